@@ -1,0 +1,1 @@
+"""Scene adapters, one file a format."""

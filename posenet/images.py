@@ -1,0 +1,123 @@
+"""Reading pictures: RGB uint8, EXIF rotation applied, and the one resize that everything uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from posenet.errors import PoseNetError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
+_EXIF_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # the orientations that swap width and height
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """(width, height) in pixels as seen, EXIF rotation applied. Reads the header only.
+
+    Raises PoseNetError when the file is no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(_EXIF_ORIENTATION) in _TURNED
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise PoseNetError(f"{path}: a picture is needed, this cannot be read as one ({error})") from None
+    return (height, width) if turned else (width, height)
+
+
+def picture_fault(path: Path) -> str | None:
+    """What is wrong with a picture file, seen without decoding it; None when nothing is."""
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return "picture that does not exist"
+    if not path.is_file():
+        return "picture that is no file"
+    if size == 0:
+        return "picture of zero bytes"
+    try:
+        picture_size(path)
+    except PoseNetError:
+        return "file that is no picture"
+    return None if _is_complete(path) else "picture that is cut off"
+
+
+def _is_complete(path: Path, tail: int = 65536) -> bool:
+    """Whether a JPEG or PNG reaches its end marker. A decoder would fill the missing part with grey."""
+    with open(path, "rb") as file:
+        head = file.read(8)
+        end_marker = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}.get(head[:2])
+        if end_marker is None:
+            return True
+        file.seek(0, 2)
+        size = file.tell()
+        file.seek(max(0, size - tail))
+        if end_marker in file.read():
+            return size > tail or _jpeg_ends(path) if head[:2] == b"\xff\xd8" else True
+    return _jpeg_ends(path) if head[:2] == b"\xff\xd8" else False
+
+
+def _jpeg_ends(path: Path) -> bool:
+    """Whether an end marker follows the first scan (an embedded thumbnail has an end marker of its own)."""
+    data = path.read_bytes()
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return data.find(b"\xff\xd9", at) >= 0
+
+
+def read_image(path: Path, at_least: tuple[int, int] | None = None) -> np.ndarray:
+    """One picture as (height, width, 3) uint8 RGB, EXIF rotation applied; 16-bit, grey and alpha are converted.
+
+    at_least: (height, width); a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size (much faster) as long
+    as it still covers this. Without it pictures are decoded whole.
+    Raises PoseNetError when the file does not decode.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise PoseNetError(f"{path}: the picture cannot be read ({error.strerror})") from None
+    image = cv2.imdecode(data, _decoder(path, at_least)) if data.size else None
+    if image is None:
+        raise PoseNetError(f"{path}: a picture is needed, this does not decode as one ({data.size} bytes)")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+
+
+def _decoder(path: Path, at_least: tuple[int, int] | None) -> int:
+    """OpenCV's decoding flag: JPEGs at the smallest scale that still covers at_least."""
+    if at_least and path.suffix.lower() in (".jpg", ".jpeg"):
+        width, height = picture_size(path)
+        spare = min(height / at_least[0], width / at_least[1])
+        for factor, flag in ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2, cv2.IMREAD_REDUCED_COLOR_2)):
+            if spare >= factor:
+                return flag
+    return cv2.IMREAD_COLOR
+
+
+def resize_to_cover(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Scale a (h, w, 3) picture until it just covers height x width, and cut that out of its middle.
+
+    Area averaging where it shrinks, cubic where it grows; the aspect ratio is kept.
+    """
+    scale, (left, top) = cover_transform(image.shape[1], image.shape[0], width, height)
+    scaled = (max(width, round(image.shape[1] * scale)), max(height, round(image.shape[0] * scale)))
+    if scaled != (image.shape[1], image.shape[0]):
+        image = cv2.resize(image, scaled, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    x, y = round(left), round(top)
+    return np.ascontiguousarray(image[y : y + height, x : x + width])
+
+
+def cover_transform(width: int, height: int, new_width: int, new_height: int) -> tuple[float, tuple[int, int]]:
+    """The scale and the (left, top) cut of `resize_to_cover`, for moving intrinsics along."""
+    scale = max(new_width / width, new_height / height)
+    left = (max(new_width, round(width * scale)) - new_width) // 2
+    top = (max(new_height, round(height * scale)) - new_height) // 2
+    return scale, (left, top)
+
+
+def load_picture(path: Path, height: int, width: int) -> np.ndarray:
+    """(height, width, 3) uint8 RGB: decode, scale to cover, cut the middle. The only way into the network."""
+    return resize_to_cover(read_image(path, at_least=(height, width)), height, width)

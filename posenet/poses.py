@@ -1,0 +1,143 @@
+"""Camera poses: positions and rotations, their errors, mean and alignment.
+
+Every pose is world_from_camera: the position is the camera centre in the world frame, the rotation
+takes camera axes (OpenCV: x right, y down, z forward) to world axes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from posenet.errors import PoseNetError
+
+
+@dataclass(frozen=True, eq=False)
+class Poses:
+    """n camera poses, world_from_camera.
+
+    positions: (n, 3) float64 camera centres in the world frame, in the scene's unit.
+    rotations: n scipy rotations, camera axes to world axes.
+    """
+
+    positions: np.ndarray
+    rotations: Rotation
+
+    def __post_init__(self):
+        positions = np.asarray(self.positions, np.float64)
+        if positions.ndim != 2 or positions.shape[1] != 3:
+            raise ValueError(f"positions must have shape (n, 3). Received: {positions.shape}")
+        if self.rotations.as_quat().shape != (len(positions), 4):
+            raise ValueError(
+                f"as many rotations as positions ({len(positions)}) are needed. "
+                f"Received: {self.rotations.as_quat().shape[:-1]}"
+            )
+        object.__setattr__(self, "positions", positions)
+
+    @classmethod
+    def from_quaternions(cls, positions, quaternions_wxyz) -> Poses:
+        """From positions (n, 3) and quaternions (n, 4), Hamilton wxyz of any non-zero length.
+
+        Raises ValueError for a quaternion of length zero.
+        """
+        quaternions = np.asarray(quaternions_wxyz, np.float64).reshape(-1, 4)
+        return cls(positions, Rotation.from_quat(quaternions, scalar_first=True))
+
+    @classmethod
+    def from_matrices(cls, world_from_camera) -> Poses:
+        """From (n, 4, 4) or (n, 3, 4) camera-to-world matrices."""
+        matrices = np.asarray(world_from_camera, np.float64)
+        return cls(matrices[:, :3, 3], Rotation.from_matrix(matrices[:, :3, :3]))
+
+    @property
+    def quaternions_wxyz(self) -> np.ndarray:
+        """(n, 4) unit quaternions, Hamilton wxyz, w >= 0."""
+        return self.rotations.as_quat(canonical=True, scalar_first=True)
+
+    @property
+    def matrices(self) -> np.ndarray:
+        """(n, 4, 4) world_from_camera matrices."""
+        matrices = np.tile(np.eye(4), (len(self), 1, 1))
+        matrices[:, :3, :3] = self.rotations.as_matrix()
+        matrices[:, :3, 3] = self.positions
+        return matrices
+
+    def inverse(self) -> Poses:
+        """The same transforms the other way round: camera_from_world (positions become translations)."""
+        rotations = self.rotations.inv()
+        return Poses(-rotations.apply(self.positions), rotations)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, index) -> Poses:
+        """Rows by slice, mask or index array; a single index keeps the leading axis."""
+        index = np.atleast_1d(index) if not isinstance(index, slice) else index
+        return Poses(self.positions[index], self.rotations[index])
+
+
+def concatenate(parts: list[Poses]) -> Poses:
+    """All poses of the parts, in order."""
+    return Poses(
+        np.concatenate([part.positions for part in parts]),
+        Rotation.concatenate([part.rotations for part in parts]),
+    )
+
+
+def position_errors(estimate: Poses, truth: Poses) -> np.ndarray:
+    """(n,) distances between camera centres, in the scene's unit."""
+    return np.linalg.norm(estimate.positions - truth.positions, axis=1)
+
+
+def rotation_errors_deg(estimate: Poses, truth: Poses) -> np.ndarray:
+    """(n,) angles in degrees, 0 to 180, of the rotations between estimate and truth.
+
+    Equal to 2 acos(|q . q'|), but by atan2, so exact near 0 and near 180 degrees.
+    """
+    return np.degrees((estimate.rotations.inv() * truth.rotations).magnitude())
+
+
+def mean_pose(poses: Poses) -> Poses:
+    """One pose: mean position, and the quaternion mean of Markley et al. (2007)."""
+    if len(poses) == 0:
+        raise ValueError("the mean of no poses does not exist")
+    return Poses(
+        poses.positions.mean(axis=0, keepdims=True),
+        Rotation.concatenate([poses.rotations.mean()]),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Similarity:
+    """x -> scale * rotation(x) + translation, from one world frame to another."""
+
+    scale: float
+    rotation: Rotation
+    translation: np.ndarray
+
+    def apply(self, poses: Poses) -> Poses:
+        """The same cameras, expressed in the other world frame."""
+        positions = self.scale * self.rotation.apply(poses.positions) + self.translation
+        return Poses(positions, self.rotation * poses.rotations)
+
+
+def align_similarity(source: Poses, target: Poses, with_scale: bool = True) -> Similarity:
+    """The similarity that takes the source positions nearest to the target's, least squares.
+
+    Umeyama (1991). Raises PoseNetError for fewer than three cameras, or for cameras on one line,
+    about which the rotation would be free.
+    """
+    if len(source) != len(target) or len(source) < 3:
+        raise PoseNetError(
+            f"alignment needs two equally long lists of at least 3 poses, received {len(source)} and {len(target)}"
+        )
+    source_mean, target_mean = source.positions.mean(axis=0), target.positions.mean(axis=0)
+    centred, aimed = source.positions - source_mean, target.positions - target_mean
+    for spread in (np.linalg.svd(centred, compute_uv=False), np.linalg.svd(aimed, compute_uv=False)):
+        if spread[1] <= 1e-9 * max(spread[0], 1e-300):
+            raise PoseNetError("alignment needs cameras that do not all stand on one line")
+    rotation, _ = Rotation.align_vectors(aimed, centred)
+    scale = float((aimed * rotation.apply(centred)).sum() / (centred**2).sum()) if with_scale else 1.0
+    return Similarity(scale, rotation, target_mean - scale * rotation.apply(source_mean))

@@ -1,0 +1,105 @@
+"""A scene: pictures, their camera poses, cameras and split. What every adapter in datasets/ makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from posenet.errors import PoseNetError
+from posenet.poses import Poses
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera, all in pixels of a width x height picture.
+
+    Pixel (0, 0)'s centre lies at (0.5, 0.5), as in COLMAP, so that resizing only multiplies.
+    """
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """(3, 3) intrinsic matrix K."""
+        return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1.0]])
+
+    def resized(self, width: int, height: int) -> Camera:
+        """The same camera for its picture resized to width x height."""
+        x, y = width / self.width, height / self.height
+        return Camera(width, height, self.fx * x, self.fy * y, self.cx * x, self.cy * y)
+
+
+@dataclass(frozen=True, eq=False)
+class ScenePoints:
+    """3-D points of a scene and the pictures that see them.
+
+    positions: (m, 3) world frame, scene unit. observations: (k, 2) int rows (picture, point).
+    """
+
+    positions: np.ndarray
+    observations: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Pictures with known poses.
+
+    names: n picture paths below root, with forward slashes.
+    poses: n world_from_camera poses. cameras: n cameras, None where the intrinsics are unknown.
+    splits: (n,) "train" or "test". sequences: (n,) the name of each picture's sequence; inside a
+    sequence the pictures are in the order of time. unit: "m", or "scene units" where the scale is unknown.
+    quaternion_convention: which rotation the scene's own files write, for reading a user's pose files.
+    """
+
+    name: str
+    root: Path
+    names: tuple[str, ...]
+    poses: Poses
+    cameras: tuple[Camera | None, ...]
+    splits: np.ndarray
+    sequences: np.ndarray
+    unit: str = "m"
+    points: ScenePoints | None = None
+    quaternion_convention: str = "world_from_camera"
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The picture files."""
+        return [self.root / name for name in self.names]
+
+    def subset(self, index) -> Scene:
+        """The pictures at a boolean mask or index array, in its order. Points keep only what is still seen."""
+        rows = np.arange(len(self))[index]
+        points = self.points
+        if points is not None:
+            new_row = np.full(len(self), -1)
+            new_row[rows] = np.arange(len(rows))
+            seen = new_row[points.observations[:, 0]]
+            kept = points.observations[seen >= 0]
+            points = replace(points, observations=np.stack([seen[seen >= 0], kept[:, 1]], axis=1))
+        return replace(
+            self,
+            names=tuple(self.names[row] for row in rows),
+            poses=self.poses[rows],
+            cameras=tuple(self.cameras[row] for row in rows),
+            splits=self.splits[rows],
+            sequences=self.sequences[rows],
+            points=points,
+        )
+
+    def split(self, name: str) -> Scene:
+        """The pictures of one split. Raises PoseNetError when it is empty."""
+        mask = self.splits == name
+        if not mask.any():
+            raise PoseNetError(f"the {name} split of {self.root} must hold at least one usable picture, it is empty")
+        return self.subset(mask)
