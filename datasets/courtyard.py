@@ -1,0 +1,160 @@
+"""The built-in synthetic scene: a courtyard walked through four times, written in the Cambridge Landmarks layout.
+
+The three training walks and the test walk see the same courtyard in different light, with other passers-by.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from posenet.datasets.courtyard_pictures import LIGHTS, courtyard_camera, lit_ground, photograph
+from posenet.datasets.courtyard_world import World, make_world
+from posenet.datasets.faces import SQUARE, visible
+from scipy.spatial.transform import Rotation
+from tqdm import tqdm
+
+from posenet.errors import PoseNetError
+from posenet.poses import Poses, concatenate
+
+POINTS = 1200
+HEADER = "Visual Landmark Dataset V1\nImageFile, Camera Position [X Y Z W P Q R]\n\n"
+
+
+def make_courtyard(folder: Path, train: int = 300, test: int = 100, seed: int = 0, progress: bool = True) -> None:
+    """Write the scene to a folder that does not exist yet: `train` pictures in seq1 to seq3, `test` in seq4.
+
+    Deterministic for a seed. Nothing is left behind when it fails. progress: a bar on stderr.
+    """
+    folder = Path(folder)
+    if os.path.lexists(folder):
+        raise PoseNetError(f"the courtyard needs a folder that does not exist yet, received {folder}")
+    if train < 3 or test < 1:
+        raise PoseNetError(f"the courtyard needs at least 3 training and 1 test pictures, received {train} and {test}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        _write_scene(unfinished, train, test, seed, progress)
+        unfinished.chmod(0o777 & ~_umask())
+        unfinished.rename(folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _write_scene(folder: Path, train: int, test: int, seed: int, progress: bool) -> None:
+    world = make_world(seed)
+    counts = [len(part) for part in np.array_split(np.arange(train), 3)] + [test]
+    poses = concatenate([walk(sequence, count) for sequence, count in enumerate(counts)])
+    sequences = np.repeat(np.arange(4), counts)
+    names = [f"seq{s + 1}/frame{i + 1:05d}.jpg" for s, count in enumerate(counts) for i in range(count)]
+    for sequence in range(4):
+        (folder / f"seq{sequence + 1}").mkdir()
+    lit = [lit_ground(world, light) for light in LIGHTS]
+
+    def write(row: int) -> None:
+        rng = np.random.default_rng([seed, 1, row])
+        picture = photograph(world, lit[sequences[row]], int(sequences[row]), poses[row], rng)
+        encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+        (folder / names[row]).write_bytes(encoded.tobytes())
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = pool.map(write, range(len(names)))
+        try:
+            for _ in tqdm(jobs, total=len(names), desc="courtyard", unit="picture", disable=not progress):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    for split, part in (("train", slice(0, train)), ("test", slice(train, None))):
+        _write_list(folder / f"dataset_{split}.txt", names[part], poses[part])
+    _write_nvm(folder / "reconstruction.nvm", names[:train], poses[:train], world, np.random.default_rng([seed, 2]))
+
+
+def walk(sequence: int, count: int) -> Poses:
+    """`count` poses once round the fountain: sequences 0 to 2 on rings within one another, 3 weaving between them.
+
+    The direction of view follows the place on the ring, so that the walks see much the same from one place.
+    """
+    start, outwards, weave, turns = (
+        (0.3, 0.96, 0.05, 5),
+        (2.2, 0.50, 0.10, 4),
+        (4.4, 0.04, 0.06, 3),
+        (1.2, 0.52, 0.27, 3),
+    )[sequence]
+    angle = start + np.linspace(0, 2 * np.pi, count, endpoint=False)
+    ring = outwards + weave * np.tanh(2 * np.sin(turns * angle + start))
+    height = 1.6 + 0.05 * np.sin(7 * angle + start) + 0.03 * np.sin(19 * angle)
+    centres = np.column_stack([(4.6 + 4.1 * ring) * np.cos(angle), (3.2 + 2.7 * ring) * np.sin(angle), height])
+    yaw = (
+        np.degrees(angle)
+        + 120
+        + 45 * np.sin(2 * angle + 0.6)
+        + (10 + 4 * (sequence == 3)) * np.sin(3 * angle + 2 * start)
+    )
+    pitch = 3 + 4 * np.sin(4 * angle + start)
+    roll = 2.0 * np.sin(5 * angle + 2 * start)
+    level = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # looks along x, upright
+    turn = Rotation.from_euler("ZYX", np.column_stack([yaw, -pitch, roll]), degrees=True)
+    return Poses(centres, turn * level)
+
+
+def _write_list(path: Path, names: list[str], poses: Poses) -> None:
+    """A Cambridge list: camera centres, and quaternions world to camera."""
+    quaternions = poses.inverse().quaternions_wxyz
+    with path.open("w", newline="\n") as file:
+        file.write(HEADER)
+        for name, row in zip(names, np.hstack([poses.positions, quaternions]), strict=True):
+            file.write(f"{name} {' '.join(f'{value:.12f}' for value in row)}\n")
+
+
+def _surface_points(world: World, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Points (m, 3) spread evenly over the painted faces, up to 8 m high, and their colours (m, 3)."""
+    areas = [np.linalg.norm(np.cross(face.across, face.down)) for face in world.faces]
+    points, colours = [], []
+    for index in rng.choice(len(areas), POINTS, p=np.array(areas) / np.sum(areas)):
+        face = world.faces[index]
+        place = rng.dirichlet(np.ones(len(face.outline))) @ np.array(face.outline)
+        if face.outline is SQUARE:
+            place = rng.uniform(0.01, 0.99, 2)
+        rows, columns = face.texture.pixels.shape[:2]
+        points.append(face.points(place[None])[0])
+        colours.append(face.texture.pixels[int(place[1] * (rows - 1)), int(place[0] * (columns - 1)), :3])
+    return np.array(points), np.array(colours)
+
+
+def _write_nvm(path: Path, names: list[str], poses: Poses, world: World, rng: np.random.Generator) -> None:
+    """A VisualSFM file: the cameras, and surface points with exact measurements where they can be seen."""
+    camera = courtyard_camera()
+    points, colours = _surface_points(world, rng)
+    tracks: list[list[str]] = [[] for _ in points]
+    for row in range(len(names)):
+        position, rotation = poses.positions[row], poses.rotations[row]
+        seen = np.flatnonzero(visible(points, camera, position, rotation, world.faces))
+        local = rotation.inv().apply(points[seen] - position)
+        for keypoint, (point, (x, y, depth)) in enumerate(zip(seen, local, strict=True)):
+            measured = f"{camera.fx * x / depth:.6f} {camera.fy * y / depth:.6f}"
+            tracks[point].append(f"{row} {keypoint} {measured}")
+    quaternions = poses.inverse().quaternions_wxyz
+    lines = ["NVM_V3", "", str(len(names))]
+    for name, quaternion, centre in zip(names, quaternions, poses.positions, strict=True):
+        numbers = " ".join(f"{value:.12f}" for value in (camera.fx, *quaternion, *centre))
+        lines.append(f"{name} {numbers} 0 0")
+    kept = [index for index, track in enumerate(tracks) if track]
+    lines += ["", str(len(kept))]
+    for index in kept:
+        place = " ".join(f"{value:.9f}" for value in points[index])
+        colour = " ".join(map(str, colours[index]))
+        lines.append(f"{place} {colour} {len(tracks[index])} {' '.join(tracks[index])}")
+    path.write_text("\n".join([*lines, "", "0", ""]), newline="\n")

@@ -1,0 +1,145 @@
+"""Pictures decoded and resized once: in memory when they are few, in a memory-mapped file otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from posenet.errors import PoseNetError
+from posenet.images import load_picture
+from posenet.storage import atomic_path, free_space_needed
+
+log = logging.getLogger("posenet")
+
+IN_MEMORY_BYTES = 256 * 2**20
+
+
+def cache_folder() -> Path:
+    """Where caches are kept: POSENET_CACHE, else posenet/ in the user's cache folder."""
+    own = os.environ.get("POSENET_CACHE")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "posenet"
+
+
+class Pictures:
+    """n stored pictures, (n, h, w, 3) uint8, that are read in any order without growing the process.
+
+    rows: which of the wanted pictures they are; those that did not decode are left out, and `faults` tells why.
+    """
+
+    def __init__(self, array: np.ndarray, rows: np.ndarray, faults: list[str]):
+        self.array, self.rows, self.faults = array, rows, faults
+        self.chosen = rows  # which rows of the array these are
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, index) -> np.ndarray:
+        return np.asarray(self.array[self.chosen[index]])
+
+    def subset(self, index) -> Pictures:
+        """The pictures at an index array, without a copy."""
+        chosen = Pictures(self.array, self.rows[index], self.faults)
+        chosen.chosen = self.chosen[index]
+        return chosen
+
+    def release(self) -> None:
+        """Let the system take back the file's pages that this process touched (they stay in its page cache)."""
+        mapped = getattr(self.array, "_mmap", None)
+        if mapped is not None and hasattr(mapped, "madvise"):
+            import mmap
+
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def load_pictures(
+    paths: list[Path], size: tuple[int, int], label: str = "pictures", in_memory_bytes: int = IN_MEMORY_BYTES
+) -> Pictures:
+    """Pictures at size (height, width), from the disk cache where it is still valid.
+
+    The cache belongs to exactly these files with these sizes and modification times. Pictures that do not
+    decode are left out. Raises PoseNetError when none decodes, or the disk has no room.
+    """
+    shape = (len(paths), *size, 3)
+    total = int(np.prod(shape))
+    if total <= in_memory_bytes:
+        array = np.empty(shape, np.uint8)
+        return _kept(array, _decode_all(paths, size, array, label))
+    target = cache_folder() / f"{_fingerprint(paths, size)}.npy"
+    if target.exists():
+        try:
+            log.info("%s: read from the cache %s", label, target)
+            return _opened(target, shape)
+        except (ValueError, OSError, json.JSONDecodeError):
+            log.warning("%s: the cache %s is damaged, made anew", label, target)
+    log.info("%s: %.1f GB as decoded, kept in %s", label, total / 1e9, target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    free_space_needed(target.parent, total)
+    with atomic_path(target) as temporary:
+        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+        faults = _decode_all(paths, size, array, label)
+        array.flush()
+        del array
+        target.with_suffix(".json").write_text(json.dumps({str(row): why for row, why in faults.items()}))
+    return _opened(target, shape)
+
+
+def _opened(target: Path, shape) -> Pictures:
+    array = np.load(target, mmap_mode="r")
+    if array.shape != shape or array.dtype != np.uint8:
+        raise ValueError("another shape")
+    faults = json.loads(target.with_suffix(".json").read_text())
+    return _kept(array, {int(row): why for row, why in faults.items()})
+
+
+def _kept(array, faults: dict[int, str]) -> Pictures:
+    rows = np.setdiff1d(np.arange(len(array)), list(faults))
+    if len(rows) == 0:
+        raise PoseNetError(f"at least one picture must decode: {next(iter(faults.values()), 'no picture was given')}")
+    for why in list(faults.values())[:3]:
+        log.warning("picture dropped: %s", why)
+    if len(faults) > 3:
+        log.warning("%d more pictures dropped", len(faults) - 3)
+    return Pictures(array, rows, list(faults.values()))
+
+
+def _decode_all(paths, size, array, label) -> dict[int, str]:
+    """Fill array with the pictures; {row: why} for those that do not decode."""
+    faults = {}
+    step = max(1, 64 * 2**20 // max(1, array[0].nbytes))
+
+    def decode(row):
+        try:
+            array[row] = load_picture(paths[row], *size)
+        except PoseNetError as error:
+            return row, str(error)
+        return row, None
+
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        tqdm(total=len(paths), desc=f"reading {label}", unit="", leave=False, disable=None, file=sys.stderr) as bar,
+    ):
+        for start in range(0, len(paths), step):
+            for row, why in pool.map(decode, range(start, min(start + step, len(paths)))):
+                bar.update()
+                if why:
+                    faults[row] = why
+            if isinstance(array, np.memmap):
+                array.flush()
+                Pictures(array, np.empty(0), []).release()
+    return faults
+
+
+def _fingerprint(paths: list[Path], size) -> str:
+    digest = hashlib.sha256(repr(("1", tuple(size))).encode())
+    for path in paths:
+        stat = path.stat()
+        digest.update(f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+    return digest.hexdigest()[:32]

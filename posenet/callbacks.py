@@ -1,0 +1,225 @@
+"""What happens during fit: the schedule, validation, the best model, history, backup, progress, NaN."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from posenet.errors import PoseNetError
+from posenet.storage import atomic_path, write_text
+
+log = logging.getLogger("posenet")
+
+WARM_UP = 0.04  # of the whole training
+
+
+class Budget:
+    """How much of the training is done: by epochs, or by the clock since `started` (time.monotonic)."""
+
+    def __init__(self, epochs: int | None, seconds: float | None, steps: int, started: float):
+        self.epochs, self.seconds, self.steps, self.started = epochs, seconds, steps, started
+        self.step = 0
+        self.reserve = 0.0  # seconds kept for the last validation and saving
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds trained, those before a resume included."""
+        return time.monotonic() - self.started
+
+    @property
+    def progress(self) -> float:
+        """0 at the start, 1 when the budget is spent."""
+        if self.epochs is not None:
+            return min(1.0, self.step / (self.epochs * self.steps))
+        return min(1.0, self.elapsed / max(1.0, self.seconds - self.reserve))
+
+
+class Schedule(keras.callbacks.Callback):
+    """Learning rate: linear warm-up, then a cosine to zero; stops when the budget is spent."""
+
+    def __init__(self, budget: Budget, peak: float):
+        super().__init__()
+        self.budget, self.peak = budget, peak
+        self.start = None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        progress = self.budget.progress
+        if self.start is None:  # the time spent before the first step is no part of the warm-up
+            self.start = progress if self.budget.step == 0 else 0.0
+        share = (progress - self.start) / max(1e-9, 1 - self.start)
+        rate = share / WARM_UP if share < WARM_UP else 0.5 + 0.5 * math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP))
+        self.model.optimizer.learning_rate = self.peak * max(rate, 1e-3)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.budget.step += 1
+        if self.budget.progress >= 1:
+            self.model.stop_training = True
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Ends the run with an explanation when the loss is no number; the last good model stays."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if logs and not np.isfinite(logs.get("loss", 0.0)):
+            raise PoseNetError(
+                f"training stopped: the loss became {logs['loss']} in step {batch + 1}; the last good model is kept. "
+                "A smaller --learning-rate or --precision float32 usually helps"
+            )
+
+
+class Validation(keras.callbacks.Callback):
+    """Measures the held-out pictures after epochs, as long as that takes a small share of the time; keeps the best.
+
+    measure() -> (median position error, median rotation error in degrees). save() writes the model.
+    score = position / scale + degrees / scale_deg, the scales being the mean-pose baseline's medians.
+    """
+
+    def __init__(self, measure: Callable, save: Callable, scales: tuple[float, float], budget: Budget, share=0.06):
+        super().__init__()
+        self.measure, self.save, self.scales, self.budget, self.share = measure, save, scales, budget, share
+        self.best, self.best_epoch, self.best_errors = math.inf, 0, (math.nan, math.nan)
+        self.spent = self.began = 0.0
+        self.epochs = budget.epochs
+
+    def on_train_begin(self, logs=None):
+        self.began = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        last = self.budget.progress >= 1 or self.model.stop_training
+        if not last and self.spent > self.share * (time.monotonic() - self.began):
+            return
+        began = time.monotonic()
+        position, degrees = self.measure()
+        logs |= {"val_position": position, "val_rotation_deg": degrees}
+        score = position / self.scales[0] + degrees / self.scales[1]
+        if score < self.best:
+            self.best, self.best_epoch, self.best_errors = score, epoch + 1, (position, degrees)
+            self.save()
+        took = time.monotonic() - began
+        self.spent += took if self.spent else 0.5 * took  # the first one also compiles
+        self.budget.reserve = min(took, 0.05 * (self.budget.seconds or 0)) + 1.0
+
+
+class History(keras.callbacks.Callback):
+    """history.csv: a row an epoch, the file whole at any moment."""
+
+    COLUMNS = ("epoch", "minutes", "learning_rate", "loss", "position", "rotation_deg", "val_position", "val_rotation_deg")
+
+    def __init__(self, path: Path, budget: Budget, epochs_done: int = 0):
+        super().__init__()
+        self.path, self.budget = path, budget
+        self.rows = read_history(path)[:epochs_done] if epochs_done else []
+
+    def on_epoch_end(self, epoch, logs=None):
+        rate = float(self.model.optimizer.learning_rate)
+        values = {"epoch": epoch + 1, "minutes": self.budget.elapsed / 60, "learning_rate": rate} | (logs or {})
+        self.rows.append({name: _short(values.get(name, "")) for name in self.COLUMNS})
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self.path, text.getvalue())
+
+
+def read_history(path: Path) -> list[dict[str, str]]:
+    """The rows of history.csv, one an epoch; validation columns are empty where none was measured."""
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _short(value):
+    return f"{value:.6g}" if isinstance(value, float | np.floating) else value
+
+
+class Backup(keras.callbacks.Callback):
+    """backup/state.npz: all weights, the optimiser, the epoch, the clock and the best score, for --resume."""
+
+    def __init__(self, path: Path, budget: Budget, validation: Validation | None, every_seconds: float = 15.0):
+        super().__init__()
+        self.path, self.budget, self.validation, self.every = path, budget, validation, every_seconds
+        self.written = -math.inf
+        self.best_written = math.inf
+
+    def on_epoch_end(self, epoch, logs=None):
+        best = self.validation.best if self.validation else math.inf
+        if time.monotonic() - self.written < self.every and best >= self.best_written:
+            return
+        self.written, self.best_written = time.monotonic(), best
+        arrays = {f"v{i}": np.asarray(variable) for i, variable in enumerate(_state(self.model))}
+        best_of = (best, self.validation.best_epoch, *self.validation.best_errors) if self.validation else ()
+        self.path.parent.mkdir(exist_ok=True)
+        with atomic_path(self.path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, epoch=epoch + 1, step=self.budget.step, elapsed=self.budget.elapsed, best=best_of, **arrays)
+
+    def restore(self, model) -> int:
+        """Put the saved state back; the number of epochs done. Raises PoseNetError for a file that does not fit."""
+        try:
+            with np.load(self.path, allow_pickle=False) as saved:
+                for i, variable in enumerate(_state(model)):
+                    variable.assign(saved[f"v{i}"])
+                self.budget.step = int(saved["step"])
+                self.budget.started = time.monotonic() - float(saved["elapsed"])
+                if self.validation and len(saved["best"]):
+                    best, epoch, *errors = saved["best"].tolist()
+                    self.validation.best, self.validation.best_epoch = best, int(epoch)
+                    self.validation.best_errors = tuple(errors)
+                return int(saved["epoch"])
+        except Exception as error:
+            raise PoseNetError(f"{self.path} must be a backup of this run, it cannot be read ({error})") from None
+
+
+def _state(model) -> list:
+    return [*model.network.variables, *model.pose_loss.variables, *model.optimizer.variables]
+
+
+class Progress(keras.callbacks.Callback):
+    """One line an epoch on stderr, and on a terminal a live line with the time left."""
+
+    def __init__(self, budget: Budget, unit: str, batch_size: int):
+        super().__init__()
+        self.budget, self.unit, self.batch_size = budget, unit, batch_size
+        self.live = sys.stderr.isatty()
+        self.first_step, self.began, self.shown = 0, 0.0, 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began, self.steps = time.monotonic(), 0
+        self.start_progress = getattr(self, "start_progress", self.budget.progress)
+        self.start_time = getattr(self, "start_time", self.began)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps += 1
+        if self.live and time.monotonic() - self.shown > 0.3:
+            self.shown = time.monotonic()
+            print(f"\r\x1b[K{self._line('', logs)}", end="", file=sys.stderr, flush=True)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.live:
+            print("\r\x1b[K", end="", file=sys.stderr)
+        log.info("%s", self._line(f"epoch {epoch + 1}", logs))
+
+    def _line(self, head: str, logs) -> str:
+        logs = logs or {}
+        rate = self.steps * self.batch_size / max(1e-9, time.monotonic() - self.began)
+        parts = [head, f"{100 * self.budget.progress:3.0f} %", f"loss {logs.get('loss', math.nan):.3f}"]
+        parts.append(f"training {logs.get('position', math.nan):.3f} {self.unit} {logs.get('rotation_deg', math.nan):.1f} deg")
+        if "val_position" in logs:
+            parts.append(f"held out {logs['val_position']:.3f} {self.unit} {logs['val_rotation_deg']:.1f} deg")
+        parts += [f"{rate:.0f} pictures/s", f"{self._left()} left"]
+        return "  ".join(part for part in parts if part)
+
+    def _left(self) -> str:
+        if self.budget.epochs is None:
+            seconds = max(0.0, self.budget.seconds - self.budget.elapsed)
+        else:
+            done = self.budget.progress - self.start_progress
+            seconds = (time.monotonic() - self.start_time) * (1 - self.budget.progress) / max(done, 1e-6)
+        return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,82 @@
+"""The settings of a training run: Python API, command options and RUN/config.json in one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from posenet.errors import PoseNetError
+
+COURTYARD_MINUTES, SCENE_MINUTES = 4.0, 15.0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train a network on a scene, evaluate it and draw the camera path."""
+
+    scene: Annotated[Path | None, tyro.conf.Positional] = None
+    """Folder of a scene. Without one, the built-in courtyard, made on first use."""
+    output: Path | None = None
+    """The run folder to write. Default: runs/ and the scene's name."""
+    trunk: str = "googlenet"
+    """googlenet (batch normalised, the default), posenet (2015, Caffe graph), posenet_tensorflow, posenet_keras."""
+    minutes: float | None = None
+    """Time to train for, reading the pictures included. Default: 15 (4 for the courtyard)."""
+    epochs: int | None = None
+    """Train for this many epochs instead of a time."""
+    loss: Literal["learned", "posenet"] = "learned"
+    """learned: position and rotation weighed by learned variances (2017). posenet: fixed beta (2015)."""
+    beta: float = 500.0
+    """Weight of rotation against position in the posenet loss."""
+    learning_rate: float = 1e-3
+    """Highest learning rate; it warms up, then falls to zero along a cosine."""
+    batch_size: int = 32
+    """Pictures a step."""
+    short_side: int | None = None
+    """Short side in pixels that pictures are scaled to. Default: 192, or 256 (cut to 224) for the posenet trunks."""
+    augment: bool = True
+    """Turn the camera about its centre (pose moved along) and change the colours."""
+    validation: float = 0.08
+    """Share of the training pictures held out, as whole sequences or blocks, to choose the best model. 0: none."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """auto: bfloat16 where the CPU or GPU computes it natively."""
+    seed: int = 0
+    """Seed of everything random. On a CPU the same seed and --epochs give the same model."""
+    strict: bool = False
+    """Refuse a scene with any label fault instead of reporting and dropping."""
+    evaluate: bool = True
+    """Evaluate on the test split and draw when training is done."""
+    resume: bool = False
+    """Go on with the run in the output folder, with the settings it was started with."""
+    overwrite: bool = False
+    """Replace the run folder if it exists."""
+
+    def __post_init__(self):
+        positive = {"minutes": self.minutes, "epochs": self.epochs, "batch-size": self.batch_size}
+        positive |= {"learning-rate": self.learning_rate, "short-side": self.short_side, "beta": self.beta}
+        for name, value in positive.items():
+            if value is not None and not value > 0:
+                raise PoseNetError(f"--{name} must be more than 0, received {value}")
+        if not 0 <= self.validation < 0.9:
+            raise PoseNetError(f"--validation must be a share from 0 to 0.9, received {self.validation}")
+        if self.minutes is not None and self.epochs is not None:
+            raise PoseNetError(f"give --minutes or --epochs, not both, received {self.minutes} and {self.epochs}")
+
+    def to_json(self) -> str:
+        """As saved in the run folder."""
+        values = {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(self).items()}
+        return json.dumps(values, indent=2)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> TrainConfig:
+        """From what to_json wrote. Raises TypeError or ValueError for anything else."""
+        fields = {field.name for field in dataclasses.fields(cls)}
+        if unknown := set(values) - fields:
+            raise ValueError(f"unknown setting {sorted(unknown)[0]!r}")
+        paths = {name: Path(values[name]) for name in ("scene", "output") if values.get(name) is not None}
+        return cls(**(values | paths))

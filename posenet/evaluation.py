@@ -1,0 +1,223 @@
+"""Evaluation: predictions against true poses, beside the baselines, as numbers, files and pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from posenet.baselines import describe, mean_pose_errors, nearest_pictures
+from posenet.cache import Pictures, load_pictures
+from posenet.datasets import open_scene
+from posenet.errors import PoseNetError
+from posenet.framing import whole_frame
+from posenet.images import picture_size
+from posenet.poses import Poses, position_errors, rotation_errors_deg
+from posenet.run import Run
+from posenet.scene import Scene
+from posenet.storage import write_text
+from posenet.trajectories import read_poses, write_tum
+
+log = logging.getLogger("posenet")
+
+Errors = tuple[np.ndarray, np.ndarray]
+
+# The three thresholds of visuallocalization.net's long-term benchmark.
+RECALL_M_DEG = ((0.25, 2), (0.5, 5), (5, 10))
+BASELINE_NAMES = {"retrieval": "nearest picture", "mean_pose": "mean training pose"}
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Predictions for one split and what they are worth.
+
+    scene: the split's pictures and true poses. estimate: n poses, meaningless where found is False.
+    errors, errors_deg: (n,) position error in the scene's unit and rotation error in degrees, infinite where
+    there is no prediction. baselines: {"mean_pose" and, where there are pictures, "retrieval": such errors}.
+    training: the training poses, None where the scene has none.
+    """
+
+    scene: Scene
+    split: str
+    method: str
+    estimate: Poses
+    found: np.ndarray
+    errors: np.ndarray
+    errors_deg: np.ndarray
+    baselines: dict[str, Errors]
+    training: Poses | None
+
+    def summary(self) -> dict:
+        """What summary.json holds; figures that are not finite become None."""
+        values: dict = {"scene": self.scene.name, "split": self.split, "images": len(self.scene)}
+        values |= {"missing": int((~self.found).sum()), "unit": self.scene.unit, "method": self.method}
+        values |= _statistics(self.errors, self.errors_deg)
+        values["recall"] = {}
+        if self.scene.unit == "m":
+            for metres, degrees in RECALL_M_DEG:
+                share = np.mean((self.errors <= metres) & (self.errors_deg <= degrees))
+                values["recall"][f"{metres}m_{degrees}deg"] = float(share)
+        values["baselines"] = {name: _statistics(*errors) for name, errors in self.baselines.items()}
+        return values
+
+
+def _statistics(errors: np.ndarray, errors_deg: np.ndarray) -> dict:
+    """Median, mean and 95th percentile of both errors."""
+    values = {}
+    for unit, each in (("m", errors), ("deg", errors_deg)):
+        for name, of in (("median", np.median), ("mean", np.mean), ("p95", _percentile_95)):
+            figure = float(of(each))
+            values[f"{name}_{unit}"] = figure if math.isfinite(figure) else None
+    return values
+
+
+def _percentile_95(values: np.ndarray) -> float:
+    return float(np.percentile(values, 95, method="higher"))
+
+
+def evaluate_run(run: Run, scene_path: Path | None = None, strict: bool = False) -> Evaluation:
+    """Predict the test split with the run's model and compare. scene_path: another place of the scene than the run's.
+
+    Raises PoseNetError when the scene, its test split or the model cannot be used.
+    """
+    from posenet.pipeline import predict_in_batches
+
+    scene = open_scene(scene_path or run.scene, strict=strict)
+    test = scene.split("test")
+    network = run.load_model()
+    pictures = load_pictures(test.paths, run.framing.stored, "test pictures")
+    test = test.subset(pictures.rows)
+    outputs = predict_in_batches(network, pictures, run.framing)
+    estimate, found = usable_poses(outputs)
+    return _compare(scene, test, "test", "network", estimate, found, pictures)
+
+
+def usable_poses(outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:
+    """Network outputs as poses, and a mask (n,) of those that are finite and have a rotation."""
+    position, quaternion = outputs["position"], outputs["quaternion"]
+    found = np.isfinite(position).all(axis=1) & np.isfinite(quaternion).all(axis=1)
+    found &= np.linalg.norm(np.where(found[:, None], quaternion, 0), axis=1) > 1e-6
+    poses = Poses.from_quaternions(
+        np.where(found[:, None], position, 0), np.where(found[:, None], quaternion, [1, 0, 0, 0])
+    )
+    return poses, found
+
+
+def evaluate_poses(file: Path, scene_path: Path, split: str = "test", strict: bool = False) -> Evaluation:
+    """Score a pose file alone: TUM, or lines `name X Y Z W P Q R`. No pictures are needed.
+
+    A picture without a prediction counts as infinitely wrong.
+    """
+    scene = open_scene(scene_path, strict=strict, need_pictures=False)
+    chosen = scene.split(split)
+    estimate, found = read_poses(file, chosen)
+    return _compare(scene, chosen, split, file.name, estimate, found, None)
+
+
+def _compare(scene: Scene, chosen: Scene, split, method, estimate, found, pictures: Pictures | None) -> Evaluation:
+    errors = np.where(found, position_errors(estimate, chosen.poses), np.inf)
+    errors_deg = np.where(found, rotation_errors_deg(estimate, chosen.poses), np.inf)
+    training = scene.split("train") if (scene.splits == "train").any() else None
+    baselines: dict[str, Errors] = {}
+    if training is not None:
+        baselines["mean_pose"] = mean_pose_errors(training.poses, chosen.poses)
+        retrieved = _retrieve(training, chosen, pictures)
+        if retrieved is not None:
+            baselines["retrieval"] = position_errors(retrieved, chosen.poses), rotation_errors_deg(retrieved, chosen.poses)
+    poses = training.poses if training is not None else None
+    return Evaluation(chosen, split, method, estimate, found, errors, errors_deg, baselines, poses)
+
+
+def _retrieve(training: Scene, chosen: Scene, pictures: Pictures | None) -> Poses | None:
+    """The pose of the most similar training picture, for each chosen picture; None where pictures are missing."""
+    if pictures is None and not all(path.is_file() for path in (*training.paths, *chosen.paths)):
+        return None
+    stored = whole_frame([picture_size(path) for path in training.paths[:: max(1, len(training) // 50)]], 192).stored
+    training_pictures = load_pictures(training.paths, stored, "training pictures")
+    queries = load_pictures(chosen.paths, stored, "pictures")
+    if len(queries) != len(chosen):
+        return None
+    rows = nearest_pictures(describe(training_pictures), describe(queries))
+    return training.poses[training_pictures.rows[rows]]
+
+
+def report(evaluation: Evaluation) -> str:
+    """The report for people: a table with the baselines, recall, and who wins."""
+    summary, unit = evaluation.summary(), evaluation.scene.unit
+    rows = [(evaluation.method, summary)]
+    rows += [(BASELINE_NAMES[n], summary["baselines"][n]) for n in BASELINE_NAMES if n in summary["baselines"]]
+    width = max(len(name) for name, _ in rows) + 2
+    missing = f", {summary['missing']} without a prediction" if summary["missing"] else ""
+    lines = [f"{summary['scene']}, {summary['split']} split: {summary['images']} pictures{missing}"]
+    lines.append(" " * width + "".join(f"{head:>24}" for head in ("median", "mean", "95 % within")))
+    for name, values in rows:
+        cells = (f"{_figure(values[f'{k}_m'])} {unit} {_figure(values[f'{k}_deg'], 2)} deg" for k in ("median", "mean", "p95"))
+        lines.append(f"{name:<{width}}" + "".join(f"{cell:>24}" for cell in cells))
+    if summary["recall"]:
+        shares = (f"{100 * s:.0f} % within {k.replace('m_', ' m and ').replace('deg', ' deg')}" for k, s in summary["recall"].items())
+        lines.append(", ".join(shares))
+    return "\n".join([*lines, *(_verdict(summary, name, title) for name, title in BASELINE_NAMES.items() if name in summary["baselines"])])
+
+
+def _figure(value: float | None, digits: int = 3) -> str:
+    return "inf" if value is None else f"{value:.{digits}f}"
+
+
+def _verdict(summary: dict, baseline: str, title: str) -> str:
+    """One line: does the method beat the baseline, in which of the two medians."""
+    other = summary["baselines"][baseline]
+    won = [what for what, key in (("position", "median_m"), ("rotation", "median_deg")) if _less(summary[key], other[key])]
+    if len(won) == 2:
+        return f"It beats the {title} in position and rotation."
+    return f"It beats the {title} in {won[0]} only." if won else f"It does not beat the {title}."
+
+
+def _less(a: float | None, b: float | None) -> bool:
+    return (math.inf if a is None else a) < (math.inf if b is None else b)
+
+
+def write_evaluation(evaluation: Evaluation, folder: Path, pictures: bool = True) -> None:
+    """Write summary.json, errors.csv, estimate.tum, groundtruth.tum and, with pictures=True, the drawings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "summary.json", json.dumps(evaluation.summary(), indent=2) + "\n")
+    write_text(folder / "errors.csv", _errors_csv(evaluation))
+    stamps = np.arange(len(evaluation.scene), dtype=float)
+    write_tum(folder / "groundtruth.tum", evaluation.scene.poses, stamps)
+    write_tum(folder / "estimate.tum", evaluation.estimate[evaluation.found], stamps[evaluation.found])
+    if pictures:
+        from posenet.plots import write_report_pictures
+
+        scene = evaluation.scene
+        training = evaluation.training if evaluation.training is not None else scene.poses[:0]
+        baselines = {BASELINE_NAMES[name]: errors for name, errors in evaluation.baselines.items()}
+        write_report_pictures(
+            folder, scene.name, scene.unit, scene.poses, evaluation.estimate, training, scene.sequences,
+            scene.names, scene.paths, evaluation.errors, evaluation.errors_deg, baselines,
+        )  # fmt: skip
+
+
+def _errors_csv(evaluation: Evaluation) -> str:
+    columns = "name error error_deg x y z qw qx qy qz true_x true_y true_z true_qw true_qx true_qy true_qz".split()
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    estimate, truth = evaluation.estimate, evaluation.scene.poses
+    table = np.hstack([estimate.positions, estimate.quaternions_wxyz, truth.positions, truth.quaternions_wxyz])
+    for name, error, degrees, found, values in zip(
+        evaluation.scene.names, evaluation.errors, evaluation.errors_deg, evaluation.found, table, strict=True
+    ):
+        shown = [f"{value:.9g}" if found or column >= 7 else "" for column, value in enumerate(values)]
+        writer.writerow([name, f"{error:.9g}", f"{degrees:.9g}", *shown])
+    return text.getvalue()
+
+
+def check_poses_file(file: Path) -> None:
+    """Raise PoseNetError when there is no such pose file."""
+    if not file.is_file():
+        raise PoseNetError(f"{file}: no such pose file")

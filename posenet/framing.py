@@ -1,0 +1,55 @@
+"""How a picture becomes the network's input: the stored size, the cut from its middle, the camera of both."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from posenet.images import cover_transform
+from posenet.scene import Camera
+
+
+@dataclass(frozen=True)
+class Framing:
+    """stored: (height, width) of the cached pictures. cut: (height, width) that the network sees."""
+
+    stored: tuple[int, int]
+    cut: tuple[int, int]
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """(top, left) of the middle cut in a stored picture."""
+        return (self.stored[0] - self.cut[0]) // 2, (self.stored[1] - self.cut[1]) // 2
+
+    def middle(self, pictures: np.ndarray) -> np.ndarray:
+        """The middle cut of stored pictures (..., h, w, 3)."""
+        top, left = self.corner
+        return pictures[..., top : top + self.cut[0], left : left + self.cut[1], :]
+
+    def stored_camera(self, camera: Camera) -> Camera:
+        """A picture's camera after `resize_to_cover` to the stored size."""
+        height, width = self.stored
+        _, (left, top) = cover_transform(camera.width, camera.height, width, height)
+        scaled = camera.resized(width + 2 * left, height + 2 * top)
+        return Camera(width, height, scaled.fx, scaled.fy, scaled.cx - left, scaled.cy - top)
+
+
+def whole_frame(sizes: list[tuple[int, int]], short_side: int) -> Framing:
+    """The framing that shows the network the whole picture, its short side scaled to short_side.
+
+    sizes: (width, height) of the scene's pictures; the commonest aspect ratio decides, between 2:1 and 1:2,
+    and sides are rounded to multiples of 16 where that costs little of the picture.
+    """
+    ratio = float(np.clip(np.median([width / height for width, height in sizes]), 0.5, 2.0))
+    long_side = 16 * round(short_side * max(ratio, 1 / ratio) / 16)
+    size = (short_side, long_side) if ratio >= 1 else (long_side, short_side)
+    return Framing(size, size)
+
+
+def square_cut(sizes: list[tuple[int, int]], short_side: int = 256, cut: int = 224) -> Framing:
+    """PoseNet's framing: the short side scaled to 256, the network sees a square of 224."""
+    ratio = float(np.clip(np.median([width / height for width, height in sizes]), 0.5, 2.0))
+    long_side = math.ceil(short_side * max(ratio, 1 / ratio))
+    return Framing((short_side, long_side) if ratio >= 1 else (long_side, short_side), (cut, cut))

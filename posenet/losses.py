@@ -1,0 +1,106 @@
+"""Losses on poses, per picture. keras.ops only, one value a picture, so that replicas average rightly."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+# Caffe's train_posenet.prototxt weighs each head's position by .3, .3, 1 and its quaternion by beta times that.
+AUXILIARY_WEIGHT = 0.3
+HEADS = {"": 1.0, "aux1_": AUXILIARY_WEIGHT, "aux2_": AUXILIARY_WEIGHT}
+
+
+def nearer_sign(quaternion, truth):
+    """truth (b, 4) or its negative (the same rotation), whichever lies nearer to quaternion (b, 4)."""
+    dot = ops.sum(quaternion * truth, axis=-1, keepdims=True)
+    return ops.where(dot < 0, -truth, truth)
+
+
+def unit(quaternion):
+    """(b, 4) scaled to length one, with a finite gradient at zero."""
+    return quaternion * ops.rsqrt(ops.sum(ops.square(quaternion), axis=-1, keepdims=True) + 1e-12)
+
+
+def distance(a, b):
+    """(b,) Euclidean distances, with a finite gradient at zero."""
+    return ops.sqrt(ops.sum(ops.square(a - b), axis=-1) + 1e-12)
+
+
+def rotation_angle(quaternion, truth):
+    """(b,) angles in radians between rotations, accurate near zero: 4 atan2(|q - q'|, |q + q'|)."""
+    quaternion = unit(quaternion)
+    truth = nearer_sign(quaternion, truth)
+    return 4 * ops.arctan2(distance(quaternion, truth), distance(quaternion, -truth))
+
+
+@keras.saving.register_keras_serializable("posenet")
+class PoseNetLoss(keras.layers.Layer):
+    """The 2015 loss: |x - x'| + beta |q - q'/|q'||, for each head, summed by the head weights.
+
+    Kendall et al. (2015): beta 120 to 750 indoors, 250 to 2000 outdoors, positions in metres.
+    """
+
+    def __init__(self, beta: float = 500.0, **kwargs):
+        super().__init__(**kwargs)
+        self.beta = beta
+
+    def call(self, truth, heads):
+        """truth {"position", "quaternion"}, heads as the network gives them -> (b,)."""
+        total = 0.0
+        for prefix, weight in _present(heads):
+            quaternion = heads[f"{prefix}quaternion"]
+            position = distance(heads[f"{prefix}position"], truth["position"])
+            rotation = distance(quaternion, nearer_sign(quaternion, truth["quaternion"]))
+            total = total + weight * (position + self.beta * rotation)
+        return total
+
+    def get_config(self):
+        return super().get_config() | {"beta": self.beta}
+
+
+@keras.saving.register_keras_serializable("posenet")
+class LearnedWeightsLoss(keras.layers.Layer):
+    """Position and rotation weighed by two learned log variances (Kendall & Cipolla 2017):
+    Lx exp(-sx) + sx + Lq exp(-sq) + sq, with L1 norms as there.
+
+    Positions are divided by `scale`, the scene's size, so that sx = 0 and sq = -3 fit any unit at the start.
+    The value may well become negative: that is no fault.
+    """
+
+    def __init__(self, scale: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def build(self, *_):
+        self.log_variances = self.add_weight(
+            shape=(2,), initializer=_start_variances, name="log_variances", dtype="float32"
+        )
+
+    def call(self, truth, heads):
+        """truth {"position", "quaternion"}, heads as the network gives them -> (b,)."""
+        log_position, log_rotation = self.log_variances[0], self.log_variances[1]
+        total = 0.0
+        for prefix, weight in _present(heads):
+            quaternion = unit(heads[f"{prefix}quaternion"])
+            position = _l1(heads[f"{prefix}position"], truth["position"]) / self.scale
+            rotation = _l1(quaternion, nearer_sign(quaternion, truth["quaternion"]))
+            total = total + weight * (
+                position * ops.exp(-log_position) + log_position + rotation * ops.exp(-log_rotation) + log_rotation
+            )
+        return total
+
+    def get_config(self):
+        return super().get_config() | {"scale": self.scale}
+
+
+@keras.saving.register_keras_serializable("posenet")
+def _start_variances(shape, dtype=None):
+    return ops.cast(ops.array([0.0, -3.0]), dtype or "float32")
+
+
+def _l1(a, b):
+    return ops.sum(ops.abs(a - b), axis=-1)
+
+
+def _present(heads):
+    return [(prefix, weight) for prefix, weight in HEADS.items() if f"{prefix}position" in heads]

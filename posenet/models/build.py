@@ -1,0 +1,74 @@
+"""The registry of trunks, and building a network for a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import keras
+import numpy as np
+from keras import layers
+
+from posenet.errors import PoseNetError
+from posenet.models.googlenet import googlenet_bn, posenet_2015
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """outputs: (image tensor, auxiliary: bool) -> dict of heads. fixed_size: the only (h, w) it takes, if any."""
+
+    outputs: Callable[..., dict]
+    fixed_size: tuple[int, int] | None = None
+
+
+TRUNKS = {
+    "googlenet": Trunk(googlenet_bn),
+    "posenet": Trunk(partial(posenet_2015, graph="caffe"), (224, 224)),
+    "posenet_tensorflow": Trunk(partial(posenet_2015, graph="tensorflow"), (224, 224)),
+    "posenet_keras": Trunk(partial(posenet_2015, graph="keras"), (224, 224)),
+}
+
+
+def trunk_named(name: str) -> Trunk:
+    """The trunk of that name. Raises PoseNetError with the list of names."""
+    if name not in TRUNKS:
+        raise PoseNetError(f"--trunk must be one of {', '.join(TRUNKS)}, received {name!r}")
+    return TRUNKS[name]
+
+
+def build_network(
+    trunk: str, size: tuple[int, int], centre=(0.0, 0.0, 0.0), scale: float = 1.0, auxiliary: bool = True
+) -> keras.Model:
+    """A functional network on raw RGB pictures, float (b, h, w, 3), values 0-255.
+
+    Its outputs are a dict: "position" (b, 3) in the scene's unit (what the heads say, times scale, plus
+    centre), "quaternion" (b, 4) wxyz, not normalised, and with auxiliary=True the training heads
+    "aux1_position", "aux1_quaternion", "aux2_...".
+    """
+    image = keras.Input((*size, 3), name="image")
+    outputs = trunk_named(trunk).outputs(image, auxiliary=auxiliary)
+    for name in [name for name in outputs if name.endswith("position")]:
+        to_world = layers.Rescaling(scale, [float(c) for c in centre], dtype="float32", name=f"{name}_world")
+        outputs[name] = to_world(outputs[name])
+    return keras.Model(image, outputs, name="posenet")
+
+
+def inference_network(trained: keras.Model, trunk: str, size, centre, scale) -> keras.Model:
+    """The float32 network of the final head alone, with the trained network's weights.
+
+    Outputs "position" (b, 3) and "quaternion" (b, 4) of unit length. Always float32, so that the file
+    runs everywhere and exports.
+    """
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        plain = build_network(trunk, size, centre, scale, auxiliary=False)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    for layer in plain.layers:
+        if layer.weights:
+            layer.set_weights([np.asarray(weight, np.float32) for weight in trained.get_layer(layer.name).get_weights()])
+    unit = layers.UnitNormalization(name="unit_quaternion", dtype="float32")(plain.output["quaternion"])
+    outputs = {"position": plain.output["position"], "quaternion": unit}
+    return keras.Model(plain.input, outputs, name="posenet")

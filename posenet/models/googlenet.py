@@ -1,0 +1,148 @@
+"""GoogLeNet (Szegedy et al. 2014), as PoseNet uses it and with batch normalisation.
+
+`posenet_2015` is PoseNet exactly (Kendall et al. 2015: train_posenet.prototxt), in the three public
+variants, whose weight files fit only their own graph: GRAPHS says how they differ. Layer names are
+those of the published files. 12,431,173 parameters with all three heads (Caffe, TensorFlow).
+`googlenet_bn` is the trunk that trains well from scratch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keras import layers
+
+from posenet.models.heads import PoseHead, pose_outputs
+from posenet.models.layers import LocalResponseNorm, ToMeanBGR
+
+# Filters of each inception block: 1x1, reduction to 3x3, 3x3, reduction to 5x5, 5x5, pool projection.
+BLOCKS = {
+    "icp1": (64, 96, 128, 16, 32, 32),  # 3a
+    "icp2": (128, 128, 192, 32, 96, 64),  # 3b
+    "icp3": (192, 96, 208, 16, 48, 64),  # 4a, feeds the first auxiliary head
+    "icp4": (160, 112, 224, 24, 64, 64),  # 4b
+    "icp5": (128, 128, 256, 24, 64, 64),  # 4c
+    "icp6": (112, 144, 288, 32, 64, 64),  # 4d, feeds the second auxiliary head
+    "icp7": (256, 160, 320, 32, 128, 128),  # 4e
+    "icp8": (256, 160, 320, 32, 128, 128),  # 5a
+    "icp9": (384, 192, 384, 48, 128, 128),  # 5b
+}
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Where the public PoseNet graphs differ.
+
+    symmetric_start: conv1 is padded by 3 on every side (Caffe) instead of SAME (2 before, 3 after).
+    normalisation: local response ("lrn") or batch normalisation ("bn") after pool1 and conv2.
+    pool2_padding: "same" keeps 28 x 28, "valid" gives 27 x 27.
+    dropout: shares dropped before the two auxiliary outputs and the final one.
+    """
+
+    symmetric_start: bool
+    normalisation: str
+    pool2_padding: str
+    dropout: tuple[float, float, float]
+
+
+GRAPHS = {
+    "caffe": Graph(True, "lrn", "same", (0.7, 0.7, 0.5)),
+    "tensorflow": Graph(False, "lrn", "same", (0.0, 0.0, 0.0)),
+    "keras": Graph(False, "bn", "valid", (0.0, 0.0, 0.0)),
+}
+
+
+def posenet_2015(image, graph: str = "caffe", auxiliary: bool = True) -> dict:
+    """PoseNet on raw RGB pictures (b, 224, 224, 3).
+
+    Returns {"position": (b, 3), "quaternion": (b, 4)} and, with auxiliary=True, the two training
+    heads' "aux1_position" and so on. Quaternions are as the layer gives them, not normalised.
+    """
+    variant = GRAPHS[graph]
+    x = ToMeanBGR(name="preprocess")(image)
+    early, middle, final = _plain_trunk(x, variant)
+    outputs = {}
+    if auxiliary:
+        outputs |= _auxiliary_head(early, 1, "cls1_fc1_pose", variant.dropout[0])
+        outputs |= _auxiliary_head(middle, 2, "cls2_fc1", variant.dropout[1])
+    x = layers.AveragePooling2D(7, 1, name="cls3_pool")(final)
+    x = layers.Flatten(name="cls3_flatten")(x)
+    x = layers.Dense(2048, activation="relu", name="cls3_fc1_pose")(x)
+    x = layers.Dropout(variant.dropout[2], name="cls3_drop")(x)
+    return pose_outputs(x, names=("cls3_fc_pose_xyz", "cls3_fc_pose_wpqr")) | outputs
+
+
+def _plain_trunk(x, variant: Graph):
+    def normalised(x, name):
+        return layers.BatchNormalization(name=name)(x) if variant.normalisation == "bn" else LocalResponseNorm(name=name)(x)
+
+    if variant.symmetric_start:
+        x = layers.ZeroPadding2D(3, name="conv1_pad")(x)
+    padding = "valid" if variant.symmetric_start else "same"
+    x = layers.Conv2D(64, 7, 2, padding, activation="relu", name="conv1")(x)
+    x = layers.MaxPooling2D(3, 2, "same", name="pool1")(x)
+    x = normalised(x, "norm1")
+    x = _conv_relu(x, 64, 1, "reduction2")
+    x = normalised(_conv_relu(x, 192, 3, "conv2"), "norm2")
+    x = layers.MaxPooling2D(3, 2, variant.pool2_padding, name="pool2")(x)
+    return _inception_blocks(x, _conv_relu)
+
+
+def _conv_relu(x, filters, size, name):
+    return layers.Conv2D(filters, size, padding="same", activation="relu", name=name)(x)
+
+
+def _inception_blocks(x, conv):
+    """icp1 to icp9 with the pools between them; gives the outputs of icp3, icp6 and icp9."""
+    taps = {}
+    for name, filters in BLOCKS.items():
+        if name in ("icp3", "icp8"):
+            x = layers.MaxPooling2D(3, 2, "same", name=f"{name}_in")(x)
+        taps[name] = x = _inception(x, filters, name, conv)
+    return taps["icp3"], taps["icp6"], taps["icp9"]
+
+
+def _inception(x, filters, name, conv):
+    one, reduce3, three, reduce5, five, projection = filters
+    pooled = layers.MaxPooling2D(3, 1, "same", name=f"{name}_pool")(x)
+    branches = [
+        conv(x, one, 1, f"{name}_out0"),
+        conv(conv(x, reduce3, 1, f"{name}_reduction1"), three, 3, f"{name}_out1"),
+        conv(conv(x, reduce5, 1, f"{name}_reduction2"), five, 5, f"{name}_out2"),
+        conv(pooled, projection, 1, f"{name}_out3"),
+    ]
+    return layers.Concatenate(name=f"{name}_out")(branches)
+
+
+def _auxiliary_head(x, number, dense_name, dropout):
+    x = layers.AveragePooling2D(5, 3, name=f"cls{number}_pool")(x)
+    x = _conv_relu(x, 128, 1, f"cls{number}_reduction_pose")
+    x = layers.Flatten(name=f"cls{number}_flatten")(x)
+    x = layers.Dense(1024, activation="relu", name=dense_name)(x)
+    x = layers.Dropout(dropout, name=f"cls{number}_drop")(x)
+    names = (f"cls{number}_fc_pose_xyz", f"cls{number}_fc_pose_wpqr")
+    return pose_outputs(x, names=names, prefix=f"aux{number}_")
+
+
+def googlenet_bn(image, auxiliary: bool = True) -> dict:
+    """GoogLeNet with batch normalisation after every convolution, on raw RGB pictures (b, h, w, 3).
+
+    Any picture size from 64 x 64. Outputs as `posenet_2015`. Trains from scratch in minutes on small scenes.
+    """
+    x = layers.Rescaling(1 / 64.0, offset=-2.0, name="preprocess")(image)
+    x = _conv_bn(x, 64, 7, "conv1", strides=2)
+    x = layers.MaxPooling2D(3, 2, "same", name="pool1")(x)
+    x = _conv_bn(_conv_bn(x, 64, 1, "reduction2"), 192, 3, "conv2")
+    x = layers.MaxPooling2D(3, 2, "same", name="pool2")(x)
+    early, middle, final = _inception_blocks(x, _conv_bn)
+    outputs = PoseHead("cls3", hidden=1024, spatial=64)(final)
+    if auxiliary:
+        outputs |= PoseHead("cls1", hidden=512, spatial=8, prefix="aux1_")(early)
+        outputs |= PoseHead("cls2", hidden=512, spatial=8, prefix="aux2_")(middle)
+    return outputs
+
+
+def _conv_bn(x, filters, size, name, strides=1):
+    x = layers.Conv2D(filters, size, strides, "same", use_bias=False, kernel_initializer="he_normal", name=name)(x)
+    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)

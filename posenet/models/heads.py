@@ -1,0 +1,46 @@
+"""From trunk features to a position and a quaternion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keras import initializers, layers
+
+
+def pose_outputs(x, names: tuple[str, str], prefix: str = "", spread: float | None = None) -> dict:
+    """Features (b, n) -> {prefix + "position": (b, 3), prefix + "quaternion": (b, 4)}, both float32.
+
+    spread: standard deviation of the starting weights; Caffe's are 0.5 for the position and 0.01 for the quaternion.
+    """
+    started = [initializers.RandomNormal(stddev=spread or caffe) for caffe in (0.5, 0.01)]
+    return {
+        f"{prefix}position": layers.Dense(3, kernel_initializer=started[0], dtype="float32", name=names[0])(x),
+        f"{prefix}quaternion": layers.Dense(4, kernel_initializer=started[1], dtype="float32", name=names[1])(x),
+    }
+
+
+@dataclass(frozen=True)
+class PoseHead:
+    """Feature map (b, h, w, c) -> pose.
+
+    Two views of the map are joined: its global average, and a 1 x 1 convolution to `spatial` channels
+    that is flattened, which tells where in the picture something is seen (0 leaves it out).
+    """
+
+    name: str
+    hidden: int
+    spatial: int = 0
+    dropout: float = 0.2
+    prefix: str = ""
+
+    def __call__(self, x) -> dict:
+        parts = [layers.GlobalAveragePooling2D(name=f"{self.name}_pool")(x)]
+        if self.spatial:
+            where = layers.Conv2D(self.spatial, 1, use_bias=False, name=f"{self.name}_where")(x)
+            where = layers.BatchNormalization(momentum=0.9, name=f"{self.name}_where_bn")(where)
+            where = layers.ReLU(name=f"{self.name}_where_relu")(where)
+            parts.append(layers.Flatten(name=f"{self.name}_where_flat")(where))
+        x = layers.Concatenate(name=f"{self.name}_features")(parts) if len(parts) > 1 else parts[0]
+        x = layers.Dense(self.hidden, kernel_initializer="he_normal", activation="relu", name=f"{self.name}_hidden")(x)
+        x = layers.Dropout(self.dropout, name=f"{self.name}_drop")(x)
+        return pose_outputs(x, (f"{self.name}_xyz", f"{self.name}_wpqr"), self.prefix, spread=0.01)

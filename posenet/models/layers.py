@@ -1,0 +1,46 @@
+"""The small layers that Keras does not have, and the preprocessing that lives in the model."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+# Mean colour of ImageNet in BGR order, as the Caffe model zoo subtracts it.
+CAFFE_MEAN_BGR = (104.0, 117.0, 123.0)
+
+
+@keras.saving.register_keras_serializable("posenet")
+class LocalResponseNorm(keras.layers.Layer):
+    """Across-channel local response normalisation: x / (k + alpha / size * sum of squares) ** beta.
+
+    The sum runs over `size` neighbouring channels, as in Caffe (Krizhevsky et al. 2012). TensorFlow's
+    own operation does not divide alpha by the size. Shape (b, h, w, c) in and out.
+    """
+
+    def __init__(self, size=5, alpha=1e-4, beta=0.75, k=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def call(self, x):
+        channels, half = x.shape[-1], self.size // 2
+        squares = ops.pad(ops.square(x), [(0, 0), (0, 0), (0, 0), (half, half)])
+        total = sum(squares[..., shift : shift + channels] for shift in range(self.size))
+        return x * ops.power(self.k + (self.alpha / self.size) * total, -self.beta)
+
+    def get_config(self):
+        return super().get_config() | {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k}
+
+
+@keras.saving.register_keras_serializable("posenet")
+class ToMeanBGR(keras.layers.Layer):
+    """Raw RGB 0-255 to BGR minus a mean colour: what Caffe's networks are fed. Shape (b, h, w, 3)."""
+
+    def __init__(self, mean_bgr=CAFFE_MEAN_BGR, **kwargs):
+        super().__init__(**kwargs)
+        self.mean_bgr = tuple(mean_bgr)
+
+    def call(self, image):
+        return ops.flip(image, axis=-1) - ops.cast(ops.array(self.mean_bgr), image.dtype)
+
+    def get_config(self):
+        return super().get_config() | {"mean_bgr": self.mean_bgr}

@@ -1,0 +1,84 @@
+"""From stored pictures to training batches. Augmentation and batching run in a thread beside the training step."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+from scipy.spatial.transform import Rotation
+
+from posenet.augmentation import Augmentation, Augmenter
+from posenet.cache import Pictures
+from posenet.framing import Framing
+from posenet.scene import Scene
+
+
+class Batches:
+    """The training batches of a scene: shuffled, augmented, endless, and the same for the same seed.
+
+    Each epoch has its own random stream, made from (seed, epoch), so a resumed run sees what the whole run would.
+    The last, smaller batch of an epoch is left out; fewer pictures than a batch make one smaller batch.
+    """
+
+    def __init__(
+        self, scene: Scene, pictures: Pictures, framing: Framing, augmentation: Augmentation, batch_size: int, seed: int
+    ):
+        self.scene, self.pictures, self.framing, self.seed = scene, pictures, framing, seed
+        self.batch_size = min(batch_size, len(scene))
+        self.steps = len(scene) // self.batch_size
+        self.augmenter = Augmenter(framing, augmentation)
+        self.cameras = [camera and framing.stored_camera(camera) for camera in scene.cameras]
+
+    def epoch(self, number: int):
+        """Yield (images (b, h, w, 3) uint8, {"position": (b, 3), "quaternion": (b, 4)} float32) of one epoch."""
+        rng = np.random.default_rng((self.seed, number))
+        order = rng.permutation(len(self.scene))
+        for step in range(self.steps):
+            yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size], rng)
+        self.pictures.release()
+
+    def _batch(self, rows: np.ndarray, rng):
+        views, turns = [], []
+        for row in rows:
+            view, turn = self.augmenter.view(self.pictures[row], self.cameras[row], rng)
+            views.append(view)
+            turns.append(turn)
+        poses = self.scene.poses[rows]
+        rotations = poses.rotations * Rotation.concatenate(turns)
+        quaternions = rotations.as_quat(canonical=True, scalar_first=True)
+        return np.stack(views), {
+            "position": poses.positions.astype(np.float32),
+            "quaternion": quaternions.astype(np.float32),
+        }
+
+    def stream(self, first_epoch: int = 0) -> tf.data.Dataset:
+        """All epochs from first_epoch on, endless, prefetched."""
+
+        def batches():
+            epoch = first_epoch
+            while True:
+                yield from self.epoch(epoch)
+                epoch += 1
+
+        shape = (self.batch_size, *self.framing.cut, 3)
+        poses = {"position": (self.batch_size, 3), "quaternion": (self.batch_size, 4)}
+        signature = (
+            tf.TensorSpec(shape, tf.uint8),
+            {name: tf.TensorSpec(size, tf.float32) for name, size in poses.items()},
+        )
+        return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(3)
+
+
+def predict_in_batches(network, pictures, framing: Framing, batch_size: int = 32) -> dict[str, np.ndarray]:
+    """The network's outputs on the middle cuts of stored pictures (n, h, w, 3), joined over all batches.
+
+    Every batch has the same size (the last is filled up), so that nothing is compiled twice.
+    """
+    parts = []
+    size = min(batch_size, len(pictures))
+    for start in range(0, len(pictures), size):
+        rows = np.minimum(np.arange(start, start + size), len(pictures) - 1)
+        images = framing.middle(pictures[rows]).astype(np.float32)
+        outputs = network.predict_on_batch(images)
+        kept = min(size, len(pictures) - start)
+        parts.append({name: np.asarray(value)[:kept] for name, value in outputs.items()})
+    return {name: np.concatenate([part[name] for part in parts]).astype(np.float64) for name in parts[0]}

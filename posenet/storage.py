@@ -1,0 +1,42 @@
+"""Writing files so that nothing is ever half-written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from posenet.errors import PoseNetError
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """A temporary name beside target, with its suffix; renamed to target when the block ends well, removed when not.
+
+    A full disk or missing rights become a PoseNetError.
+    """
+    temporary = target.with_name(f".{os.getpid()}-{target.name}")
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and temporary.parent.exists():
+            raise
+        raise PoseNetError(f"{target} cannot be written: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a whole text file, or leave the old one untouched."""
+    with atomic_path(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def free_space_needed(folder: Path, size: int) -> None:
+    """Raise PoseNetError when folder's disk has less than size bytes free."""
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise PoseNetError(f"{folder} needs {size / 1e9:.2f} GB of free space, its disk has {free / 1e9:.2f} GB")

@@ -1,0 +1,141 @@
+"""Training: a scene and settings in, a run folder with the best model out."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from posenet import callbacks
+from posenet.augmentation import NO_AUGMENTATION, Augmentation
+from posenet.baselines import mean_pose_errors
+from posenet.cache import load_pictures
+from posenet.config import SCENE_MINUTES, TrainConfig
+from posenet.datasets import open_scene
+from posenet.device import set_up
+from posenet.errors import PoseNetError
+from posenet.framing import square_cut, whole_frame
+from posenet.holdout import holdout_mask
+from posenet.images import picture_size
+from posenet.losses import LearnedWeightsLoss, PoseNetLoss
+from posenet.models import TRUNKS, build_network, inference_network
+from posenet.pipeline import Batches, predict_in_batches
+from posenet.poses import Poses, position_errors, rotation_errors_deg
+from posenet.run import CONFIG, HISTORY, MODEL, Run, new_run_folder, open_run
+from posenet.scene import Scene
+from posenet.trainer import Trainer
+
+log = logging.getLogger("posenet")
+
+
+def train(config: TrainConfig) -> Run:
+    """Train on the training split of config.scene and write the run folder config.output; returns the run.
+
+    With config.resume the run folder's own settings are used. Raises PoseNetError for what the user can mend,
+    and when the loss becomes NaN (the last good model stays).
+    """
+    started = time.monotonic()
+    if config.scene is None or config.output is None:
+        raise PoseNetError("training needs a scene and an output folder")
+    resumed = None
+    if config.resume and (config.output / "backup" / "state.npz").is_file():
+        resumed = open_run(config.output)
+        config = replace(resumed.config, output=config.output)
+    elif not (config.resume and config.output.is_dir() and not (config.output / MODEL).exists()):
+        new_run_folder(config.output, config.overwrite)
+    return _fit(config, started, resumed)
+
+
+def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
+    precision = set_up(config.precision)
+    keras.utils.set_random_seed(config.seed)
+    scene = open_scene(config.scene, strict=config.strict).split("train")
+    run = resumed or _describe(config, scene, precision)
+    pictures = load_pictures(scene.paths, run.framing.stored, "training pictures")
+    scene = scene.subset(pictures.rows)
+    held_out = np.isin(scene.names, run.held_out)
+    if resumed is None:
+        run.save()
+    log.info(
+        "%s: %d pictures to train on, %d held out; the network sees %d x %d, %s",
+        scene.name, (~held_out).sum(), held_out.sum(), *run.framing.cut[::-1], precision,
+    )  # fmt: skip
+    trainer = _trainer(config, run)
+    batches = _batches(config, scene, pictures, run, ~held_out)
+    minutes = None if config.epochs else config.minutes or SCENE_MINUTES
+    budget = callbacks.Budget(config.epochs, minutes and minutes * 60, batches.steps, started)
+    validation = _validation(trainer, run, scene.subset(held_out), pictures, np.flatnonzero(held_out), budget)
+    backup = callbacks.Backup(run.folder / "backup" / "state.npz", budget, validation)
+    done = backup.restore(trainer) if resumed else 0
+    steps = [
+        callbacks.Schedule(budget, config.learning_rate), callbacks.StopOnNaN(), *([validation] if validation else []),
+        callbacks.Progress(budget, scene.unit, batches.batch_size),
+        callbacks.History(run.folder / HISTORY, budget, done), backup,
+    ]  # fmt: skip
+    if budget.progress < 1:
+        trainer.fit(
+            batches.stream(done), epochs=config.epochs or 10**6, initial_epoch=done, steps_per_epoch=batches.steps,
+            callbacks=steps, verbose=0, shuffle=False,
+        )  # fmt: skip
+    if validation:
+        position, degrees = validation.best_errors
+        log.info("kept epoch %d: held out %.3f %s %.1f deg", validation.best_epoch, position, scene.unit, degrees)
+    else:
+        run.save_model(_inference(trainer, run))
+    return run
+
+
+def _describe(config: TrainConfig, scene: Scene, precision: str) -> Run:
+    """Settle what depends on the scene: framing, the positions' centre and scale, the held-out pictures."""
+    sizes = [picture_size(path) for path in scene.paths[:: max(1, len(scene) // 50)]]
+    fixed = TRUNKS[config.trunk].fixed_size
+    framing = square_cut(sizes, config.short_side or 256, fixed[0]) if fixed else whole_frame(sizes, config.short_side or 192)
+    positions = scene.poses.positions
+    centre = positions.mean(axis=0)
+    scale = float(np.linalg.norm(positions - centre, axis=1).mean()) or 1.0
+    mask = holdout_mask(scene, config.validation)
+    if any(camera is None for camera in scene.cameras):
+        log.warning("%s: intrinsics are not known for every picture; those roll and shift only when augmented", scene.name)
+    return Run(
+        config.output, config, Path(config.scene).absolute(), scene.unit, framing, tuple(centre.tolist()), scale,
+        tuple(name for name, out in zip(scene.names, mask, strict=True) if out), precision,
+    )  # fmt: skip
+
+
+def _trainer(config: TrainConfig, run: Run) -> Trainer:
+    network = build_network(config.trunk, run.framing.cut, run.centre, run.scale)
+    loss = LearnedWeightsLoss(run.scale) if config.loss == "learned" else PoseNetLoss(config.beta)
+    trainer = Trainer(network, loss)
+    trainer.compile(optimizer=keras.optimizers.Adam(config.learning_rate), jit_compile=False)
+    trainer.optimizer.build(trainer.trainable_variables)
+    return trainer
+
+
+def _batches(config: TrainConfig, scene: Scene, pictures, run: Run, chosen: np.ndarray) -> Batches:
+    augmentation = Augmentation() if config.augment else NO_AUGMENTATION
+    rows = np.flatnonzero(chosen)
+    return Batches(scene.subset(rows), pictures.subset(rows), run.framing, augmentation, config.batch_size, config.seed)
+
+
+def _inference(trainer: Trainer, run: Run) -> keras.Model:
+    return inference_network(trainer.network, run.config.trunk, run.framing.cut, run.centre, run.scale)
+
+
+def _validation(trainer: Trainer, run: Run, scene: Scene, pictures, rows: np.ndarray, budget):
+    """The callback that measures the held-out pictures; None when there are none."""
+    if len(rows) == 0:
+        return None
+    held_out = pictures.subset(rows)
+
+    def measure() -> tuple[float, float]:
+        outputs = predict_in_batches(trainer.final_head, held_out, run.framing)
+        estimate = Poses.from_quaternions(outputs["position"], outputs["quaternion"])
+        errors = position_errors(estimate, scene.poses), rotation_errors_deg(estimate, scene.poses)
+        return float(np.median(errors[0])), float(np.median(errors[1]))
+
+    scales = [max(float(np.median(errors)), 1e-9) for errors in mean_pose_errors(scene.poses, scene.poses)]
+    return callbacks.Validation(measure, lambda: run.save_model(_inference(trainer, run)), (scales[0], scales[1]), budget)

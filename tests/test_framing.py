@@ -1,0 +1,38 @@
+import numpy as np
+
+from posenet.framing import Framing, square_cut, whole_frame
+from posenet.images import resize_to_cover
+from posenet.scene import Camera
+
+
+def test_whole_frame_keeps_the_shape_of_the_pictures():
+    assert whole_frame([(640, 480)], 192) == Framing((192, 256), (192, 256))
+    assert whole_frame([(1920, 1080)], 192).cut == (192, 336)
+    assert whole_frame([(360, 640)] * 3 + [(640, 480)], 192).cut == (336, 192)
+    assert whole_frame([(4000, 500)], 192).cut == (192, 384)  # at most 2:1
+
+
+def test_square_cut_is_posenets_own():
+    assert square_cut([(1920, 1080)]) == Framing((256, 456), (224, 224))
+    assert square_cut([(640, 480)]).corner == (16, 59)
+
+
+def test_middle_is_the_centre():
+    framing = Framing((6, 8), (2, 4))
+    picture = np.arange(6 * 8 * 3).reshape(6, 8, 3)
+    np.testing.assert_array_equal(framing.middle(picture), picture[2:4, 2:6])
+    np.testing.assert_array_equal(framing.middle(picture[None])[0], picture[2:4, 2:6])
+
+
+def test_the_stored_camera_projects_where_the_stored_picture_shows():
+    # A white square around the projection of a point must lie there after resizing and cutting too.
+    camera = Camera(800, 400, 500.0, 500.0, 400.0, 200.0)
+    x, y = (camera.matrix @ [0.2, 0.1, 1])[:2]  # (500, 250)
+    image = np.zeros((400, 800, 3), np.uint8)
+    image[int(y) - 10 : int(y) + 10, int(x) - 10 : int(x) + 10] = 255
+    framing = Framing((200, 300), (200, 300))
+    stored = resize_to_cover(image, 200, 300)
+    ys, xs = np.nonzero(stored[..., 0] > 127)
+    u, v = (framing.stored_camera(camera).matrix @ [0.2, 0.1, 1])[:2]
+    assert abs(xs.mean() + 0.5 - u) < 0.51
+    assert abs(ys.mean() + 0.5 - v) < 0.51

@@ -1,0 +1,77 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from posenet.losses import LearnedWeightsLoss, PoseNetLoss, nearer_sign, rotation_angle, unit
+
+
+def heads(position, quaternion, auxiliary=True):
+    position, quaternion = np.float32([position]), np.float32([quaternion])
+    prefixes = ("", "aux1_", "aux2_") if auxiliary else ("",)
+    return {f"{p}{n}": v for p in prefixes for n, v in (("position", position), ("quaternion", quaternion))}
+
+
+TRUTH = {"position": np.float32([[1, 2, 3]]), "quaternion": np.float32([[1, 0, 0, 0]])}
+
+
+def test_posenet_loss_by_hand():
+    # position off by a 3-4-0 triangle: 5; quaternion off by 0.1; beta 500; heads weigh 1, .3, .3
+    value = PoseNetLoss(beta=500.0)(TRUTH, heads([4, 6, 3], [1, 0.1, 0, 0]))
+    assert float(value[0]) == pytest.approx(1.6 * (5 + 500 * 0.1), rel=1e-5)
+
+
+def test_posenet_loss_takes_either_sign_of_the_quaternion():
+    loss = PoseNetLoss()
+    assert float(loss(TRUTH, heads([1, 2, 3], [-1, 0, 0, 0]))[0]) == pytest.approx(0, abs=1e-2)
+
+
+def test_learned_loss_by_hand_at_its_start():
+    # sx = 0, sq = -3: L1 position 7 / scale 2 + 0 + L1 rotation |cos 0.1 - 1| + sin 0.1, times e^3, - 3
+    value = LearnedWeightsLoss(scale=2.0)(TRUTH, heads([4, 6, 3], [math.cos(0.1), math.sin(0.1), 0, 0], False))
+    expected = 7 / 2 + (1 - math.cos(0.1) + math.sin(0.1)) * math.exp(3) - 3
+    assert float(value[0]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_learned_weights_find_their_optimum():
+    # for constant errors lx and lq the best log variances are log lx and log lq
+    loss = LearnedWeightsLoss(scale=1.0)
+    output = heads([1.5, 2, 3], [math.cos(0.01), math.sin(0.01), 0, 0], False)
+    loss(TRUTH, output)
+    import tensorflow as tf
+
+    optimizer = keras.optimizers.Adam(0.05)
+    for _ in range(400):
+        with tf.GradientTape() as tape:
+            value = keras.ops.mean(loss(TRUTH, output))
+        optimizer.apply([tape.gradient(value, loss.log_variances.value)], [loss.log_variances])
+    rotation = 1 - math.cos(0.01) + math.sin(0.01)
+    np.testing.assert_allclose(np.asarray(loss.log_variances), [math.log(0.5), math.log(rotation)], atol=0.02)
+
+
+def test_gradients_are_finite_at_a_perfect_answer():
+    import tensorflow as tf
+
+    for loss in (PoseNetLoss(), LearnedWeightsLoss()):
+        variables = {name: tf.Variable(value) for name, value in heads([1, 2, 3], [1, 0, 0, 0]).items()}
+        with tf.GradientTape() as tape:
+            value = keras.ops.sum(loss(TRUTH, {name: v + 0.0 for name, v in variables.items()}))
+        for gradient in tape.gradient(value, list(variables.values())):
+            assert np.isfinite(gradient.numpy()).all()
+
+
+@pytest.mark.parametrize("degrees", [0.01, 1.0, 90.0, 179.0])
+def test_rotation_angle_equals_scipy(degrees):
+    start = Rotation.from_rotvec([0.3, -0.5, 0.9])
+    turned = start * Rotation.from_rotvec([0, np.radians(degrees), 0])
+    a, b = (r.as_quat(scalar_first=True)[None].astype(np.float32) for r in (start, turned))
+    assert np.degrees(float(rotation_angle(3 * a, -b)[0])) == pytest.approx(degrees, abs=2e-3)
+
+
+def test_helpers():
+    np.testing.assert_allclose(np.asarray(unit(np.float32([[0, 3, 0, 4]]))), [[0, 0.6, 0, 0.8]], atol=1e-6)
+    np.testing.assert_array_equal(
+        np.asarray(nearer_sign(np.float32([[1, 0, 0, 0]]), np.float32([[-1, 0, 0, 0]]))), [[1, 0, 0, 0]]
+    )

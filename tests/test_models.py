@@ -1,0 +1,90 @@
+import keras
+import numpy as np
+import pytest
+
+from posenet.errors import PoseNetError
+from posenet.models import TRUNKS, build_network, inference_network
+from posenet.models.layers import LocalResponseNorm, ToMeanBGR
+
+SIZES = {"googlenet": (96, 128)}
+
+
+@pytest.fixture(scope="module", params=sorted(TRUNKS))
+def network(request):
+    keras.utils.set_random_seed(1)
+    return request.param, build_network(request.param, SIZES.get(request.param, (224, 224)), (1, 2, 3), 5.0)
+
+
+def test_every_trunk_has_three_heads_in_training_and_one_after(network):
+    name, model = network
+    assert set(model.output) == {f"{p}{n}" for p in ("", "aux1_", "aux2_") for n in ("position", "quaternion")}
+    images = np.random.default_rng(0).uniform(0, 255, (2, *model.input_shape[1:])).astype(np.float32)
+    plain = inference_network(model, name, model.input_shape[1:3], (1, 2, 3), 5.0)
+    ours, theirs = plain(images), model(images)
+    assert set(ours) == {"position", "quaternion"}
+    np.testing.assert_allclose(ours["position"], theirs["position"], rtol=1e-4, atol=1e-4)
+    expected = np.asarray(theirs["quaternion"])
+    expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(ours["quaternion"], expected, atol=1e-4)
+
+
+def test_saved_and_loaded_networks_answer_alike(network, tmp_path):
+    name, model = network
+    plain = inference_network(model, name, model.input_shape[1:3], (1, 2, 3), 5.0)
+    plain.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras", compile=False)
+    images = np.random.default_rng(0).uniform(0, 255, (1, *model.input_shape[1:])).astype(np.float32)
+    for output in ("position", "quaternion"):
+        np.testing.assert_array_equal(plain(images)[output], again(images)[output])
+
+
+def test_posenet_has_the_published_number_of_parameters():
+    assert build_network("posenet", (224, 224)).count_params() == 12_431_173
+    assert build_network("posenet_tensorflow", (224, 224)).count_params() == 12_431_173
+    # the Keras port's two batch normalisations, of 64 and of 192 channels, have four values a channel
+    assert build_network("posenet_keras", (224, 224)).count_params() == 12_431_173 + 4 * (64 + 192)
+    trunk = build_network("posenet", (224, 224))
+    convolutions = [layer for layer in trunk.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert sum(layer.count_params() for layer in convolutions if not layer.name.startswith("cls")) == 5_973_552
+
+
+def test_the_graphs_differ_where_they_should():
+    shapes = {
+        name: build_network(name, (224, 224)).get_layer("pool2").output.shape[1:3] for name in TRUNKS if name != "googlenet"
+    }
+    assert shapes == {"posenet": (28, 28), "posenet_tensorflow": (28, 28), "posenet_keras": (27, 27)}
+    assert build_network("posenet", (224, 224)).get_layer("conv1").output.shape[1:3] == (112, 112)
+    drops = {name: build_network(name, (224, 224)).get_layer("cls1_drop").rate for name in shapes}
+    assert drops == {"posenet": 0.7, "posenet_tensorflow": 0.0, "posenet_keras": 0.0}
+
+
+def test_local_response_norm_by_hand():
+    # one pixel, six channels, size 5, alpha 10, k 2: channel 0 sees channels 0-2, channel 3 sees 1-5
+    x = np.float32([[[[1, 2, 3, 4, 5, 6]]]])
+    y = np.asarray(LocalResponseNorm(size=5, alpha=10.0, beta=0.75, k=2.0)(x)).ravel()
+    assert y[0] == pytest.approx(1 / (2 + 2 * (1 + 4 + 9)) ** 0.75, rel=1e-5)
+    assert y[3] == pytest.approx(4 / (2 + 2 * (4 + 9 + 16 + 25 + 36)) ** 0.75, rel=1e-5)
+
+
+def test_local_response_norm_equals_tensorflows_with_alpha_divided():
+    import tensorflow as tf
+
+    x = np.random.default_rng(0).normal(0, 50, (2, 3, 4, 16)).astype(np.float32)
+    expected = tf.nn.lrn(x, depth_radius=2, bias=1.0, alpha=1e-4 / 5, beta=0.75)
+    np.testing.assert_allclose(LocalResponseNorm()(x), expected, rtol=1e-5)
+
+
+def test_caffe_preprocessing_is_bgr_minus_mean():
+    np.testing.assert_allclose(ToMeanBGR()(np.float32([[[[200, 150, 110]]]])), [[[[6, 33, 77]]]])
+
+
+def test_start_positions_lie_near_the_scenes_centre():
+    keras.utils.set_random_seed(0)
+    model = build_network("googlenet", (96, 96), (100.0, 200.0, 300.0), 5.0, auxiliary=False)
+    answer = model(np.random.default_rng(0).uniform(0, 255, (4, 96, 96, 3)).astype(np.float32))
+    assert np.abs(np.asarray(answer["position"]) - [100, 200, 300]).max() < 10
+
+
+def test_unknown_trunk_is_one_line():
+    with pytest.raises(PoseNetError, match="--trunk must be one of googlenet, posenet, .* received 'vgg'"):
+        build_network("vgg", (224, 224))

@@ -1,0 +1,8 @@
+"""python train.py [SCENE]: the same as `posenet train`."""
+
+import sys
+
+from posenet.cli import TrainConfig, main
+
+if __name__ == "__main__":
+    sys.exit(main(command=TrainConfig, program="train.py"))
