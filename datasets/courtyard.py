@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -36,21 +35,17 @@ def make_courtyard(folder: Path, train: int = 300, test: int = 100, seed: int = 
         raise PoseNetError(f"the courtyard needs a folder that does not exist yet, received {folder}")
     if train < 3 or test < 1:
         raise PoseNetError(f"the courtyard needs at least 3 training and 1 test pictures, received {train} and {test}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.unfinished")
+    try:
+        unfinished.mkdir(parents=True)
+    except OSError as error:
+        raise PoseNetError(f"the courtyard cannot be written to {folder.parent}: {error.strerror}") from error
     try:
         _write_scene(unfinished, train, test, seed, progress)
-        unfinished.chmod(0o777 & ~_umask())
         unfinished.rename(folder)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _write_scene(folder: Path, train: int, test: int, seed: int, progress: bool) -> None:
@@ -120,7 +115,7 @@ def _write_list(path: Path, names: list[str], poses: Poses) -> None:
 
 
 def _surface_points(world: World, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Points (m, 3) spread evenly over the painted faces, up to 8 m high, and their colours (m, 3)."""
+    """Points (m, 3) spread evenly over the faces, passers-by apart, and their colours (m, 3)."""
     areas = [np.linalg.norm(np.cross(face.across, face.down)) for face in world.faces]
     points, colours = [], []
     for index in rng.choice(len(areas), POINTS, p=np.array(areas) / np.sum(areas)):

@@ -1,10 +1,10 @@
-"""The synthetic courtyard's four facades, ground, roofs and sky, and its passers-by, as textures (uint8 RGB)."""
+"""The synthetic courtyard's four facades, ground and roofs, as textures (uint8 RGB)."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
-from posenet.datasets.courtyard_textures import DENSITY, STONE, WHITE, Wall, clouds_of_noise
+from posenet.datasets.courtyard_textures import DENSITY, STONE, WHITE, Wall
 
 
 def brick_house(rng: np.random.Generator, width: float, height: float) -> np.ndarray:
@@ -175,8 +175,8 @@ def paving(rng: np.random.Generator, width: float, depth: float) -> np.ndarray:
     for _ in range(110):
         (x, y), size = rng.uniform((0, 0), (width, depth)), rng.uniform(0.1, 0.55)
         turn, tone = np.linspace(0, 2 * np.pi, 40, endpoint=False), rng.uniform(-26, 14)
-        outline = sum(rng.normal(0, 0.25 / k) * np.sin(k * turn + rng.uniform(0, 6)) for k in range(1, 6))
-        radius = size * (1 + outline)[:, None] * DENSITY
+        waves = [rng.normal(0, 0.25 / k) * np.sin(k * turn + rng.uniform(0, 6)) for k in range(1, 6)]
+        radius = size * (1 + np.sum(waves, axis=0))[:, None] * DENSITY
         stain = np.array([x, y]) * DENSITY + radius * np.column_stack([np.cos(turn), np.sin(turn)])
         cv2.fillPoly(mask := np.zeros(ground.weather.shape, np.uint8), [stain.astype(np.int32)], 1)
         ground.weather += tone * mask
@@ -190,14 +190,3 @@ def tiles(rng: np.random.Generator, width: float, height: float, colour) -> np.n
     roof = Wall(rng, width, height, colour, 10)
     roof.bricks(0, height, (0.3, 0.28), (colour, tuple(0.85 * c for c in colour)), tuple(0.5 * c for c in colour))
     return roof.finished(damp=False)
-
-
-def sky(rng: np.random.Generator) -> np.ndarray:
-    """(256, 1024, 3) all the way round; rows from 75 degrees up to 5 degrees below the horizon."""
-    rise = np.linspace(1, 0, 256)[:, None, None]
-    blue = (1 - rise**0.7) * np.array([206.0, 220, 232]) + rise**0.7 * np.array([84.0, 138, 206])
-    noise = clouds_of_noise(rng, 256, 1024, 180, 6)
-    fade = np.linspace(0, 1, 128)[None]
-    noise[:, -128:] = noise[:, -128:] * (1 - fade) + noise[:, :1] * fade
-    cover = np.clip(0.35 + 0.55 * noise, 0, 0.95)[:, :, None]
-    return (blue * (1 - cover) + cover * (np.array([246.0, 246, 248]) - 10 * rise)).astype(np.uint8)

@@ -54,7 +54,7 @@ def lit_ground(world: World, light: Light) -> Face:
     boxes = [(solid.low[:2], solid.high) for solid in world.solids]
     sides = np.array([(-1, 1), (1, 1), (1, -1), (-1, -1)]) * (HALF_X, HALF_Y)
     boxes += [(sides[i], np.array([*sides[(i + 1) % 4], height])) for i, height in enumerate(WALL_HEIGHTS)]
-    lightness = np.full((HEIGHT * 2, WIDTH * 2), 1.0, np.float32)
+    lightness: np.ndarray = np.full((HEIGHT * 2, WIDTH * 2), 1.0, np.float32)
     scale = np.array([lightness.shape[1] / (2 * HALF_X), -lightness.shape[0] / (2 * HALF_Y)])
     for low, high in boxes:
         base = np.array([(x, y) for x in (low[0], high[0]) for y in (low[1], high[1])])

@@ -141,3 +141,14 @@ class Wall:
         rows = np.arange(len(self.pixels), dtype=np.float32)[:, None] / DENSITY
         dark = -26 * np.exp((rows - self.height) / 0.35) if damp else 0 * rows
         return np.clip(self.pixels + (self.weather + dark)[:, :, None], 0, 255).astype(np.uint8)
+
+
+def sky(rng: np.random.Generator) -> np.ndarray:
+    """(256, 1024, 3) all the way round; rows from 75 degrees up to 5 degrees below the horizon."""
+    rise = np.linspace(1, 0, 256)[:, None, None]
+    blue = (1 - rise**0.7) * np.array([206.0, 220, 232]) + rise**0.7 * np.array([84.0, 138, 206])
+    noise = clouds_of_noise(rng, 256, 1024, 180, 6)
+    fade = np.linspace(0, 1, 128)[None]
+    noise[:, -128:] = noise[:, -128:] * (1 - fade) + noise[:, :1] * fade
+    cover = np.clip(0.35 + 0.55 * noise, 0, 0.95)[:, :, None]
+    return (blue * (1 - cover) + cover * (np.array([246.0, 246, 248]) - 10 * rise)).astype(np.uint8)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from posenet.datasets import courtyard_facades as facades
 from posenet.datasets.courtyard_solids import make_face, make_solids
+from posenet.datasets.courtyard_textures import sky
 from posenet.datasets.faces import Face, Solid, Texture
 
 HALF_X, HALF_Y = 12.0, 9.0
@@ -35,7 +36,7 @@ def make_world(seed: int) -> World:
     """The courtyard of one seed."""
     rng = np.random.default_rng([seed, 0])
     ground = make_face((-HALF_X, HALF_Y, 0), (2 * HALF_X, 0, 0), (0, -2 * HALF_Y, 0), facades.paving(rng, 24, 18))
-    return World(ground, _walls(rng), make_solids(rng), [Texture(_person(rng)) for _ in range(14)], facades.sky(rng))
+    return World(ground, _walls(rng), make_solids(rng), [Texture(_person(rng)) for _ in range(14)], sky(rng))
 
 
 def _walls(rng: np.random.Generator) -> list[Face]:
@@ -62,6 +63,7 @@ def _person(rng: np.random.Generator) -> np.ndarray:
         rng.uniform(30, 120, 3),
         rng.uniform(20, 150) * np.array((1, 0.8, 0.6)),
     )
+    coat = 0.55 * coat + 0.35 * coat.mean()  # cloth is seldom gaudy
     skin = rng.uniform(0.55, 1.0) * np.array((232, 188, 158))
     figure = np.zeros((400, 180, 4), np.uint8)
     stride, swing = rng.uniform(4, 26), rng.uniform(4, 20)

@@ -49,8 +49,8 @@ def far_to_near(solids: list[Solid], position: np.ndarray) -> list[Solid]:
     eye = np.asarray(position)[:2]
     before = (high[:, None] <= low[None]) & (eye <= low)[None]
     after = (low[:, None] >= high[None]) & (eye >= high)[None]
-    safe = (before | after).any(axis=2)  # [i, j]: solid i is never hidden by solid j
-    hides = ~safe.T
+    safe: np.ndarray = np.any(before | after, axis=2)  # [i, j]: solid i is never hidden by solid j
+    hides: np.ndarray = ~safe.T
     np.fill_diagonal(hides, False)
     distance = np.linalg.norm(np.clip(eye, low, high) - eye, axis=1)
     left = list(np.argsort(-distance, kind="stable"))
@@ -117,7 +117,7 @@ def _clip_near(polygon: np.ndarray) -> np.ndarray:
 
 
 def _levels(texture: Texture, outline: np.ndarray, image_from_face: np.ndarray) -> tuple[int, int]:
-    """How often to halve the texture in width and in height, so that a texel is about a pixel at the middle."""
+    """How often to halve the texture in width and in height, so that a texel is at least a pixel at the middle."""
     x, y, depth = image_from_face @ (*outline.mean(axis=0), 1.0)
     if depth < NEAR:
         return 0, 0
@@ -125,5 +125,5 @@ def _levels(texture: Texture, outline: np.ndarray, image_from_face: np.ndarray) 
     jacobian /= (texture.pixels.shape[1], texture.pixels.shape[0])  # pixels per texel
     smallest = abs(np.linalg.det(jacobian)) / max(np.linalg.norm(jacobian), 1e-12)
     need = np.maximum(1 / np.maximum(np.linalg.norm(jacobian, axis=0), 1e-6), 0.4 / max(smallest, 1e-6))
-    across, down = np.clip(np.round(np.log2(need)), 0, 6).astype(int)
+    across, down = np.clip(np.ceil(np.log2(need)), 0, 6).astype(int)
     return int(across), int(down)

@@ -6,9 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from posenet.datasets import courtyard, courtyard_pictures
+from posenet.datasets import courtyard
 from posenet.datasets.courtyard_pictures import WIDTH, courtyard_camera
 from posenet.datasets.courtyard_world import make_world
+from posenet.datasets.faces import Texture, visible
+from posenet.datasets.renderer import render
 from scipy.spatial import Delaunay
 from scipy.spatial.transform import Rotation
 
@@ -93,17 +95,42 @@ def test_nvm_measurements_reproject(scene):
 
 
 def test_the_same_seed_gives_the_same_files_and_another_seed_does_not(scene, tmp_path):
-    for seed in (3, 4):
-        courtyard.make_courtyard(tmp_path / str(seed), TRAIN, TEST, seed=seed, progress=False)
+    courtyard.make_courtyard(tmp_path / "again", TRAIN, TEST, seed=3, progress=False)
     files = [path.relative_to(scene) for path in scene.rglob("*") if path.is_file()]
-    assert all((tmp_path / "3" / name).read_bytes() == (scene / name).read_bytes() for name in files)
-    first = "seq1/frame00001.jpg"
-    assert (tmp_path / "4" / first).read_bytes() != (scene / first).read_bytes()
+    assert all((tmp_path / "again" / name).read_bytes() == (scene / name).read_bytes() for name in files)
+    one, other = (make_world(seed).ground.texture.pixels for seed in (3, 4))
+    assert (one != other).any()
+
+
+def test_the_painter_agrees_with_the_visibility_of_points():
+    world, camera = make_world(0), courtyard_camera()
+    for number, face in enumerate(world.faces):
+        own = Texture(np.full((4, 4, 3), (number % 250 + 3, number // 250 + 3, 7), np.uint8))
+        object.__setattr__(face, "texture", own)  # a colour of its own for each of the frozen faces
+    rng = np.random.default_rng(8)
+    small = world.faces[9:]  # ground, roofs and facades first
+    inside = [rng.dirichlet(np.ones(len(face.outline)), 3) @ np.array(face.outline) for face in small]
+    points = np.concatenate([face.points(place) for face, place in zip(small, inside, strict=True)])
+    owners = np.repeat(np.arange(9, 9 + len(small)), 3)
+    agree = []
+    for pose in (courtyard.walk(sequence, 12)[i] for sequence in range(4) for i in (1, 4, 7, 10)):
+        position, rotation = pose.positions[0], pose.rotations[0]
+        picture = render(camera, position, rotation, np.zeros((4, 4, 3), np.uint8), world.faces[:9], world.solids)
+        local = rotation.inv().apply(points - position) @ camera.matrix.T
+        place = np.floor(local[:, :2] / np.maximum(local[:, 2:], 0.05)).astype(int)
+        seen = visible(points, camera, position, rotation, world.faces)
+        for (x, y), owner in zip(place[seen], owners[seen], strict=True):
+            around = picture[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].reshape(-1, 3)
+            if (around == around[0]).all():  # no edge of a face comes near
+                agree.append(tuple(around[0]) == (owner % 250 + 3, owner // 250 + 3, 7))
+    assert len(agree) > 500
+    assert np.mean(agree) > 0.99
 
 
 def test_a_mark_on_a_facade_appears_where_the_label_says():
     world = make_world(0)
     wall = world.walls[4]  # the north facade, after the four roofs
+    wall.texture.pixels[:] = 120
     row, column = 300, 900
     wall.texture.pixels[row - 10 : row + 10, column - 10 : column + 10] = (255, 0, 255)
     point = wall.points(np.array([[column / wall.texture.pixels.shape[1], row / wall.texture.pixels.shape[0]]]))
@@ -115,7 +142,7 @@ def test_a_mark_on_a_facade_appears_where_the_label_says():
         if local[2] < 1 or np.any(np.abs(place[:2] - CENTRE) > CENTRE - 20):
             continue
         sky = np.zeros((4, 4, 3), np.uint8)
-        picture = courtyard_pictures.render(camera, pose.positions[0], pose.rotations[0], sky, [wall], [])
+        picture = render(camera, pose.positions[0], pose.rotations[0], sky, [wall], [])
         shares = picture.astype(float)
         weight = np.clip(np.minimum(shares[..., 0], shares[..., 2]) - shares[..., 1] - 60, 0, None)
         rows, columns = np.mgrid[:360, :480] + 0.5

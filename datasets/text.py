@@ -1,0 +1,115 @@
+"""Text files of datasets: lines with their places, numbers, and the Cambridge kind of list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from posenet.errors import PoseNetError
+
+HEADERS = ("visual landmark dataset", "imagefile, camera position")
+_ROW = "a line must be a name and 7 numbers (X Y Z W P Q R), 8 columns"
+
+
+@dataclass(frozen=True)
+class ListRow:
+    """One line of a list: X Y Z and W P Q R as written, further numbers, and its place "file:line"."""
+
+    name: str
+    numbers: tuple[float, ...]
+    extra: tuple[float, ...]
+    source: str
+
+
+def read_lines(path: Path) -> list[tuple[str, str]]:
+    """The (place "file:line", stripped text) of every line that is neither blank nor a comment (#).
+
+    Raises PoseNetError when the file cannot be read, is not UTF-8 or is binary.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PoseNetError(f"{path}: the file cannot be read ({error.strerror})") from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise PoseNetError(f"{path}:{line}: the file must be text in UTF-8, received other bytes") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise PoseNetError(f"{path}:{line}: the file must be text, received binary content")
+    lines = [(f"{path}:{number}", line.strip()) for number, line in enumerate(text.split("\n"), 1)]
+    return [(place, line) for place, line in lines if line and not line.startswith("#")]
+
+
+def numbers_of(columns: Sequence[str], place: str, wanted: str) -> tuple[float, ...]:
+    """The columns as floats, nan and inf among them.
+
+    Raises PoseNetError that says what is wanted and which column is no number.
+    """
+    try:
+        return tuple(map(float, columns))
+    except ValueError:
+        culprit = next(column for column in columns if not is_number(column))
+        raise PoseNetError(f"{place}: {wanted}, received {shortened(culprit)} where a number belongs") from None
+
+
+def is_number(column: str) -> bool:
+    """Whether the text parses as a float."""
+    try:
+        float(column)
+    except ValueError:
+        return False
+    return True
+
+
+def shortened(text: str, length: int = 60) -> str:
+    """The text in quotes, cut to a length that fits one line of a message."""
+    return repr(text if len(text) <= length else text[: length - 3] + "...")
+
+
+def read_list(path: Path, extra_columns: bool = True) -> list[ListRow]:
+    """The rows of a list `name X Y Z W P Q R`, with or without the Cambridge header, numbers as written.
+
+    extra_columns: accept numbers behind the eighth column, as prediction files have them.
+    Raises PoseNetError "file:line: ..." for a line that is not so.
+    """
+    rows = []
+    for place, line in read_lines(path):
+        if line.lower().startswith(HEADERS):
+            continue
+        columns = line.split()
+        if len(columns) < 8 or (len(columns) > 8 and not extra_columns):
+            raise PoseNetError(f"{place}: {_ROW}, received {len(columns)} columns: {shortened(line)}")
+        numbers = numbers_of(columns[1:], place, _ROW)
+        rows.append(ListRow(tidy_name(columns[0]), numbers[:7], numbers[7:], place))
+    return rows
+
+
+def first_name(path: Path) -> str | None:
+    """The first name in a list, without judging the rest of the file; None when there is none."""
+    try:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            for line in file:
+                columns = line.split()
+                if columns and not line.startswith("#") and not line.lower().startswith(HEADERS):
+                    return columns[0].replace("\\", "/")
+    except OSError:
+        pass
+    return None
+
+
+def tidy_name(name: str) -> str:
+    """The name with forward slashes and without `.` parts; a leading slash and `..` stay."""
+    return str(PurePosixPath(name.replace("\\", "/")))
+
+
+def natural_key(name: str) -> list:
+    """A sort key by which frame2 comes before frame10."""
+    parts = re.split(r"([0-9]+)", name)
+    digits = [part.lstrip("0") for part in parts[1::2]]
+    key: list = [*parts]
+    key[1::2] = [(len(number), number) for number in digits]
+    return key
