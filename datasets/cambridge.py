@@ -79,7 +79,9 @@ def read_list(path: Path) -> list[ListedPose]:
 
 
 def _is_header(line: str, number: int) -> bool:
-    return not line.strip() or line.startswith("#") or (number <= 3 and line.startswith(("Visual Landmark", "ImageFile")))
+    return (
+        not line.strip() or line.startswith("#") or (number <= 3 and line.startswith(("Visual Landmark", "ImageFile")))
+    )
 
 
 def _parse(line: str, source: str) -> ListedPose:

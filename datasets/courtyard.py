@@ -12,12 +12,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from posenet.datasets.courtyard_pictures import LIGHTS, courtyard_camera, lit_ground, photograph
-from posenet.datasets.courtyard_world import World, make_world
-from posenet.datasets.faces import SQUARE, visible
 from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
+from posenet.datasets.courtyard_pictures import LIGHTS, courtyard_camera, lit_ground, photograph
+from posenet.datasets.courtyard_world import World, make_world
+from posenet.datasets.faces import SQUARE, visible
 from posenet.errors import PoseNetError
 from posenet.poses import Poses, concatenate
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+
 from posenet.datasets.courtyard_textures import DENSITY, STONE, WHITE, Wall
 
 
@@ -174,12 +175,12 @@ def paving(rng: np.random.Generator, width: float, depth: float) -> np.ndarray:
         ground.box(x, y, rng.uniform(0.5, 1.9), rng.uniform(0.4, 1.4), tone.tolist())
     for _ in range(110):
         (x, y), size = rng.uniform((0, 0), (width, depth)), rng.uniform(0.1, 0.55)
-        turn, tone = np.linspace(0, 2 * np.pi, 40, endpoint=False), rng.uniform(-26, 14)
+        turn, darkness = np.linspace(0, 2 * np.pi, 40, endpoint=False), rng.uniform(-14, 26)
         waves = [rng.normal(0, 0.25 / k) * np.sin(k * turn + rng.uniform(0, 6)) for k in range(1, 6)]
         radius = size * (1 + np.sum(waves, axis=0))[:, None] * DENSITY
         stain = np.array([x, y]) * DENSITY + radius * np.column_stack([np.cos(turn), np.sin(turn)])
         cv2.fillPoly(mask := np.zeros(ground.weather.shape, np.uint8), [stain.astype(np.int32)], 1)
-        ground.weather += tone * mask
+        ground.weather -= darkness * mask
     for side in ((middle[0], 0.2), (middle[0], depth - 0.2)):
         ground.leaves(side, (width / 3, 0.35), 900, ((150, 104, 50), (120, 90, 52), (92, 96, 52)))
     return ground.finished(damp=False)

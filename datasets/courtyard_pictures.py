@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.spatial.transform import Rotation
+
 from posenet.datasets.courtyard_world import HALF_X, HALF_Y, WALL_HEIGHTS, World
 from posenet.datasets.faces import Face, Solid, Texture
 from posenet.datasets.renderer import render
-from scipy.spatial.transform import Rotation
-
 from posenet.poses import Poses
 from posenet.scene import Camera
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from posenet.datasets import courtyard_facades as facades
 from posenet.datasets.courtyard_textures import Wall
 from posenet.datasets.faces import Face, Solid, Texture
@@ -41,8 +42,8 @@ def _prism(centre, radii, heights, side, top, count: int = 4) -> list[Face]:
         faces.append(make_face(upper[0], upper[1] - upper[0], -rise, side, outline))
     low, size = above.min(axis=0), np.ptp(above, axis=0)
     if size[:2].min() > 0.02:
-        outline = [((x - low[0]) / size[0], 1 - (y - low[1]) / size[1]) for x, y, _ in above[::-1]]
-        faces.append(make_face((low[0], low[1] + size[1], heights[1]), (size[0], 0, 0), (0, -size[1], 0), top, outline))
+        lid = [((x - low[0]) / size[0], 1 - (y - low[1]) / size[1]) for x, y, _ in above[::-1]]
+        faces.append(make_face((low[0], low[1] + size[1], heights[1]), (size[0], 0, 0), (0, -size[1], 0), top, lid))
     return faces
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+
 from posenet.datasets import courtyard_facades as facades
 from posenet.datasets.courtyard_solids import make_face, make_solids
 from posenet.datasets.courtyard_textures import sky

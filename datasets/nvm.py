@@ -75,7 +75,9 @@ def read_nvm(path: Path) -> NVMModel:
     points, observations = _read_points(lines)
     table = np.array(cameras).reshape(-1, 10)
     if len(observations) and observations[:, 0].max() >= len(names):
-        raise PoseNetError(f"{path}: points must be seen by the {len(names)} cameras, one names camera {observations[:, 0].max()}")
+        raise PoseNetError(
+            f"{path}: points must be seen by the {len(names)} cameras, one names camera {observations[:, 0].max()}"
+        )
     return NVMModel(names, table[:, 0], table[:, 1:5], table[:, 5:8], table[:, 8], points, observations)
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from posenet.datasets.faces import NEAR, Face, Solid, Texture
 from scipy.spatial.transform import Rotation
 
+from posenet.datasets.faces import NEAR, Face, Solid, Texture
 from posenet.scene import Camera
 
 SUPERSAMPLING = 2

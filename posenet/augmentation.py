@@ -64,7 +64,9 @@ class Augmenter:
         if camera is None:
             pitch = yaw = 0.0
             size = float(max(self.framing.stored))
-            camera = Camera(*self.framing.stored[::-1], size, size, self.framing.stored[1] / 2, self.framing.stored[0] / 2)
+            camera = Camera(
+                *self.framing.stored[::-1], size, size, self.framing.stored[1] / 2, self.framing.stored[0] / 2
+            )
         else:
             shift_x = shift_y = 0.0
         turn = Rotation.from_rotvec([pitch, yaw, roll])

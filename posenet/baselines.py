@@ -25,7 +25,9 @@ def describe(pictures) -> np.ndarray:
     hog = cv2.HOGDescriptor((width, height), (32, 32), (16, 16), (16, 16), 9)
     rows = []
     for row in range(len(pictures)):
-        grey = cv2.cvtColor(cv2.resize(pictures[row], (width, height), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+        grey = cv2.cvtColor(
+            cv2.resize(pictures[row], (width, height), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY
+        )
         rows.append(hog.compute(grey).ravel())
     descriptors = np.array(rows, np.float32)
     descriptors -= descriptors.mean(axis=1, keepdims=True)
@@ -34,4 +36,6 @@ def describe(pictures) -> np.ndarray:
 
 def nearest_pictures(training: np.ndarray, queries: np.ndarray) -> np.ndarray:
     """(n,) for each query descriptor, the row of the most similar training descriptor."""
-    return np.concatenate([np.argmax(queries[start : start + 512] @ training.T, axis=1) for start in range(0, len(queries), 512)])
+    return np.concatenate(
+        [np.argmax(queries[start : start + 512] @ training.T, axis=1) for start in range(0, len(queries), 512)]
+    )

@@ -112,7 +112,16 @@ class Validation(keras.callbacks.Callback):
 class History(keras.callbacks.Callback):
     """history.csv: a row an epoch, the file whole at any moment."""
 
-    COLUMNS = ("epoch", "minutes", "learning_rate", "loss", "position", "rotation_deg", "val_position", "val_rotation_deg")
+    COLUMNS = (
+        "epoch",
+        "minutes",
+        "learning_rate",
+        "loss",
+        "position",
+        "rotation_deg",
+        "val_position",
+        "val_rotation_deg",
+    )
 
     def __init__(self, path: Path, budget: Budget, epochs_done: int = 0):
         super().__init__()
@@ -210,7 +219,9 @@ class Progress(keras.callbacks.Callback):
         logs = logs or {}
         rate = self.steps * self.batch_size / max(1e-9, time.monotonic() - self.began)
         parts = [head, f"{100 * self.budget.progress:3.0f} %", f"loss {logs.get('loss', math.nan):.3f}"]
-        parts.append(f"training {logs.get('position', math.nan):.3f} {self.unit} {logs.get('rotation_deg', math.nan):.1f} deg")
+        parts.append(
+            f"training {logs.get('position', math.nan):.3f} {self.unit} {logs.get('rotation_deg', math.nan):.1f} deg"
+        )
         if "val_position" in logs:
             parts.append(f"held out {logs['val_position']:.3f} {self.unit} {logs['val_rotation_deg']:.1f} deg")
         parts += [f"{rate:.0f} pictures/s", f"{self._left()} left"]

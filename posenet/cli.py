@@ -83,7 +83,8 @@ class SceneCommand:
     """Look at or make scenes."""
 
     command: (
-        Annotated[InfoConfig, tyro.conf.subcommand("info")] | Annotated[CourtyardConfig, tyro.conf.subcommand("courtyard")]
+        Annotated[InfoConfig, tyro.conf.subcommand("info")]
+        | Annotated[CourtyardConfig, tyro.conf.subcommand("courtyard")]
     )
 
 

@@ -129,7 +129,10 @@ def _compare(scene: Scene, chosen: Scene, split, method, estimate, found, pictur
         baselines["mean_pose"] = mean_pose_errors(training.poses, chosen.poses)
         retrieved = _retrieve(training, chosen, pictures)
         if retrieved is not None:
-            baselines["retrieval"] = position_errors(retrieved, chosen.poses), rotation_errors_deg(retrieved, chosen.poses)
+            baselines["retrieval"] = (
+                position_errors(retrieved, chosen.poses),
+                rotation_errors_deg(retrieved, chosen.poses),
+            )
     poses = training.poses if training is not None else None
     return Evaluation(chosen, split, method, estimate, found, errors, errors_deg, baselines, poses)
 
@@ -157,12 +160,23 @@ def report(evaluation: Evaluation) -> str:
     lines = [f"{summary['scene']}, {summary['split']} split: {summary['images']} pictures{missing}"]
     lines.append(" " * width + "".join(f"{head:>24}" for head in ("median", "mean", "95 % within")))
     for name, values in rows:
-        cells = (f"{_figure(values[f'{k}_m'])} {unit} {_figure(values[f'{k}_deg'], 2)} deg" for k in ("median", "mean", "p95"))
+        cells = (
+            f"{_figure(values[f'{k}_m'])} {unit} {_figure(values[f'{k}_deg'], 2)} deg"
+            for k in ("median", "mean", "p95")
+        )
         lines.append(f"{name:<{width}}" + "".join(f"{cell:>24}" for cell in cells))
     if summary["recall"]:
-        shares = (f"{100 * s:.0f} % within {k.replace('m_', ' m and ').replace('deg', ' deg')}" for k, s in summary["recall"].items())
+        shares = (
+            f"{100 * s:.0f} % within {k.replace('m_', ' m and ').replace('deg', ' deg')}"
+            for k, s in summary["recall"].items()
+        )
         lines.append(", ".join(shares))
-    return "\n".join([*lines, *(_verdict(summary, name, title) for name, title in BASELINE_NAMES.items() if name in summary["baselines"])])
+    return "\n".join(
+        [
+            *lines,
+            *(_verdict(summary, name, title) for name, title in BASELINE_NAMES.items() if name in summary["baselines"]),
+        ]
+    )
 
 
 def _figure(value: float | None, digits: int = 3) -> str:
@@ -172,7 +186,9 @@ def _figure(value: float | None, digits: int = 3) -> str:
 def _verdict(summary: dict, baseline: str, title: str) -> str:
     """One line: does the method beat the baseline, in which of the two medians."""
     other = summary["baselines"][baseline]
-    won = [what for what, key in (("position", "median_m"), ("rotation", "median_deg")) if _less(summary[key], other[key])]
+    won = [
+        what for what, key in (("position", "median_m"), ("rotation", "median_deg")) if _less(summary[key], other[key])
+    ]
     if len(won) == 2:
         return f"It beats the {title} in position and rotation."
     return f"It beats the {title} in {won[0]} only." if won else f"It does not beat the {title}."
@@ -203,7 +219,25 @@ def write_evaluation(evaluation: Evaluation, folder: Path, pictures: bool = True
 
 
 def _errors_csv(evaluation: Evaluation) -> str:
-    columns = "name error error_deg x y z qw qx qy qz true_x true_y true_z true_qw true_qx true_qy true_qz".split()
+    columns = [
+        "name",
+        "error",
+        "error_deg",
+        "x",
+        "y",
+        "z",
+        "qw",
+        "qx",
+        "qy",
+        "qz",
+        "true_x",
+        "true_y",
+        "true_z",
+        "true_qw",
+        "true_qx",
+        "true_qy",
+        "true_qz",
+    ]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

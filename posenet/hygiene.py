@@ -131,7 +131,10 @@ def _check_duplicates(rows: _Rows) -> None:
 
 
 def _check_pictures(rows: _Rows) -> None:
-    found = [picture_fault(rows.raw.root / name) if good else None for name, good in zip(rows.raw.names, rows.keep, strict=True)]
+    found = [
+        picture_fault(rows.raw.root / name) if good else None
+        for name, good in zip(rows.raw.names, rows.keep, strict=True)
+    ]
     for kind in dict.fromkeys(fault for fault in found if fault):
         rows.drop(np.array([fault == kind for fault in found]), kind)
 

@@ -91,7 +91,11 @@ def _decoder(path: Path, at_least: tuple[int, int] | None) -> int:
     if at_least and path.suffix.lower() in (".jpg", ".jpeg"):
         width, height = picture_size(path)
         spare = min(height / at_least[0], width / at_least[1])
-        for factor, flag in ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2, cv2.IMREAD_REDUCED_COLOR_2)):
+        for factor, flag in (
+            (8, cv2.IMREAD_REDUCED_COLOR_8),
+            (4, cv2.IMREAD_REDUCED_COLOR_4),
+            (2, cv2.IMREAD_REDUCED_COLOR_2),
+        ):
             if spare >= factor:
                 return flag
     return cv2.IMREAD_COLOR

@@ -22,7 +22,11 @@ def picture_files(given: Sequence[Path]) -> list[Path]:
     for path in given:
         if not path.exists():
             raise PoseNetError(f"{path}: no such picture or folder")
-        inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else [path]
+        inside = (
+            sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+            if path.is_dir()
+            else [path]
+        )
         if not inside:
             raise PoseNetError(f"{path} must hold pictures ({', '.join(IMAGE_SUFFIXES)}), it holds none")
         files += inside

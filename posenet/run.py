@@ -90,14 +90,18 @@ def open_run(folder: Path) -> Run:
             precision=values["precision"],
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PoseNetError(f"{path} must be the configuration that training wrote, it cannot be read ({error})") from None
+        raise PoseNetError(
+            f"{path} must be the configuration that training wrote, it cannot be read ({error})"
+        ) from None
 
 
 def new_run_folder(folder: Path, overwrite: bool) -> None:
     """Make an empty run folder. Raises PoseNetError when it exists, unless overwrite; then only a run is replaced."""
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
         if not overwrite:
-            raise PoseNetError(f"{folder} exists: give --resume to go on, --overwrite to replace it, or another --output")
+            raise PoseNetError(
+                f"{folder} exists: give --resume to go on, --overwrite to replace it, or another --output"
+            )
         if not (folder / CONFIG).is_file():
             raise PoseNetError(f"{folder} is no run folder (no {CONFIG}), it is not overwritten")
         shutil.rmtree(folder)

@@ -25,7 +25,7 @@ from posenet.losses import LearnedWeightsLoss, PoseNetLoss
 from posenet.models import TRUNKS, build_network, inference_network
 from posenet.pipeline import Batches, predict_in_batches
 from posenet.poses import Poses, position_errors, rotation_errors_deg
-from posenet.run import CONFIG, HISTORY, MODEL, Run, new_run_folder, open_run
+from posenet.run import HISTORY, MODEL, Run, new_run_folder, open_run
 from posenet.scene import Scene
 from posenet.trainer import Trainer
 
@@ -93,13 +93,17 @@ def _describe(config: TrainConfig, scene: Scene, precision: str) -> Run:
     """Settle what depends on the scene: framing, the positions' centre and scale, the held-out pictures."""
     sizes = [picture_size(path) for path in scene.paths[:: max(1, len(scene) // 50)]]
     fixed = TRUNKS[config.trunk].fixed_size
-    framing = square_cut(sizes, config.short_side or 256, fixed[0]) if fixed else whole_frame(sizes, config.short_side or 192)
+    framing = (
+        square_cut(sizes, config.short_side or 256, fixed[0]) if fixed else whole_frame(sizes, config.short_side or 192)
+    )
     positions = scene.poses.positions
     centre = positions.mean(axis=0)
     scale = float(np.linalg.norm(positions - centre, axis=1).mean()) or 1.0
     mask = holdout_mask(scene, config.validation)
     if any(camera is None for camera in scene.cameras):
-        log.warning("%s: intrinsics are not known for every picture; those roll and shift only when augmented", scene.name)
+        log.warning(
+            "%s: intrinsics are not known for every picture; those roll and shift only when augmented", scene.name
+        )
     return Run(
         config.output, config, Path(config.scene).absolute(), scene.unit, framing, tuple(centre.tolist()), scale,
         tuple(name for name, out in zip(scene.names, mask, strict=True) if out), precision,
@@ -138,4 +142,6 @@ def _validation(trainer: Trainer, run: Run, scene: Scene, pictures, rows: np.nda
         return float(np.median(errors[0])), float(np.median(errors[1]))
 
     scales = [max(float(np.median(errors)), 1e-9) for errors in mean_pose_errors(scene.poses, scene.poses)]
-    return callbacks.Validation(measure, lambda: run.save_model(_inference(trainer, run)), (scales[0], scales[1]), budget)
+    return callbacks.Validation(
+        measure, lambda: run.save_model(_inference(trainer, run)), (scales[0], scales[1]), budget
+    )

@@ -1,12 +1,14 @@
-"""Pose files: TUM trajectories, which evo reads, and PoseNet's `name X Y Z W P Q R` lists."""
+"""Pose files: the TUM form, which evo reads, and lists of named poses."""
 
 from __future__ import annotations
 
 import logging
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
+from posenet.datasets.text import HEADERS, is_number, numbers_of, read_lines, read_list, shortened
 from posenet.errors import PoseNetError
 from posenet.poses import Poses
 from posenet.scene import Scene
@@ -14,85 +16,130 @@ from posenet.storage import write_text
 
 log = logging.getLogger("posenet")
 
+_TUM = "a TUM line must be 8 numbers, stamp x y z qx qy qz qw"
+_CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
 
-def write_tum(path: Path, poses: Poses, stamps: np.ndarray) -> None:
-    """Write `stamp x y z qx qy qz qw` lines, camera-to-world. stamps: (n,) seconds, or picture numbers."""
-    quaternions = np.roll(poses.quaternions_wxyz, -1, axis=1)
-    lines = [
-        " ".join([f"{stamp:.6f}", *(f"{value:.9f}" for value in (*position, *quaternion))])
-        for stamp, position, quaternion in zip(stamps, poses.positions, quaternions, strict=True)
-    ]
-    write_text(path, "\n".join(lines) + "\n")
+
+def write_tum(path: Path, poses: Poses, stamps: Iterable[float]) -> None:
+    """Write `stamp x y z qx qy qz qw`, world_from_camera, in digits that read back exactly. All or nothing.
+
+    Raises ValueError unless there are as many stamps as poses, and PoseNetError when the file cannot be written.
+    """
+    stamps = np.asarray(list(stamps), np.float64)
+    if len(stamps) != len(poses):
+        raise ValueError(f"as many stamps as poses ({len(poses)}) are needed. Received: {len(stamps)}")
+    table = np.column_stack([stamps, poses.positions, np.roll(poses.quaternions_wxyz, -1, axis=1)])
+    write_text(path, "".join(" ".join(map(repr, row)) + "\n" for row in table.tolist()))
+
+
+def read_tum(path: Path) -> tuple[Poses, np.ndarray]:
+    """The poses (world_from_camera) of a TUM file and their stamps (n,).
+
+    Raises PoseNetError "file:line: ..." for a line that is not 8 numbers, not finite, or has no rotation.
+    """
+    table, places = _tum_table(path)
+    usable = _usable(table[:, 1:4], table[:, 4:])
+    if not usable.all():
+        raise PoseNetError(f"{places[int(np.argmin(usable))]}: a pose must be finite and its quaternion not zero")
+    return Poses.from_quaternions(table[:, 1:4], np.roll(table[:, 4:], 1, axis=1)), table[:, 0]
 
 
 def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
-    """Poses for a scene's pictures from a TUM file (stamp = picture number 0, 1, 2 ... in the scene) or from lines
-    `name X Y Z W P Q R`, whose quaternion is in the scene's own convention and whose further columns are ignored.
+    """Poses for the pictures of a scene (usually one split of it), and a mask (n,) of those that are in the file.
 
-    Returns n poses and a mask (n,) of the pictures that the file holds a usable pose for.
-    Raises PoseNetError (file:line) for a malformed line, or a picture twice, and when no line fits the scene.
+    The file holds either of two forms, told apart by the first line:
+    - TUM, `stamp x y z qx qy qz qw`, world_from_camera: the stamp is the number of the picture in `scene`, from 0;
+    - `name X Y Z W P Q R` with or without the Cambridge header, further columns ignored: X Y Z is the camera
+      centre and W P Q R has the scene's own convention (`scene.quaternion_convention`). A leading slash of the
+      name is ignored.
+
+    Lines for pictures outside the scene are ignored, poses that are not finite or have no rotation count as
+    missing; the log says how many. Rows where the mask is False hold the identity.
+    Raises PoseNetError for a malformed line, a picture given twice, and when no line fits the scene.
     """
-    if not path.is_file():
-        raise PoseNetError(f"{path}: no such pose file")
-    table, sources = (_tum_rows if _is_tum(path) else _named_rows)(path, scene)
-    positions, quaternions = np.zeros((len(scene), 3)), np.tile([1.0, 0, 0, 0], (len(scene), 1))
-    found, listed = np.zeros(len(scene), bool), np.zeros(len(scene), bool)
-    unknown = 0
-    for (row, values), source in zip(table, sources, strict=True):
-        if row is None:
-            unknown += 1
-            continue
-        if listed[row]:
-            raise PoseNetError(f"{source}: a picture must be listed once, {scene.names[row]} is listed again")
-        listed[row] = True
-        if np.isfinite(values).all() and np.linalg.norm(values[3:]) > 1e-6:
-            positions[row], quaternions[row], found[row] = values[:3], values[3:], True
-    if not listed.any():
-        raise PoseNetError(f"{path} must hold poses of the scene's {len(scene)} pictures, none of its lines fits one")
+    lines = read_lines(path)
+    rows = [line for _, line in lines if not line.lower().startswith(HEADERS)]
+    if not rows:
+        raise PoseNetError(f"{path}: a pose file must hold at least one pose, it is empty")
+    named = rows[0].split()[0]
+    if is_number(named) and named.lstrip("/") not in scene.names:
+        keys, positions, quaternions, places = _numbered(path)
+        pictures = {str(number): number for number in range(len(scene))}
+        example = f"numbers 0 to {len(scene) - 1}"
+    else:
+        keys, positions, quaternions, places = _named(path, scene)
+        pictures = {name: number for number, name in enumerate(scene.names)}
+        example = f"names like {scene.names[0]}"
+    targets = _match(keys, pictures, places, path, example)
+    return _poses_in_order(targets, positions, quaternions, len(scene), path)
+
+
+def _tum_table(path: Path) -> tuple[np.ndarray, list[str]]:
+    """(n, 8) numbers of a TUM file and the place of each row."""
+    rows, places = [], []
+    for place, line in read_lines(path):
+        columns = line.split()
+        if len(columns) != 8:
+            raise PoseNetError(f"{place}: {_TUM}, received {len(columns)} columns: {shortened(line)}")
+        rows.append(numbers_of(columns, place, _TUM))
+        places.append(place)
+    return np.array(rows, np.float64).reshape(-1, 8), places
+
+
+def _numbered(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
+    """Picture numbers as text, positions, quaternions (wxyz, world_from_camera) and places of a TUM file."""
+    table, places = _tum_table(path)
+    for stamp, place in zip(table[:, 0], places, strict=True):
+        if not (np.isfinite(stamp) and stamp == round(stamp)):
+            raise PoseNetError(f"{place}: the stamp must be the picture's number in the split, received {stamp}")
+    keys = [str(int(stamp)) for stamp in table[:, 0]]
+    return keys, table[:, 1:4], np.roll(table[:, 4:], 1, axis=1), places
+
+
+def _named(path: Path, scene: Scene) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
+    """Names, positions, quaternions (wxyz, world_from_camera) and places of a list."""
+    rows = read_list(path)
+    table = np.array([row.numbers for row in rows], np.float64).reshape(-1, 7)
+    sign = _CONJUGATE if scene.quaternion_convention == "camera_from_world" else 1.0
+    return [row.name.lstrip("/") for row in rows], table[:, :3], table[:, 3:] * sign, [row.source for row in rows]
+
+
+def _match(keys: list[str], pictures: dict[str, int], places: list[str], path: Path, example: str) -> np.ndarray:
+    """(k,) the picture that each line is for, -1 for none."""
+    first_places: dict[str, str] = {}
+    for key, place in zip(keys, places, strict=True):
+        if key in first_places:
+            raise PoseNetError(f"{place}: a picture must be given once, {key} is already at {first_places[key]}")
+        first_places[key] = place
+    targets = np.array([pictures.get(key, -1) for key in keys])
+    unknown = int((targets < 0).sum())
+    if unknown == len(keys):
+        raise PoseNetError(
+            f"{path}: at least one pose must be for a picture of the scene ({example}), received {keys[0]}"
+        )
     if unknown:
-        log.warning("%s: %d lines are of no picture in the scene", path, unknown)
-    return Poses.from_quaternions(positions, quaternions), found
+        log.warning("%s: %d poses for pictures outside the scene are ignored", path, unknown)
+    return targets
 
 
-def _is_tum(path: Path) -> bool:
-    """Whether the first line that is no comment consists of eight numbers."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for line in file:
-            if line.strip() and not line.startswith("#"):
-                try:
-                    return len([float(word) for word in line.split()]) == 8
-                except ValueError:
-                    return False
-    return False
+def _poses_in_order(
+    targets: np.ndarray, positions: np.ndarray, quaternions: np.ndarray, count: int, path: Path
+) -> tuple[Poses, np.ndarray]:
+    """The poses in the scene's order, and the mask of those found."""
+    usable = _usable(positions, quaternions)
+    broken = int((~usable & (targets >= 0)).sum())
+    if broken:
+        log.warning("%s: %d poses that are not finite or have no rotation count as missing", path, broken)
+    kept = usable & (targets >= 0)
+    ordered_positions, ordered_quaternions = np.zeros((count, 3)), np.tile([1.0, 0, 0, 0], (count, 1))
+    ordered_positions[targets[kept]] = positions[kept]
+    ordered_quaternions[targets[kept]] = quaternions[kept]
+    found = np.zeros(count, bool)
+    found[targets[kept]] = True
+    return Poses.from_quaternions(ordered_positions, ordered_quaternions), found
 
 
-def _tum_rows(path: Path, scene: Scene):
-    """[(row or None, [x y z qw qx qy qz])] and the "file:line" of each."""
-    rows, sources = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        try:
-            stamp, *values = (float(word) for word in line.split())
-        except ValueError:
-            values = []
-        if len(values) != 7:
-            raise PoseNetError(f"{path}:{number}: a TUM line must be 8 numbers, received {line[:60]!r}")
-        row = round(stamp) if np.isfinite(stamp) and 0 <= round(stamp) < len(scene) else None
-        rows.append((row, np.array([*values[:3], values[6], *values[3:6]])))
-        sources.append(f"{path}:{number}")
-    return rows, sources
-
-
-def _named_rows(path: Path, scene: Scene):
-    from posenet.datasets.cambridge import read_list
-
-    row_of = {_key(name): row for row, name in enumerate(scene.names)}
-    sign = np.array([1, 1, 1, 1, -1, -1, -1]) if scene.quaternion_convention == "camera_from_world" else np.ones(7)
-    listed = read_list(path)
-    return [(row_of.get(_key(row.name)), np.array(row.pose) * sign) for row in listed], [row.source for row in listed]
-
-
-def _key(name: str) -> str:
-    """Names are compared without a leading slash and without their suffix."""
-    return str(PurePosixPath(name.lstrip("/")).with_suffix(""))
+def _usable(positions: np.ndarray, quaternions: np.ndarray) -> np.ndarray:
+    """(n,) whether a pose is finite and its quaternion is not zero."""
+    finite = np.isfinite(positions).all(axis=1) & np.isfinite(quaternions).all(axis=1)
+    return finite & (np.linalg.norm(np.where(finite[:, None], quaternions, 0), axis=1) > 1e-6)

@@ -6,14 +6,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial import Delaunay
+from scipy.spatial.transform import Rotation
+
 from posenet.datasets import courtyard
 from posenet.datasets.courtyard_pictures import WIDTH, courtyard_camera
 from posenet.datasets.courtyard_world import make_world
 from posenet.datasets.faces import Texture, visible
 from posenet.datasets.renderer import render
-from scipy.spatial import Delaunay
-from scipy.spatial.transform import Rotation
-
 from posenet.errors import PoseNetError
 
 CENTRE = np.array([240.0, 180.0])

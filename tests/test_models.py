@@ -50,7 +50,9 @@ def test_posenet_has_the_published_number_of_parameters():
 
 def test_the_graphs_differ_where_they_should():
     shapes = {
-        name: build_network(name, (224, 224)).get_layer("pool2").output.shape[1:3] for name in TRUNKS if name != "googlenet"
+        name: build_network(name, (224, 224)).get_layer("pool2").output.shape[1:3]
+        for name in TRUNKS
+        if name != "googlenet"
     }
     assert shapes == {"posenet": (28, 28), "posenet_tensorflow": (28, 28), "posenet_keras": (27, 27)}
     assert build_network("posenet", (224, 224)).get_layer("conv1").output.shape[1:3] == (112, 112)

@@ -1,10 +1,10 @@
 """The renderer against its own description: projection, occlusion, near plane, visibility."""
 
 import numpy as np
-from posenet.datasets.faces import Face, Solid, Texture, visible
-from posenet.datasets.renderer import far_to_near, render
 from scipy.spatial.transform import Rotation
 
+from posenet.datasets.faces import Face, Solid, Texture, visible
+from posenet.datasets.renderer import far_to_near, render
 from posenet.scene import Camera
 
 CAMERA = Camera(320, 240, 210.0, 210.0, 160.0, 120.0)

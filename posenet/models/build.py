@@ -68,7 +68,9 @@ def inference_network(trained: keras.Model, trunk: str, size, centre, scale) -> 
         keras.config.set_dtype_policy(policy)
     for layer in plain.layers:
         if layer.weights:
-            layer.set_weights([np.asarray(weight, np.float32) for weight in trained.get_layer(layer.name).get_weights()])
+            layer.set_weights(
+                [np.asarray(weight, np.float32) for weight in trained.get_layer(layer.name).get_weights()]
+            )
     unit = layers.UnitNormalization(name="unit_quaternion", dtype="float32")(plain.output["quaternion"])
     outputs = {"position": plain.output["position"], "quaternion": unit}
     return keras.Model(plain.input, outputs, name="posenet")

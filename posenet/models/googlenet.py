@@ -74,7 +74,11 @@ def posenet_2015(image, graph: str = "caffe", auxiliary: bool = True) -> dict:
 
 def _plain_trunk(x, variant: Graph):
     def normalised(x, name):
-        return layers.BatchNormalization(name=name)(x) if variant.normalisation == "bn" else LocalResponseNorm(name=name)(x)
+        return (
+            layers.BatchNormalization(name=name)(x)
+            if variant.normalisation == "bn"
+            else LocalResponseNorm(name=name)(x)
+        )
 
     if variant.symmetric_start:
         x = layers.ZeroPadding2D(3, name="conv1_pad")(x)

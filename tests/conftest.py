@@ -1,0 +1,55 @@
+"""Small scenes on disk, made anew for each test."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import cv2
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """No test reads or writes the user's cache."""
+    monkeypatch.setenv("POSENET_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def real_data():
+    """Folder of real scenes; tests that ask for it are skipped where it is absent."""
+    if not REAL_DATA.is_dir():
+        pytest.skip("real scenes are not on this machine")
+    return REAL_DATA
+
+
+def write_picture(path: Path, size=(48, 64), seed=0) -> None:
+    """A colourful random picture of size (height, width)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    small = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), np.uint8)
+    cv2.imwrite(str(path), cv2.resize(small, size[::-1], interpolation=cv2.INTER_CUBIC))
+
+
+def write_cambridge(folder: Path, train=12, test=4, seed=0) -> Path:
+    """A scene in the Cambridge layout: random pictures, cameras in a 4 x 3 x 1 m box."""
+    rng = np.random.default_rng(seed)
+    for split, sequences, count in (("train", ("seq1", "seq2"), train), ("test", ("seq3",), test)):
+        lines = ["Visual Landmark Dataset V1", "ImageFile, Camera Position [X Y Z W P Q R]", ""]
+        for number in range(count):
+            name = f"{sequences[number * len(sequences) // count]}/frame{number + 1:05d}.png"
+            write_picture(folder / name, seed=int(rng.integers(1 << 30)))
+            position = rng.uniform(0, (4, 3, 1))
+            camera_from_world = Rotation.from_rotvec(rng.normal(0, 0.4, 3)).as_quat(canonical=True, scalar_first=True)
+            lines.append(" ".join([name, *(f"{value:.9f}" for value in (*position, *camera_from_world))]))
+        (folder / f"dataset_{split}.txt").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture
+def cambridge(tmp_path):
+    """A small scene of 12 training and 4 test pictures."""
+    return write_cambridge(tmp_path / "Square")

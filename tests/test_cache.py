@@ -1,0 +1,90 @@
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from posenet import cache
+from posenet.cache import cache_folder, load_pictures
+from posenet.errors import PoseNetError
+from posenet.images import load_picture
+
+from .conftest import write_picture
+
+
+@pytest.fixture
+def paths(tmp_path):
+    paths = [tmp_path / f"{i}.png" for i in range(5)]
+    for i, path in enumerate(paths):
+        write_picture(path, seed=i)
+    return paths
+
+
+def test_memory_and_disk_hold_the_same_pictures(paths):
+    memory = load_pictures(paths, (24, 32))
+    disk = load_pictures(paths, (24, 32), in_memory_bytes=0)
+    assert isinstance(disk.array, np.memmap)
+    assert not isinstance(memory.array, np.memmap)
+    for row, path in enumerate(paths):
+        expected = load_picture(path, 24, 32)
+        np.testing.assert_array_equal(memory[row], expected)
+        np.testing.assert_array_equal(disk[row], expected)
+    disk.release()
+    np.testing.assert_array_equal(disk[np.array([3, 1])], memory[np.array([3, 1])])
+
+
+def test_the_disk_cache_is_read_again_and_only_while_the_pictures_are_unchanged(paths, monkeypatch):
+    load_pictures(paths, (24, 32), in_memory_bytes=0)
+    decoded = []
+    monkeypatch.setattr(cache, "load_picture", lambda path, *size: decoded.append(path) or load_picture(path, *size))
+    load_pictures(paths, (24, 32), in_memory_bytes=0)
+    assert decoded == []
+    write_picture(paths[2], seed=99)
+    os.utime(paths[2], ns=(1, 1))
+    changed = load_pictures(paths, (24, 32), in_memory_bytes=0)
+    assert len(decoded) == 5
+    np.testing.assert_array_equal(changed[2], load_picture(paths[2], 24, 32))
+    load_pictures(paths, (12, 16), in_memory_bytes=0)
+    assert len(decoded) == 10  # another size is another cache
+
+
+def test_a_damaged_cache_is_made_anew(paths):
+    first = load_pictures(paths, (24, 32), in_memory_bytes=0)
+    expected = np.array(first.array)
+    (file,) = cache_folder().glob("*.npy")
+    file.write_bytes(file.read_bytes()[:300])
+    np.testing.assert_array_equal(load_pictures(paths, (24, 32), in_memory_bytes=0).array, expected)
+
+
+@pytest.mark.parametrize("limit", [0, 10**9])
+def test_pictures_that_do_not_decode_are_left_out(paths, limit, caplog):
+    paths[1].write_bytes(b"no picture")
+    for _ in range(2):  # the second time from the disk cache
+        pictures = load_pictures(paths, (24, 32), in_memory_bytes=limit)
+        np.testing.assert_array_equal(pictures.rows, [0, 2, 3, 4])
+        assert len(pictures) == 4
+        np.testing.assert_array_equal(pictures[1], load_picture(paths[2], 24, 32))
+        np.testing.assert_array_equal(pictures.subset(np.array([3]))[0], load_picture(paths[4], 24, 32))
+    assert "1.png: a picture is needed" in caplog.text
+
+
+def test_no_picture_at_all_is_one_line(paths):
+    for path in paths:
+        path.write_bytes(b"no picture")
+    with pytest.raises(PoseNetError, match="at least one picture must decode: .*0.png"):
+        load_pictures(paths, (24, 32))
+
+
+def test_a_full_disk_leaves_nothing_behind(paths, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(100, 100, 10))
+    with pytest.raises(PoseNetError, match=r"needs 0.00 GB of free space, its disk has 0.00 GB"):
+        load_pictures(paths, (24, 32), in_memory_bytes=0)
+    monkeypatch.undo()
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np.memmap, "flush", full)
+    with pytest.raises(PoseNetError, match="cannot be written: No space left on device"):
+        load_pictures(paths, (24, 32), in_memory_bytes=0)
+    assert list(cache_folder().glob("*.npy")) == []

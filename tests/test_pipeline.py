@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from posenet.augmentation import NO_AUGMENTATION, Augmentation
+from posenet.cache import load_pictures
+from posenet.datasets import open_scene
+from posenet.framing import Framing
+from posenet.pipeline import Batches, predict_in_batches
+from posenet.poses import Poses, rotation_errors_deg
+
+FRAMING = Framing((48, 64), (32, 48))
+
+
+@pytest.fixture
+def loaded(cambridge):
+    scene = open_scene(cambridge).split("train")
+    return scene, load_pictures(scene.paths, FRAMING.stored)
+
+
+def batches_of(loaded, augmentation=NO_AUGMENTATION, size=5, seed=0):
+    return Batches(*loaded, FRAMING, augmentation, size, seed)
+
+
+def test_without_augmentation_every_row_is_its_picture_and_pose(loaded):
+    scene, pictures = loaded
+    middle = FRAMING.middle(np.array(pictures.array))
+    seen = []
+    for images, poses in batches_of(loaded).epoch(0):
+        for image, position, quaternion in zip(images, poses["position"], poses["quaternion"], strict=True):
+            (row,) = np.flatnonzero((middle == image).all(axis=(1, 2, 3)))
+            seen.append(row)
+            np.testing.assert_allclose(position, scene.poses.positions[row], rtol=1e-6)
+            np.testing.assert_allclose(quaternion, scene.poses.quaternions_wxyz[row], atol=1e-6)
+    assert len(seen) == len(set(seen)) == 10  # two batches of five of the twelve pictures
+
+
+def test_the_rotation_turns_with_the_picture_and_the_position_stays(loaded):
+    scene, _ = loaded
+    batches = batches_of(loaded, Augmentation(turn_deg=(0, 0, 10)), 12)
+    ((_, poses),) = list(batches.epoch(3))
+    estimate = Poses.from_quaternions(poses["position"], poses["quaternion"])
+    order = [np.argmin(np.linalg.norm(scene.poses.positions - p, axis=1)) for p in estimate.positions]
+    assert sorted(order) == list(range(12))
+    errors = rotation_errors_deg(estimate, scene.poses[np.array(order)])
+    assert errors.max() <= 10.001
+    assert errors.max() > 2
+    turn = scene.poses[np.array(order)].rotations.inv() * estimate.rotations
+    np.testing.assert_allclose(turn.as_rotvec()[:, :2], 0, atol=1e-3)  # about the camera's own z axis
+
+
+def test_epochs_depend_on_seed_and_number_alone(loaded):
+    first = [images for images, _ in batches_of(loaded, Augmentation()).epoch(4)]
+    again = [images for images, _ in batches_of(loaded, Augmentation()).epoch(4)]
+    other = [images for images, _ in batches_of(loaded, Augmentation(), seed=1).epoch(4)]
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    stream = iter(batches_of(loaded, Augmentation()).stream(first_epoch=4))
+    np.testing.assert_array_equal(next(stream)[0].numpy(), first[0])
+
+
+def test_fewer_pictures_than_a_batch_make_one(loaded):
+    batches = batches_of(loaded, size=100)
+    assert (batches.batch_size, batches.steps) == (12, 1)
+    assert len(list(batches.epoch(0))) == 1
+
+
+def test_prediction_keeps_order_and_number(loaded):
+    scene, pictures = loaded
+
+    class MeanColour:
+        def predict_on_batch(self, images):
+            assert images.shape == (5, 32, 48, 3)
+            return {"position": images.mean(axis=(1, 2))}
+
+    answer = predict_in_batches(MeanColour(), pictures, FRAMING, batch_size=5)["position"]
+    np.testing.assert_allclose(answer, FRAMING.middle(np.array(pictures.array)).mean(axis=(1, 2)), rtol=1e-5)
