@@ -13,10 +13,10 @@ from posenet.errors import PoseNetError
 from posenet.hygiene import Fault, checked_scene
 from posenet.scene import Scene
 
-ADAPTERS = (cambridge, seven_scenes, kendall_7scenes)
+ADAPTERS = (cambridge, kendall_7scenes, seven_scenes)
 
 
-def open_scene(path: Path, strict: bool = False, need_pictures: bool = True) -> Scene:
+def open_scene(path: Path | str, strict: bool = False, need_pictures: bool = True) -> Scene:
     """The scene in a folder, in the canonical convention, checked; faults are reported as warnings.
 
     strict: refuse any label fault. need_pictures: look whether the picture files are there and whole.
@@ -25,11 +25,13 @@ def open_scene(path: Path, strict: bool = False, need_pictures: bool = True) -> 
     return open_scene_with_faults(path, strict, need_pictures)[0]
 
 
-def open_scene_with_faults(path: Path, strict: bool = False, need_pictures: bool = True) -> tuple[Scene, list[Fault]]:
+def open_scene_with_faults(
+    path: Path | str, strict: bool = False, need_pictures: bool = True
+) -> tuple[Scene, list[Fault]]:
     """As open_scene, with the label faults that were found."""
     folder = Path(path)
     if not folder.exists():
-        raise PoseNetError(f"{folder}: no such folder")
+        raise PoseNetError(f"{folder}: a scene's folder is needed, there is no such folder")
     if not folder.is_dir():
         raise PoseNetError(f"{folder} must be a scene's folder, it is a file")
     for adapter in ADAPTERS:

@@ -5,43 +5,41 @@ WORLD-TO-CAMERA rotation as a Hamilton quaternion, w first (what COLMAP calls ca
 here. Metres. Intrinsics and 3-D points come from `reconstruction.nvm` where it is there.
 
 Kendall's own 7-Scenes lists carry the same header, but CAMERA-TO-WORLD quaternions; their names tell:
-`/seq-01/frame-000000.color.png`, with a leading slash.
+`/seq-01/frame-000000.color.png`, with a leading slash. `kendall_7scenes` takes them, whatever the file is called.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from posenet.datasets.nvm import read_nvm
+from posenet.datasets.text import ListRow, first_name, natural_key, read_list
 from posenet.errors import PoseNetError
 from posenet.hygiene import RawScene
 from posenet.images import picture_size
 from posenet.scene import Camera, ScenePoints
 
+__all__ = ["LOOKS_FOR", "NAME", "ListRow", "read", "read_list", "read_lists", "recognises"]
+
 NAME = "Cambridge Landmarks"
 LOOKS_FOR = "dataset_train.txt or dataset_test.txt"
-
 FILES = {"train": "dataset_train.txt", "test": "dataset_test.txt"}
-_KENDALL_7SCENES = re.compile(r"/seq-\d+/frame-\d+")
-
-
-@dataclass(frozen=True)
-class ListedPose:
-    """One line of a list: the name as written, seven numbers X Y Z W P Q R, any further numbers, "file:line"."""
-
-    name: str
-    pose: tuple[float, ...]
-    extra: tuple[float, ...]
-    source: str
+CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])  # by signs alone: broken quaternions reach the label hygiene
+_KENDALL_NAME = re.compile(r"/seq-[0-9]+/frame-[0-9]+")
 
 
 def recognises(folder: Path) -> bool:
-    """Whether one of the two lists is there."""
-    return any((folder / name).is_file() for name in FILES.values())
+    """Whether one of the two lists is there, and not with the rows of Kendall's 7-Scenes lists."""
+    lists = [folder / name for name in FILES.values() if (folder / name).is_file()]
+    return bool(lists) and not any(is_kendall_list(path) for path in lists)
+
+
+def is_kendall_list(path: Path) -> bool:
+    """Whether the first name of a list is like /seq-01/frame-000000.color.png."""
+    return bool(_KENDALL_NAME.match(first_name(path) or ""))
 
 
 def read(folder: Path) -> RawScene:
@@ -50,54 +48,44 @@ def read(folder: Path) -> RawScene:
 
 
 def read_lists(folder: Path, lists: dict[str, Path]) -> RawScene:
-    """Lists of this layout, {split: file}, as one raw scene; rows in the order of time inside each sequence."""
-    rows, splits = [], []
-    for split, path in lists.items():
-        listed = sorted(read_list(path), key=lambda row: _natural(row.name))
-        rows += listed
-        splits += [split] * len(listed)
-    camera_to_world = bool(rows) and all(_KENDALL_7SCENES.match(row.name) for row in rows)
+    """Lists of this layout, {split: file}, as one raw scene.
+
+    Sequences stay in the order in which they first appear; inside each the rows are in the order of time.
+    """
+    rows, splits = _sorted_rows(lists)
+    camera_to_world = _one_convention(rows)
     names = [_existing(folder, row.name.lstrip("/") if camera_to_world else row.name) for row in rows]
-    numbers = np.array([row.pose for row in rows], np.float64).reshape(-1, 7)
-    quaternions = numbers[:, 3:] * (1 if camera_to_world else np.array([1, -1, -1, -1]))
+    numbers = np.array([row.numbers for row in rows], np.float64).reshape(-1, 7)
     cameras, points = _reconstruction(folder, names)
     return RawScene(
-        name=folder.resolve().name, root=folder, names=names, positions=numbers[:, :3], quaternions_wxyz=quaternions,
+        name=folder.resolve().name, root=folder, names=names, positions=numbers[:, :3],
+        quaternions_wxyz=numbers[:, 3:] * (1.0 if camera_to_world else CONJUGATE),
         splits=splits, sequences=[_sequence(name) for name in names], sources=[row.source for row in rows],
         cameras=cameras, points=points,
         quaternion_convention="world_from_camera" if camera_to_world else "camera_from_world",
     )  # fmt: skip
 
 
-def read_list(path: Path) -> list[ListedPose]:
-    """The lines of one list, with or without its header; numbers after the seventh are kept as extra."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise PoseNetError(f"{path}: a text file in UTF-8 is needed, byte {error.start} is not") from None
-    return [_parse(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if not _is_header(line, number)]
+def _sorted_rows(lists: dict[str, Path]) -> tuple[list[ListRow], list[str]]:
+    """The rows of all lists and the split of each, every sequence in the order of its frames."""
+    found = [(row, split) for split, path in lists.items() for row in read_list(path, extra_columns=False)]
+    order: dict[tuple[str, str], int] = {}
+    for row, split in found:
+        order.setdefault((split, _sequence(row.name)), len(order))
+    found.sort(key=lambda each: (order[each[1], _sequence(each[0].name)], natural_key(each[0].name)))
+    return [row for row, _ in found], [split for _, split in found]
 
 
-def _is_header(line: str, number: int) -> bool:
-    return (
-        not line.strip() or line.startswith("#") or (number <= 3 and line.startswith(("Visual Landmark", "ImageFile")))
-    )
-
-
-def _parse(line: str, source: str) -> ListedPose:
-    words = line.split()
-    try:
-        numbers = tuple(float(word) for word in words[1:])
-    except ValueError:
-        numbers = ()
-    if len(numbers) < 7:
-        raise PoseNetError(f"{source}: a line must be a name and 7 numbers X Y Z W P Q R, received {line[:80]!r}")
-    return ListedPose(words[0], numbers[:7], numbers[7:], source)
-
-
-def _natural(name: str) -> list:
-    """A sorting key under which frame 10 comes after frame 9."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name) if part]
+def _one_convention(rows: list[ListRow]) -> bool:
+    """Whether the rows are Kendall's, camera to world. Raises PoseNetError when only some of them are."""
+    kendall = [bool(_KENDALL_NAME.match(row.name)) for row in rows]
+    if any(kendall) and not all(kendall):
+        odd = rows[kendall.index(not kendall[0])]
+        raise PoseNetError(
+            f"{odd.source}: all names must be like /seq-01/frame-000000.color.png (camera to world) or none, "
+            f"received {odd.name} beside {rows[0].name}"
+        )
+    return all(kendall) and bool(kendall)
 
 
 def _existing(folder: Path, name: str) -> str:
@@ -111,30 +99,36 @@ def _existing(folder: Path, name: str) -> str:
 
 
 def _sequence(name: str) -> str:
-    return str(PurePosixPath(name).parent)
+    """The first folder of a name; "all" for a name without a folder."""
+    parts = [part for part in PurePosixPath(name).parts if part != "/"]
+    return parts[0] if len(parts) > 1 else "all"
+
+
+def size_or_none(path: Path) -> tuple[int, int] | None:
+    """(width, height) of a picture, None where it cannot be read: the label hygiene reports that."""
+    try:
+        return picture_size(path)
+    except PoseNetError:
+        return None
 
 
 def _reconstruction(folder: Path, names: list[str]) -> tuple[list[Camera | None], ScenePoints | None]:
     """Cameras and points of reconstruction.nvm, matched to the names without their suffix."""
-    none: list[Camera | None] = [None] * len(names)
+    cameras: list[Camera | None] = [None] * len(names)
     path = folder / "reconstruction.nvm"
     if not path.is_file():
-        return none, None
+        return cameras, None
     model = read_nvm(path)
-    number = {str(PurePosixPath(name).with_suffix("")): row for row, name in enumerate(model.names)}
-    cameras, row_of = none, np.full(len(model.names), -1)
-    sizes: dict[str, tuple[int, int]] = {}
+    number = {PurePosixPath(name).with_suffix(""): row for row, name in enumerate(model.names)}
+    row_of = np.full(len(model.names), -1)
     for row, name in enumerate(names):
-        found = number.get(str(PurePosixPath(name).with_suffix("")))
+        found = number.get(PurePosixPath(name).with_suffix(""))
         if found is None:
             continue
         row_of[found] = row
-        try:
-            size = sizes.setdefault(_sequence(name), picture_size(folder / name))
-        except (PoseNetError, OSError):
-            continue
-        focal = float(model.focals[found])
-        cameras[row] = Camera(*size, focal, focal, size[0] / 2, size[1] / 2)
+        focal, size = float(model.focals[found]), size_or_none(folder / name)
+        if size is not None and 0 < focal < np.inf:
+            cameras[row] = Camera(*size, focal, focal, size[0] / 2, size[1] / 2)
     rows = row_of[model.observations[:, 0]]
     kept = np.stack([rows, model.observations[:, 1]], axis=1)[rows >= 0]
     return cameras, ScenePoints(model.points, kept)

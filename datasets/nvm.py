@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from posenet.datasets.text import read_lines, shortened, tidy_name
 from posenet.errors import PoseNetError
 
 
@@ -32,12 +33,11 @@ class NVMModel:
 
 
 class _Lines:
-    """The lines that are not empty, with their numbers."""
+    """The lines that are not empty, with their places."""
 
     def __init__(self, path: Path):
         self.path = path
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        self.lines = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+        self.lines = read_lines(path)
         self.at = 0
 
     def next(self, what: str) -> str:
@@ -47,14 +47,14 @@ class _Lines:
         return self.lines[self.at - 1][1]
 
     def wrong(self, what: str) -> PoseNetError:
-        number, line = self.lines[self.at - 1]
-        return PoseNetError(f"{self.path}:{number}: {what}, received {line[:60]!r}")
+        place, line = self.lines[self.at - 1]
+        return PoseNetError(f"{place}: {what}, received {shortened(line)}")
 
     def count(self, what: str) -> int:
-        try:
-            return max(0, int(self.next(what)))
-        except ValueError:
-            raise self.wrong(f"{what} must be a whole number") from None
+        line = self.next(what)
+        if not (line.isascii() and line.isdigit()):
+            raise self.wrong(f"{what} must be a whole number")
+        return int(line)
 
 
 def read_nvm(path: Path) -> NVMModel:
@@ -62,36 +62,41 @@ def read_nvm(path: Path) -> NVMModel:
     lines = _Lines(path)
     if not lines.next("NVM_V3").startswith("NVM_V3"):
         raise lines.wrong("an NVM file must begin with NVM_V3")
-    names, cameras = [], []
+    names: list[str] = []
+    cameras: list[tuple[float, ...]] = []
     for _ in range(lines.count("the number of cameras")):
         words = lines.next("a camera line").rsplit(maxsplit=10)
         try:
-            cameras.append([float(word) for word in words[1:]])
+            numbers = tuple(float(word) for word in words[1:])
         except ValueError:
-            cameras.append([])
-        if len(cameras[-1]) != 10:
+            numbers = ()
+        if len(numbers) != 10:
             raise lines.wrong("a camera line must be a name and 10 numbers")
-        names.append(words[0].strip('"'))
-    points, observations = _read_points(lines)
-    table = np.array(cameras).reshape(-1, 10)
-    if len(observations) and observations[:, 0].max() >= len(names):
-        raise PoseNetError(
-            f"{path}: points must be seen by the {len(names)} cameras, one names camera {observations[:, 0].max()}"
-        )
+        names.append(tidy_name(words[0].replace('"', " ")))  # VisualSFM writes a space as a quotation mark
+        cameras.append(numbers)
+    points, observations = _read_points(lines, len(names))
+    table = np.array(cameras, np.float64).reshape(-1, 10)
     return NVMModel(names, table[:, 0], table[:, 1:5], table[:, 5:8], table[:, 8], points, observations)
 
 
-def _read_points(lines: _Lines) -> tuple[np.ndarray, np.ndarray]:
-    points, observations = [], []
-    for point in range(lines.count("the number of points") if lines.at < len(lines.lines) else 0):
+def _read_points(lines: _Lines, cameras: int) -> tuple[np.ndarray, np.ndarray]:
+    """(m, 3) points and (k, 2) rows (camera, point)."""
+    points: list[tuple[float, ...]] = []
+    seen: list[int] = []
+    counts: list[int] = []
+    for _ in range(lines.count("the number of points") if lines.at < len(lines.lines) else 0):
         words = lines.next("a point line").split()
         try:
-            points.append([float(word) for word in words[:3]])
-            seen = [int(word) for word in words[7::4]]
+            points.append((float(words[0]), float(words[1]), float(words[2])))
+            by = [int(word) for word in words[7::4]]
             complete = len(words) == 7 + 4 * int(words[6])
         except (ValueError, IndexError):
             complete = False
         if not complete:
             raise lines.wrong("a point line must be X Y Z R G B, a count, and 4 numbers for each measurement")
-        observations += [(camera, point) for camera in seen]
-    return np.array(points).reshape(-1, 3), np.array(observations, int).reshape(-1, 2)
+        if by and not 0 <= min(by) <= max(by) < cameras:
+            raise lines.wrong(f"a point must be seen by cameras 0 to {cameras - 1}")
+        seen += by
+        counts.append(len(by))
+    observations = np.column_stack([np.array(seen, np.int64), np.repeat(np.arange(len(points)), counts)])
+    return np.array(points, np.float64).reshape(-1, 3), observations.astype(np.int64)

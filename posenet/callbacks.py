@@ -25,7 +25,7 @@ WARM_UP = 0.04  # of the whole training
 class Budget:
     """How much of the training is done: by epochs, or by the clock since `started` (time.monotonic)."""
 
-    def __init__(self, epochs: int | None, seconds: float | None, steps: int, started: float):
+    def __init__(self, epochs: int | None, seconds: float, steps: int, started: float):
         self.epochs, self.seconds, self.steps, self.started = epochs, seconds, steps, started
         self.step = 0
         self.reserve = 0.0  # seconds kept for the last validation and saving
@@ -88,7 +88,6 @@ class Validation(keras.callbacks.Callback):
         self.measure, self.save, self.scales, self.budget, self.share = measure, save, scales, budget, share
         self.best, self.best_epoch, self.best_errors = math.inf, 0, (math.nan, math.nan)
         self.spent = self.began = 0.0
-        self.epochs = budget.epochs
 
     def on_train_begin(self, logs=None):
         self.began = time.monotonic()
@@ -106,7 +105,7 @@ class Validation(keras.callbacks.Callback):
             self.save()
         took = time.monotonic() - began
         self.spent += took if self.spent else 0.5 * took  # the first one also compiles
-        self.budget.reserve = min(took, 0.05 * (self.budget.seconds or 0)) + 1.0
+        self.budget.reserve = min(took, 0.05 * self.budget.seconds) + 1.0
 
 
 class History(keras.callbacks.Callback):
@@ -150,11 +149,14 @@ def _short(value):
 
 
 class Backup(keras.callbacks.Callback):
-    """backup/state.npz: all weights, the optimiser, the epoch, the clock and the best score, for --resume."""
+    """backup/state.npz: all weights, the optimiser, the epoch, the clock and the best score, for --resume.
 
-    def __init__(self, path: Path, budget: Budget, validation: Validation | None, every_seconds: float = 15.0):
+    Without validation there is no best model: then save() writes the latest each time.
+    """
+
+    def __init__(self, path: Path, budget: Budget, validation: Validation | None, save: Callable, every_seconds=15.0):
         super().__init__()
-        self.path, self.budget, self.validation, self.every = path, budget, validation, every_seconds
+        self.path, self.budget, self.validation, self.save, self.every = path, budget, validation, save, every_seconds
         self.written = -math.inf
         self.best_written = math.inf
 
@@ -165,6 +167,8 @@ class Backup(keras.callbacks.Callback):
         self.written, self.best_written = time.monotonic(), best
         arrays = {f"v{i}": np.asarray(variable) for i, variable in enumerate(_state(self.model))}
         best_of = (best, self.validation.best_epoch, *self.validation.best_errors) if self.validation else ()
+        if not self.validation:
+            self.save()
         self.path.parent.mkdir(exist_ok=True)
         with atomic_path(self.path) as temporary, open(temporary, "wb") as file:
             np.savez(file, epoch=epoch + 1, step=self.budget.step, elapsed=self.budget.elapsed, best=best_of, **arrays)

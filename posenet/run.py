@@ -28,7 +28,7 @@ class Run:
     scene: Path
     unit: str
     framing: Framing
-    centre: tuple[float, float, float]
+    centre: tuple[float, ...]
     scale: float
     held_out: tuple[str, ...] = ()
     precision: str = "float32"
@@ -84,7 +84,7 @@ def open_run(folder: Path) -> Run:
             scene=Path(values["scene"]),
             unit=str(values["unit"]),
             framing=framing,
-            centre=tuple(float(value) for value in values["centre"]),
+            centre=tuple(float(value) for value in values["centre"][:3]),
             scale=float(values["scale"]),
             held_out=tuple(values["held_out"]),
             precision=values["precision"],

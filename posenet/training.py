@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -39,27 +38,29 @@ def train(config: TrainConfig) -> Run:
     and when the loss becomes NaN (the last good model stays).
     """
     started = time.monotonic()
-    if config.scene is None or config.output is None:
-        raise PoseNetError("training needs a scene and an output folder")
+    output = config.output
+    if output is None:
+        raise PoseNetError("training needs an output folder")
     resumed = None
-    if config.resume and (config.output / "backup" / "state.npz").is_file():
-        resumed = open_run(config.output)
-        config = replace(resumed.config, output=config.output)
-    elif not (config.resume and config.output.is_dir() and not (config.output / MODEL).exists()):
-        new_run_folder(config.output, config.overwrite)
+    if config.resume:
+        resumed = open_run(output)
+        config = resumed.config
+    elif config.scene is None:
+        raise PoseNetError("training needs a scene")
+    else:
+        new_run_folder(output, config.overwrite)
     return _fit(config, started, resumed)
 
 
 def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
     precision = set_up(config.precision)
     keras.utils.set_random_seed(config.seed)
-    scene = open_scene(config.scene, strict=config.strict).split("train")
+    scene = open_scene((resumed.scene if resumed else config.scene) or Path(), strict=config.strict).split("train")
     run = resumed or _describe(config, scene, precision)
     pictures = load_pictures(scene.paths, run.framing.stored, "training pictures")
     scene = scene.subset(pictures.rows)
     held_out = np.isin(scene.names, run.held_out)
-    if resumed is None:
-        run.save()
+    run.save()
     log.info(
         "%s: %d pictures to train on, %d held out; the network sees %d x %d, %s",
         scene.name, (~held_out).sum(), held_out.sum(), *run.framing.cut[::-1], precision,
@@ -67,25 +68,24 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
     trainer = _trainer(config, run)
     batches = _batches(config, scene, pictures, run, ~held_out)
     minutes = None if config.epochs else config.minutes or SCENE_MINUTES
-    budget = callbacks.Budget(config.epochs, minutes and minutes * 60, batches.steps, started)
+    budget = callbacks.Budget(config.epochs, (minutes or 0) * 60, batches.steps, started)
     validation = _validation(trainer, run, scene.subset(held_out), pictures, np.flatnonzero(held_out), budget)
-    backup = callbacks.Backup(run.folder / "backup" / "state.npz", budget, validation)
-    done = backup.restore(trainer) if resumed else 0
-    steps = [
-        callbacks.Schedule(budget, config.learning_rate), callbacks.StopOnNaN(), *([validation] if validation else []),
-        callbacks.Progress(budget, scene.unit, batches.batch_size),
-        callbacks.History(run.folder / HISTORY, budget, done), backup,
-    ]  # fmt: skip
+    backup = callbacks.Backup(run.folder / "backup" / "state.npz", budget, validation, lambda: _save(trainer, run))
+    done = backup.restore(trainer) if resumed and backup.path.is_file() else 0
     if budget.progress < 1:
+        kept = [validation] if validation else []
+        progress = callbacks.Progress(budget, scene.unit, batches.batch_size)
+        history = callbacks.History(run.folder / HISTORY, budget, done)
+        schedule = callbacks.Schedule(budget, config.learning_rate)
         trainer.fit(
             batches.stream(done), epochs=config.epochs or 10**6, initial_epoch=done, steps_per_epoch=batches.steps,
-            callbacks=steps, verbose=0, shuffle=False,
+            callbacks=[schedule, callbacks.StopOnNaN(), *kept, progress, history, backup], verbose=0, shuffle=False,
         )  # fmt: skip
     if validation:
         position, degrees = validation.best_errors
         log.info("kept epoch %d: held out %.3f %s %.1f deg", validation.best_epoch, position, scene.unit, degrees)
     else:
-        run.save_model(_inference(trainer, run))
+        _save(trainer, run)
     return run
 
 
@@ -105,7 +105,7 @@ def _describe(config: TrainConfig, scene: Scene, precision: str) -> Run:
             "%s: intrinsics are not known for every picture; those roll and shift only when augmented", scene.name
         )
     return Run(
-        config.output, config, Path(config.scene).absolute(), scene.unit, framing, tuple(centre.tolist()), scale,
+        config.output or Path(), config, scene.root.absolute(), scene.unit, framing, tuple(centre.tolist()), scale,
         tuple(name for name, out in zip(scene.names, mask, strict=True) if out), precision,
     )  # fmt: skip
 
@@ -125,8 +125,9 @@ def _batches(config: TrainConfig, scene: Scene, pictures, run: Run, chosen: np.n
     return Batches(scene.subset(rows), pictures.subset(rows), run.framing, augmentation, config.batch_size, config.seed)
 
 
-def _inference(trainer: Trainer, run: Run) -> keras.Model:
-    return inference_network(trainer.network, run.config.trunk, run.framing.cut, run.centre, run.scale)
+def _save(trainer: Trainer, run: Run) -> None:
+    """Write model.keras: the float32 network of the final head."""
+    run.save_model(inference_network(trainer.network, run.config.trunk, run.framing.cut, run.centre, run.scale))
 
 
 def _validation(trainer: Trainer, run: Run, scene: Scene, pictures, rows: np.ndarray, budget):
@@ -142,6 +143,4 @@ def _validation(trainer: Trainer, run: Run, scene: Scene, pictures, rows: np.nda
         return float(np.median(errors[0])), float(np.median(errors[1]))
 
     scales = [max(float(np.median(errors)), 1e-9) for errors in mean_pose_errors(scene.poses, scene.poses)]
-    return callbacks.Validation(
-        measure, lambda: run.save_model(_inference(trainer, run)), (scales[0], scales[1]), budget
-    )
+    return callbacks.Validation(measure, lambda: _save(trainer, run), (scales[0], scales[1]), budget)

@@ -61,7 +61,7 @@ def posenet_2015(image, graph: str = "caffe", auxiliary: bool = True) -> dict:
     variant = GRAPHS[graph]
     x = ToMeanBGR(name="preprocess")(image)
     early, middle, final = _plain_trunk(x, variant)
-    outputs = {}
+    outputs: dict = {}
     if auxiliary:
         outputs |= _auxiliary_head(early, 1, "cls1_fc1_pose", variant.dropout[0])
         outputs |= _auxiliary_head(middle, 2, "cls2_fc1", variant.dropout[1])
