@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from posenet.datasets.nvm import read_nvm
-from posenet.datasets.text import ListRow, first_name, natural_key, read_list
+from posenet.datasets.text import ListRow, first_name, natural_key, read_list, without_suffix
 from posenet.errors import PoseNetError
 from posenet.hygiene import RawScene
 from posenet.images import picture_size
@@ -92,7 +92,7 @@ def _existing(folder: Path, name: str) -> str:
     """The name, or the same with another usual suffix where only that file exists (.png lists beside .jpg files)."""
     if not (folder / name).exists() and ".." not in name and not name.startswith("/"):
         for suffix in (".jpg", ".png", ".jpeg", ".JPG"):
-            other = str(PurePosixPath(name).with_suffix(suffix))
+            other = without_suffix(name) + suffix
             if (folder / other).exists():
                 return other
     return name
@@ -119,10 +119,10 @@ def _reconstruction(folder: Path, names: list[str]) -> tuple[list[Camera | None]
     if not path.is_file():
         return cameras, None
     model = read_nvm(path)
-    number = {PurePosixPath(name).with_suffix(""): row for row, name in enumerate(model.names)}
+    number = {without_suffix(name): row for row, name in enumerate(model.names)}
     row_of = np.full(len(model.names), -1)
     for row, name in enumerate(names):
-        found = number.get(PurePosixPath(name).with_suffix(""))
+        found = number.get(without_suffix(name))
         if found is None:
             continue
         row_of[found] = row

@@ -146,4 +146,4 @@ def _cameras(folder: Path, names: list[str]) -> list[Camera | None]:
     if not (np.isfinite(k).all() and k[0, 0] > 0 and k[1, 1] > 0):
         raise PoseNetError(f"{file}:1: focal lengths must be finite and above 0, received {k[0, 0]} and {k[1, 1]}")
     fx, fy, cx, cy = (float(value) for value in (k[0, 0], k[1, 1], k[0, 2], k[1, 2]))
-    return [Camera(*size, fx, fy, cx, cy) if size is not None else None for size in sizes]
+    return [Camera(size[0], size[1], fx, fy, cx, cy) if size is not None else None for size in sizes]

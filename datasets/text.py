@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,6 +105,11 @@ def first_name(path: Path) -> str | None:
 def tidy_name(name: str) -> str:
     """The name with forward slashes and without `.` parts; a leading slash and `..` stay."""
     return str(PurePosixPath(name.replace("\\", "/")))
+
+
+def without_suffix(name: str) -> str:
+    """The name without .png, .jpg and the like: lists and reconstructions differ in that."""
+    return os.path.splitext(name)[0]
 
 
 def natural_key(name: str) -> list:

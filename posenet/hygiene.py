@@ -117,7 +117,7 @@ def _check_labels(rows: _Rows) -> None:
     if rows.keep.any():
         good = np.where(finite[:, None], positions, 0)
         distance = np.linalg.norm(good - np.median(good[rows.keep], axis=0), axis=1)
-        limit = FAR_OUTLIER * np.percentile(distance[rows.keep], 90)
+        limit = FAR_OUTLIER * np.percentile(distance[rows.keep], 90, method="lower")
         rows.drop((distance > limit) & (limit > 0), "camera far outside the scene")
 
 

@@ -22,7 +22,7 @@ def picture_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            turned = image.getexif().get(_EXIF_ORIENTATION) in _TURNED
+            turned = Image.Image.getexif(image).get(_EXIF_ORIENTATION) in _TURNED  # a PNG's own decodes it all
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise PoseNetError(f"{path}: a picture is needed, this cannot be read as one ({error})") from None
     return (height, width) if turned else (width, height)
@@ -56,7 +56,8 @@ def _is_complete(path: Path, tail: int = 65536) -> bool:
         size = file.tell()
         file.seek(max(0, size - tail))
         if end_marker in file.read():
-            return size > tail or _jpeg_ends(path) if head[:2] == b"\xff\xd8" else True
+            # A thumbnail has an end marker too; it lies in the first few segments, of 64 kB at most.
+            return size > 4 * tail or _jpeg_ends(path) if head[:2] == b"\xff\xd8" else True
     return _jpeg_ends(path) if head[:2] == b"\xff\xd8" else False
 
 

@@ -24,7 +24,7 @@ from posenet.losses import LearnedWeightsLoss, PoseNetLoss
 from posenet.models import TRUNKS, build_network, inference_network
 from posenet.pipeline import Batches, predict_in_batches
 from posenet.poses import Poses, position_errors, rotation_errors_deg
-from posenet.run import HISTORY, MODEL, Run, new_run_folder, open_run
+from posenet.run import HISTORY, Run, new_run_folder, open_run
 from posenet.scene import Scene
 from posenet.trainer import Trainer
 

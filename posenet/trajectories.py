@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.text import HEADERS, is_number, numbers_of, read_lines, read_list, shortened
+from posenet.datasets.text import HEADERS, is_number, numbers_of, read_lines, read_list, shortened, without_suffix
 from posenet.errors import PoseNetError
 from posenet.poses import Poses
 from posenet.scene import Scene
@@ -51,7 +51,7 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
     - TUM, `stamp x y z qx qy qz qw`, world_from_camera: the stamp is the number of the picture in `scene`, from 0;
     - `name X Y Z W P Q R` with or without the Cambridge header, further columns ignored: X Y Z is the camera
       centre and W P Q R has the scene's own convention (`scene.quaternion_convention`). A leading slash of the
-      name is ignored.
+      name is ignored, and its suffix where only that differs.
 
     Lines for pictures outside the scene are ignored, poses that are not finite or have no rotation count as
     missing; the log says how many. Rows where the mask is False hold the identity.
@@ -68,7 +68,9 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
         example = f"numbers 0 to {len(scene) - 1}"
     else:
         keys, positions, quaternions, places = _named(path, scene)
-        pictures = {name: number for number, name in enumerate(scene.names)}
+        pictures = {without_suffix(name): number for number, name in enumerate(scene.names)}
+        pictures |= {name: number for number, name in enumerate(scene.names)}
+        keys = [key if key in pictures else without_suffix(key) for key in keys]
         example = f"names like {scene.names[0]}"
     targets = _match(keys, pictures, places, path, example)
     return _poses_in_order(targets, positions, quaternions, len(scene), path)

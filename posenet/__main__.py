@@ -1,0 +1,8 @@
+"""python -m posenet: the same as the posenet command."""
+
+import sys
+
+from posenet.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from posenet.config import TrainConfig
+from posenet.errors import PoseNetError
+
+
+def test_json_round_trip():
+    config = TrainConfig(Path("a"), Path("b"), minutes=3.0, loss="posenet", seed=7)
+    assert TrainConfig.from_dict(json.loads(config.to_json())) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"minutes": 0.0}, "--minutes must be more than 0, received 0.0"),
+        ({"minutes": float("nan")}, "--minutes must be more than 0, received nan"),
+        ({"epochs": -1}, "--epochs must be more than 0, received -1"),
+        ({"batch_size": 0}, "--batch-size must be more than 0, received 0"),
+        ({"learning_rate": -1.0}, "--learning-rate must be more than 0, received -1.0"),
+        ({"validation": 1.0}, "--validation must be a share from 0 to 0.9, received 1.0"),
+        ({"minutes": 1.0, "epochs": 1}, "give --minutes or --epochs, not both, received 1.0 and 1"),
+    ],
+)
+def test_values_out_of_range_are_one_line(values, message):
+    with pytest.raises(PoseNetError) as error:
+        TrainConfig(**values)
+    assert str(error.value) == message
+
+
+def test_unknown_settings_are_refused():
+    with pytest.raises(ValueError, match="unknown setting 'speed'"):
+        TrainConfig.from_dict({"speed": 3})

@@ -1,0 +1,133 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from posenet.baselines import describe, mean_pose_errors, nearest_pictures
+from posenet.config import TrainConfig
+from posenet.datasets import open_scene
+from posenet.errors import PoseNetError
+from posenet.evaluation import evaluate_poses, evaluate_run, report, usable_poses, write_evaluation
+from posenet.poses import Poses
+from posenet.run import open_run
+from posenet.training import train
+from posenet.trajectories import write_tum
+
+
+def listed(scene, offset=(0.0, 0.0, 0.0), skip=()):
+    """The scene's true poses as `name X Y Z W P Q R` lines, in the Cambridge convention, moved by offset."""
+    inverse = scene.poses.rotations.inv().as_quat(canonical=True, scalar_first=True)
+    rows = zip(scene.names, scene.poses.positions + offset, inverse, strict=True)
+    return "".join(f"{n} {' '.join(map(str, (*p, *q)))}\n" for n, p, q in rows if n not in skip)
+
+
+def test_a_pose_file_by_hand(cambridge, tmp_path):
+    test = open_scene(cambridge).split("test")
+    (tmp_path / "p.txt").write_text(listed(test, (0.3, 0.4, 0)))
+    result = evaluate_poses(tmp_path / "p.txt", cambridge)
+    np.testing.assert_allclose(result.errors, 0.5, rtol=1e-6)
+    np.testing.assert_allclose(result.errors_deg, 0, atol=1e-5)
+    summary = result.summary()
+    assert summary["median_m"] == pytest.approx(0.5)
+    assert summary["recall"] == {"0.25m_2deg": 0.0, "0.5m_5deg": pytest.approx(0, abs=1), "5m_10deg": 1.0}
+    assert set(summary["baselines"]) == {"mean_pose", "retrieval"}
+    train_poses = open_scene(cambridge).split("train").poses
+    by_hand = np.linalg.norm(test.poses.positions - train_poses.positions.mean(axis=0), axis=1)
+    assert summary["baselines"]["mean_pose"]["median_m"] == pytest.approx(np.median(by_hand))
+
+
+def test_a_missing_prediction_is_infinitely_wrong(cambridge, tmp_path):
+    test = open_scene(cambridge).split("test")
+    (tmp_path / "p.txt").write_text(listed(test, skip=test.names[:3]))
+    result = evaluate_poses(tmp_path / "p.txt", cambridge)
+    assert np.isinf(result.errors).sum() == 3
+    summary = result.summary()
+    assert summary["missing"] == 3
+    assert summary["median_m"] is None  # three of four are infinite
+    json.dumps(summary, allow_nan=False)
+    assert "3 without a prediction" in report(result)
+    assert "It does not beat the mean training pose." in report(result)
+
+
+def test_the_folder_holds_what_was_measured(cambridge, tmp_path):
+    test = open_scene(cambridge).split("test")
+    (tmp_path / "p.txt").write_text(listed(test, (0.3, 0.4, 0), skip=test.names[1:2]))
+    result = evaluate_poses(tmp_path / "p.txt", cambridge)
+    write_evaluation(result, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "summary.json").read_text()) == result.summary()
+    with open(tmp_path / "out" / "errors.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == list(test.names)
+    assert float(rows[0]["error"]) == pytest.approx(0.5)
+    assert (rows[1]["error"], rows[1]["x"]) == ("inf", "")
+    assert float(rows[1]["true_x"]) == pytest.approx(test.poses.positions[1, 0])
+    estimate = np.loadtxt(tmp_path / "out" / "estimate.tum")
+    truth = np.loadtxt(tmp_path / "out" / "groundtruth.tum")
+    assert estimate.shape == (3, 8)
+    np.testing.assert_allclose(estimate[:, 1:4] - truth[[0, 2, 3], 1:4], [[0.3, 0.4, 0]] * 3, atol=1e-6)
+    for name in ("trajectory.png", "errors.png"):
+        assert (tmp_path / "out" / name).stat().st_size > 10_000
+
+
+def test_the_written_estimate_scores_the_same_again(cambridge, tmp_path):
+    test = open_scene(cambridge).split("test")
+    write_tum(tmp_path / "t.tum", Poses(test.poses.positions + [0, 0, 2.0], test.poses.rotations), np.arange(4.0))
+    np.testing.assert_allclose(evaluate_poses(tmp_path / "t.tum", cambridge).errors, 2, rtol=1e-6)
+
+
+def test_a_run_is_evaluated_on_its_test_split(cambridge, tmp_path):
+    settings = {"short_side": 64, "batch_size": 4, "precision": "float32"}
+    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **settings))
+    run = open_run(tmp_path / "run")
+    result = evaluate_run(run)
+    assert result.scene.names == open_scene(cambridge).split("test").names
+    assert result.found.all()
+    again = evaluate_run(run, scene_path=cambridge)
+    np.testing.assert_array_equal(result.errors, again.errors)
+    text = report(result)
+    for word in ("Square, test split: 4 pictures", "network", "nearest picture", "mean training pose", "median"):
+        assert word in text
+
+
+def test_retrieval_finds_the_same_place_under_other_light():
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 255, (6, 12, 16, 3), np.uint8).repeat(8, axis=1).repeat(8, axis=2)
+    darker = (pictures * 0.6 + 20).astype(np.uint8)[::-1]
+    np.testing.assert_array_equal(nearest_pictures(describe(pictures), describe(darker)), np.arange(6)[::-1])
+
+
+def test_mean_pose_errors_by_hand():
+    training = Poses.from_quaternions([[0, 0, 0], [2, 0, 0]], [[1, 0, 0, 0], [1, 0, 0, 0]])
+    truth = Poses.from_quaternions([[1, 3, 4]], [[0, 1, 0, 0]])
+    errors, degrees = mean_pose_errors(training, truth)
+    np.testing.assert_allclose(errors, [5])
+    np.testing.assert_allclose(degrees, [180])
+
+
+def test_outputs_that_are_no_pose_are_missing():
+    outputs = {
+        "position": np.array([[0, 0, 0], [np.nan, 0, 0], [0, 0, 0.0]]),
+        "quaternion": np.array([[2, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0.0]]),
+    }
+    poses, found = usable_poses(outputs)
+    np.testing.assert_array_equal(found, [True, False, False])
+    assert len(poses) == 3
+
+
+def test_published_predictions(real_data):
+    folder = real_data / "cambridge_predictions"
+    for scene, metres, degrees in (("KingsCollege", 2.26, 2.58), ("ShopFacade", 3.70, 10.06)):
+        file = folder / scene / "dataset_test_predict.txt"
+        result = evaluate_poses(file, folder / scene)
+        assert round(float(np.median(result.errors)), 2) == metres
+        assert round(float(np.median(result.errors_deg)), 2) == degrees
+        rows = {line.split()[0]: line.split() for line in file.read_text().splitlines()[3:] if line}
+        for name, error, error_deg in zip(result.scene.names, result.errors, result.errors_deg, strict=True):
+            assert float(rows[name][8]) == pytest.approx(error, abs=1e-3)
+            assert float(rows[name][9]) == pytest.approx(error_deg, abs=1e-3)
+
+
+def test_no_pose_file(cambridge, tmp_path):
+    with pytest.raises(PoseNetError, match=r"p.txt: no such pose file"):
+        evaluate_poses(tmp_path / "p.txt", cambridge)

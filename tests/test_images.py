@@ -1,0 +1,170 @@
+"""Reading and resizing pictures."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from posenet.errors import PoseNetError
+from posenet.images import cover_transform, load_picture, picture_fault, picture_size, read_image, resize_to_cover
+
+ORIENTATION = 0x0112
+
+
+@pytest.fixture
+def colours():
+    """A smooth (48, 64, 3) picture, different in all four corners and channels."""
+    y, x = np.mgrid[:48, :64]
+    return np.dstack([4 * x, 5 * y, 255 - 2 * x - 2 * y]).astype(np.uint8)
+
+
+def test_rgb_is_read_as_rgb(tmp_path, colours):
+    Image.fromarray(colours).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), colours)
+
+
+def test_sixteen_bits_become_eight(tmp_path, colours):
+    cv2.imwrite(str(tmp_path / "a.png"), colours[..., ::-1].astype(np.uint16) * 257)
+    image = read_image(tmp_path / "a.png")
+    assert image.dtype == np.uint8
+    np.testing.assert_array_equal(image, colours)
+
+
+def test_grey_becomes_three_equal_channels(tmp_path, colours):
+    Image.fromarray(colours[..., 0]).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.repeat(colours[..., :1], 3, axis=2))
+
+
+def test_alpha_is_left_out(tmp_path, colours):
+    Image.fromarray(np.dstack([colours, np.full((48, 64), 255, np.uint8)])).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), colours)
+
+
+def test_palette_is_looked_up(tmp_path):
+    red_and_blue = np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8)
+    Image.fromarray(red_and_blue).quantize(2).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), red_and_blue)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path, colours, orientation):
+    path, exif = tmp_path / "a.jpg", Image.Exif()
+    exif[ORIENTATION] = orientation
+    Image.fromarray(colours).save(path, quality=95, exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(path)))
+    image = read_image(path)
+    assert picture_size(path) == (image.shape[1], image.shape[0]) == (expected.shape[1], expected.shape[0])
+    assert np.abs(image.astype(int) - expected).max() <= 4
+    reduced = read_image(path, at_least=(expected.shape[0] // 2, expected.shape[1] // 2))
+    assert reduced.shape == (expected.shape[0] // 2, expected.shape[1] // 2, 3)
+
+
+def test_exif_orientation_of_a_png_is_applied(tmp_path, colours):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.fromarray(colours).save(tmp_path / "a.png", exif=exif)
+    assert picture_size(tmp_path / "a.png") == (48, 64)
+    assert read_image(tmp_path / "a.png").shape == (64, 48, 3)
+
+
+def test_size_of_a_png_is_read_without_decoding_it(tmp_path, colours):
+    Image.fromarray(colours).save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(data[: len(data) // 2])
+    assert picture_size(tmp_path / "a.png") == (64, 48)
+
+
+def test_reduced_jpeg_covers_and_is_close_to_the_whole(tmp_path, colours):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(cv2.resize(colours, (1000, 760))).save(path, quality=95)
+    for wanted, expected in (((190, 250), (190, 250)), ((191, 250), (380, 500)), ((90, 120), (95, 125))):
+        assert read_image(path, at_least=wanted).shape[:2] == expected
+    reduced = load_picture(path, 190, 250)
+    whole = resize_to_cover(read_image(path), 190, 250)
+    assert np.abs(reduced.astype(int) - whole).mean() < 1.5
+
+
+def test_missing_picture(tmp_path):
+    with pytest.raises(PoseNetError) as refusal:
+        read_image(tmp_path / "a.png")
+    assert str(refusal.value) == f"{tmp_path / 'a.png'}: the picture cannot be read (No such file or directory)"
+
+
+@pytest.mark.parametrize("content", [b"", b"404 not found"])
+def test_what_does_not_decode(tmp_path, content):
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    expected = f"{path}: a picture is needed, this does not decode as one ({len(content)} bytes)"
+    with pytest.raises(PoseNetError) as refusal:
+        read_image(path)
+    assert str(refusal.value) == expected
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_size_of_no_picture(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("404 not found")
+    for read in (picture_size, lambda p: read_image(p, at_least=(2, 2)) if name == "a.jpg" else picture_size(p)):
+        with pytest.raises(PoseNetError, match="a picture is needed, this cannot be read as one") as refusal:
+            read(path)
+        assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tif", "webp", "ppm"])
+def test_whole_pictures_have_no_fault(tmp_path, colours, suffix):
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(colours).save(path)
+    assert picture_fault(path) is None
+    assert picture_size(path) == (64, 48)
+
+
+def test_whole_jpeg_with_a_tail_has_no_fault(tmp_path, colours):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(colours).save(path)
+    path.write_bytes(path.read_bytes() + b"\0" * 100_000)
+    assert picture_fault(path) is None
+
+
+@pytest.mark.parametrize("length", [30_000, 66_000, 100_000, 200_000])
+def test_cut_jpeg_with_a_thumbnail_is_seen(tmp_path, length):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (800, 900, 3), np.uint8))
+    noise.resize((80, 60)).save(tmp_path / "thumbnail.jpg")
+    noise.save(tmp_path / "a.jpg", quality=90)
+    data, thumbnail = (tmp_path / "a.jpg").read_bytes(), (tmp_path / "thumbnail.jpg").read_bytes()
+    application = b"\xff\xe1" + (len(thumbnail) + 8).to_bytes(2, "big") + b"Exif\0\0" + thumbnail
+    whole = data[:2] + application + data[2:]
+    assert len(whole) > 250_000
+    (tmp_path / "a.jpg").write_bytes(whole)
+    assert picture_fault(tmp_path / "a.jpg") is None
+    (tmp_path / "a.jpg").write_bytes(whole[:length])
+    assert picture_fault(tmp_path / "a.jpg") == "picture that is cut off"
+
+
+@pytest.mark.parametrize(("height", "width"), [(24, 24), (24, 32), (20, 60), (96, 96), (48, 64), (47, 64)])
+def test_cover_cuts_what_the_transform_says(colours, height, width):
+    out = resize_to_cover(colours, height, width)
+    assert out.shape == (height, width, 3)
+    assert out.flags["C_CONTIGUOUS"]
+    scale, (left, top) = cover_transform(64, 48, width, height)
+    assert scale == max(width / 64, height / 48)
+    # A smooth picture's value at the place that the transform gives must be the value seen there.
+    y, x = height // 2, width // 2
+    source_x, source_y = (x + 0.5 + left) / scale - 0.5, (y + 0.5 + top) / scale - 0.5
+    expected = [4 * source_x, 5 * source_y, 255 - 2 * source_x - 2 * source_y]
+    np.testing.assert_allclose(out[y, x], expected, atol=4)
+
+
+def test_cover_by_hand():
+    # 64 x 48 to a square of 24: scaled by half to 32 x 24, then 4 columns are cut on either side.
+    assert cover_transform(64, 48, 24, 24) == (0.5, (4, 0))
+    columns = np.repeat(np.repeat(np.arange(32, dtype=np.uint8), 2)[None, :, None], 48, axis=0).repeat(3, axis=2)
+    np.testing.assert_array_equal(resize_to_cover(columns, 24, 24)[0, :, 0], np.arange(4, 28))
+
+
+def test_picture_of_the_right_size_is_left_alone(colours):
+    np.testing.assert_array_equal(resize_to_cover(colours, 48, 64), colours)
+
+
+def test_load_picture_of_a_tall_picture(tmp_path, colours):
+    Image.fromarray(colours.transpose(1, 0, 2)).save(tmp_path / "a.png")
+    assert load_picture(tmp_path / "a.png", 32, 32).shape == (32, 32, 3)

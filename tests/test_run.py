@@ -1,0 +1,86 @@
+import json
+import zipfile
+
+import keras
+import pytest
+
+from posenet.config import TrainConfig
+from posenet.errors import PoseNetError
+from posenet.framing import Framing
+from posenet.run import Run, new_run_folder, open_run
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Run(
+        tmp_path, TrainConfig(tmp_path), tmp_path / "scene", "m", Framing((6, 8), (4, 4)), (1.0, 2.0, 3.0), 2.5, ("a",)
+    )
+    run.save()
+    return run
+
+
+def test_round_trip(run, tmp_path):
+    assert open_run(tmp_path) == run
+
+
+def test_no_such_folder_and_no_run(tmp_path):
+    with pytest.raises(PoseNetError, match="missing: no such run folder"):
+        open_run(tmp_path / "missing")
+    with pytest.raises(PoseNetError, match=r"must be a run folder, it holds no config.json"):
+        open_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "null", '{"format": 1}', '{"format": 9}', '{"format": 1, "stored": 3}', "\0\1"]
+)
+def test_a_corrupted_configuration_is_one_line(run, tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(PoseNetError, match=r"config.json must be the configuration that training wrote") as error:
+        open_run(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_settings_in_the_configuration_are_one_line(run, tmp_path):
+    values = json.loads((tmp_path / "config.json").read_text())
+    values["settings"]["wings"] = 2
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    with pytest.raises(PoseNetError, match="unknown setting 'wings'"):
+        open_run(tmp_path)
+
+
+def test_missing_and_corrupted_models_are_one_line(run, tmp_path):
+    with pytest.raises(PoseNetError, match=r"model.keras is missing"):
+        run.load_model()
+    for content in (b"", b"PK\3\4 cut off", b"nonsense" * 100):
+        (tmp_path / "model.keras").write_bytes(content)
+        with pytest.raises(PoseNetError, match=r"model.keras must be a model written by posenet") as error:
+            run.load_model()
+        assert "\n" not in str(error.value)
+
+
+def test_marshalled_code_in_a_model_is_never_run(run, tmp_path):
+    image = keras.Input((4, 4, 3))
+    model = keras.Model(image, keras.layers.Lambda(lambda x: x)(image))
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(PoseNetError, match=r"model.keras must be a model written by posenet"):
+        run.load_model()
+
+
+def test_a_model_is_saved_whole_or_not_at_all(run, tmp_path):
+    class Breaks:
+        def save(self, path):
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("half", "x")
+            raise OSError(28, "No space left on device")
+
+    (tmp_path / "model.keras").write_bytes(b"old")
+    with pytest.raises(PoseNetError, match="cannot be written: No space left on device"):
+        run.save_model(Breaks())
+    assert (tmp_path / "model.keras").read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.keras"]
+
+
+def test_overwrite_replaces_a_run_only(run, tmp_path):
+    (tmp_path / "model.keras").write_bytes(b"old")
+    new_run_folder(tmp_path, overwrite=True)
+    assert list(tmp_path.iterdir()) == []
