@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import keras
@@ -15,10 +16,9 @@ def set_up(precision: str) -> str:
     """
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     if not on_gpu:
-        try:  # one operation after the other, each on all cores: a tenth faster to train
+        with suppress(RuntimeError):  # TensorFlow may already run in this process
+            # one operation after the other, each on all cores: a tenth faster to train
             tf.config.threading.set_inter_op_parallelism_threads(1)
-        except RuntimeError:
-            pass  # TensorFlow already runs in this process
     if precision == "auto":
         precision = "bfloat16" if (_gpu_has_bfloat16() if on_gpu else _cpu_has_bfloat16()) else "float32"
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
@@ -38,11 +38,3 @@ def _gpu_has_bfloat16() -> bool:
     """NVIDIA compute capability 8.0 (Ampere) or later."""
     details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
     return all(detail.get("compute_capability", (0, 0)) >= (8, 0) for detail in details)
-
-
-def describe() -> str:
-    """The hardware in one phrase, for reports."""
-    import os
-
-    gpus = tf.config.list_physical_devices("GPU")
-    return f"{len(gpus)} GPU" if gpus else f"{os.cpu_count()} CPU cores"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from posenet.errors import PoseNetError
 
@@ -23,7 +24,7 @@ def picture_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             width, height = image.size
             turned = Image.Image.getexif(image).get(_EXIF_ORIENTATION) in _TURNED  # a PNG's own decodes it all
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         raise PoseNetError(f"{path}: a picture is needed, this cannot be read as one ({error})") from None
     return (height, width) if turned else (width, height)
 
@@ -66,7 +67,8 @@ def _jpeg_ends(path: Path) -> bool:
     data = path.read_bytes()
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        fill = data[at + 1] == 0xFF
+        at += 1 if fill else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return data.find(b"\xff\xd9", at) >= 0
 
 
@@ -81,7 +83,11 @@ def read_image(path: Path, at_least: tuple[int, int] | None = None) -> np.ndarra
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise PoseNetError(f"{path}: the picture cannot be read ({error.strerror})") from None
-    image = cv2.imdecode(data, _decoder(path, at_least)) if data.size else None
+    flag = _decoder(path, at_least)
+    try:
+        image = cv2.imdecode(data, flag) if data.size else None
+    except cv2.error:  # a header that promises an impossible size
+        image = None
     if image is None:
         raise PoseNetError(f"{path}: a picture is needed, this does not decode as one ({data.size} bytes)")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)

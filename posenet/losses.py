@@ -64,21 +64,28 @@ class LearnedWeightsLoss(keras.layers.Layer):
     Lx exp(-sx) + sx + Lq exp(-sq) + sq, with L1 norms as there.
 
     Positions are divided by `scale`, the scene's size, so that sx = 0 and sq = -3 fit any unit at the start.
+    The variables hold a tenth of sx and sq: the optimiser's steps, sized for the network's weights, then move
+    them ten times as fast, so that they settle within a short training.
     The value may well become negative: that is no fault.
     """
+
+    PACE = 10.0
 
     def __init__(self, scale: float = 1.0, **kwargs):
         super().__init__(**kwargs)
         self.scale = scale
 
     def build(self, *_):
-        self.log_variances = self.add_weight(
-            shape=(2,), initializer=_start_variances, name="log_variances", dtype="float32"
-        )
+        self.paced = self.add_weight(shape=(2,), initializer=_start_variances, name="paced", dtype="float32")
+
+    @property
+    def log_variances(self):
+        """(2,) sx and sq."""
+        return self.PACE * ops.convert_to_tensor(self.paced)
 
     def call(self, truth, heads):
         """truth {"position", "quaternion"}, heads as the network gives them -> (b,)."""
-        log_position, log_rotation = self.log_variances[0], self.log_variances[1]
+        log_position, log_rotation = ops.unstack(self.log_variances)
         total = 0.0
         for prefix, weight in _present(heads):
             quaternion = unit(heads[f"{prefix}quaternion"])
@@ -95,7 +102,7 @@ class LearnedWeightsLoss(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("posenet")
 def _start_variances(shape, dtype=None):
-    return ops.cast(ops.array([0.0, -3.0]), dtype or "float32")
+    return ops.cast(ops.array([0.0, -3.0 / LearnedWeightsLoss.PACE]), dtype or "float32")
 
 
 def _l1(a, b):

@@ -68,9 +68,9 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
         example = f"numbers 0 to {len(scene) - 1}"
     else:
         keys, positions, quaternions, places = _named(path, scene)
-        pictures = {without_suffix(name): number for number, name in enumerate(scene.names)}
-        pictures |= {name: number for number, name in enumerate(scene.names)}
-        keys = [key if key in pictures else without_suffix(key) for key in keys]
+        pictures = {name: number for number, name in enumerate(scene.names)}
+        by_stem = {without_suffix(name): name for name in scene.names}
+        keys = [key if key in pictures else by_stem.get(without_suffix(key), key) for key in keys]
         example = f"names like {scene.names[0]}"
     targets = _match(keys, pictures, places, path, example)
     return _poses_in_order(targets, positions, quaternions, len(scene), path)
@@ -116,9 +116,7 @@ def _match(keys: list[str], pictures: dict[str, int], places: list[str], path: P
     targets = np.array([pictures.get(key, -1) for key in keys])
     unknown = int((targets < 0).sum())
     if unknown == len(keys):
-        raise PoseNetError(
-            f"{path}: at least one pose must be for a picture of the scene ({example}), received {keys[0]}"
-        )
+        raise PoseNetError(f"{path}: a pose for a picture of the scene is needed ({example}), received {keys[0]}")
     if unknown:
         log.warning("%s: %d poses for pictures outside the scene are ignored", path, unknown)
     return targets

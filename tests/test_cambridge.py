@@ -66,7 +66,7 @@ def test_absent_test_list_gives_a_scene_that_can_be_trained_on(scene):
     (scene / "dataset_test.txt").unlink()
     opened = open_scene(scene)
     assert len(opened.split("train")) == 3
-    with pytest.raises(PoseNetError, match="the test split of .* must hold at least one usable picture, it is empty"):
+    with pytest.raises(PoseNetError, match=r"the test split of .* must hold at least one usable picture, it is empty"):
         opened.split("test")
 
 
@@ -74,7 +74,7 @@ def test_empty_list_counts_as_absent(scene):
     (scene / "dataset_train.txt").write_text("")
     opened = open_scene(scene)
     assert len(opened.split("test")) == 1
-    with pytest.raises(PoseNetError, match="the train split of .* must hold at least one usable picture"):
+    with pytest.raises(PoseNetError, match=r"the train split of .* must hold at least one usable picture"):
         opened.split("train")
 
 

@@ -100,6 +100,25 @@ def test_what_does_not_decode(tmp_path, content):
     assert str(refusal.value) == expected
 
 
+def test_header_of_an_impossible_size(tmp_path):
+    path = tmp_path / "a.bmp"
+    Image.new("RGB", (4, 4)).save(path)
+    data = bytearray(path.read_bytes())
+    data[18:22] = data[22:26] = (0x7FFFFFF0).to_bytes(4, "little")  # width and height
+    path.write_bytes(data)
+    with pytest.raises(PoseNetError, match="a picture is needed, this does not decode as one"):
+        read_image(path)
+    assert picture_fault(path) == "file that is no picture"
+
+
+def test_malformed_number_in_a_header(tmp_path):
+    path = tmp_path / "a.ppm"
+    path.write_bytes(b"P6\n2 2\n2Y5\n" + bytes(12))
+    assert picture_fault(path) == "file that is no picture"
+    with pytest.raises(PoseNetError, match="this cannot be read as one"):
+        picture_size(path)
+
+
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])
 def test_size_of_no_picture(tmp_path, name):
     path = tmp_path / name
@@ -122,6 +141,14 @@ def test_whole_jpeg_with_a_tail_has_no_fault(tmp_path, colours):
     path = tmp_path / "a.jpg"
     Image.fromarray(colours).save(path)
     path.write_bytes(path.read_bytes() + b"\0" * 100_000)
+    assert picture_fault(path) is None
+
+
+def test_fill_bytes_between_the_segments_of_a_jpeg_are_no_fault(tmp_path, colours):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(colours).save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[:2] + b"\xff\xff" + data[2:])
     assert picture_fault(path) is None
 
 

@@ -70,9 +70,7 @@ def test_lists_of_two_scenes_are_refused(tmp_path):
 
 def test_malformed_line_is_named(tmp_path):
     (tmp_path / "heads_train.txt").write_text(HEADER + ROWS + "/seq-01/frame-000002.color.png 1 2 3\n")
-    with pytest.raises(
-        PoseNetError, match=r"heads_train.txt:6: a line must be a name and 7 numbers .* received 4 columns"
-    ):
+    with pytest.raises(PoseNetError, match=r"heads_train.txt:6: a line must be a name .* received 4 columns"):
         open_scene(tmp_path)
 
 

@@ -1,0 +1,171 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+from posenet import cli
+from posenet.cli import EvaluateConfig, TrainConfig, main
+
+from .conftest import write_cambridge
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def failure(capsys, *arguments, code=1):
+    """Run a command that must fail; its one line on stderr."""
+    assert main([str(argument) for argument in arguments]) == code
+    lines = [line for line in capsys.readouterr().err.strip().splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def rewrite(path, change):
+    path.write_text(change(path.read_text()))
+
+
+@pytest.mark.parametrize("program", [["-m", "posenet"], ["train.py"], ["evaluate.py"], ["-m", "posenet", "scene"]])
+def test_help_needs_no_heavy_import(program):
+    check = (
+        "import runpy, sys; sys.argv = sys.argv[1:] + ['-h']\n"
+        "try:\n"
+        "    if sys.argv[0] == '-m': sys.argv.pop(0); runpy.run_module(sys.argv[0], run_name='__main__')\n"
+        "    else: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'tensorflow', 'keras', 'numpy', 'cv2', 'scipy', 'matplotlib'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", check, *program], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "usage" in done.stdout
+
+
+def test_wrong_use_is_exit_code_2():
+    for arguments in ([], ["fly"], ["train", "--minutes", "soon"], ["evaluate"], ["train", "--precison", "float32"]):
+        with pytest.raises(SystemExit) as error:
+            main(arguments)
+        assert error.value.code == 2
+
+
+def test_both_spellings_of_options(monkeypatch):
+    seen = []
+    monkeypatch.setitem(cli.COMMANDS, TrainConfig, seen.append)
+    assert main(["train", "A", "--batch_size", "7", "--no-augment"]) == 0
+    assert main(["A", "--batch-size", "7"], command=TrainConfig) == 0
+    assert [config.batch_size for config in seen] == [7, 7]
+    assert not seen[0].augment
+    monkeypatch.setitem(cli.COMMANDS, EvaluateConfig, seen.append)
+    assert main(["evaluate", "--poses", "F", "S"]) == 0
+    assert (seen[-1].poses, seen[-1].run) == (Path("F"), Path("S"))
+
+
+def test_no_such_folder_and_unknown_layout(capsys, tmp_path):
+    assert "no such folder" in failure(capsys, "train", tmp_path / "nowhere", "--output", tmp_path / "r")
+    (tmp_path / "empty").mkdir()
+    line = failure(capsys, "train", tmp_path / "empty", "--output", tmp_path / "r2")
+    assert "dataset_train.txt" in line
+    assert "TrainSplit.txt" in line
+
+
+def test_malformed_line(capsys, cambridge):
+    rewrite(cambridge / "dataset_train.txt", lambda text: text.replace("seq1/frame00002.png ", "seq1/frame00002.png oops ", 1))
+    assert "dataset_train.txt:5: " in failure(capsys, "scene", "info", cambridge)
+
+
+def test_empty_split(capsys, cambridge, tmp_path):
+    header = "Visual Landmark Dataset V1\nImageFile, Camera Position [X Y Z W P Q R]\n\n"
+    (cambridge / "dataset_train.txt").write_text(header)
+    line = failure(capsys, "train", cambridge, "--output", tmp_path / "r")
+    assert "the train split of" in line
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda f: rewrite(f / "dataset_train.txt", lambda t: _numbers(t, "nan 0 0 1 0 0 0")), "not finite"),
+        (lambda f: rewrite(f / "dataset_train.txt", lambda t: _numbers(t, "0 0 0 0 0 0 0")), "quaternion of length zero"),
+        (lambda f: (f / "seq1/frame00001.png").unlink(), "picture that does not exist"),
+        (lambda f: (f / "seq1/frame00001.png").write_bytes(b""), "picture of zero bytes"),
+        (lambda f: (f / "seq1/frame00001.png").write_text("hello"), "file that is no picture"),
+        (lambda f: _cut(f / "seq1/frame00001.png"), "picture that is cut off"),
+        (lambda f: rewrite(f / "dataset_train.txt", lambda t: t + t.splitlines()[3] + "\n"), "listed more than once"),
+    ],
+)
+def test_faults_are_reported_dropped_and_refused_with_strict(capsys, cambridge, caplog, break_it, message):
+    break_it(cambridge)
+    line = failure(capsys, "scene", "info", cambridge, "--strict")
+    assert f"1 x {message}" in line or message in line
+    assert "dataset_train.txt:" in line
+    assert main(["scene", "info", str(cambridge)]) == 0
+    assert message in caplog.text
+    kept = 12 if "more than once" in message else 11
+    assert f"train: {kept} pictures" in capsys.readouterr().out
+
+
+def _numbers(text, numbers):
+    lines = text.splitlines()
+    lines[3] = f"{lines[3].split()[0]} {numbers}"
+    return "\n".join(lines) + "\n"
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def test_names_that_leave_the_folder(capsys, cambridge):
+    rewrite(cambridge / "dataset_train.txt", lambda text: text.replace("seq1/frame00001.png", "../../secret.png", 1))
+    assert "must stay inside the scene's folder, received '../../secret.png'" in failure(capsys, "scene", "info", cambridge)
+
+
+def test_the_whole_path(capsys, cambridge, tmp_path):
+    run = tmp_path / "run"
+    options = ["--epochs", "1", "--short-side", "64", "--batch-size", "4", "--precision", "float32"]
+    assert main(["train", str(cambridge), "--output", str(run), *options]) == 0
+    out = capsys.readouterr().out
+    assert "Square, test split: 4 pictures" in out
+    written = {path.name for path in (run / "evaluation").iterdir()}
+    assert written >= {"summary.json", "errors.csv", "estimate.tum", "groundtruth.tum", "trajectory.png", "errors.png"}
+    assert "run exists: give --resume" in failure(capsys, "train", cambridge, "--output", run, *options)
+    assert main(["evaluate", str(run), "--json", "--no-plot"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((run / "evaluation" / "summary.json").read_text())
+    assert main(["predict", str(run), str(cambridge / "seq3")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 4
+    assert all(len(line.split()) == 8 for line in lines[1:])
+    (run / "model.keras").write_bytes(b"broken")
+    assert "must be a model written by posenet" in failure(capsys, "evaluate", run)
+    (run / "config.json").write_text("{")
+    assert "must be the configuration that training wrote" in failure(capsys, "evaluate", run)
+
+
+def test_predicting_nothing(capsys, tmp_path, cambridge):
+    from posenet.errors import PoseNetError
+    from posenet.prediction import picture_files
+
+    (tmp_path / "none").mkdir()
+    with pytest.raises(PoseNetError, match="none must hold pictures"):
+        picture_files([tmp_path / "none"])
+    with pytest.raises(PoseNetError, match="gone: no such picture or folder"):
+        picture_files([tmp_path / "gone"])
+    assert len(picture_files([cambridge / "seq3", cambridge / "seq1" / "frame00001.png"])) == 5
+
+
+def test_a_full_disk_while_writing_a_run(capsys, tmp_path, monkeypatch):
+    scene = write_cambridge(tmp_path / "Square")
+    import numpy as np
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    line = failure(capsys, "train", scene, "--output", tmp_path / "r", "--epochs", "1", "--short-side", "64")
+    assert "state.npz cannot be written: No space left on device" in line
+    assert list((tmp_path / "r" / "backup").iterdir()) == []
+
+
+def test_courtyard_is_refused_where_something_is(capsys, tmp_path):
+    cv2.imwrite(str(tmp_path / "x.png"), __import__("numpy").zeros((2, 2, 3)))
+    assert "error: " in failure(capsys, "scene", "courtyard", tmp_path)

@@ -1,0 +1,80 @@
+"""Opening a scene, whatever its format."""
+
+from pathlib import Path
+
+import pytest
+
+from posenet.datasets import ADAPTERS, open_scene, open_scene_with_faults
+from posenet.datasets.text import natural_key, shortened, tidy_name
+from posenet.errors import PoseNetError
+from posenet.hygiene import RawScene
+
+
+def refused(path):
+    with pytest.raises(PoseNetError) as refusal:
+        open_scene(path)
+    assert "\n" not in str(refusal.value)
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_every_adapter_keeps_the_contract(adapter, tmp_path):
+    assert adapter.NAME
+    assert adapter.LOOKS_FOR
+    assert adapter.__doc__
+    assert adapter.recognises(tmp_path) is False
+
+
+def test_scene_is_opened_by_path_or_text(cambridge):
+    assert open_scene(str(cambridge)).names == open_scene(cambridge).names
+    assert len(open_scene(cambridge)) == 16
+
+
+def test_faults_are_returned_and_refused_when_strict(cambridge):
+    picture = cambridge / open_scene(cambridge).names[0]
+    picture.write_bytes(b"")
+    scene, faults = open_scene_with_faults(cambridge)
+    assert len(scene) == 15
+    assert [fault.kind for fault in faults] == ["picture of zero bytes"]
+    assert len(open_scene(cambridge, need_pictures=False)) == 16
+    with pytest.raises(PoseNetError, match=r"1 x picture of zero bytes.*\(refused by --strict\)"):
+        open_scene(cambridge, strict=True)
+
+
+def test_folder_that_does_not_exist(tmp_path):
+    assert refused(tmp_path / "none") == f"{tmp_path / 'none'}: a scene's folder is needed, there is no such folder"
+
+
+def test_file_instead_of_a_folder(tmp_path):
+    (tmp_path / "scene.zip").write_bytes(b"")
+    assert refused(tmp_path / "scene.zip") == f"{tmp_path / 'scene.zip'} must be a scene's folder, it is a file"
+
+
+def test_unknown_folder_says_what_was_looked_for(tmp_path):
+    message = refused(tmp_path)
+    assert message.startswith(f"{tmp_path} is no scene that posenet knows; looked for dataset_train.txt or")
+    for adapter in ADAPTERS:
+        assert f"{adapter.LOOKS_FOR} ({adapter.NAME})" in message
+
+
+def test_adapters_tell_each_others_real_scenes_apart(real_data):
+    folders = {"cambridge_lists/ShopFacade": 0, "kendall_7scenes": 1, "redkitchen": 2}
+    for folder, number in folders.items():
+        assert [adapter.recognises(real_data / folder) for adapter in ADAPTERS] == [number == i for i in range(3)]
+
+
+def test_adapters_read_raw_scenes(cambridge):
+    raw = ADAPTERS[0].read(Path(cambridge))
+    assert isinstance(raw, RawScene)
+
+
+def test_natural_order():
+    names = ["f10", "f9", "f009b", "f1/2", "f1/10", "a"]
+    assert sorted(names, key=natural_key) == ["a", "f1/2", "f1/10", "f9", "f009b", "f10"]
+
+
+def test_names_and_messages_are_tidied():
+    assert tidy_name("./a//b\\c.png") == "a/b/c.png"
+    assert tidy_name("/a/../b.png") == "/a/../b.png"
+    assert shortened("x" * 61) == "'" + "x" * 57 + "...'"
+    assert shortened("a\nb") == "'a\\nb'"
