@@ -67,14 +67,14 @@ def _write_scene(folder: Path, train: int, test: int, seed: int, progress: bool)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = pool.map(write, range(len(names)))
         try:
-            for _ in tqdm(jobs, total=len(names), desc="courtyard", unit="picture", disable=not progress):
+            for _ in tqdm(jobs, total=len(names), desc="courtyard", unit="picture", disable=None if progress else True):
                 pass
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
     for split, part in (("train", slice(0, train)), ("test", slice(train, None))):
         _write_list(folder / f"dataset_{split}.txt", names[part], poses[part])
-    _write_nvm(folder / "reconstruction.nvm", names[:train], poses[:train], world, np.random.default_rng([seed, 2]))
+    _write_nvm(folder / "reconstruction.nvm", names, poses, world, np.random.default_rng([seed, 2]))
 
 
 def walk(sequence: int, count: int) -> Poses:

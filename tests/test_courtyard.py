@@ -78,8 +78,9 @@ def test_cameras_stand_upright_at_eye_height_and_look_level(scene):
 
 def test_nvm_measurements_reproject(scene):
     names, cameras, points = read_nvm(scene / "reconstruction.nvm")
-    listed, rows = read_list(scene / "dataset_train.txt")
-    assert names == listed
+    (listed, rows), (tested, more) = (read_list(scene / f"dataset_{split}.txt") for split in ("train", "test"))
+    assert names == listed + tested
+    rows = np.concatenate([rows, more])
     np.testing.assert_allclose(cameras[:, 5:], rows[:, :3], atol=1e-9)
     np.testing.assert_allclose(cameras[:, 1:5], rows[:, 3:], atol=1e-9)
     assert 200 < len(points) <= 1500

@@ -1,0 +1,54 @@
+"""Peak memory of training on 3000 pictures of 1920 x 1080 with the disk cache.
+
+    python benchmarks/memory.py [--pictures 3000]
+
+Makes the pictures in a temporary folder, trains for one epoch in a process of its own, prints its peak RSS.
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+
+def make_scene(folder: Path, count: int) -> None:
+    """`count` JPEG files of ten different pictures, with random poses, in the Cambridge layout."""
+    rng = np.random.default_rng(0)
+    (folder / "seq1").mkdir(parents=True)
+    small = rng.integers(0, 255, (10, 27, 48, 3), np.uint8)
+    encoded = [cv2.imencode(".jpg", cv2.resize(picture, (1920, 1080)))[1].tobytes() for picture in small]
+    lines = ["Visual Landmark Dataset V1", "ImageFile, Camera Position [X Y Z W P Q R]", ""]
+    for number in range(count):
+        name = f"seq1/frame{number:05d}.jpg"
+        (folder / name).write_bytes(encoded[number % 10])
+        quaternion = rng.normal(size=4)
+        pose = (*rng.normal(size=3), *(quaternion / np.linalg.norm(quaternion)))
+        lines.append(f"{name} " + " ".join(f"{value:.6f}" for value in pose))
+    (folder / "dataset_train.txt").write_text("\n".join(lines) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=3000)
+    count = parser.parse_args().pictures
+    with tempfile.TemporaryDirectory() as temporary:
+        scene, output = Path(temporary) / "scene", Path(temporary) / "run"
+        make_scene(scene, count)
+        start = time.perf_counter()
+        command = [sys.executable, "-m", "posenet", "train", scene, "--output", output, "--epochs", "1", "--no-evaluate"]
+        subprocess.run(
+            [str(part) for part in command], check=True, env=os.environ | {"POSENET_CACHE": f"{temporary}/cache"}
+        )
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    print(f"{count} pictures of 1920 x 1080: peak {peak:.2f} GB, {time.perf_counter() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

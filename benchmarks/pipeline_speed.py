@@ -1,0 +1,66 @@
+"""Training speed with the real pipeline against the bare model on fixed tensors, in one run.
+
+    python benchmarks/pipeline_speed.py
+
+The two take turns, so that a noisy machine slows both. Prints pictures/s and their ratio.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from posenet.quiet import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+
+from posenet.augmentation import Augmentation  # noqa: E402
+from posenet.cache import Pictures  # noqa: E402
+from posenet.device import set_up  # noqa: E402
+from posenet.framing import Framing  # noqa: E402
+from posenet.losses import LearnedWeightsLoss  # noqa: E402
+from posenet.models import build_network  # noqa: E402
+from posenet.pipeline import Batches  # noqa: E402
+from posenet.poses import Poses  # noqa: E402
+from posenet.scene import Camera, Scene  # noqa: E402
+from posenet.trainer import Trainer  # noqa: E402
+
+PICTURES, BATCH, STEPS, ROUNDS, SIZE = 320, 32, 10, 6, (192, 256)
+
+
+def scene() -> Scene:
+    """Random poses with a camera; the pictures are given as an array."""
+    rng = np.random.default_rng(0)
+    poses = Poses.from_quaternions(rng.normal(size=(PICTURES, 3)), rng.normal(size=(PICTURES, 4)))
+    camera = Camera(640, 480, 585, 585, 320, 240)
+    names = tuple(str(number) for number in range(PICTURES))
+    labels = np.full(PICTURES, "train")
+    return Scene("random", Path(), names, poses, (camera,) * PICTURES, labels, labels)
+
+
+def main() -> None:
+    precision = set_up("auto")
+    trainer = Trainer(build_network("googlenet", SIZE), LearnedWeightsLoss())
+    trainer.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
+    array = np.random.default_rng(0).integers(0, 255, (PICTURES, *SIZE, 3), np.uint8)
+    pictures = Pictures(array, np.arange(PICTURES), [])
+    batches = Batches(scene(), pictures, Framing(SIZE, SIZE), Augmentation(), BATCH, 0)
+    stream = batches.stream()
+    fixed = stream.take(1).cache().repeat()
+    trainer.fit(fixed, steps_per_epoch=3, verbose=0)  # compiles
+    seconds = {"pipeline": [], "bare": []}
+    for _ in range(ROUNDS):
+        for name, data in (("bare", fixed), ("pipeline", stream)):
+            trainer.fit(data, steps_per_epoch=2, verbose=0)
+            start = time.perf_counter()
+            trainer.fit(data, steps_per_epoch=STEPS, verbose=0)
+            seconds[name].append(time.perf_counter() - start)
+    rates = {name: STEPS * BATCH / np.median(values) for name, values in seconds.items()}
+    ratio = np.median(np.array(seconds["bare"]) / np.array(seconds["pipeline"]))
+    print(f"{precision}, {SIZE[1]} x {SIZE[0]}, batch {BATCH}")
+    print(f"bare model {rates['bare']:.1f} pictures/s, with the pipeline {rates['pipeline']:.1f}: ratio {ratio:.3f}")
+
+
+if __name__ == "__main__":
+    main()
