@@ -42,7 +42,18 @@ def main() -> None:
         scene, output = Path(temporary) / "scene", Path(temporary) / "run"
         make_scene(scene, count)
         start = time.perf_counter()
-        command = [sys.executable, "-m", "posenet", "train", scene, "--output", output, "--epochs", "1", "--no-evaluate"]
+        command = [
+            sys.executable,
+            "-m",
+            "posenet",
+            "train",
+            scene,
+            "--output",
+            output,
+            "--epochs",
+            "1",
+            "--no-evaluate",
+        ]
         subprocess.run(
             [str(part) for part in command], check=True, env=os.environ | {"POSENET_CACHE": f"{temporary}/cache"}
         )

@@ -78,18 +78,19 @@ def _write_scene(folder: Path, train: int, test: int, seed: int, progress: bool)
 
 
 def walk(sequence: int, count: int) -> Poses:
-    """`count` poses once round the fountain: sequences 0 to 2 on rings within one another, 3 weaving between them.
+    """`count` poses once round the fountain, each sequence weaving between the fountain and the walls in its own way.
 
-    The direction of view follows the place on the ring, so that the walks see much the same from one place.
+    Every sequence, and so every light, visits all of the courtyard: where it is must not show in the light. The
+    direction of view follows the place on the ring, so that the walks see much the same from one place.
     """
     start, outwards, weave, turns = (
-        (0.3, 0.96, 0.05, 5),
-        (2.2, 0.50, 0.10, 4),
-        (4.4, 0.04, 0.06, 3),
-        (1.2, 0.52, 0.27, 3),
+        (5.6, 0.50, 0.46, 3),
+        (4.1, 0.50, 0.46, 4),
+        (4.1, 0.50, 0.46, 2),
+        (5.0, 0.46, 0.34, 3),
     )[sequence]
     angle = start + np.linspace(0, 2 * np.pi, count, endpoint=False)
-    ring = outwards + weave * np.tanh(2 * np.sin(turns * angle + start))
+    ring = outwards + weave * np.sin(turns * angle + start)
     height = 1.6 + 0.05 * np.sin(7 * angle + start) + 0.03 * np.sin(19 * angle)
     centres = np.column_stack([(4.6 + 4.1 * ring) * np.cos(angle), (3.2 + 2.7 * ring) * np.sin(angle), height])
     yaw = (

@@ -26,7 +26,7 @@ class Augmentation:
     contrast, brightness (of 255), colour: half-widths of the random factors and offset.
     """
 
-    turn_deg: tuple[float, float, float] = (4.0, 7.0, 5.0)
+    turn_deg: tuple[float, float, float] = (8.0, 12.0, 15.0)
     shift: float = 1.0
     contrast: float = 0.3
     brightness: float = 30.0

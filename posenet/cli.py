@@ -142,10 +142,11 @@ def predict(config: PredictConfig) -> None:
     run = open_run(config.run)
     start_tensorflow()
     from posenet.prediction import picture_files, predict_poses
+    from posenet.trajectories import PREDICTED
 
     paths = picture_files(config.images)
     poses, found = predict_poses(run, paths)
-    print("# name x y z qw qx qy qz")
+    print(PREDICTED)
     for path, position, quaternion, good in zip(paths, poses.positions, poses.quaternions_wxyz, found, strict=True):
         if good:
             print(path, *(f"{value:.6f}" for value in (*position, *quaternion)))

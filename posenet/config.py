@@ -12,7 +12,7 @@ import tyro
 
 from posenet.errors import PoseNetError
 
-COURTYARD_MINUTES, SCENE_MINUTES = 4.0, 15.0
+COURTYARD_MINUTES, SCENE_MINUTES = 4.5, 15.0
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class TrainConfig:
     trunk: str = "googlenet"
     """googlenet (batch normalised, the default), posenet (2015, Caffe graph), posenet_tensorflow, posenet_keras."""
     minutes: float | None = None
-    """Time to train for, reading the pictures included. Default: 15 (4 for the courtyard)."""
+    """Time to train for, reading the pictures included. Default: 15 (4.5 for the courtyard)."""
     epochs: int | None = None
     """Train for this many epochs instead of a time."""
     loss: Literal["learned", "posenet"] = "learned"
@@ -35,10 +35,11 @@ class TrainConfig:
     """Weight of rotation against position in the posenet loss."""
     learning_rate: float = 1e-3
     """Highest learning rate; it warms up, then falls to zero along a cosine."""
-    batch_size: int = 32
-    """Pictures a step."""
+    batch_size: int | None = None
+    """Pictures a step. Default: 32, or 16 for fewer than 500 training pictures."""
     short_side: int | None = None
-    """Short side in pixels that pictures are scaled to. Default: 192, or 256 (cut to 224) for the posenet trunks."""
+    """Short side in pixels that pictures are scaled to. Default: 192, or 128 for less than 8 minutes; 256, cut to 224, for
+    the posenet trunks."""
     augment: bool = True
     """Turn the camera about its centre (pose moved along) and change the colours."""
     validation: float = 0.08
@@ -66,6 +67,11 @@ class TrainConfig:
             raise PoseNetError(f"--validation must be a share from 0 to 0.9, received {self.validation}")
         if self.minutes is not None and self.epochs is not None:
             raise PoseNetError(f"give --minutes or --epochs, not both, received {self.minutes} and {self.epochs}")
+
+    @property
+    def default_short_side(self) -> int:
+        """Smaller pictures train faster: what a short training gains most from."""
+        return 128 if self.epochs is None and (self.minutes or SCENE_MINUTES) < 8 else 192
 
     def to_json(self) -> str:
         """As saved in the run folder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from pathlib import Path
@@ -81,6 +82,7 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
             batches.stream(done), epochs=config.epochs or 10**6, initial_epoch=done, steps_per_epoch=batches.steps,
             callbacks=[schedule, callbacks.StopOnNaN(), *kept, progress, history, backup], verbose=0, shuffle=False,
         )  # fmt: skip
+        gc.collect()  # the batches' thread must end before Python does
     if validation:
         position, degrees = validation.best_errors
         log.info("kept epoch %d: held out %.3f %s %.1f deg", validation.best_epoch, position, scene.unit, degrees)
@@ -94,7 +96,9 @@ def _describe(config: TrainConfig, scene: Scene, precision: str) -> Run:
     sizes = [picture_size(path) for path in scene.paths[:: max(1, len(scene) // 50)]]
     fixed = TRUNKS[config.trunk].fixed_size
     framing = (
-        square_cut(sizes, config.short_side or 256, fixed[0]) if fixed else whole_frame(sizes, config.short_side or 192)
+        square_cut(sizes, config.short_side or 256, fixed[0])
+        if fixed
+        else whole_frame(sizes, config.short_side or config.default_short_side)
     )
     positions = scene.poses.positions
     centre = positions.mean(axis=0)
@@ -122,7 +126,8 @@ def _trainer(config: TrainConfig, run: Run) -> Trainer:
 def _batches(config: TrainConfig, scene: Scene, pictures, run: Run, chosen: np.ndarray) -> Batches:
     augmentation = Augmentation() if config.augment else NO_AUGMENTATION
     rows = np.flatnonzero(chosen)
-    return Batches(scene.subset(rows), pictures.subset(rows), run.framing, augmentation, config.batch_size, config.seed)
+    size = config.batch_size or (16 if len(rows) < 500 else 32)
+    return Batches(scene.subset(rows), pictures.subset(rows), run.framing, augmentation, size, config.seed)
 
 
 def _save(trainer: Trainer, run: Run) -> None:

@@ -17,6 +17,7 @@ from posenet.storage import write_text
 log = logging.getLogger("posenet")
 
 _TUM = "a TUM line must be 8 numbers, stamp x y z qx qy qz qw"
+PREDICTED = "# name x y z qw qx qy qz, camera to world"  # heads what `posenet predict` prints
 _CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
 
 
@@ -51,7 +52,7 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
     - TUM, `stamp x y z qx qy qz qw`, world_from_camera: the stamp is the number of the picture in `scene`, from 0;
     - `name X Y Z W P Q R` with or without the Cambridge header, further columns ignored: X Y Z is the camera
       centre and W P Q R has the scene's own convention (`scene.quaternion_convention`). A leading slash of the
-      name is ignored, and its suffix where only that differs.
+      name is ignored, and its suffix where only that differs. What `posenet predict` printed is camera to world.
 
     Lines for pictures outside the scene are ignored, poses that are not finite or have no rotation count as
     missing; the log says how many. Rows where the mask is False hold the identity.
@@ -102,7 +103,9 @@ def _named(path: Path, scene: Scene) -> tuple[list[str], np.ndarray, np.ndarray,
     """Names, positions, quaternions (wxyz, world_from_camera) and places of a list."""
     rows = read_list(path)
     table = np.array([row.numbers for row in rows], np.float64).reshape(-1, 7)
-    sign = _CONJUGATE if scene.quaternion_convention == "camera_from_world" else 1.0
+    with open(path, encoding="utf-8") as file:
+        predicted = file.readline().startswith(PREDICTED)
+    sign = _CONJUGATE if scene.quaternion_convention == "camera_from_world" and not predicted else 1.0
     return [row.name.lstrip("/") for row in rows], table[:, :3], table[:, 3:] * sign, [row.source for row in rows]
 
 

@@ -70,7 +70,10 @@ def test_no_such_folder_and_unknown_layout(capsys, tmp_path):
 
 
 def test_malformed_line(capsys, cambridge):
-    rewrite(cambridge / "dataset_train.txt", lambda text: text.replace("seq1/frame00002.png ", "seq1/frame00002.png oops ", 1))
+    rewrite(
+        cambridge / "dataset_train.txt",
+        lambda text: text.replace("seq1/frame00002.png ", "seq1/frame00002.png oops ", 1),
+    )
     assert "dataset_train.txt:5: " in failure(capsys, "scene", "info", cambridge)
 
 
@@ -85,7 +88,10 @@ def test_empty_split(capsys, cambridge, tmp_path):
     ("break_it", "message"),
     [
         (lambda f: rewrite(f / "dataset_train.txt", lambda t: _numbers(t, "nan 0 0 1 0 0 0")), "not finite"),
-        (lambda f: rewrite(f / "dataset_train.txt", lambda t: _numbers(t, "0 0 0 0 0 0 0")), "quaternion of length zero"),
+        (
+            lambda f: rewrite(f / "dataset_train.txt", lambda t: _numbers(t, "0 0 0 0 0 0 0")),
+            "quaternion of length zero",
+        ),
         (lambda f: (f / "seq1/frame00001.png").unlink(), "picture that does not exist"),
         (lambda f: (f / "seq1/frame00001.png").write_bytes(b""), "picture of zero bytes"),
         (lambda f: (f / "seq1/frame00001.png").write_text("hello"), "file that is no picture"),
@@ -116,7 +122,9 @@ def _cut(path):
 
 def test_names_that_leave_the_folder(capsys, cambridge):
     rewrite(cambridge / "dataset_train.txt", lambda text: text.replace("seq1/frame00001.png", "../../secret.png", 1))
-    assert "must stay inside the scene's folder, received '../../secret.png'" in failure(capsys, "scene", "info", cambridge)
+    assert "must stay inside the scene's folder, received '../../secret.png'" in failure(
+        capsys, "scene", "info", cambridge
+    )
 
 
 def test_the_whole_path(capsys, cambridge, tmp_path):
@@ -135,6 +143,12 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + 4
     assert all(len(line.split()) == 8 for line in lines[1:])
+    # what predict prints scores the same as the run itself, though Cambridge lists write the other rotation
+    (tmp_path / "p.txt").write_text("\n".join(lines).replace(f"{cambridge}/", "") + "\n")
+    assert main(["evaluate", "--poses", str(tmp_path / "p.txt"), str(cambridge), "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["median_deg"] == pytest.approx(printed["median_deg"], abs=1e-3)
+    assert again["median_m"] == pytest.approx(printed["median_m"], abs=1e-4)
     (run / "model.keras").write_bytes(b"broken")
     assert "must be a model written by posenet" in failure(capsys, "evaluate", run)
     (run / "config.json").write_text("{")

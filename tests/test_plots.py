@@ -47,7 +47,9 @@ def test_trajectory_draws_truth_predictions_and_units():
 
 
 def test_the_path_is_cut_between_sequences_and_at_jumps():
-    truth = Poses(np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0], [40, 0, 0], [41, 0, 0.0]]), Rotation.identity(6))
+    truth = Poses(
+        np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0], [40, 0, 0], [41, 0, 0.0]]), Rotation.identity(6)
+    )
     ax = draw(truth, truth, None, np.zeros(6), np.array(["a", "a", "b", "b", "b", "b"]))
     assert [len(line.get_xydata()) for line in ax.lines] == [2, 2, 2]
 
@@ -74,7 +76,9 @@ def test_error_curves_and_medians():
 
 
 def test_cumulative_curves_reach_the_share_of_found_pictures():
-    ax = plots.plot_cumulative(Figure().add_subplot(), {"network": np.array([1.0, 3.0, np.inf, 2.0])}, "deg", "rotation")
+    ax = plots.plot_cumulative(
+        Figure().add_subplot(), {"network": np.array([1.0, 3.0, np.inf, 2.0])}, "deg", "rotation"
+    )
     x, y = ax.lines[0].get_xydata().T
     assert y[np.flatnonzero(x <= 3)[-1]] == 75
     assert ax.get_xlabel() == "rotation error (deg)"

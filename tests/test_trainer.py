@@ -1,0 +1,51 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+# One process each: replicas must be set up before TensorFlow starts.
+SCRIPT = """
+import json, sys
+import numpy as np, tensorflow as tf
+replicas = int(sys.argv[1])
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras
+from posenet.losses import LearnedWeightsLoss, PoseNetLoss
+from posenet.trainer import Trainer
+
+keras.utils.set_random_seed(0)
+devices = [f"CPU:{i}" for i in range(replicas)]
+strategy = tf.distribute.MirroredStrategy(devices) if replicas > 1 else tf.distribute.get_strategy()
+with strategy.scope():
+    image = keras.Input((4, 4, 3))
+    x = keras.layers.Dense(8, activation="tanh")(keras.layers.Flatten()(image))
+    heads = {f"{p}{n}": keras.layers.Dense(size)(x) for p in ("", "aux1_") for n, size in (("position", 3), ("quaternion", 4))}
+    loss = LearnedWeightsLoss(2.0) if sys.argv[2] == "learned" else PoseNetLoss(5.0)
+    trainer = Trainer(keras.Model(image, heads), loss)
+    trainer.compile(optimizer=keras.optimizers.SGD(0.01))
+rng = np.random.default_rng(0)
+images = rng.normal(size=(64, 4, 4, 3)).astype("float32")
+truth = {"position": rng.normal(size=(64, 3)).astype("float32"), "quaternion": rng.normal(size=(64, 4)).astype("float32")}
+truth["quaternion"] /= np.linalg.norm(truth["quaternion"], axis=1, keepdims=True)
+data = tf.data.Dataset.from_tensor_slices((images, truth)).batch(16, drop_remainder=True)
+history = trainer.fit(data, epochs=4, verbose=0, shuffle=False).history
+total = float(sum(np.abs(np.asarray(v)).sum() for v in trainer.trainable_variables))
+print(json.dumps({"loss": history["loss"], "position": history["position"], "weights": total}))
+"""
+
+
+def trained(replicas, loss):
+    done = subprocess.run([sys.executable, "-c", SCRIPT, str(replicas), loss], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+@pytest.mark.parametrize("loss", ["learned", "posenet"])
+def test_two_replicas_train_exactly_as_one(loss):
+    one, two = trained(1, loss), trained(2, loss)
+    assert one["loss"][-1] < one["loss"][0]
+    assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
+    assert two["position"] == pytest.approx(one["position"], rel=1e-4)
+    assert two["weights"] == pytest.approx(one["weights"], rel=1e-5)
