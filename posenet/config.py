@@ -38,8 +38,8 @@ class TrainConfig:
     batch_size: int | None = None
     """Pictures a step. Default: 32, or 16 for fewer than 500 training pictures."""
     short_side: int | None = None
-    """Short side in pixels that pictures are scaled to. Default: 192, or 128 for less than 8 minutes; 256, cut to 224, for
-    the posenet trunks."""
+    """Short side in pixels that pictures are scaled to. Default: 192, or 128 for less than 8 minutes; 256,
+    cut to 224, for the posenet trunks."""
     augment: bool = True
     """Turn the camera about its centre (pose moved along) and change the colours."""
     validation: float = 0.08

@@ -65,7 +65,7 @@ def test_fewer_pictures_than_a_batch_make_one(loaded):
 
 
 def test_prediction_keeps_order_and_number(loaded):
-    scene, pictures = loaded
+    _, pictures = loaded
 
     class MeanColour:
         def predict_on_batch(self, images):

@@ -21,13 +21,14 @@ strategy = tf.distribute.MirroredStrategy(devices) if replicas > 1 else tf.distr
 with strategy.scope():
     image = keras.Input((4, 4, 3))
     x = keras.layers.Dense(8, activation="tanh")(keras.layers.Flatten()(image))
-    heads = {f"{p}{n}": keras.layers.Dense(size)(x) for p in ("", "aux1_") for n, size in (("position", 3), ("quaternion", 4))}
+    sizes = {"position": 3, "quaternion": 4}
+    heads = {p + n: keras.layers.Dense(size)(x) for p in ("", "aux1_") for n, size in sizes.items()}
     loss = LearnedWeightsLoss(2.0) if sys.argv[2] == "learned" else PoseNetLoss(5.0)
     trainer = Trainer(keras.Model(image, heads), loss)
     trainer.compile(optimizer=keras.optimizers.SGD(0.01))
 rng = np.random.default_rng(0)
 images = rng.normal(size=(64, 4, 4, 3)).astype("float32")
-truth = {"position": rng.normal(size=(64, 3)).astype("float32"), "quaternion": rng.normal(size=(64, 4)).astype("float32")}
+truth = {n: rng.normal(size=(64, size)).astype("float32") for n, size in sizes.items()}
 truth["quaternion"] /= np.linalg.norm(truth["quaternion"], axis=1, keepdims=True)
 data = tf.data.Dataset.from_tensor_slices((images, truth)).batch(16, drop_remainder=True)
 history = trainer.fit(data, epochs=4, verbose=0, shuffle=False).history
@@ -37,7 +38,8 @@ print(json.dumps({"loss": history["loss"], "position": history["position"], "wei
 
 
 def trained(replicas, loss):
-    done = subprocess.run([sys.executable, "-c", SCRIPT, str(replicas), loss], capture_output=True, text=True, timeout=300)
+    command = [sys.executable, "-c", SCRIPT, str(replicas), loss]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.strip().splitlines()[-1])
 
