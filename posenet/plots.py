@@ -66,7 +66,7 @@ def plot_trajectory(ax, truth: Poses, estimate: Poses, training: Poses | None, e
     for number, piece in enumerate(_path_pieces(true, sequences)):
         ax.plot(*piece.T, color=TRUTH, lw=1.8, label="true path" if number == 0 else None, zorder=3)
     pairs = np.stack([true, predicted], axis=1)[found]
-    ax.add_collection(LineCollection(pairs, colors="#8a8f98", linewidths=0.6, zorder=2))
+    ax.add_collection(LineCollection(list(pairs), colors="#8a8f98", linewidths=0.6, zorder=2))
     dots = ax.scatter(
         *predicted[found].T, c=errors[found], s=26, cmap=ERROR_COLOURS, zorder=4, edgecolors="white", linewidths=0.5,
         vmin=_colour_limits(errors)[0], vmax=_colour_limits(errors)[1], label="predicted",
@@ -94,7 +94,7 @@ def _frusta(ax, at: np.ndarray, directions: np.ndarray, size: float, colour: str
     across = np.stack([-directions[:, 1], directions[:, 0]], axis=1) * 0.5
     left, right = at + size * (directions + across), at + size * (directions - across)
     lines = np.stack([at, left, right, at], axis=1)
-    ax.add_collection(LineCollection(lines, colors=colour, linewidths=1.0, zorder=5))
+    ax.add_collection(LineCollection(list(lines), colors=colour, linewidths=1.0, zorder=5))
 
 
 def _quiet(ax) -> None:
