@@ -117,7 +117,6 @@ def evaluate(config: EvaluateConfig) -> None:
     from posenet import evaluation
 
     if config.poses is not None:
-        evaluation.check_poses_file(config.poses)
         result = evaluation.evaluate_poses(config.poses, config.run, strict=config.strict)
         folder = config.output
     else:

@@ -15,7 +15,6 @@ import numpy as np
 from posenet.baselines import describe, mean_pose_errors, nearest_pictures
 from posenet.cache import Pictures, load_pictures
 from posenet.datasets import open_scene
-from posenet.errors import PoseNetError
 from posenet.framing import whole_frame
 from posenet.images import picture_size
 from posenet.poses import Poses, position_errors, rotation_errors_deg
@@ -249,9 +248,3 @@ def _errors_csv(evaluation: Evaluation) -> str:
         shown = [f"{value:.9g}" if found or column >= 7 else "" for column, value in enumerate(values)]
         writer.writerow([name, f"{error:.9g}", f"{degrees:.9g}", *shown])
     return text.getvalue()
-
-
-def check_poses_file(file: Path) -> None:
-    """Raise PoseNetError when there is no such pose file."""
-    if not file.is_file():
-        raise PoseNetError(f"{file}: no such pose file")

@@ -125,9 +125,9 @@ def test_published_predictions(real_data):
         rows = {line.split()[0]: line.split() for line in file.read_text().splitlines()[3:] if line}
         for name, error, error_deg in zip(result.scene.names, result.errors, result.errors_deg, strict=True):
             assert float(rows[name][8]) == pytest.approx(error, abs=1e-3)
-            assert float(rows[name][9]) == pytest.approx(error_deg, abs=1e-3)
+            assert float(rows[name][9]) == pytest.approx(error_deg, abs=5e-3)  # six printed digits of a quaternion
 
 
 def test_no_pose_file(cambridge, tmp_path):
-    with pytest.raises(PoseNetError, match=r"p.txt: no such pose file"):
+    with pytest.raises(PoseNetError, match=r"p.txt: the file cannot be read \(No such file or directory\)"):
         evaluate_poses(tmp_path / "p.txt", cambridge)
