@@ -97,10 +97,10 @@ def walk(sequence: int, count: int) -> Poses:
         np.degrees(angle)
         + 120
         + 45 * np.sin(2 * angle + 0.6)
-        + (14 + 4 * (sequence == 3)) * np.sin(3 * angle + 2 * start)
+        + (10 + 4 * (sequence == 3)) * np.sin(3 * angle + 2 * start)
     )
-    pitch = 2 + 7 * np.sin(4 * angle + start)
-    roll = 8 * np.sin(5 * angle + 2 * start)
+    pitch = 3 + 4 * np.sin(4 * angle + start)
+    roll = 2.0 * np.sin(5 * angle + 2 * start)
     level = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # looks along x, upright
     turn = Rotation.from_euler("ZYX", np.column_stack([yaw, -pitch, roll]), degrees=True)
     return Poses(centres, turn * level)
