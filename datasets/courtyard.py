@@ -78,29 +78,25 @@ def _write_scene(folder: Path, train: int, test: int, seed: int, progress: bool)
 
 
 def walk(sequence: int, count: int) -> Poses:
-    """`count` poses once round the fountain, each sequence weaving between the fountain and the walls in its own way.
+    """`count` poses on a spiral between the fountain and the walls.
 
-    Every sequence, and so every light, visits all of the courtyard: where it is must not show in the light. The
-    direction of view follows the place on the ring, so that the walks see much the same from one place.
+    The three training walks (0 to 2) go round twice in the same lanes, one of them inwards, so every light sees all
+    of the courtyard: where it is must not show in the light. The test walk (3) goes round once between their lanes,
+    and looks up to 24 degrees aside from where they looked, as another visitor would.
     """
-    start, outwards, weave, turns = (
-        (5.6, 0.50, 0.46, 3),
-        (4.1, 0.50, 0.46, 4),
-        (4.1, 0.50, 0.46, 2),
-        (5.0, 0.46, 0.34, 3),
-    )[sequence]
-    angle = start + np.linspace(0, 2 * np.pi, count, endpoint=False)
-    ring = outwards + weave * np.sin(turns * angle + start)
-    height = 1.6 + 0.05 * np.sin(7 * angle + start) + 0.03 * np.sin(19 * angle)
-    centres = np.column_stack([(4.6 + 4.1 * ring) * np.cos(angle), (3.2 + 2.7 * ring) * np.sin(angle), height])
-    yaw = (
-        np.degrees(angle)
-        + 120
-        + 45 * np.sin(2 * angle + 0.6)
-        + (10 + 4 * (sequence == 3)) * np.sin(3 * angle + 2 * start)
-    )
-    pitch = 3 + 4 * np.sin(4 * angle + start)
-    roll = 2.0 * np.sin(5 * angle + 2 * start)
+    test, phase = sequence == 3, 2.1 * sequence
+    share = np.linspace(0, 1, count)
+    if sequence == 1:
+        share = share[::-1]
+    angle = 4.1 + (2 if test else 4) * np.pi * share
+    lane = 0.25 + share / 2 if test else share
+    ring = np.clip(lane + 0.06 * np.sin(5 * angle + phase), 0, 1)
+    height = 1.6 + 0.05 * np.sin(7 * angle + phase) + 0.03 * np.sin(19 * angle)
+    centres = np.column_stack([(4.6 + 4.4 * ring) * np.cos(angle), (3.2 + 3.1 * ring) * np.sin(angle), height])
+    aside = 18 * np.sin(3 * angle + 3) if test else 6 * np.sin(3 * angle + phase)
+    yaw = np.degrees(angle) + 120 + 45 * np.sin(2 * angle + 0.6) + aside
+    pitch = 3 + 4 * np.sin(4 * angle + phase)
+    roll = 2 * np.sin(5 * angle + 2 * phase)
     level = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # looks along x, upright
     turn = Rotation.from_euler("ZYX", np.column_stack([yaw, -pitch, roll]), degrees=True)
     return Poses(centres, turn * level)

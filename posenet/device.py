@@ -38,3 +38,21 @@ def _gpu_has_bfloat16() -> bool:
     """NVIDIA compute capability 8.0 (Ampere) or later."""
     details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
     return all(detail.get("compute_capability", (0, 0)) >= (8, 0) for detail in details)
+
+
+def fused_batch_norm(x, gamma, beta, epsilon: float, moving=None):
+    """TensorFlow's fused batch normalisation of (b, h, w, c); None where Keras runs on another backend.
+
+    moving: (mean, variance) to normalise by; without them, those of the batch.
+    Returns (outputs, mean, variance), the variance being that of the batch itself (not the unbiased estimate).
+    """
+    if keras.backend.backend() != "tensorflow":
+        return None
+    gamma, beta = tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta)
+    if moving is not None:
+        mean, variance = (tf.convert_to_tensor(value) for value in moving)
+        outputs, *_ = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, mean, variance, epsilon, is_training=False)
+        return outputs, mean, variance
+    outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon)
+    count = tf.cast(tf.size(x) / tf.shape(x)[-1], variance.dtype)
+    return outputs, mean, variance * (count - 1) / count

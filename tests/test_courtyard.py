@@ -158,7 +158,7 @@ def test_test_walk_lies_inside_the_training_walks_and_near_them():
     test = courtyard.walk(3, 100).positions
     assert (Delaunay(train[:, :2]).find_simplex(test[:, :2]) >= 0).all()
     nearest = np.linalg.norm(test[:, None] - train, axis=2).min(axis=1)
-    assert 0.3 < np.median(nearest) < 0.8
+    assert 0.5 < np.median(nearest) < 1.0
     for solid in make_world(0).solids:
         outside = np.clip(np.concatenate([train, test])[:, :2], solid.low[:2], solid.high[:2])
         assert np.linalg.norm(outside - np.concatenate([train, test])[:, :2], axis=1).min() > 0.5

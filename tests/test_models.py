@@ -1,10 +1,11 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from posenet.errors import PoseNetError
 from posenet.models import TRUNKS, build_network, inference_network
-from posenet.models.layers import LocalResponseNorm, ToMeanBGR
+from posenet.models.layers import FastBatchNorm, LocalResponseNorm, ToMeanBGR
 
 SIZES = {"googlenet": (96, 128)}
 
@@ -90,3 +91,43 @@ def test_start_positions_lie_near_the_scenes_centre():
 def test_unknown_trunk_is_one_line():
     with pytest.raises(PoseNetError, match="--trunk must be one of googlenet, posenet, .* received 'vgg'"):
         build_network("vgg", (224, 224))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_fast_batch_norm_gives_what_keras_own_gives(training):
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(3, 2, (4, 5, 6, 8)), tf.float32)
+    weight = tf.constant(rng.normal(size=(4, 5, 6, 8)), tf.float32)
+    outputs, gradients, states = [], [], []
+    for cls in (keras.layers.BatchNormalization, FastBatchNorm):
+        layer = cls(momentum=0.9)
+        layer.build(x.shape)
+        layer.set_weights([np.linspace(0.5, 2, 8), np.linspace(-1, 1, 8), np.full(8, 2.0), np.full(8, 3.0)])
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=training)
+            total = tf.reduce_sum(y * weight)
+        outputs.append(y.numpy())
+        gradients.append(
+            [g.numpy() for g in tape.gradient(total, [x, layer.gamma.value, layer.beta.value])],
+        )
+        states.append([layer.moving_mean.numpy(), layer.moving_variance.numpy()])
+    np.testing.assert_allclose(outputs[1], outputs[0], atol=1e-5)
+    for own, kerass in zip(gradients[1] + states[1], gradients[0] + states[0], strict=True):
+        np.testing.assert_allclose(own, kerass, rtol=1e-4, atol=1e-4)
+    assert np.allclose(states[1][0], 2.0) != training  # the averages move in training only
+
+
+def test_fast_batch_norm_frozen_uses_the_moving_averages():
+    layer = FastBatchNorm(trainable=False, epsilon=0.0)
+    layer.build((None, 2, 2, 1))
+    layer.set_weights([np.array([2.0]), np.array([1.0]), np.array([5.0]), np.array([4.0])])
+    y = layer(tf.fill((1, 2, 2, 1), 9.0), training=True)
+    np.testing.assert_allclose(y, 2 * (9 - 5) / 2 + 1, rtol=1e-6)
+
+
+def test_saved_networks_hold_kerass_own_normalisation():
+    network = build_network("googlenet", (64, 64))
+    saved = inference_network(network, "googlenet", (64, 64), (0.0, 0.0, 0.0), 1.0)
+    kinds = {type(layer) for layer in saved.layers if layer.name.endswith("_bn")}
+    assert kinds == {keras.layers.BatchNormalization}

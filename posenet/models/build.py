@@ -12,6 +12,7 @@ from keras import layers
 
 from posenet.errors import PoseNetError
 from posenet.models.googlenet import googlenet_bn, posenet_2015
+from posenet.models.layers import FastBatchNorm
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,14 @@ def build_network(
 def inference_network(trained: keras.Model, trunk: str, size, centre, scale) -> keras.Model:
     """The float32 network of the final head alone, with the trained network's weights.
 
-    Outputs "position" (b, 3) and "quaternion" (b, 4) of unit length. Always float32, so that the file
-    runs everywhere and exports.
+    Outputs "position" (b, 3) and "quaternion" (b, 4) of unit length. Always float32, and of Keras' own layers
+    wherever there is one, so that the file runs everywhere and exports.
     """
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
         plain = build_network(trunk, size, centre, scale, auxiliary=False)
+        plain = keras.models.clone_model(plain, clone_function=_with_stock_layers)
     finally:
         keras.config.set_dtype_policy(policy)
     for layer in plain.layers:
@@ -74,3 +76,8 @@ def inference_network(trained: keras.Model, trunk: str, size, centre, scale) -> 
     unit = layers.UnitNormalization(name="unit_quaternion", dtype="float32")(plain.output["quaternion"])
     outputs = {"position": plain.output["position"], "quaternion": unit}
     return keras.Model(plain.input, outputs, name="posenet")
+
+
+def _with_stock_layers(layer: layers.Layer) -> layers.Layer:
+    stock = layers.BatchNormalization if isinstance(layer, FastBatchNorm) else type(layer)
+    return stock.from_config(layer.get_config())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from keras import layers
 
 from posenet.models.heads import PoseHead, pose_outputs
-from posenet.models.layers import LocalResponseNorm, ToMeanBGR
+from posenet.models.layers import FastBatchNorm, LocalResponseNorm, ToMeanBGR
 
 # Filters of each inception block: 1x1, reduction to 3x3, 3x3, reduction to 5x5, 5x5, pool projection.
 BLOCKS = {
@@ -148,5 +148,5 @@ def googlenet_bn(image, auxiliary: bool = True) -> dict:
 
 def _conv_bn(x, filters, size, name, strides=1):
     x = layers.Conv2D(filters, size, strides, "same", use_bias=False, kernel_initializer="he_normal", name=name)(x)
-    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
+    x = FastBatchNorm(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from keras import initializers, layers
 
+from posenet.models.layers import FastBatchNorm
+
 
 def pose_outputs(x, names: tuple[str, str], prefix: str = "", spread: float | None = None) -> dict:
     """Features (b, n) -> {prefix + "position": (b, 3), prefix + "quaternion": (b, 4)}, both float32.
@@ -37,7 +39,7 @@ class PoseHead:
         parts = [layers.GlobalAveragePooling2D(name=f"{self.name}_pool")(x)]
         if self.spatial:
             where = layers.Conv2D(self.spatial, 1, use_bias=False, name=f"{self.name}_where")(x)
-            where = layers.BatchNormalization(momentum=0.9, name=f"{self.name}_where_bn")(where)
+            where = FastBatchNorm(momentum=0.9, name=f"{self.name}_where_bn")(where)
             where = layers.ReLU(name=f"{self.name}_where_relu")(where)
             parts.append(layers.Flatten(name=f"{self.name}_where_flat")(where))
         x = layers.Concatenate(name=f"{self.name}_features")(parts) if len(parts) > 1 else parts[0]
