@@ -63,7 +63,7 @@ class LearnedWeightsLoss(keras.layers.Layer):
     """Position and rotation weighed by two learned log variances (Kendall & Cipolla 2017):
     Lx exp(-sx) + sx + Lq exp(-sq) + sq, with L1 norms as there.
 
-    Positions are divided by `scale`, the scene's size, so that sx = 0 and sq = -3 fit any unit at the start.
+    Positions are divided by `scale`, the scene's size: both errors then start at about 1, and sx = sq = 0 fits.
     The variables hold a tenth of sx and sq: the optimiser's steps, sized for the network's weights, then move
     them ten times as fast, so that they settle within a short training.
     The value may well become negative: that is no fault.
@@ -76,7 +76,7 @@ class LearnedWeightsLoss(keras.layers.Layer):
         self.scale = scale
 
     def build(self, *_):
-        self.paced = self.add_weight(shape=(2,), initializer=_start_variances, name="paced", dtype="float32")
+        self.paced = self.add_weight(shape=(2,), initializer="zeros", name="paced", dtype="float32")
 
     @property
     def log_variances(self):
@@ -98,11 +98,6 @@ class LearnedWeightsLoss(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {"scale": self.scale}
-
-
-@keras.saving.register_keras_serializable("posenet")
-def _start_variances(shape, dtype=None):
-    return ops.cast(ops.array([0.0, -3.0 / LearnedWeightsLoss.PACE]), dtype or "float32")
 
 
 def _l1(a, b):

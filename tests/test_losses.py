@@ -29,9 +29,9 @@ def test_posenet_loss_takes_either_sign_of_the_quaternion():
 
 
 def test_learned_loss_by_hand_at_its_start():
-    # sx = 0, sq = -3: L1 position 7 / scale 2 + 0 + L1 rotation |cos 0.1 - 1| + sin 0.1, times e^3, - 3
+    # sx = sq = 0: L1 position 7 / scale 2, and L1 rotation |cos 0.1 - 1| + sin 0.1
     value = LearnedWeightsLoss(scale=2.0)(TRUTH, heads([4, 6, 3], [math.cos(0.1), math.sin(0.1), 0, 0], False))
-    expected = 7 / 2 + (1 - math.cos(0.1) + math.sin(0.1)) * math.exp(3) - 3
+    expected = 7 / 2 + 1 - math.cos(0.1) + math.sin(0.1)
     assert float(value[0]) == pytest.approx(expected, rel=1e-4)
 
 

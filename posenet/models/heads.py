@@ -32,7 +32,6 @@ class PoseHead:
     name: str
     hidden: int
     spatial: int = 0
-    dropout: float = 0.2
     prefix: str = ""
 
     def __call__(self, x) -> dict:
@@ -44,5 +43,4 @@ class PoseHead:
             parts.append(layers.Flatten(name=f"{self.name}_where_flat")(where))
         x = layers.Concatenate(name=f"{self.name}_features")(parts) if len(parts) > 1 else parts[0]
         x = layers.Dense(self.hidden, kernel_initializer="he_normal", activation="relu", name=f"{self.name}_hidden")(x)
-        x = layers.Dropout(self.dropout, name=f"{self.name}_drop")(x)
         return pose_outputs(x, (f"{self.name}_xyz", f"{self.name}_wpqr"), self.prefix, spread=0.01)

@@ -1,0 +1,37 @@
+import math
+from types import SimpleNamespace
+
+from posenet import callbacks
+
+
+def kept_epochs(measured, **options):
+    """The epochs whose model a Validation saves, given what each epoch measures."""
+    budget = callbacks.Budget(epochs=len(measured), seconds=0.0, steps=1, started=0.0)
+    answers, saved, epoch = iter(measured), [], 0
+    validation = callbacks.Validation(lambda: next(answers), lambda: saved.append(epoch), (1.0, 100.0), budget, 1e9)
+    validation.set_model(SimpleNamespace(stop_training=False))
+    validation.on_train_begin()
+    for epoch in range(1, len(measured) + 1):
+        validation.on_epoch_end(epoch - 1, {})
+    return saved, validation
+
+
+def test_the_best_model_is_kept():
+    saved, validation = kept_epochs([(0.9, 90.0), (0.5, 40.0), (0.7, 70.0), (0.3, 20.0), (0.8, 80.0)])
+    assert saved == [1, 2, 4]
+    assert validation.best_epoch == 4
+    assert validation.best_errors == (0.3, 20.0)
+    assert math.isclose(validation.best, 0.3 + 20 / 100)
+
+
+def test_a_later_model_takes_the_place_of_one_that_is_hardly_better_without_drifting():
+    # scores 1.0, 1.05, 1.15 and 1.2: the second is within a tenth of the best, the others are not
+    saved, validation = kept_epochs([(1.0, 0.0), (1.05, 0.0), (1.15, 0.0), (1.2, 0.0)])
+    assert saved == [1, 2]
+    assert validation.best_epoch == 2
+    assert validation.best == 1.0
+
+
+def test_a_model_that_measures_no_number_is_never_kept():
+    saved, _ = kept_epochs([(math.nan, 1.0), (1.0, math.nan)])
+    assert saved == []
