@@ -33,8 +33,9 @@ class TrainConfig:
     """learned: position and rotation weighed by learned variances (2017). posenet: fixed beta (2015)."""
     beta: float = 500.0
     """Weight of rotation against position in the posenet loss."""
-    learning_rate: float = 1e-3
-    """Highest learning rate; it warms up, then falls to zero along a cosine."""
+    learning_rate: float | None = None
+    """Highest learning rate; it warms up, then falls to zero along a cosine. Default: 0.002, or 0.0001 for the
+    posenet trunks."""
     batch_size: int | None = None
     """Pictures a step. Default: 32, or 16 for fewer than 500 training pictures."""
     short_side: int | None = None

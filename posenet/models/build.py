@@ -17,17 +17,20 @@ from posenet.models.layers import FastBatchNorm
 
 @dataclass(frozen=True)
 class Trunk:
-    """outputs: (image tensor, auxiliary: bool) -> dict of heads. fixed_size: the only (h, w) it takes, if any."""
+    """outputs: (image tensor, auxiliary: bool) -> dict of heads. learning_rate: the highest it trains well with.
+    fixed_size: the only (h, w) it takes, if any.
+    """
 
     outputs: Callable[..., dict]
+    learning_rate: float
     fixed_size: tuple[int, int] | None = None
 
 
 TRUNKS = {
-    "googlenet": Trunk(googlenet_bn),
-    "posenet": Trunk(partial(posenet_2015, graph="caffe"), (224, 224)),
-    "posenet_tensorflow": Trunk(partial(posenet_2015, graph="tensorflow"), (224, 224)),
-    "posenet_keras": Trunk(partial(posenet_2015, graph="keras"), (224, 224)),
+    "googlenet": Trunk(googlenet_bn, 2e-3),
+    "posenet": Trunk(partial(posenet_2015, graph="caffe"), 1e-4, (224, 224)),
+    "posenet_tensorflow": Trunk(partial(posenet_2015, graph="tensorflow"), 1e-4, (224, 224)),
+    "posenet_keras": Trunk(partial(posenet_2015, graph="keras"), 1e-4, (224, 224)),
 }
 
 

@@ -139,10 +139,10 @@ def googlenet_bn(image, auxiliary: bool = True) -> dict:
     x = _conv_bn(_conv_bn(x, 64, 1, "reduction2"), 192, 3, "conv2")
     x = layers.MaxPooling2D(3, 2, "same", name="pool2")(x)
     early, middle, final = _inception_blocks(x, _conv_bn)
-    outputs = PoseHead("cls3", hidden=1024, spatial=64)(final)
+    outputs = PoseHead("cls3", hidden=256, spatial=64)(final)
     if auxiliary:
-        outputs |= PoseHead("cls1", hidden=512, spatial=8, prefix="aux1_")(early)
-        outputs |= PoseHead("cls2", hidden=512, spatial=8, prefix="aux2_")(middle)
+        outputs |= PoseHead("cls1", hidden=256, spatial=8, prefix="aux1_")(early)
+        outputs |= PoseHead("cls2", hidden=256, spatial=8, prefix="aux2_")(middle)
     return outputs
 
 
