@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import logging
 import math
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +14,6 @@ import numpy as np
 
 from posenet.errors import PoseNetError
 from posenet.storage import atomic_path, write_text
-
-log = logging.getLogger("posenet")
 
 WARM_UP = 0.04  # of the whole training
 
@@ -196,49 +192,3 @@ class Backup(keras.callbacks.Callback):
 
 def _state(model) -> list:
     return [*model.network.variables, *model.pose_loss.variables, *model.optimizer.variables]
-
-
-class Progress(keras.callbacks.Callback):
-    """One line an epoch on stderr, and on a terminal a live line with the time left."""
-
-    def __init__(self, budget: Budget, unit: str, batch_size: int):
-        super().__init__()
-        self.budget, self.unit, self.batch_size = budget, unit, batch_size
-        self.live = sys.stderr.isatty()
-        self.first_step, self.began, self.shown = 0, 0.0, 0.0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.began, self.steps = time.monotonic(), 0
-        self.start_progress = getattr(self, "start_progress", self.budget.progress)
-        self.start_time = getattr(self, "start_time", self.began)
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.steps += 1
-        if self.live and time.monotonic() - self.shown > 0.3:
-            self.shown = time.monotonic()
-            print(f"\r\x1b[K{self._line('', logs)}", end="", file=sys.stderr, flush=True)
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.live:
-            print("\r\x1b[K", end="", file=sys.stderr)
-        log.info("%s", self._line(f"epoch {epoch + 1}", logs))
-
-    def _line(self, head: str, logs) -> str:
-        logs = logs or {}
-        rate = self.steps * self.batch_size / max(1e-9, time.monotonic() - self.began)
-        parts = [head, f"{100 * self.budget.progress:3.0f} %", f"loss {logs.get('loss', math.nan):.3f}"]
-        parts.append(
-            f"training {logs.get('position', math.nan):.3f} {self.unit} {logs.get('rotation_deg', math.nan):.1f} deg"
-        )
-        if "val_position" in logs:
-            parts.append(f"held out {logs['val_position']:.3f} {self.unit} {logs['val_rotation_deg']:.1f} deg")
-        parts += [f"{rate:.0f} pictures/s", f"{self._left()} left"]
-        return "  ".join(part for part in parts if part)
-
-    def _left(self) -> str:
-        if self.budget.epochs is None:
-            seconds = max(0.0, self.budget.seconds - self.budget.elapsed)
-        else:
-            done = self.budget.progress - self.start_progress
-            seconds = (time.monotonic() - self.start_time) * (1 - self.budget.progress) / max(done, 1e-6)
-        return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

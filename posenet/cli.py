@@ -115,6 +115,7 @@ def train(config: TrainConfig) -> None:
 def evaluate(config: EvaluateConfig) -> None:
     """The evaluate command."""
     from posenet import evaluation
+    from posenet.report import report, write_evaluation
 
     if config.poses is not None:
         result = evaluation.evaluate_poses(config.poses, config.run, strict=config.strict)
@@ -128,9 +129,9 @@ def evaluate(config: EvaluateConfig) -> None:
         result = evaluation.evaluate_run(run, config.scene, strict=config.strict)
         folder = config.output or run.folder / "evaluation"
     if folder is not None:
-        evaluation.write_evaluation(result, folder, config.plot)
+        write_evaluation(result, folder, config.plot)
         log.info("written: %s", folder)
-    print(json.dumps(result.summary(), indent=2) if config.json else evaluation.report(result))
+    print(json.dumps(result.summary(), indent=2) if config.json else report(result))
 
 
 def predict(config: PredictConfig) -> None:

@@ -12,7 +12,7 @@ import tyro
 
 from posenet.errors import PoseNetError
 
-COURTYARD_MINUTES, SCENE_MINUTES = 5.0, 15.0
+COURTYARD_MINUTES, SCENE_MINUTES = 4.5, 15.0
 
 
 @dataclass(frozen=True)

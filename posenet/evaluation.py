@@ -1,11 +1,7 @@
-"""Evaluation: predictions against true poses, beside the baselines, as numbers, files and pictures."""
+"""Evaluation: predictions against true poses, beside the baselines, as numbers."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +16,12 @@ from posenet.images import picture_size
 from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.run import Run
 from posenet.scene import Scene
-from posenet.storage import write_text
-from posenet.trajectories import read_poses, write_tum
-
-log = logging.getLogger("posenet")
+from posenet.trajectories import read_poses
 
 Errors = tuple[np.ndarray, np.ndarray]
 
 # The three thresholds of visuallocalization.net's long-term benchmark.
 RECALL_M_DEG = ((0.25, 2), (0.5, 5), (5, 10))
-BASELINE_NAMES = {"retrieval": "nearest picture", "mean_pose": "mean training pose"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,104 +139,3 @@ def _retrieve(training: Scene, chosen: Scene, pictures: Pictures | None) -> Pose
         return None
     rows = nearest_pictures(describe(training_pictures), describe(queries))
     return training.poses[training_pictures.rows[rows]]
-
-
-def report(evaluation: Evaluation) -> str:
-    """The report for people: a table with the baselines, recall, and who wins."""
-    summary, unit = evaluation.summary(), evaluation.scene.unit
-    rows = [(evaluation.method, summary)]
-    rows += [(BASELINE_NAMES[n], summary["baselines"][n]) for n in BASELINE_NAMES if n in summary["baselines"]]
-    width = max(len(name) for name, _ in rows) + 2
-    missing = f", {summary['missing']} without a prediction" if summary["missing"] else ""
-    lines = [f"{summary['scene']}, {summary['split']} split: {summary['images']} pictures{missing}"]
-    lines.append(" " * width + "".join(f"{head:>24}" for head in ("median", "mean", "95 % within")))
-    for name, values in rows:
-        cells = (
-            f"{_figure(values[f'{k}_m'])} {unit} {_figure(values[f'{k}_deg'], 2)} deg"
-            for k in ("median", "mean", "p95")
-        )
-        lines.append(f"{name:<{width}}" + "".join(f"{cell:>24}" for cell in cells))
-    if summary["recall"]:
-        shares = (
-            f"{100 * s:.0f} % within {k.replace('m_', ' m and ').replace('deg', ' deg')}"
-            for k, s in summary["recall"].items()
-        )
-        lines.append(", ".join(shares))
-    return "\n".join(
-        [
-            *lines,
-            *(_verdict(summary, name, title) for name, title in BASELINE_NAMES.items() if name in summary["baselines"]),
-        ]
-    )
-
-
-def _figure(value: float | None, digits: int = 3) -> str:
-    return "inf" if value is None else f"{value:.{digits}f}"
-
-
-def _verdict(summary: dict, baseline: str, title: str) -> str:
-    """One line: does the method beat the baseline, in which of the two medians."""
-    other = summary["baselines"][baseline]
-    won = [
-        what for what, key in (("position", "median_m"), ("rotation", "median_deg")) if _less(summary[key], other[key])
-    ]
-    if len(won) == 2:
-        return f"It beats the {title} in position and rotation."
-    return f"It beats the {title} in {won[0]} only." if won else f"It does not beat the {title}."
-
-
-def _less(a: float | None, b: float | None) -> bool:
-    return (math.inf if a is None else a) < (math.inf if b is None else b)
-
-
-def write_evaluation(evaluation: Evaluation, folder: Path, pictures: bool = True) -> None:
-    """Write summary.json, errors.csv, estimate.tum, groundtruth.tum and, with pictures=True, the drawings."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "summary.json", json.dumps(evaluation.summary(), indent=2) + "\n")
-    write_text(folder / "errors.csv", _errors_csv(evaluation))
-    stamps = np.arange(len(evaluation.scene), dtype=float)
-    write_tum(folder / "groundtruth.tum", evaluation.scene.poses, stamps)
-    write_tum(folder / "estimate.tum", evaluation.estimate[evaluation.found], stamps[evaluation.found])
-    if pictures:
-        from posenet.plots import write_report_pictures
-
-        scene = evaluation.scene
-        training = evaluation.training if evaluation.training is not None else scene.poses[:0]
-        baselines = {BASELINE_NAMES[name]: errors for name, errors in evaluation.baselines.items()}
-        write_report_pictures(
-            folder, scene.name, scene.unit, scene.poses, evaluation.estimate, training, scene.sequences,
-            scene.names, scene.paths, evaluation.errors, evaluation.errors_deg, baselines,
-        )  # fmt: skip
-
-
-def _errors_csv(evaluation: Evaluation) -> str:
-    columns = [
-        "name",
-        "error",
-        "error_deg",
-        "x",
-        "y",
-        "z",
-        "qw",
-        "qx",
-        "qy",
-        "qz",
-        "true_x",
-        "true_y",
-        "true_z",
-        "true_qw",
-        "true_qx",
-        "true_qy",
-        "true_qz",
-    ]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    estimate, truth = evaluation.estimate, evaluation.scene.poses
-    table = np.hstack([estimate.positions, estimate.quaternions_wxyz, truth.positions, truth.quaternions_wxyz])
-    for name, error, degrees, found, values in zip(
-        evaluation.scene.names, evaluation.errors, evaluation.errors_deg, evaluation.found, table, strict=True
-    ):
-        shown = [f"{value:.9g}" if found or column >= 7 else "" for column, value in enumerate(values)]
-        writer.writerow([name, f"{error:.9g}", f"{degrees:.9g}", *shown])
-    return text.getvalue()

@@ -73,10 +73,11 @@ def plot_trajectory(ax, truth: Poses, estimate: Poses, training: Poses | None, e
     )  # fmt: skip
     shown = np.unique(np.linspace(0, len(truth) - 1, 15).round().astype(int))
     size = 0.035 * max((high - low).max(), 1e-6)
-    _frusta(ax, true[shown], truth.rotations[shown].apply([0, 0, 1]) @ axes[:2].T, size, TRUTH)
+    _frusta(ax, true[shown], truth.rotations[shown].apply([0, 0, 1]) @ axes[:2].T, size, TRUTH, "true view")
     shown = shown[found[shown]]
     if len(shown):
-        _frusta(ax, predicted[shown], estimate.rotations[shown].apply([0, 0, 1]) @ axes[:2].T, size, NETWORK)
+        directions = estimate.rotations[shown].apply([0, 0, 1]) @ axes[:2].T
+        _frusta(ax, predicted[shown], directions, size, NETWORK, "predicted view")
     ax.set_xlim(low[0] - margin, high[0] + margin)
     ax.set_ylim(low[1] - margin, high[1] + margin)
     outside = ((predicted[found] < low - margin) | (predicted[found] > high + margin)).any(axis=1).sum()
@@ -84,17 +85,17 @@ def plot_trajectory(ax, truth: Poses, estimate: Poses, training: Poses | None, e
         ax.text(0.99, 0.01, f"{outside} predictions outside the view", transform=ax.transAxes, ha="right", fontsize=9)
     ax.set(xlabel=f"main axis ({unit})", ylabel=f"second axis ({unit})", aspect="equal")
     ax.figure.colorbar(dots, ax=ax, label=f"position error ({unit})", extend="max", shrink=0.8, pad=0.02)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5, frameon=False)
     _quiet(ax)
     return ax
 
 
-def _frusta(ax, at: np.ndarray, directions: np.ndarray, size: float, colour: str) -> None:
+def _frusta(ax, at: np.ndarray, directions: np.ndarray, size: float, colour: str, label: str) -> None:
     """Small open triangles that look along directions (n, 2), drawn shorter where the camera looks out of the plane."""
     across = np.stack([-directions[:, 1], directions[:, 0]], axis=1) * 0.5
     left, right = at + size * (directions + across), at + size * (directions - across)
     lines = np.stack([at, left, right, at], axis=1)
-    ax.add_collection(LineCollection(list(lines), colors=colour, linewidths=1.0, zorder=5))
+    ax.add_collection(LineCollection(list(lines), colors=colour, linewidths=1.0, zorder=5, label=label))
 
 
 def _quiet(ax) -> None:
@@ -116,6 +117,11 @@ def plot_trajectory_3d(ax, truth: Poses, estimate: Poses, training: Poses | None
     dots = ax.scatter(
         *estimate.positions[found].T, c=errors[found], cmap=ERROR_COLOURS, s=14, vmin=low, vmax=high, label="predicted"
     )
+    drawn = np.concatenate([truth.positions, *([] if training is None else [training.positions])])
+    middle, half = (drawn.max(axis=0) + drawn.min(axis=0)) / 2, np.ptp(drawn, axis=0) / 2
+    half = np.maximum(half, 0.15 * max(half.max(), 1e-6))  # a flat path keeps a readable third axis
+    ax.set(**{f"{axis}lim": (m - h, m + h) for axis, m, h in zip("xyz", middle, 1.05 * half, strict=True)})
+    ax.locator_params(axis="z", nbins=3)
     ax.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})", zlabel=f"z ({unit})", aspect="equal")
     ax.figure.colorbar(dots, ax=ax, label=f"position error ({unit})", extend="max", shrink=0.6, pad=0.1)
     ax.legend(loc="upper left", frameon=False)
@@ -219,7 +225,7 @@ def write_report_pictures(
     written.append(_save(figure, folder / "errors.png"))
     worst = [row for row in np.argsort(-np.where(np.isfinite(errors), errors, -1))[:8] if Path(paths[row]).is_file()]
     if worst:
-        figure = _figure(12, 7)
+        figure = _figure(12, 5.8)
         captions = [f"{names[row]}\n{errors[row]:.3g} {unit}, {errors_deg[row]:.3g} deg" for row in worst]
         contact_sheet(figure, [Path(paths[row]) for row in worst], captions)
         figure.suptitle(f"{scene_name}: the pictures with the largest position errors")

@@ -25,6 +25,7 @@ from posenet.losses import LearnedWeightsLoss, PoseNetLoss
 from posenet.models import TRUNKS, build_network, inference_network
 from posenet.pipeline import Batches, predict_in_batches
 from posenet.poses import Poses, position_errors, rotation_errors_deg
+from posenet.progress import Progress
 from posenet.run import HISTORY, Run, new_run_folder, open_run
 from posenet.scene import Scene
 from posenet.trainer import Trainer
@@ -75,7 +76,7 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
     done = backup.restore(trainer) if resumed and backup.path.is_file() else 0
     if budget.progress < 1:
         kept = [validation] if validation else []
-        progress = callbacks.Progress(budget, scene.unit, batches.batch_size)
+        progress = Progress(budget, scene.unit, batches.batch_size)
         history = callbacks.History(run.folder / HISTORY, budget, done)
         schedule = callbacks.Schedule(budget, config.learning_rate or TRUNKS[config.trunk].learning_rate)
         trainer.fit(

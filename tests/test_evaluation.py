@@ -8,8 +8,9 @@ from posenet.baselines import describe, mean_pose_errors, nearest_pictures
 from posenet.config import TrainConfig
 from posenet.datasets import open_scene
 from posenet.errors import PoseNetError
-from posenet.evaluation import evaluate_poses, evaluate_run, report, usable_poses, write_evaluation
+from posenet.evaluation import evaluate_poses, evaluate_run, usable_poses
 from posenet.poses import Poses
+from posenet.report import report, write_evaluation
 from posenet.run import open_run
 from posenet.training import train
 from posenet.trajectories import write_tum
