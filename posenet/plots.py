@@ -225,7 +225,7 @@ def write_report_pictures(
     written.append(_save(figure, folder / "errors.png"))
     worst = [row for row in np.argsort(-np.where(np.isfinite(errors), errors, -1))[:8] if Path(paths[row]).is_file()]
     if worst:
-        figure = _figure(12, 5.8)
+        figure = _figure(12, 6.4)
         captions = [f"{names[row]}\n{errors[row]:.3g} {unit}, {errors_deg[row]:.3g} deg" for row in worst]
         contact_sheet(figure, [Path(paths[row]) for row in worst], captions)
         figure.suptitle(f"{scene_name}: the pictures with the largest position errors")

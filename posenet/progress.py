@@ -32,12 +32,17 @@ class Progress(keras.callbacks.Callback):
         self.steps += 1
         if self.live and time.monotonic() - self.shown > 0.3:
             self.shown = time.monotonic()
-            print(f"\r\x1b[K{self._line('', logs)}", end="", file=sys.stderr, flush=True)
+            self._show(self._line("", logs))
 
     def on_epoch_end(self, epoch, logs=None):
         if self.live:
-            print("\r\x1b[K", end="", file=sys.stderr)
+            self._show("")
         log.info("%s", self._line(f"epoch {epoch + 1}", logs))
+
+    def _show(self, line: str) -> None:
+        """Put a line in the place of the last one."""
+        sys.stderr.write(f"\r\x1b[K{line}")
+        sys.stderr.flush()
 
     def _line(self, head: str, logs) -> str:
         logs = logs or {}

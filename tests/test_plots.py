@@ -127,3 +127,12 @@ def test_the_old_picture_survives_a_failure(tmp_path, monkeypatch):
             tmp_path, "s", "m", circle(3), circle(3), None, None, ("a",) * 3, [tmp_path] * 3, np.ones(3), np.ones(3), {}
         )
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+
+
+def test_a_flat_path_keeps_a_readable_third_axis():
+    truth = circle(20)  # all at z = 0, 6 m along x
+    ax = plots.plot_trajectory_3d(Figure().add_subplot(projection="3d"), truth, truth, None, np.zeros(20), "m")
+    low, high = ax.get_zlim()
+    assert high - low > 0.14 * 6
+    assert low < 0 < high
+    assert ax.get_zlabel() == "z (m)"
