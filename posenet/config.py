@@ -37,7 +37,7 @@ class TrainConfig:
     """Highest learning rate; it warms up, then falls to zero along a cosine. Default: 0.002, or 0.0001 for the
     posenet trunks."""
     batch_size: int | None = None
-    """Pictures a step. Default: 32, or 16 for fewer than 500 training pictures."""
+    """Pictures a step. Default: 32, fewer of large ones, or 16 for fewer than 500 training pictures."""
     short_side: int | None = None
     """Short side in pixels that pictures are scaled to. Default: 192, or 128 for less than 8 minutes; 256,
     cut to 224, for the posenet trunks."""

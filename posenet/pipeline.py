@@ -12,6 +12,17 @@ from posenet.framing import Framing
 from posenet.scene import Scene
 
 
+BATCH_PIXELS = 32 * 192 * 256  # keeps the peak memory of training below 2 GB
+
+
+def default_batch_size(pictures: int, size: tuple[int, int]) -> int:
+    """How many pictures a step takes: 32 of (height, width) 192 x 256, fewer of larger ones, 16 in small scenes.
+
+    Fewer than 500 pictures give too few steps in a short training otherwise.
+    """
+    return 16 if pictures < 500 else max(1, min(32, BATCH_PIXELS // (size[0] * size[1])))
+
+
 class Batches:
     """The training batches of a scene: shuffled, augmented, endless, and the same for the same seed.
 
@@ -34,7 +45,7 @@ class Batches:
         order = rng.permutation(len(self.scene))
         for step in range(self.steps):
             yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size], rng)
-        self.pictures.release()
+            self.pictures.release()
 
     def _batch(self, rows: np.ndarray, rng):
         views, turns = [], []

@@ -23,7 +23,7 @@ from posenet.holdout import holdout_mask
 from posenet.images import picture_size
 from posenet.losses import LearnedWeightsLoss, PoseNetLoss
 from posenet.models import TRUNKS, build_network, inference_network
-from posenet.pipeline import Batches, predict_in_batches
+from posenet.pipeline import Batches, default_batch_size, predict_in_batches
 from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.progress import Progress
 from posenet.run import HISTORY, Run, new_run_folder, open_run
@@ -136,7 +136,7 @@ def _optimizer() -> keras.optimizers.Optimizer:
 def _batches(config: TrainConfig, scene: Scene, pictures, run: Run, chosen: np.ndarray) -> Batches:
     augmentation = Augmentation() if config.augment else NO_AUGMENTATION
     rows = np.flatnonzero(chosen)
-    size = config.batch_size or (16 if len(rows) < 500 else 32)
+    size = config.batch_size or default_batch_size(len(rows), run.framing.cut)
     return Batches(scene.subset(rows), pictures.subset(rows), run.framing, augmentation, size, config.seed)
 
 

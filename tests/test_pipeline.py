@@ -5,7 +5,7 @@ from posenet.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.cache import load_pictures
 from posenet.datasets import open_scene
 from posenet.framing import Framing
-from posenet.pipeline import Batches, predict_in_batches
+from posenet.pipeline import Batches, default_batch_size, predict_in_batches
 from posenet.poses import Poses, rotation_errors_deg
 
 FRAMING = Framing((48, 64), (32, 48))
@@ -74,3 +74,17 @@ def test_prediction_keeps_order_and_number(loaded):
 
     answer = predict_in_batches(MeanColour(), pictures, FRAMING, batch_size=5)["position"]
     np.testing.assert_allclose(answer, FRAMING.middle(np.array(pictures.array)).mean(axis=(1, 2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "size", "expected"),
+    [
+        (499, (192, 256), 16),
+        (500, (192, 256), 32),
+        (752, (128, 176), 32),
+        (3000, (192, 336), 24),
+        (900, (2048, 2048), 1),
+    ],
+)
+def test_batches_are_smaller_for_small_scenes_and_large_pictures(pictures, size, expected):
+    assert default_batch_size(pictures, size) == expected  # 32 * 192 * 256 / (192 * 336) = 24.4
