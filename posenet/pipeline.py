@@ -11,7 +11,6 @@ from posenet.cache import Pictures
 from posenet.framing import Framing
 from posenet.scene import Scene
 
-
 BATCH_PIXELS = 32 * 192 * 256  # keeps the peak memory of training below 2 GB
 
 
