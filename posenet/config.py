@@ -26,7 +26,7 @@ class TrainConfig:
     trunk: str = "googlenet"
     """googlenet (batch normalised, the default), posenet (2015, Caffe graph), posenet_tensorflow, posenet_keras."""
     minutes: float | None = None
-    """Time to train for, reading the pictures included. Default: 15 (5 for the courtyard)."""
+    """Time to train for, reading the pictures included. Default: 15 (4.5 for the courtyard)."""
     epochs: int | None = None
     """Train for this many epochs instead of a time."""
     loss: Literal["learned", "posenet"] = "learned"
