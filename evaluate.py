@@ -2,7 +2,8 @@
 
 import sys
 
-from posenet.cli import EvaluateConfig, main
+from posenet.cli import main
+from posenet.commands import EvaluateConfig
 
 if __name__ == "__main__":
     sys.exit(main(command=EvaluateConfig, program="evaluate.py"))

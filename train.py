@@ -2,7 +2,8 @@
 
 import sys
 
-from posenet.cli import TrainConfig, main
+from posenet.cli import main
+from posenet.config import TrainConfig
 
 if __name__ == "__main__":
     sys.exit(main(command=TrainConfig, program="train.py"))

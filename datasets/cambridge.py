@@ -15,12 +15,15 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from posenet.datasets.nvm import read_nvm
+from posenet.datasets.nvm import nvm_camera, read_nvm, write_nvm
+from posenet.datasets.pictures import existing_name
 from posenet.datasets.text import ListRow, first_name, natural_key, read_list, without_suffix
+from posenet.datasets.tracks import measured_points
 from posenet.errors import PoseNetError
 from posenet.hygiene import RawScene
-from posenet.images import picture_size
-from posenet.scene import Camera, ScenePoints
+from posenet.poses import Poses
+from posenet.scene import Camera, Scene, ScenePoints
+from posenet.storage import write_text
 
 __all__ = ["LOOKS_FOR", "NAME", "ListRow", "read", "read_list", "read_lists", "recognises"]
 
@@ -28,6 +31,7 @@ NAME = "Cambridge Landmarks"
 LOOKS_FOR = "dataset_train.txt or dataset_test.txt"
 FILES = {"train": "dataset_train.txt", "test": "dataset_test.txt"}
 CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])  # by signs alone: broken quaternions reach the label hygiene
+HEADER = "Visual Landmark Dataset V1\nImageFile, Camera Position [X Y Z W P Q R]\n\n"
 _KENDALL_NAME = re.compile(r"/seq-[0-9]+/frame-[0-9]+")
 
 
@@ -54,7 +58,7 @@ def read_lists(folder: Path, lists: dict[str, Path]) -> RawScene:
     """
     rows, splits = _sorted_rows(lists)
     camera_to_world = _one_convention(rows)
-    names = [_existing(folder, row.name.lstrip("/") if camera_to_world else row.name) for row in rows]
+    names = [existing_name(folder, row.name.lstrip("/") if camera_to_world else row.name) for row in rows]
     numbers = np.array([row.numbers for row in rows], np.float64).reshape(-1, 7)
     cameras, points = _reconstruction(folder, names)
     return RawScene(
@@ -88,28 +92,10 @@ def _one_convention(rows: list[ListRow]) -> bool:
     return all(kendall) and bool(kendall)
 
 
-def _existing(folder: Path, name: str) -> str:
-    """The name, or the same with another usual suffix where only that file exists (.png lists beside .jpg files)."""
-    if not (folder / name).exists() and ".." not in name and not name.startswith("/"):
-        for suffix in (".jpg", ".png", ".jpeg", ".JPG"):
-            other = without_suffix(name) + suffix
-            if (folder / other).exists():
-                return other
-    return name
-
-
 def _sequence(name: str) -> str:
     """The first folder of a name; "all" for a name without a folder."""
     parts = [part for part in PurePosixPath(name).parts if part != "/"]
     return parts[0] if len(parts) > 1 else "all"
-
-
-def size_or_none(path: Path) -> tuple[int, int] | None:
-    """(width, height) of a picture, None where it cannot be read: the label hygiene reports that."""
-    try:
-        return picture_size(path)
-    except PoseNetError:
-        return None
 
 
 def _reconstruction(folder: Path, names: list[str]) -> tuple[list[Camera | None], ScenePoints | None]:
@@ -126,9 +112,43 @@ def _reconstruction(folder: Path, names: list[str]) -> tuple[list[Camera | None]
         if found is None:
             continue
         row_of[found] = row
-        focal, size = float(model.focals[found]), size_or_none(folder / name)
-        if size is not None and 0 < focal < np.inf:
-            cameras[row] = Camera(*size, focal, focal, size[0] / 2, size[1] / 2)
+        cameras[row] = nvm_camera(model, found, folder / name)
     rows = row_of[model.observations[:, 0]]
     kept = np.stack([rows, model.observations[:, 1]], axis=1)[rows >= 0]
     return cameras, ScenePoints(model.points, kept)
+
+
+def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
+    """Write both lists, and reconstruction.nvm where all intrinsics are known; a folder for each sequence."""
+    names = [_written_name(name, sequence) for name, sequence in zip(scene.names, scene.sequences, strict=True)]
+    for split, file in FILES.items():
+        chosen = np.flatnonzero(scene.splits == split)
+        write_list(folder / file, [names[row] for row in chosen], scene.poses[chosen])
+    if scene.unit != "m":
+        lost.append(f"the unit, {scene.unit}: readers of this layout take it for metres")
+    cameras = [camera for camera in scene.cameras if camera is not None]
+    if len(cameras) < len(scene):
+        lost.append("intrinsics, which are not known for every picture")
+        return names
+    if any(abs(c.fx / c.fy - 1) > 1e-9 or (c.cx, c.cy) != (c.width / 2, c.height / 2) for c in cameras):
+        lost.append("principal points, and the difference between fx and fy")
+    if any(c.lens not in ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL") for c in cameras):
+        lost.append("lens distortion, but for a single radial coefficient")
+    radials = [-c.distortion[0] if c.lens == "SIMPLE_RADIAL" else 0.0 for c in cameras]
+    points, tracks = measured_points(scene, from_centre=True)
+    focals = [np.sqrt(c.fx * c.fy) for c in cameras]
+    grey = np.full((len(points), 3), 128)
+    write_nvm(folder / "reconstruction.nvm", names, scene.poses, focals, radials, points, grey, tracks)
+    return names
+
+
+def _written_name(name: str, sequence: str) -> str:
+    """The file in its sequence's folder, without blanks."""
+    return f"{sequence.replace('/', '_')}/{PurePosixPath(name).name}".replace(" ", "_")
+
+
+def write_list(path: Path, names: list[str], poses: Poses) -> None:
+    """A Cambridge list: camera centres, and quaternions world to camera, in digits that read back exactly."""
+    table = np.hstack([poses.positions, poses.inverse().quaternions_wxyz]).tolist()
+    lines = [f"{name} {' '.join(map(repr, row))}\n" for name, row in zip(names, table, strict=True)]
+    write_text(path, HEADER + "".join(lines))

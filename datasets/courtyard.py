@@ -6,7 +6,6 @@ The three training walks and the test walk see the same courtyard in different l
 from __future__ import annotations
 
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,14 +14,16 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
+from posenet.datasets.cambridge import write_list
 from posenet.datasets.courtyard_pictures import LIGHTS, courtyard_camera, lit_ground, photograph
 from posenet.datasets.courtyard_world import World, make_world
 from posenet.datasets.faces import SQUARE, visible
+from posenet.datasets.nvm import write_nvm
 from posenet.errors import PoseNetError
 from posenet.poses import Poses, concatenate
+from posenet.storage import new_folder
 
 POINTS = 1200
-HEADER = "Visual Landmark Dataset V1\nImageFile, Camera Position [X Y Z W P Q R]\n\n"
 
 
 def make_courtyard(folder: Path, train: int = 300, test: int = 100, seed: int = 0, progress: bool = True) -> None:
@@ -31,21 +32,10 @@ def make_courtyard(folder: Path, train: int = 300, test: int = 100, seed: int = 
     Deterministic for a seed. Nothing is left behind when it fails. progress: a bar on stderr.
     """
     folder = Path(folder)
-    if os.path.lexists(folder):
-        raise PoseNetError(f"the courtyard needs a folder that does not exist yet, received {folder}")
     if train < 3 or test < 1:
         raise PoseNetError(f"the courtyard needs at least 3 training and 1 test pictures, received {train} and {test}")
-    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.unfinished")
-    try:
-        unfinished.mkdir(parents=True)
-    except OSError as error:
-        raise PoseNetError(f"the courtyard cannot be written to {folder.parent}: {error.strerror}") from error
-    try:
+    with new_folder(folder) as unfinished:
         _write_scene(unfinished, train, test, seed, progress)
-        unfinished.rename(folder)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
 
 
 def _write_scene(folder: Path, train: int, test: int, seed: int, progress: bool) -> None:
@@ -73,8 +63,8 @@ def _write_scene(folder: Path, train: int, test: int, seed: int, progress: bool)
             pool.shutdown(cancel_futures=True)
             raise
     for split, part in (("train", slice(0, train)), ("test", slice(train, None))):
-        _write_list(folder / f"dataset_{split}.txt", names[part], poses[part])
-    _write_nvm(folder / "reconstruction.nvm", names, poses, world, np.random.default_rng([seed, 2]))
+        write_list(folder / f"dataset_{split}.txt", names[part], poses[part])
+    _write_reconstruction(folder / "reconstruction.nvm", names, poses, world, np.random.default_rng([seed, 2]))
 
 
 def walk(sequence: int, count: int) -> Poses:
@@ -102,15 +92,6 @@ def walk(sequence: int, count: int) -> Poses:
     return Poses(centres, turn * level)
 
 
-def _write_list(path: Path, names: list[str], poses: Poses) -> None:
-    """A Cambridge list: camera centres, and quaternions world to camera."""
-    quaternions = poses.inverse().quaternions_wxyz
-    with path.open("w", newline="\n") as file:
-        file.write(HEADER)
-        for name, row in zip(names, np.hstack([poses.positions, quaternions]), strict=True):
-            file.write(f"{name} {' '.join(f'{value:.12f}' for value in row)}\n")
-
-
 def _surface_points(world: World, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Points (m, 3) spread evenly over the faces, passers-by apart, and their colours (m, 3)."""
     areas = [np.linalg.norm(np.cross(face.across, face.down)) for face in world.faces]
@@ -126,27 +107,16 @@ def _surface_points(world: World, rng: np.random.Generator) -> tuple[np.ndarray,
     return np.array(points), np.array(colours)
 
 
-def _write_nvm(path: Path, names: list[str], poses: Poses, world: World, rng: np.random.Generator) -> None:
+def _write_reconstruction(path: Path, names: list[str], poses: Poses, world: World, rng: np.random.Generator) -> None:
     """A VisualSFM file: the cameras, and surface points with exact measurements where they can be seen."""
     camera = courtyard_camera()
     points, colours = _surface_points(world, rng)
-    tracks: list[list[str]] = [[] for _ in points]
+    tracks: list[list[tuple]] = [[] for _ in points]
     for row in range(len(names)):
         position, rotation = poses.positions[row], poses.rotations[row]
         seen = np.flatnonzero(visible(points, camera, position, rotation, world.faces))
         local = rotation.inv().apply(points[seen] - position)
         for keypoint, (point, (x, y, depth)) in enumerate(zip(seen, local, strict=True)):
-            measured = f"{camera.fx * x / depth:.6f} {camera.fy * y / depth:.6f}"
-            tracks[point].append(f"{row} {keypoint} {measured}")
-    quaternions = poses.inverse().quaternions_wxyz
-    lines = ["NVM_V3", "", str(len(names))]
-    for name, quaternion, centre in zip(names, quaternions, poses.positions, strict=True):
-        numbers = " ".join(f"{value:.12f}" for value in (camera.fx, *quaternion, *centre))
-        lines.append(f"{name} {numbers} 0 0")
-    kept = [index for index, track in enumerate(tracks) if track]
-    lines += ["", str(len(kept))]
-    for index in kept:
-        place = " ".join(f"{value:.9f}" for value in points[index])
-        colour = " ".join(map(str, colours[index]))
-        lines.append(f"{place} {colour} {len(tracks[index])} {' '.join(tracks[index])}")
-    path.write_text("\n".join([*lines, "", "0", ""]), newline="\n")
+            tracks[point].append((row, keypoint, camera.fx * x / depth, camera.fy * y / depth))
+    focals = np.full(len(names), camera.fx)
+    write_nvm(path, names, poses, focals, np.zeros(len(names)), points, colours, tracks)

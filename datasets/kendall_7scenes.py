@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from posenet.datasets.cambridge import is_kendall_list, read_lists, size_or_none
+from posenet.datasets.cambridge import is_kendall_list, read_lists
+from posenet.datasets.pictures import size_or_none
 from posenet.datasets.seven_scenes import kinect_camera
 from posenet.errors import PoseNetError
 from posenet.hygiene import RawScene

@@ -11,19 +11,25 @@ from pathlib import Path
 
 import numpy as np
 
+from posenet.datasets.pictures import size_or_none
 from posenet.datasets.text import read_lines, shortened, tidy_name
 from posenet.errors import PoseNetError
+from posenet.poses import Poses
+from posenet.scene import Camera
+from posenet.storage import write_text
 
 
 @dataclass(frozen=True, eq=False)
 class NVMModel:
     """n cameras and m points.
 
+    sources: "file:line" of each camera.
     focals, radials: (n,) pixels and VisualSFM's radial coefficient. centres: (n, 3).
     camera_from_world_wxyz: (n, 4). points: (m, 3). observations: (k, 2) int rows (camera, point).
     """
 
     names: list[str]
+    sources: list[str]
     focals: np.ndarray
     camera_from_world_wxyz: np.ndarray
     centres: np.ndarray
@@ -63,6 +69,7 @@ def read_nvm(path: Path) -> NVMModel:
     if not lines.next("NVM_V3").startswith("NVM_V3"):
         raise lines.wrong("an NVM file must begin with NVM_V3")
     names: list[str] = []
+    sources: list[str] = []
     cameras: list[tuple[float, ...]] = []
     for _ in range(lines.count("the number of cameras")):
         words = lines.next("a camera line").rsplit(maxsplit=10)
@@ -73,10 +80,11 @@ def read_nvm(path: Path) -> NVMModel:
         if len(numbers) != 10:
             raise lines.wrong("a camera line must be a name and 10 numbers")
         names.append(tidy_name(words[0].replace('"', " ")))  # VisualSFM writes a space as a quotation mark
+        sources.append(lines.lines[lines.at - 1][0])
         cameras.append(numbers)
     points, observations = _read_points(lines, len(names))
     table = np.array(cameras, np.float64).reshape(-1, 10)
-    return NVMModel(names, table[:, 0], table[:, 1:5], table[:, 5:8], table[:, 8], points, observations)
+    return NVMModel(names, sources, table[:, 0], table[:, 1:5], table[:, 5:8], table[:, 8], points, observations)
 
 
 def _read_points(lines: _Lines, cameras: int) -> tuple[np.ndarray, np.ndarray]:
@@ -100,3 +108,35 @@ def _read_points(lines: _Lines, cameras: int) -> tuple[np.ndarray, np.ndarray]:
         counts.append(len(by))
     observations = np.column_stack([np.array(seen, np.int64), np.repeat(np.arange(len(points)), counts)])
     return np.array(points, np.float64).reshape(-1, 3), observations.astype(np.int64)
+
+
+def nvm_camera(model: NVMModel, row: int, picture: Path) -> Camera | None:
+    """The camera of a row, its principal point in the middle of the picture; None without a focal length."""
+    focal, radial = float(model.focals[row]), float(model.radials[row])
+    size = size_or_none(picture)
+    if size is None or not 0 < focal < np.inf:
+        return None
+    bent = radial != 0 and np.isfinite(radial)
+    lens, distortion = ("SIMPLE_RADIAL", (-radial,)) if bent else ("PINHOLE", ())
+    width, height = size
+    return Camera(width, height, focal, focal, width / 2, height / 2, lens, distortion)
+
+
+def write_nvm(path: Path, names: list[str], poses: Poses, focals, radials, points, colours, tracks) -> None:
+    """Write a model: n names, poses, focals (n,) and radials (n,), points (m, 3) with colours (m, 3) of 0-255.
+
+    tracks: for each point its measurements (picture, keypoint, x, y), pixels from the principal point; points that
+    nobody sees are left out.
+    """
+    lines = ["NVM_V3", "", str(len(names))]
+    table = np.column_stack([focals, poses.inverse().quaternions_wxyz, poses.positions, radials]).tolist()
+    for name, row in zip(names, table, strict=True):
+        lines.append(f"{name.replace(' ', chr(34))} {' '.join(map(repr, row))} 0")
+    kept = [number for number, track in enumerate(tracks) if track]
+    lines += ["", str(len(kept))]
+    for number in kept:
+        place = " ".join(f"{value:.9f}" for value in points[number])
+        colour = " ".join(map(str, colours[number]))
+        seen = " ".join(f"{row} {keypoint} {x:.6f} {y:.6f}" for row, keypoint, x, y in tracks[number])
+        lines.append(f"{place} {colour} {len(tracks[number])} {seen}")
+    write_text(path, "\n".join([*lines, "", "0", ""]))

@@ -13,13 +13,14 @@ import re
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
-from posenet.datasets.cambridge import size_or_none
+from posenet.datasets.pictures import size_or_none
+from posenet.datasets.rigid import from_matrices
 from posenet.datasets.text import natural_key, numbers_of, read_lines, shortened
 from posenet.errors import PoseNetError
 from posenet.hygiene import RawScene
-from posenet.scene import Camera
+from posenet.scene import Camera, Scene
+from posenet.storage import write_text
 
 NAME = "7-Scenes"
 LOOKS_FOR = "TrainSplit.txt or TestSplit.txt beside seq-NN folders"
@@ -50,14 +51,11 @@ def read(folder: Path) -> RawScene:
                 names.append(f"{sequence}/{picture}")
                 splits.append(split)
                 pose_files.append(pose_file)
-    matrices = np.array([_read_pose(path) for path in pose_files], np.float64).reshape(-1, 4, 4)
-    rigid = _rigid(matrices)
-    matrices[~rigid] = np.eye(4)
-    quaternions = Rotation.from_matrix(matrices[:, :3, :3]).as_quat(canonical=True, scalar_first=True)
+    matrices = np.array([read_pose(path) for path in pose_files], np.float64).reshape(-1, 4, 4)
+    positions, quaternions = from_matrices(matrices)
     return RawScene(
         name=folder.resolve().name, root=folder, names=names,
-        positions=np.where(rigid[:, None], matrices[:, :3, 3], np.nan),
-        quaternions_wxyz=np.where(rigid[:, None], quaternions, np.nan),
+        positions=positions, quaternions_wxyz=quaternions,
         splits=splits, sequences=[name.split("/")[0] for name in names],
         sources=[f"{path}:1" for path in pose_files], cameras=_cameras(folder, names),
     )  # fmt: skip
@@ -94,7 +92,7 @@ def _frames(sequence: Path) -> list[tuple[str, Path]]:
     return [(f"{frame}.color.{frames[frame] or usual}", sequence / f"{frame}.pose.txt") for frame in ordered]
 
 
-def _read_pose(path: Path) -> list[float]:
+def read_pose(path: Path) -> list[float]:
     """The 16 numbers of a pose file; NaN when there is no such file."""
     try:
         data = path.read_bytes()
@@ -107,12 +105,12 @@ def _read_pose(path: Path) -> list[float]:
     except ValueError:
         values = []
     if len(values) != 16:
-        _read_matrix(path, 4)  # says which line is wrong
+        read_matrix(path, 4)  # says which line is wrong
         raise PoseNetError(f"{path}:1: 4 lines of 4 numbers are needed, received {len(values)} numbers")
     return values
 
 
-def _read_matrix(path: Path, size: int) -> np.ndarray:
+def read_matrix(path: Path, size: int) -> np.ndarray:
     """A size x size matrix of numbers in a text file. Raises PoseNetError that names the first wrong line."""
     rows: list[tuple[float, ...]] = []
     wanted = f"{size} lines of {size} numbers are needed"
@@ -126,24 +124,51 @@ def _read_matrix(path: Path, size: int) -> np.ndarray:
     return np.array(rows)
 
 
-def _rigid(matrices: np.ndarray) -> np.ndarray:
-    """(n,) whether a matrix is finite, its rotation orthonormal within 1e-2, and its last row 0 0 0 1."""
-    finite = np.isfinite(matrices).all(axis=(1, 2))
-    good = np.where(finite[:, None, None], np.clip(matrices, -1e9, 1e9), 0)
-    turn = good[:, :3, :3]
-    orthonormal = np.abs(turn @ turn.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2), initial=0) < 1e-2
-    last_row = np.abs(good[:, 3] - [0, 0, 0, 1]).max(axis=1, initial=0) < 1e-6
-    return finite & orthonormal & last_row & (np.linalg.det(turn) > 0)
-
-
 def _cameras(folder: Path, names: list[str]) -> list[Camera | None]:
     """The intrinsics of the file for the pictures as they are, or the Kinect's scaled to them."""
     sizes = [size_or_none(folder / name) for name in names]
     file = folder / "camera-intrinsics.txt"
     if not file.is_file():
         return [kinect_camera(size) for size in sizes]
-    k = _read_matrix(file, 3)
+    k = read_matrix(file, 3)
     if not (np.isfinite(k).all() and k[0, 0] > 0 and k[1, 1] > 0):
         raise PoseNetError(f"{file}:1: focal lengths must be finite and above 0, received {k[0, 0]} and {k[1, 1]}")
     fx, fy, cx, cy = (float(value) for value in (k[0, 0], k[1, 1], k[0, 2], k[1, 2]))
     return [Camera(size[0], size[1], fx, fy, cx, cy) if size is not None else None for size in sizes]
+
+
+def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
+    """Write a pose file a picture, the split files, and camera-intrinsics.txt where all pictures share one camera.
+
+    Each sequence of a split becomes a folder seq-NN; files are numbered anew.
+    """
+    numbers: dict[tuple[str, str], int] = {}
+    counts: dict[int, int] = {}
+    names = []
+    for name, split, sequence, matrix in zip(
+        scene.names, scene.splits, scene.sequences, scene.poses.matrices, strict=True
+    ):
+        number = numbers.setdefault((split, sequence), len(numbers) + 1)
+        frame = f"seq-{number:02d}/frame-{counts.setdefault(number, 0):06d}"
+        counts[number] += 1
+        names.append(f"{frame}.color{os.path.splitext(name)[1].lower()}")
+        (folder / frame).parent.mkdir(exist_ok=True)
+        write_text(folder / f"{frame}.pose.txt", _text(matrix))
+    lost.append("names: sequences and pictures are numbered")
+    for split, file in SPLITS.items():
+        listed = [f"sequence{number}\n" for (its_split, _), number in numbers.items() if its_split == split]
+        write_text(folder / file, "".join(listed))
+    camera = scene.cameras[0]
+    if camera is None or set(scene.cameras) != {camera}:
+        lost.append("intrinsics, which are unknown or not the same for all pictures; readers take the Kinect's")
+    else:
+        write_text(folder / "camera-intrinsics.txt", _text(camera.matrix))
+        if any(camera.distortion):
+            lost.append("lens distortion")
+    if scene.unit != "m":
+        lost.append(f"the unit, {scene.unit}: readers of this layout take it for metres")
+    return names
+
+
+def _text(matrix: np.ndarray) -> str:
+    return "".join(" ".join(map(repr, row)) + "\n" for row in matrix.tolist())

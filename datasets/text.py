@@ -27,6 +27,20 @@ class ListRow:
 def read_lines(path: Path) -> list[tuple[str, str]]:
     """The (place "file:line", stripped text) of every line that is neither blank nor a comment (#).
 
+    Raises PoseNetError as read_text.
+    """
+    return [(place, line) for place, line in raw_lines(path) if line]
+
+
+def raw_lines(path: Path) -> list[tuple[str, str]]:
+    """As read_lines, with the blank lines."""
+    lines = [(f"{path}:{number}", line.strip()) for number, line in enumerate(read_text(path).split("\n"), 1)]
+    return [(place, line) for place, line in lines if not line.startswith("#")]
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, without a byte order mark.
+
     Raises PoseNetError when the file cannot be read, is not UTF-8 or is binary.
     """
     try:
@@ -41,8 +55,7 @@ def read_lines(path: Path) -> list[tuple[str, str]]:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise PoseNetError(f"{path}:{line}: the file must be text, received binary content")
-    lines = [(f"{path}:{number}", line.strip()) for number, line in enumerate(text.split("\n"), 1)]
-    return [(place, line) for place, line in lines if line and not line.startswith("#")]
+    return text
 
 
 def numbers_of(columns: Sequence[str], place: str, wanted: str) -> tuple[float, ...]:

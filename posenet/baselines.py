@@ -40,8 +40,10 @@ def _orientations(picture: np.ndarray) -> np.ndarray:
     return np.sqrt(counts / (counts.sum(axis=1, keepdims=True) + 200.0)).ravel()
 
 
-def nearest_pictures(training: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """(n,) for each query descriptor, the row of the most similar training descriptor."""
-    return np.concatenate(
-        [np.argmax(queries[start : start + 512] @ training.T, axis=1) for start in range(0, len(queries), 512)]
-    )
+def nearest_pictures(training: np.ndarray, queries: np.ndarray, count: int = 1) -> np.ndarray:
+    """(n, count) for each query descriptor, the rows of the most similar training descriptors, the best first."""
+    rows = [np.zeros((0, count), int)]
+    for start in range(0, len(queries), 512):
+        likeness = queries[start : start + 512] @ training.T
+        rows.append(np.argsort(-likeness, axis=1, kind="stable")[:, :count])
+    return np.concatenate(rows)

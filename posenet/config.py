@@ -13,18 +13,23 @@ import tyro
 from posenet.errors import PoseNetError
 
 COURTYARD_MINUTES, SCENE_MINUTES = 4.5, 15.0
+VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Train a network on a scene, evaluate it and draw the camera path."""
 
-    scene: Annotated[Path | None, tyro.conf.Positional] = None
-    """Folder of a scene. Without one, the built-in courtyard, made on first use."""
+    scene: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[SCENE|VIDEO]")] = None
+    """Folder of a scene, or a video to make one of. Without, the built-in courtyard, made on first use."""
     output: Path | None = None
     """The run folder to write. Default: runs/ and the scene's name."""
     trunk: str = "googlenet"
-    """googlenet (batch normalised, the default), posenet (2015, Caffe graph), posenet_tensorflow, posenet_keras."""
+    """googlenet (batch normalised, the default), efficientnet_lite0 (from ImageNet's weights, where installed), posenet
+    (2015, Caffe graph), posenet_tensorflow, posenet_keras."""
+    weights: str = "auto"
+    """What the trunk starts from: auto (ImageNet's weights where they are installed), imagenet, none, or a file of
+    published weights."""
     minutes: float | None = None
     """Time to train for, reading the pictures included. Default: 15 (4.5 for the courtyard)."""
     epochs: int | None = None
@@ -43,6 +48,10 @@ class TrainConfig:
     cut to 224, for the posenet trunks."""
     augment: bool = True
     """Turn the camera about its centre (pose moved along) and change the colours."""
+    split: str = "auto"
+    """Which pictures are for testing: auto (what the scene says, else blocks), blocks of time, sequence:NAME, a file
+    that lists them, every:8 or random:0.25. The last two make the error look better than it is: neighbouring frames
+    of a video are nearly the same picture."""
     validation: float = 0.08
     """Share of the training pictures held out, as whole sequences or blocks, to choose the best model. 0: none."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -79,14 +79,14 @@ def evaluate_run(run: Run, scene_path: Path | None = None, strict: bool = False)
     """
     from posenet.pipeline import predict_in_batches
 
-    scene = open_scene(scene_path or run.scene, strict=strict)
+    scene = open_scene(scene_path or run.scene, strict=strict, split=run.split)
     test = scene.split("test")
     network = run.load_model()
     pictures = load_pictures(test.paths, run.framing.stored, "test pictures")
     test = test.subset(pictures.rows)
     outputs = predict_in_batches(network, pictures, run.framing)
     estimate, found = usable_poses(outputs)
-    return _compare(scene, test, "test", "network", estimate, found, pictures)
+    return compare(scene, test, "test", "network", estimate, found, pictures)
 
 
 def usable_poses(outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:
@@ -100,18 +100,23 @@ def usable_poses(outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:
     return poses, found
 
 
-def evaluate_poses(file: Path, scene_path: Path, split: str = "test", strict: bool = False) -> Evaluation:
+def evaluate_poses(
+    file: Path, scene_path: Path, split: str = "test", strict: bool = False, test_split: str = "auto"
+) -> Evaluation:
     """Score a pose file alone: TUM, or lines `name X Y Z W P Q R`. No pictures are needed.
 
     A picture without a prediction counts as infinitely wrong.
     """
-    scene = open_scene(scene_path, strict=strict, need_pictures=False)
+    scene = open_scene(scene_path, strict=strict, need_pictures=False, split=test_split)
     chosen = scene.split(split)
     estimate, found = read_poses(file, chosen)
-    return _compare(scene, chosen, split, file.name, estimate, found, None)
+    return compare(scene, chosen, split, file.name, estimate, found, None)
 
 
-def _compare(scene: Scene, chosen: Scene, split, method, estimate, found, pictures: Pictures | None) -> Evaluation:
+def compare(
+    scene: Scene, chosen: Scene, split, method, estimate, found, pictures: Pictures | None = None
+) -> Evaluation:
+    """Errors of estimated poses of some of a scene's pictures, beside the baselines."""
     errors = np.where(found, position_errors(estimate, chosen.poses), np.inf)
     errors_deg = np.where(found, rotation_errors_deg(estimate, chosen.poses), np.inf)
     training = scene.split("train") if (scene.splits == "train").any() else None
@@ -137,5 +142,5 @@ def _retrieve(training: Scene, chosen: Scene, pictures: Pictures | None) -> Pose
     queries = load_pictures(chosen.paths, stored, "pictures")
     if len(queries) != len(chosen):
         return None
-    rows = nearest_pictures(describe(training_pictures), describe(queries))
+    rows = nearest_pictures(describe(training_pictures), describe(queries))[:, 0]
     return training.poses[training_pictures.rows[rows]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class Framing:
         height, width = self.stored
         _, (left, top) = cover_transform(camera.width, camera.height, width, height)
         scaled = camera.resized(width + 2 * left, height + 2 * top)
-        return Camera(width, height, scaled.fx, scaled.fy, scaled.cx - left, scaled.cy - top)
+        return replace(scaled, width=width, height=height, cx=scaled.cx - left, cy=scaled.cy - top)
 
 
 def whole_frame(sizes: list[tuple[int, int]], short_side: int) -> Framing:

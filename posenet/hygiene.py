@@ -15,28 +15,8 @@ from posenet.scene import Camera, Scene, ScenePoints
 
 log = logging.getLogger("posenet")
 
+HUGE = 1e100  # numbers whose squares are no longer numbers count as not finite
 FAR_OUTLIER = 100.0  # times the 90th percentile of the distances from the median camera
-
-
-@dataclass
-class RawScene:
-    """What an adapter read, before any check. Rows as in Scene; quaternions may be of any length.
-
-    sources: where each row was written ("file:line"), for the messages.
-    """
-
-    name: str
-    root: Path
-    names: list[str]
-    positions: np.ndarray
-    quaternions_wxyz: np.ndarray
-    splits: list[str]
-    sequences: list[str]
-    sources: list[str]
-    cameras: list[Camera | None]
-    unit: str = "m"
-    points: ScenePoints | None = None
-    quaternion_convention: str = "world_from_camera"
 
 
 @dataclass
@@ -50,6 +30,30 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.count} x {self.kind}, {self.action} (first: {self.first})"
+
+
+@dataclass
+class RawScene:
+    """What an adapter read, before any check. Rows as in Scene; quaternions may be of any length.
+
+    splits: None where the format knows none. sources: where each row was written ("file:line"), for the messages.
+    faults: what the adapter had to leave out. format: the adapter's name.
+    """
+
+    name: str
+    root: Path
+    names: list[str]
+    positions: np.ndarray
+    quaternions_wxyz: np.ndarray
+    splits: list[str] | None
+    sequences: list[str]
+    sources: list[str]
+    cameras: list[Camera | None]
+    unit: str = "m"
+    points: ScenePoints | None = None
+    quaternion_convention: str = "world_from_camera"
+    faults: list[Fault] = field(default_factory=list)
+    format: str = ""
 
 
 @dataclass
@@ -79,7 +83,7 @@ def checked_scene(raw: RawScene, strict: bool = False, need_pictures: bool = Tru
     """
     for name, source in zip(raw.names, raw.sources, strict=True):
         _check_inside(name, source)
-    rows = _Rows(raw, np.ones(len(raw.names), bool))
+    rows = _Rows(raw, np.ones(len(raw.names), bool), list(raw.faults))
     _check_labels(rows)
     _check_duplicates(rows)
     if need_pictures:
@@ -92,7 +96,7 @@ def checked_scene(raw: RawScene, strict: bool = False, need_pictures: bool = Tru
         names=tuple(raw.names),
         poses=Poses.from_quaternions(raw.positions, np.where(rows.keep[:, None], raw.quaternions_wxyz, [1, 0, 0, 0])),
         cameras=tuple(raw.cameras),
-        splits=np.array(raw.splits),
+        splits=np.array(raw.splits or ["train"] * len(raw.names)),
         sequences=np.array(raw.sequences),
         unit=raw.unit,
         points=raw.points,
@@ -109,7 +113,7 @@ def _check_inside(name: str, source: str) -> None:
 
 def _check_labels(rows: _Rows) -> None:
     positions, quaternions = rows.raw.positions, rows.raw.quaternions_wxyz
-    finite = np.isfinite(positions).all(axis=1) & np.isfinite(quaternions).all(axis=1)
+    finite = (np.abs(positions) < HUGE).all(axis=1) & (np.abs(quaternions) < HUGE).all(axis=1)  # NaN is not, either
     rows.drop(~finite, "pose that is not finite")
     lengths = np.linalg.norm(np.where(finite[:, None], quaternions, 0), axis=1)
     rows.drop(lengths < 1e-6, "quaternion of length zero")

@@ -36,7 +36,9 @@ class Batches:
         self.batch_size = min(batch_size, len(scene))
         self.steps = len(scene) // self.batch_size
         self.augmenter = Augmenter(framing, augmentation)
-        self.cameras = [camera and framing.stored_camera(camera) for camera in scene.cameras]
+        self.cameras = [
+            framing.stored_camera(camera) if camera and camera.turns_by_homography else None for camera in scene.cameras
+        ]
 
     def epoch(self, number: int):
         """Yield (images (b, h, w, 3) uint8, {"position": (b, 3), "quaternion": (b, 4)} float32) of one epoch."""

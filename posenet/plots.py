@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from posenet.errors import PoseNetError
 from posenet.images import read_image
-from posenet.poses import Poses
+from posenet.poses import Poses, principal_axes
 from posenet.storage import atomic_path
 
 TRUTH, NETWORK, FAINT, OTHERS = "#1f3a5f", "#d1495b", "#c9ced6", ("#3a8f85", "#8d7b68")
@@ -25,12 +25,12 @@ def main_plane(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     component is positive.
     """
     origin = positions.mean(axis=0)
-    axes = np.linalg.svd(positions - origin, full_matrices=True)[2]
+    axes = principal_axes(positions - origin)[1]
     signs = np.sign(axes[np.arange(3), np.abs(axes).argmax(axis=1)])
     return origin, axes * signs[:, None]
 
 
-def _path_pieces(points: np.ndarray, sequences) -> list[np.ndarray]:
+def path_pieces(points: np.ndarray, sequences) -> list[np.ndarray]:
     """A path (n, d) cut where the sequence changes or a step is more than five times the median step."""
     if len(points) < 2:
         return [points]
@@ -63,7 +63,7 @@ def plot_trajectory(ax, truth: Poses, estimate: Poses, training: Poses | None, e
     margin = 0.12 * max((high - low).max(), 1e-6)
     if training is not None and len(training):
         ax.scatter(*flat(training.positions).T, s=9, color=FAINT, label="training pictures", zorder=1)
-    for number, piece in enumerate(_path_pieces(true, sequences)):
+    for number, piece in enumerate(path_pieces(true, sequences)):
         ax.plot(*piece.T, color=TRUTH, lw=1.8, label="true path" if number == 0 else None, zorder=3)
     pairs = np.stack([true, predicted], axis=1)[found]
     ax.add_collection(LineCollection(list(pairs), colors="#8a8f98", linewidths=0.6, zorder=2))
@@ -73,11 +73,11 @@ def plot_trajectory(ax, truth: Poses, estimate: Poses, training: Poses | None, e
     )  # fmt: skip
     shown = np.unique(np.linspace(0, len(truth) - 1, 15).round().astype(int))
     size = 0.035 * max((high - low).max(), 1e-6)
-    _frusta(ax, true[shown], truth.rotations[shown].apply([0, 0, 1]) @ axes[:2].T, size, TRUTH, "true view")
+    frusta(ax, true[shown], truth.rotations[shown].apply([0, 0, 1]) @ axes[:2].T, size, TRUTH, "true view")
     shown = shown[found[shown]]
     if len(shown):
         directions = estimate.rotations[shown].apply([0, 0, 1]) @ axes[:2].T
-        _frusta(ax, predicted[shown], directions, size, NETWORK, "predicted view")
+        frusta(ax, predicted[shown], directions, size, NETWORK, "predicted view")
     ax.set_xlim(low[0] - margin, high[0] + margin)
     ax.set_ylim(low[1] - margin, high[1] + margin)
     outside = ((predicted[found] < low - margin) | (predicted[found] > high + margin)).any(axis=1).sum()
@@ -86,11 +86,11 @@ def plot_trajectory(ax, truth: Poses, estimate: Poses, training: Poses | None, e
     ax.set(xlabel=f"main axis ({unit})", ylabel=f"second axis ({unit})", aspect="equal")
     ax.figure.colorbar(dots, ax=ax, label=f"position error ({unit})", extend="max", shrink=0.8, pad=0.02)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5, frameon=False)
-    _quiet(ax)
+    quiet(ax)
     return ax
 
 
-def _frusta(ax, at: np.ndarray, directions: np.ndarray, size: float, colour: str, label: str) -> None:
+def frusta(ax, at: np.ndarray, directions: np.ndarray, size: float, colour: str, label: str | None = None) -> None:
     """Small open triangles that look along directions (n, 2), drawn shorter where the camera looks out of the plane."""
     across = np.stack([-directions[:, 1], directions[:, 0]], axis=1) * 0.5
     left, right = at + size * (directions + across), at + size * (directions - across)
@@ -98,7 +98,7 @@ def _frusta(ax, at: np.ndarray, directions: np.ndarray, size: float, colour: str
     ax.add_collection(LineCollection(list(lines), colors=colour, linewidths=1.0, zorder=5, label=label))
 
 
-def _quiet(ax) -> None:
+def quiet(ax) -> None:
     ax.grid(color="#e8eaee", lw=0.8)
     ax.set_axisbelow(True)
     for side in ("top", "right"):
@@ -111,7 +111,7 @@ def plot_trajectory_3d(ax, truth: Poses, estimate: Poses, training: Poses | None
     found = np.isfinite(errors)
     if training is not None and len(training):
         ax.scatter(*training.positions.T, s=4, color=FAINT, label="training pictures", depthshade=False)
-    for number, piece in enumerate(_path_pieces(truth.positions, sequences)):
+    for number, piece in enumerate(path_pieces(truth.positions, sequences)):
         ax.plot(*piece.T, color=TRUTH, lw=1.6, label="true path" if number == 0 else None)
     low, high = _colour_limits(errors)
     dots = ax.scatter(
@@ -148,7 +148,7 @@ def plot_errors(ax, errors: np.ndarray, unit: str, what: str, baselines: dict[st
         ax.set_ylim(bottom=0)
     ax.set(xlabel="picture", ylabel=f"{what} error ({unit})")
     ax.legend(frameon=False, fontsize=9)
-    _quiet(ax)
+    quiet(ax)
     return ax
 
 
@@ -172,7 +172,7 @@ def plot_cumulative(ax, named: dict[str, np.ndarray], unit: str, what: str):
         xlim=(0, max([*limits, 1e-9])), ylim=(0, 101), xlabel=f"{what} error ({unit})", ylabel="pictures below it (%)"
     )
     ax.legend(frameon=False, fontsize=9, loc="lower right")
-    _quiet(ax)
+    quiet(ax)
     return ax
 
 
@@ -189,13 +189,13 @@ def contact_sheet(figure, paths: list[Path], captions: list[str], columns: int =
         ax.axis("off")
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: Path) -> Path:
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=130, format="png")
     return path
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     figure = Figure((width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -211,23 +211,23 @@ def write_report_pictures(
     title = f"{scene_name}: median {np.median(errors):.3g} {unit}, {np.median(errors_deg):.3g} deg"
     written = []
     for name, projection, draw in (("trajectory", None, plot_trajectory), ("trajectory_3d", "3d", plot_trajectory_3d)):
-        figure = _figure(12, 7.6)
+        figure = new_figure(12, 7.6)
         draw(figure.add_subplot(projection=projection), truth, estimate, training, errors, unit, sequences)
         figure.suptitle(title)
-        written.append(_save(figure, folder / f"{name}.png"))
-    figure = _figure(12, 7.6)
+        written.append(save_figure(figure, folder / f"{name}.png"))
+    figure = new_figure(12, 7.6)
     axes = figure.subplots(2, 2)
     for row, (own, what, its_unit) in enumerate(((errors, "position", unit), (errors_deg, "rotation", "deg"))):
         others = {name: both[row] for name, both in baselines.items()}
         plot_errors(axes[row, 0], own, its_unit, what, others, sequences)
         plot_cumulative(axes[row, 1], {"network": own} | others, its_unit, what)
     figure.suptitle(title)
-    written.append(_save(figure, folder / "errors.png"))
+    written.append(save_figure(figure, folder / "errors.png"))
     worst = [row for row in np.argsort(-np.where(np.isfinite(errors), errors, -1))[:8] if Path(paths[row]).is_file()]
     if worst:
-        figure = _figure(12, 6.4)
+        figure = new_figure(12, 6.4)
         captions = [f"{names[row]}\n{errors[row]:.3g} {unit}, {errors_deg[row]:.3g} deg" for row in worst]
         contact_sheet(figure, [Path(paths[row]) for row in worst], captions)
         figure.suptitle(f"{scene_name}: the pictures with the largest position errors")
-        written.append(_save(figure, folder / "worst.png"))
+        written.append(save_figure(figure, folder / "worst.png"))
     return written

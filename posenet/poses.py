@@ -109,6 +109,25 @@ def mean_pose(poses: Poses) -> Poses:
     )
 
 
+def up_direction(rotations: Rotation) -> np.ndarray:
+    """(3,) unit vector, upwards in the world of n cameras as most are held, from their rotations to the world.
+
+    The direction most at right angles to all cameras' right axes, where those spread over a plane; otherwise the mean
+    of the cameras' up axes. Doubtful where cameras are rolled.
+    """
+    right, held = rotations.apply([1.0, 0, 0]), rotations.apply([0, -1.0, 0]).mean(axis=0)
+    spreads, axes = principal_axes(right)
+    level = spreads[1] > 0.3 * spreads[0] and spreads[2] < 0.35 * spreads[1]
+    up = axes[2] if level else held / max(float(np.linalg.norm(held)), 1e-12)
+    return up if up @ held >= 0 else -up
+
+
+def principal_axes(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(3,) spreads of vectors (n, 3) about 0 along their principal axes, largest first, and the axes (3, 3) in rows."""
+    squares, axes = np.linalg.eigh(vectors.T @ vectors)
+    return np.sqrt(np.maximum(squares[::-1], 0)), axes.T[::-1]
+
+
 @dataclass(frozen=True, eq=False)
 class Similarity:
     """x -> scale * rotation(x) + translation, from one world frame to another."""

@@ -18,6 +18,8 @@ from posenet.run import Run
 
 def picture_files(given: Sequence[Path]) -> list[Path]:
     """The picture files given, and those in the folders given, in order of name. Raises PoseNetError for none."""
+    if not given:
+        raise PoseNetError("at least one picture, or a folder of pictures, is needed")
     files: list[Path] = []
     for path in given:
         if not path.exists():

@@ -27,13 +27,14 @@ def report(evaluation: Evaluation) -> str:
     width = max(len(name) for name, _ in rows) + 2
     missing = f", {summary['missing']} without a prediction" if summary["missing"] else ""
     lines = [f"{summary['scene']}, {summary['split']} split: {summary['images']} pictures{missing}"]
-    lines.append(" " * width + "".join(f"{head:>24}" for head in ("median", "mean", "95 % within")))
+    column = 23 + len(unit)
+    lines.append(" " * width + "".join(f"{head:>{column}}" for head in ("median", "mean", "95 % within")))
     for name, values in rows:
         cells = (
             f"{_figure(values[f'{k}_m'])} {unit} {_figure(values[f'{k}_deg'], 2)} deg"
             for k in ("median", "mean", "p95")
         )
-        lines.append(f"{name:<{width}}" + "".join(f"{cell:>24}" for cell in cells))
+        lines.append(f"{name:<{width}}" + "".join(f"{cell:>{column}}" for cell in cells))
     if summary["recall"]:
         shares = (
             f"{100 * s:.0f} % within {k.replace('m_', ' m and ').replace('deg', ' deg')}"

@@ -20,7 +20,7 @@ class Run:
     """A run folder and what its config.json says.
 
     framing: how pictures become the network's input. centre, scale: of the training positions, in the scene's
-    unit. held_out: names of the training pictures that chose the model.
+    unit. held_out: names of the training pictures that chose the model. split: the rule that set test pictures aside.
     """
 
     folder: Path
@@ -32,11 +32,12 @@ class Run:
     scale: float
     held_out: tuple[str, ...] = ()
     precision: str = "float32"
+    split: str = "auto"
 
     def save(self) -> None:
         """Write config.json."""
         values = {"format": 1, "scene": str(self.scene), "unit": self.unit, "precision": self.precision}
-        values |= {"stored": list(self.framing.stored), "cut": list(self.framing.cut)}
+        values |= {"split": self.split, "stored": list(self.framing.stored), "cut": list(self.framing.cut)}
         values |= {"centre": list(self.centre), "scale": self.scale}
         values |= {"settings": json.loads(self.config.to_json()), "held_out": list(self.held_out)}
         write_text(self.folder / CONFIG, json.dumps(values, indent=2) + "\n")
@@ -88,6 +89,7 @@ def open_run(folder: Path) -> Run:
             scale=float(values["scale"]),
             held_out=tuple(values["held_out"]),
             precision=values["precision"],
+            split=values.get("split", "auto"),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PoseNetError(

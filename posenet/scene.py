@@ -10,12 +10,18 @@ import numpy as np
 from posenet.errors import PoseNetError
 from posenet.poses import Poses
 
+STRAIGHT_LENSES = (
+    "SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV", "SIMPLE_DIVISION", "DIVISION",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera, all in pixels of a width x height picture.
+    """A camera's intrinsics, all in pixels of a width x height picture.
 
     Pixel (0, 0)'s centre lies at (0.5, 0.5), as in COLMAP, so that resizing only multiplies.
+    lens: COLMAP's name of the lens model, with its parameters in `distortion` (see lenses.py); they do not change
+    with the picture's size. source: "file", "EXIF", or "assumed" for a typical field of view.
     """
 
     width: int
@@ -24,6 +30,19 @@ class Camera:
     fy: float
     cx: float
     cy: float
+    lens: str = "PINHOLE"
+    distortion: tuple[float, ...] = ()
+    source: str = "file"
+
+    def __post_init__(self):
+        for name in ("fx", "fy", "cx", "cy"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+        object.__setattr__(self, "distortion", tuple(map(float, self.distortion)))
+
+    @property
+    def turns_by_homography(self) -> bool:
+        """Whether K R K^-1 turns its pictures: the focal length is known, and the lens draws lines nearly straight."""
+        return self.source != "assumed" and self.lens in STRAIGHT_LENSES
 
     @property
     def matrix(self) -> np.ndarray:
@@ -33,7 +52,7 @@ class Camera:
     def resized(self, width: int, height: int) -> Camera:
         """The same camera for its picture resized to width x height."""
         x, y = width / self.width, height / self.height
-        return Camera(width, height, self.fx * x, self.fy * y, self.cx * x, self.cy * y)
+        return replace(self, width=width, height=height, fx=self.fx * x, fy=self.fy * y, cx=self.cx * x, cy=self.cy * y)
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,6 +29,27 @@ def atomic_path(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A folder of another name beside target, renamed to target when the block ends well, removed when not.
+
+    Raises PoseNetError when target exists or cannot be made.
+    """
+    if os.path.lexists(target):
+        raise PoseNetError(f"a folder that does not exist yet is needed, received {target}")
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
+    try:
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        unfinished.rename(target)
+    except OSError as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise PoseNetError(f"{target} cannot be written: {error.strerror or error}") from error
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
 def write_text(target: Path, text: str) -> None:
     """Write a whole text file, or leave the old one untouched."""
     with atomic_path(target) as temporary:

@@ -15,7 +15,7 @@ from posenet.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.baselines import mean_pose_errors
 from posenet.cache import load_pictures
 from posenet.config import SCENE_MINUTES, TrainConfig
-from posenet.datasets import open_scene
+from posenet.datasets import open_scene, settled_split
 from posenet.device import set_up
 from posenet.errors import PoseNetError
 from posenet.framing import square_cut, whole_frame
@@ -23,6 +23,7 @@ from posenet.holdout import holdout_mask
 from posenet.images import picture_size
 from posenet.losses import LearnedWeightsLoss, PoseNetLoss
 from posenet.models import TRUNKS, build_network, inference_network
+from posenet.models.pretrained import load_into
 from posenet.pipeline import Batches, default_batch_size, predict_in_batches
 from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.progress import Progress
@@ -51,13 +52,22 @@ def train(config: TrainConfig) -> Run:
         raise PoseNetError("training needs a scene")
     else:
         new_run_folder(output, config.overwrite)
-    return _fit(config, started, resumed)
+    try:
+        return _fit(config, started, resumed)
+    except PoseNetError:
+        if output.is_dir() and not any(output.iterdir()):
+            output.rmdir()
+        raise
 
 
 def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
     precision = set_up(config.precision)
     keras.utils.set_random_seed(config.seed)
-    scene = open_scene((resumed.scene if resumed else config.scene) or Path(), strict=config.strict).split("train")
+    scene = open_scene(
+        (resumed.scene if resumed else config.scene) or Path(),
+        strict=config.strict,
+        split=resumed.split if resumed else config.split,
+    ).split("train")
     run = resumed or _describe(config, scene, precision)
     pictures = load_pictures(scene.paths, run.framing.stored, "training pictures")
     scene = scene.subset(pictures.rows)
@@ -67,7 +77,7 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
         "%s: %d pictures to train on, %d held out; the network sees %d x %d, %s",
         scene.name, (~held_out).sum(), held_out.sum(), *run.framing.cut[::-1], precision,
     )  # fmt: skip
-    trainer = _trainer(config, run)
+    trainer = _trainer(config, run, fresh=resumed is None)
     batches = _batches(config, scene, pictures, run, ~held_out)
     minutes = None if config.epochs else config.minutes or SCENE_MINUTES
     budget = callbacks.Budget(config.epochs, (minutes or 0) * 60, batches.steps, started)
@@ -105,19 +115,21 @@ def _describe(config: TrainConfig, scene: Scene, precision: str) -> Run:
     centre = positions.mean(axis=0)
     scale = float(np.linalg.norm(positions - centre, axis=1).mean()) or 1.0
     mask = holdout_mask(scene, config.validation)
-    if any(camera is None for camera in scene.cameras):
-        log.warning(
-            "%s: intrinsics are not known for every picture; those roll and shift only when augmented", scene.name
-        )
+    if not all(camera and camera.turns_by_homography for camera in scene.cameras):
+        log.warning("%s: pictures of unknown focal length or bent lines only roll and shift when augmented", scene.name)
     return Run(
         config.output or Path(), config, scene.root.absolute(), scene.unit, framing, tuple(centre.tolist()), scale,
         tuple(name for name, out in zip(scene.names, mask, strict=True) if out), precision,
+        settled_split(scene.root, config.split),
     )  # fmt: skip
 
 
-def _trainer(config: TrainConfig, run: Run) -> Trainer:
+def _trainer(config: TrainConfig, run: Run, fresh: bool = True) -> Trainer:
     network = build_network(config.trunk, run.framing.cut, run.centre, run.scale)
     loss = LearnedWeightsLoss(run.scale) if config.loss == "learned" else PoseNetLoss(config.beta)
+    loaded = load_into(network, config.trunk, config.weights) if fresh else None  # a resumed run has its own
+    if loaded:
+        log.info("the trunk starts from published weights: %s", loaded)
     trainer = Trainer(network, loss)
     trainer.compile(optimizer=_optimizer(), jit_compile=False)
     trainer.optimizer.build(trainer.trainable_variables)

@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.text import HEADERS, is_number, numbers_of, read_lines, read_list, shortened, without_suffix
+from posenet.datasets.text import HEADERS, is_number, read_lines, read_list, without_suffix
+from posenet.datasets.tum import tum_table, write_tum
 from posenet.errors import PoseNetError
 from posenet.poses import Poses
 from posenet.scene import Scene
-from posenet.storage import write_text
+
+__all__ = ["read_poses", "read_tum", "write_tum"]
 
 log = logging.getLogger("posenet")
 
-_TUM = "a TUM line must be 8 numbers, stamp x y z qx qy qz qw"
 PREDICTED = "# name x y z qw qx qy qz, camera to world"  # heads what `posenet predict` prints
 _CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
-
-
-def write_tum(path: Path, poses: Poses, stamps: Iterable[float]) -> None:
-    """Write `stamp x y z qx qy qz qw`, world_from_camera, in digits that read back exactly. All or nothing.
-
-    Raises ValueError unless there are as many stamps as poses, and PoseNetError when the file cannot be written.
-    """
-    stamps = np.asarray(list(stamps), np.float64)
-    if len(stamps) != len(poses):
-        raise ValueError(f"as many stamps as poses ({len(poses)}) are needed. Received: {len(stamps)}")
-    table = np.column_stack([stamps, poses.positions, np.roll(poses.quaternions_wxyz, -1, axis=1)])
-    write_text(path, "".join(" ".join(map(repr, row)) + "\n" for row in table.tolist()))
 
 
 def read_tum(path: Path) -> tuple[Poses, np.ndarray]:
@@ -38,7 +26,7 @@ def read_tum(path: Path) -> tuple[Poses, np.ndarray]:
 
     Raises PoseNetError "file:line: ..." for a line that is not 8 numbers, not finite, or has no rotation.
     """
-    table, places = _tum_table(path)
+    table, places = tum_table(path)
     usable = _usable(table[:, 1:4], table[:, 4:])
     if not usable.all():
         raise PoseNetError(f"{places[int(np.argmin(usable))]}: a pose must be finite and its quaternion not zero")
@@ -77,21 +65,9 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
     return _poses_in_order(targets, positions, quaternions, len(scene), path)
 
 
-def _tum_table(path: Path) -> tuple[np.ndarray, list[str]]:
-    """(n, 8) numbers of a TUM file and the place of each row."""
-    rows, places = [], []
-    for place, line in read_lines(path):
-        columns = line.split()
-        if len(columns) != 8:
-            raise PoseNetError(f"{place}: {_TUM}, received {len(columns)} columns: {shortened(line)}")
-        rows.append(numbers_of(columns, place, _TUM))
-        places.append(place)
-    return np.array(rows, np.float64).reshape(-1, 8), places
-
-
 def _numbered(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
     """Picture numbers as text, positions, quaternions (wxyz, world_from_camera) and places of a TUM file."""
-    table, places = _tum_table(path)
+    table, places = tum_table(path)
     for stamp, place in zip(table[:, 0], places, strict=True):
         if not (np.isfinite(stamp) and stamp == round(stamp)):
             raise PoseNetError(f"{place}: the stamp must be the picture's number in the split, received {stamp}")

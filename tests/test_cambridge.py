@@ -53,7 +53,7 @@ def test_rows_are_in_frame_order_inside_each_sequence(scene):
     assert opened.names == ("seq2/frame1.png", "seq1/frame9.png", "seq1/frame10.png", "seq3/frame2.png")
     assert opened.sequences.tolist() == ["seq2", "seq1", "seq1", "seq3"]
     assert opened.splits.tolist() == ["train"] * 3 + ["test"]
-    assert (opened.unit, opened.name, opened.cameras) == ("m", scene.name, (None,) * 4)
+    assert (opened.unit, opened.name, {each.source for each in opened.cameras}) == ("m", scene.name, {"assumed"})
     np.testing.assert_array_equal(opened.poses.positions[:3, 0], [9, 2, 3])
 
 
@@ -147,7 +147,8 @@ def test_reconstruction_gives_cameras_and_points(scene):
         "seq3/frame2.jpg 80 1 0 0 0 0 0 0 0 0\n\n2\n0 0 5 0 0 0 2 0 0 0 0 2 0 0 0\n0 1 5 0 0 0 1 1 0 0 0\n0\n"
     )
     opened = open_scene(scene)
-    assert opened.cameras == (None, None, Camera(64, 48, 70, 70, 32, 24), Camera(64, 48, 80, 80, 32, 24))
+    assert [each.source for each in opened.cameras[:2]] == ["assumed"] * 2
+    assert opened.cameras[2:] == (Camera(64, 48, 70, 70, 32, 24), Camera(64, 48, 80, 80, 32, 24))
     np.testing.assert_array_equal(opened.points.positions, [[0, 0, 5], [0, 1, 5]])
     np.testing.assert_array_equal(opened.points.observations, [[3, 0], [2, 1]])
     (scene / "seq3/frame2.png").unlink()

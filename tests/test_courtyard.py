@@ -189,7 +189,7 @@ def test_nothing_is_left_behind_when_rendering_fails(tmp_path, monkeypatch):
         return real(*arguments)
 
     monkeypatch.setattr(courtyard, "photograph", failing)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(PoseNetError, match="new cannot be written: no space left"):
         courtyard.make_courtyard(tmp_path / "new", TRAIN, TEST, progress=False)
     assert not list(tmp_path.iterdir())
 

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from posenet.datasets import ADAPTERS, open_scene, open_scene_with_faults
+from posenet.datasets import (
+    ADAPTERS,
+    kendall_7scenes,
+    open_scene,
+    open_scene_with_faults,
+    seven_scenes,
+    transforms,
+    tum,
+)
+from posenet.datasets import cambridge as cambridge_adapter
 from posenet.datasets.text import natural_key, shortened, tidy_name
 from posenet.errors import PoseNetError
 from posenet.hygiene import RawScene
@@ -52,19 +61,26 @@ def test_file_instead_of_a_folder(tmp_path):
 
 def test_unknown_folder_says_what_was_looked_for(tmp_path):
     message = refused(tmp_path)
-    assert message.startswith(f"{tmp_path} is no scene that posenet knows; looked for dataset_train.txt or")
+    assert message.startswith(f"{tmp_path} is no scene that posenet knows; looked for poses.csv with")
     for adapter in ADAPTERS:
         assert f"{adapter.LOOKS_FOR} ({adapter.NAME})" in message
 
 
 def test_adapters_tell_each_others_real_scenes_apart(real_data):
-    folders = {"cambridge_lists/ShopFacade": 0, "kendall_7scenes": 1, "redkitchen": 2}
-    for folder, number in folders.items():
-        assert [adapter.recognises(real_data / folder) for adapter in ADAPTERS] == [number == i for i in range(3)]
+    folders = {
+        "cambridge_lists/ShopFacade": cambridge_adapter,
+        "kendall_7scenes": kendall_7scenes,
+        "redkitchen": seven_scenes,
+        "tum_fr1_rpy": tum,
+        "fox": transforms,
+        "gum_desk": transforms,
+    }
+    for folder, right in folders.items():
+        assert [adapter for adapter in ADAPTERS if adapter.recognises(real_data / folder)] == [right]
 
 
 def test_adapters_read_raw_scenes(cambridge):
-    raw = ADAPTERS[0].read(Path(cambridge))
+    raw = cambridge_adapter.read(Path(cambridge))
     assert isinstance(raw, RawScene)
 
 

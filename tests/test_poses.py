@@ -15,7 +15,9 @@ from posenet.poses import (
     concatenate,
     mean_pose,
     position_errors,
+    principal_axes,
     rotation_errors_deg,
+    up_direction,
 )
 
 HALF = np.sqrt(0.5)
@@ -176,3 +178,20 @@ def test_alignment_refuses_cameras_on_a_line():
     for source, target in ((line, random_poses(4)), (random_poses(4), line), (line[[0, 0, 0]], line[[0, 0, 0]])):
         with pytest.raises(PoseNetError, match="cameras that do not all stand on one line"):
             align_similarity(source, target)
+
+
+def test_up_of_cameras_that_all_look_one_way_is_their_own():
+    rng = np.random.default_rng(0)
+    level = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # looks along x, z up
+    noise = Rotation.from_euler("zyx", rng.normal(0, (3, 2, 2), (40, 3)), degrees=True)
+    np.testing.assert_allclose(up_direction(noise * level), [0, 0, 1], atol=0.02)
+    same = Rotation.concatenate([level] * 8)
+    np.testing.assert_allclose(up_direction(same), [0, 0, 1], atol=1e-12)
+
+
+def test_principal_axes_are_those_of_the_singular_values():
+    vectors = np.random.default_rng(0).normal(size=(50, 3)) * (5, 1, 3)
+    spreads, axes = principal_axes(vectors)
+    _, singular, right = np.linalg.svd(vectors, full_matrices=False)
+    np.testing.assert_allclose(spreads, singular)
+    np.testing.assert_allclose(np.abs(axes), np.abs(right), atol=1e-9)

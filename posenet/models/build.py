@@ -11,6 +11,7 @@ import numpy as np
 from keras import layers
 
 from posenet.errors import PoseNetError
+from posenet.models.efficientnet_lite import efficientnet_lite0_heads
 from posenet.models.googlenet import googlenet_bn, posenet_2015
 from posenet.models.layers import FastBatchNorm
 
@@ -28,6 +29,7 @@ class Trunk:
 
 TRUNKS = {
     "googlenet": Trunk(googlenet_bn, 2e-3),
+    "efficientnet_lite0": Trunk(efficientnet_lite0_heads, 1e-3),
     "posenet": Trunk(partial(posenet_2015, graph="caffe"), 1e-4, (224, 224)),
     "posenet_tensorflow": Trunk(partial(posenet_2015, graph="tensorflow"), 1e-4, (224, 224)),
     "posenet_keras": Trunk(partial(posenet_2015, graph="keras"), 1e-4, (224, 224)),

@@ -52,14 +52,14 @@ GRAPHS = {
 }
 
 
-def posenet_2015(image, graph: str = "caffe", auxiliary: bool = True) -> dict:
-    """PoseNet on raw RGB pictures (b, 224, 224, 3).
+def posenet_2015(image, graph: str = "caffe", auxiliary: bool = True, preprocess: bool = True) -> dict:
+    """PoseNet on raw RGB pictures (b, 224, 224, 3); with preprocess=False on BGR, the mean already subtracted.
 
     Returns {"position": (b, 3), "quaternion": (b, 4)} and, with auxiliary=True, the two training
     heads' "aux1_position" and so on. Quaternions are as the layer gives them, not normalised.
     """
     variant = GRAPHS[graph]
-    x = ToMeanBGR(name="preprocess")(image)
+    x = ToMeanBGR(name="preprocess")(image) if preprocess else image
     early, middle, final = _plain_trunk(x, variant)
     outputs: dict = {}
     if auxiliary:

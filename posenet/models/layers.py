@@ -67,3 +67,11 @@ class FastBatchNorm(keras.layers.BatchNormalization):
             for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 average.assign(average * self.momentum + value * (1 - self.momentum))
         return outputs
+
+
+@keras.saving.register_keras_serializable("posenet")
+class ConjugateQuaternion(keras.layers.Layer):
+    """The inverse rotation of quaternions (b, 4) wxyz: the signs of x, y, z change."""
+
+    def call(self, quaternion):
+        return quaternion * ops.cast(ops.array([1.0, -1.0, -1.0, -1.0]), quaternion.dtype)

@@ -1,0 +1,179 @@
+"""From one's own photographs or videos to a scene with poses: structure from motion by pycolmap (COLMAP).
+
+The result is a COLMAP folder: images/, sparse/0/ with cameras, poses and 3-D points, and capture.json with what was
+done. Until it is finished the folder also holds work/, and the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from posenet.baselines import describe, nearest_pictures
+from posenet.cache import load_pictures
+from posenet.datasets.capture_frames import collect_pictures
+from posenet.datasets.capture_scale import aligned_to, find_pictures, levelled, read_positions, scaled_by
+from posenet.datasets.colmap_sfm import extract_features, map_pictures, match, require_pycolmap
+from posenet.datasets.text import without_suffix
+from posenet.errors import PoseNetError
+from posenet.storage import write_text
+
+log = logging.getLogger("posenet")
+
+STATE = "capture.json"
+ALL_PAIRS = 60  # up to so many pictures, each is matched with each
+NEIGHBOURS, SIMILAR = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32), 12
+FEWEST = 4  # placed pictures that make a scene
+
+
+@dataclass(frozen=True)
+class Captured:
+    """What capture did. unplaced: names of pictures that could not be placed. reprojection_px: mean error."""
+
+    inputs: list[str]
+    pictures: int
+    placed: int
+    unplaced: list[str]
+    points: int
+    reprojection_px: float
+    unit: str
+
+
+def capture(
+    inputs: tuple[Path, ...],
+    output: Path,
+    scale: tuple[str, str, float] | None = None,
+    align: Path | None = None,
+    most: int = 250,
+) -> Captured:
+    """Make a posed scene of folders of photographs and of videos; several inputs become several sequences.
+
+    scale: two pictures' names and the distance between them in metres. align: a file of lines `name X Y Z` in metres.
+    Without either the unit is free. most: pictures taken from each video.
+    Raises PoseNetError for inputs that cannot be used, an output that is no unfinished capture of them, and pictures
+    that do not overlap.
+    """
+    require_pycolmap()
+    _check(inputs, scale, align, most)
+    known = read_positions(align) if align else {}
+    fresh = not output.exists()
+    _open(output, inputs)
+    pictures, work = output / "images", output / "work"
+    try:
+        names = collect_pictures(inputs, pictures, most)
+        if len(names) < FEWEST:
+            raise PoseNetError(f"{output}: at least {FEWEST} pictures are needed, received {len(names)}")
+        find_pictures(names, scale[:2] if scale else (), "--scale")
+        if align and len(set(known) & {without_suffix(name) for name in names}) < 3:
+            raise PoseNetError(f"{align} must name at least 3 of the pictures, like {names[0]}")
+    except PoseNetError:
+        if fresh:
+            shutil.rmtree(output, ignore_errors=True)
+        raise
+    work.mkdir(exist_ok=True)
+    database = work / "database.db"
+    extract_features(database, pictures, names)
+    match(database, picture_pairs(names, pictures))
+    model = map_pictures(database, pictures, work, len(names))
+    placed = {} if model is None else {image.name: image for image in model.images.values() if image.has_pose}
+    if len(placed) < FEWEST:
+        raise PoseNetError(
+            f"{output}: the pictures do not overlap enough, {len(placed)} of {len(names)} could be placed; film "
+            "slowly, walk rather than turn on the spot, and let each picture share half its view with the one before"
+        )
+    unit = "m" if scale or align else "scene units"
+    if scale:
+        scaled_by(model, *scale)
+    if align:
+        aligned_to(model, known, align)
+    else:
+        levelled(model)
+    return _finish(output, model, inputs, names, placed, unit)
+
+
+def _check(inputs: tuple[Path, ...], scale: tuple[str, str, float] | None, align: Path | None, most: int) -> None:
+    """What can be said before any work."""
+    if scale is not None and align is not None:
+        raise PoseNetError("give --scale or --align, not both")
+    if scale is not None and not (scale[2] > 0 and scale[0] != scale[1]):
+        raise PoseNetError(
+            f"--scale needs two different pictures and metres above 0, received {' '.join(map(str, scale))}"
+        )
+    if most < FEWEST:
+        raise PoseNetError(f"--pictures must be at least {FEWEST}, received {most}")
+    missing = [path for path in inputs if not path.exists()]
+    if missing:
+        raise PoseNetError(f"{missing[0]}: a folder of photographs or a video is needed, there is none")
+    resolved = [path.resolve() for path in inputs]
+    if len(set(resolved)) < len(resolved):
+        raise PoseNetError("each input must be given once, one is given twice")
+
+
+def belongs_to(output: Path, *inputs: Path) -> bool:
+    """Whether the folder holds a capture of these inputs, finished or not."""
+    state = _read_state(output / STATE)
+    return state is not None and state.get("inputs") == [str(path.resolve()) for path in inputs]
+
+
+def is_finished(output: Path, *inputs: Path) -> bool:
+    """Whether the folder holds a finished capture of these inputs."""
+    state = _read_state(output / STATE)
+    return state is not None and "placed" in state and state.get("inputs") == [str(path.resolve()) for path in inputs]
+
+
+def _read_state(path: Path) -> dict | None:
+    """What capture.json says; None where there is none."""
+    if not path.is_file():
+        return None
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        return {"inputs": state["inputs"]} | state
+    except (ValueError, KeyError, TypeError):
+        raise PoseNetError(f"{path} must be what capture wrote, it cannot be read") from None
+
+
+def _open(output: Path, inputs: tuple[Path, ...]) -> None:
+    """Make the output folder, or check that it is an unfinished capture of the same inputs."""
+    listed = [str(path.resolve()) for path in inputs]
+    state = _read_state(output / STATE)
+    if state is not None:
+        if "placed" in state or state["inputs"] != listed:
+            of = ", ".join(map(str, state["inputs"]))
+            what = "a finished capture" if "placed" in state else f"an unfinished capture of other inputs ({of})"
+            raise PoseNetError(f"{output} is {what}; give another folder, or remove it")
+        return
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise PoseNetError(f"{output} must be a new folder, or an unfinished capture")
+    output.mkdir(parents=True, exist_ok=True)
+    write_text(output / STATE, json.dumps({"inputs": listed}) + "\n")
+
+
+def picture_pairs(names: list[str], pictures: Path) -> list[tuple[str, str]]:
+    """Which pictures to match: all with all of a few; of many, neighbours in time and those that look alike."""
+    count = len(names)
+    if count <= ALL_PAIRS:
+        return [(names[a], names[b]) for a in range(count) for b in range(a + 1, count)]
+    folders = [name.rpartition("/")[0] for name in names]
+    pairs = {(a, a + step) for step in NEIGHBOURS for a in range(count - step) if folders[a] == folders[a + step]}
+    looks = describe(load_pictures([pictures / name for name in names], (144, 192), "looking for similar pictures"))
+    for row, similar in enumerate(nearest_pictures(looks, looks, SIMILAR + 1)):
+        pairs |= {(min(row, other), max(row, other)) for other in similar.tolist() if other != row}
+    return [(names[a], names[b]) for a, b in sorted(pairs)]
+
+
+def _finish(output: Path, model, inputs, names: list[str], placed: dict, unit: str) -> Captured:
+    """Write the model and capture.json, remove what is no longer needed."""
+    sparse = output / "sparse" / "0"
+    sparse.mkdir(parents=True, exist_ok=True)
+    model.write_binary(str(sparse))
+    captured = Captured(
+        inputs=[str(path.resolve()) for path in inputs], pictures=len(names), placed=len(placed),
+        unplaced=[name for name in names if name not in placed], points=model.num_points3D(),
+        reprojection_px=float(model.compute_mean_reprojection_error()), unit=unit,
+    )  # fmt: skip
+    write_text(output / STATE, json.dumps(asdict(captured), indent=2) + "\n")
+    shutil.rmtree(output / "work", ignore_errors=True)
+    return captured

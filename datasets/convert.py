@@ -1,0 +1,65 @@
+"""Writing a scene in another layout: `posenet scene convert`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from posenet.datasets import cambridge, colmap, kitti, plain_csv, seven_scenes, transforms, tum
+from posenet.errors import PoseNetError
+from posenet.scene import Scene
+from posenet.storage import new_folder
+
+log = logging.getLogger("posenet")
+
+WRITERS: dict[str, Callable[[Scene, Path, list[str]], list[str]]] = {
+    "cambridge": cambridge.write,
+    "7scenes": seven_scenes.write,
+    "colmap": colmap.write,
+    "transforms": transforms.write,
+    "tum": tum.write,
+    "kitti": kitti.write,
+    "csv": plain_csv.write,
+}
+
+
+def convert(scene: Scene, output: Path, to: str, copy: bool = False) -> None:
+    """Write the scene to a folder that does not exist yet, in one of WRITERS' layouts.
+
+    Poses read back to within 1e-6; the world frame stays. What a layout cannot hold is logged. Pictures are linked
+    (one more name for the same file) where the disk allows it, copied otherwise or with copy=True.
+    A writer is write(scene, folder, lost): it writes the poses below the folder, appends to `lost` what the layout
+    cannot hold, and returns the names, below the folder, under which it expects the pictures.
+    Raises PoseNetError when the folder exists or cannot be written, and then leaves nothing behind.
+    """
+    lost: list[str] = []
+    cameras = tuple(camera if camera and camera.source != "assumed" else None for camera in scene.cameras)
+    scene = replace(scene, cameras=cameras)
+    with new_folder(output) as unfinished:
+        names = WRITERS[to](scene, unfinished, lost)
+        _place_pictures(scene, unfinished, names, copy)
+    for what in lost:
+        log.warning("%s does not keep %s", to, what)
+
+
+def _place_pictures(scene: Scene, folder: Path, names: list[str], copy: bool) -> None:
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise PoseNetError(f"two pictures of the scene would get the same name, {twice}")
+    for source, name in zip(scene.paths, names, strict=True):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not copy:
+            try:
+                os.link(source.resolve(), target)
+                continue
+            except OSError:  # another disk, or one without links
+                pass
+        try:
+            shutil.copyfile(source, target)
+        except OSError as error:
+            raise PoseNetError(f"{source} cannot be copied to {target}: {error.strerror}") from None

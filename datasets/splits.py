@@ -1,0 +1,89 @@
+"""Which pictures are for testing, where a scene's own files do not say.
+
+Neighbouring frames of a video are nearly the same picture. Split at random, almost every test picture has a training
+picture a few centimetres away, and the figure says how well the network remembers, not how well it finds a new place.
+So the default holds out blocks of time; a whole walk of its own is better still.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from posenet.datasets.text import read_lines, shortened, tidy_name, without_suffix
+from posenet.errors import PoseNetError
+from posenet.scene import Scene
+from posenet.storage import write_text
+
+log = logging.getLogger("posenet")
+
+BLOCKS, EVERY = 16, 4
+TEST_LIST = "test.txt"  # names the test pictures of a folder whose format knows no split
+FORMS = "auto, blocks, random[:SHARE[:SEED]], every:N, sequence:NAME, or a file that lists the test pictures"
+
+
+def chosen_splits(choice: str, names: Sequence[str], sequences: Sequence[str]) -> list[str]:
+    """ "train" or "test" for each picture, in the order of time.
+
+    choice: "blocks" (16 blocks of time, every fourth from the third is test), "random:0.25:0" (share and seed),
+    "every:8" (each eighth picture), "sequence:NAME", or the path of a list of test pictures.
+    Raises PoseNetError for any other, and when nothing is left to train on or to test.
+    """
+    kind, _, value = choice.partition(":")
+    count = len(names)
+    if count == 0:
+        return []
+    if choice == "blocks":
+        test = np.arange(count) * BLOCKS // count % EVERY == EVERY // 2
+    elif kind == "random" and (found := re.fullmatch(r"random(?::(0?\.\d+)(?::(\d{1,9}))?)?", choice)):
+        share, seed = float(found[1] or 0.25), int(found[2] or 0)
+        log.warning("split at random: neighbouring frames on both sides make the test error look better than it is")
+        test = np.zeros(count, bool)
+        test[np.random.default_rng(seed).permutation(count)[: round(share * count)]] = True
+    elif kind == "every" and re.fullmatch(r"[1-9]\d{0,8}", value):
+        log.warning("every %s. picture is test: neighbouring frames make the error look better than it is", value)
+        test = np.arange(count) % int(value) == int(value) - 1
+    elif kind == "sequence" and value:
+        test = np.array([sequence == value for sequence in sequences], bool)
+        if not test.any():
+            known = ", ".join(dict.fromkeys(sequences))
+            raise PoseNetError(f"--split {choice}: the sequence must be one of the scene's, {known}")
+    elif Path(choice).is_file():
+        test = _listed(Path(choice), names)
+    elif "/" in choice or choice.endswith(".txt"):
+        raise PoseNetError(f"--split {choice}: there is no such list")
+    else:
+        raise PoseNetError(f"--split must be {FORMS}, received {choice!r}")
+    if test.all():
+        raise PoseNetError(f"--split {choice} must leave pictures to train on, all {count} are test")
+    if not test.any() and choice != "blocks":
+        raise PoseNetError(f"--split {choice} must leave pictures to test, none of {count} is")
+    return ["test" if each else "train" for each in test]
+
+
+def _listed(path: Path, names: Sequence[str]) -> np.ndarray:
+    """(n,) whether a picture stands in the list, by its name or by the end of it; suffixes aside."""
+    rows = {without_suffix(name): row for row, name in enumerate(names)}
+    ends: dict[str, list[int]] = {}
+    for stem, row in rows.items():
+        for at in range(stem.count("/") + 1):
+            ends.setdefault(stem.split("/", at)[-1], []).append(row)
+    test = np.zeros(len(names), bool)
+    for place, line in read_lines(path):
+        stem = without_suffix(tidy_name(line))
+        found = [rows[stem]] if stem in rows else ends.get(stem, [])
+        if len(found) != 1:
+            wrong = "fits several pictures" if found else "is no picture of the scene"
+            raise PoseNetError(f"{place}: {shortened(line)} {wrong}, names are like {shortened(names[0])}")
+        test[found[0]] = True
+    return test
+
+
+def write_test_list(folder: Path, scene: Scene, names: Sequence[str]) -> None:
+    """Write test.txt with the test pictures' names, for layouts that know no split."""
+    chosen = [name for name, split in zip(names, scene.splits, strict=True) if split == "test"]
+    write_text(folder / TEST_LIST, "".join(f"{name}\n" for name in chosen))

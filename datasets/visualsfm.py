@@ -1,0 +1,45 @@
+"""VisualSFM: a folder with one `.nvm` file and its pictures (see nvm.py for the file).
+
+World to camera quaternions, camera centres, OpenCV-like axes; the unit is free. The radial coefficient r undoes the
+distortion, so it is -k of COLMAP's SIMPLE_RADIAL to first order, as COLMAP's own NVM export writes it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from posenet.datasets.nvm import nvm_camera, read_nvm
+from posenet.datasets.pictures import existing_name, sequence_of
+from posenet.datasets.text import natural_key
+from posenet.errors import PoseNetError
+from posenet.hygiene import RawScene
+from posenet.scene import ScenePoints
+
+NAME = "VisualSFM"
+LOOKS_FOR = "one .nvm file"
+
+
+def recognises(folder: Path) -> bool:
+    """Whether an .nvm file is there."""
+    return any(folder.glob("*.nvm"))
+
+
+def read(folder: Path) -> RawScene:
+    """Read the model, rows in the natural order of names. Raises PoseNetError for several files and malformed lines."""
+    files = sorted(folder.glob("*.nvm"))
+    if len(files) != 1:
+        raise PoseNetError(f"{folder} must hold one .nvm file, received {', '.join(path.name for path in files)}")
+    model = read_nvm(files[0])
+    order = sorted(range(len(model.names)), key=lambda row: natural_key(model.names[row]))
+    names = [existing_name(folder, model.names[row]) for row in order]
+    new_row = np.argsort(order)
+    observations = np.stack([new_row[model.observations[:, 0]], model.observations[:, 1]], axis=1)
+    return RawScene(
+        name=folder.resolve().name, root=folder, names=names, positions=model.centres[order],
+        quaternions_wxyz=model.camera_from_world_wxyz[order] * [1.0, -1.0, -1.0, -1.0],
+        splits=None, sequences=[sequence_of(name) for name in names], sources=[model.sources[row] for row in order],
+        cameras=[nvm_camera(model, row, folder / name) for row, name in zip(order, names, strict=True)],
+        unit="scene units", points=ScenePoints(model.points, observations), quaternion_convention="camera_from_world",
+    )  # fmt: skip

@@ -1,0 +1,194 @@
+"""The commands' options: each dataclass is a command, its docstring the help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from posenet.config import TrainConfig
+
+Positional = tyro.conf.Positional
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Evaluate a run on its test split, beside the baselines, and draw the camera path."""
+
+    run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
+    """Run folder that training wrote, or a file of published weights. With --poses: the scene's folder."""
+    scene: Annotated[Path | None, Positional, tyro.conf.arg(metavar="[SCENE]")] = None
+    """Folder of the scene. Default: the one the run was trained on."""
+    poses: Path | None = None
+    """Score this pose file instead of a network: TUM lines, or lines `name X Y Z W P Q R`."""
+    output: Path | None = None
+    """Folder for the results. Default: RUN/evaluation; none with --poses."""
+    json: bool = False
+    """Print summary.json instead of the table."""
+    plot: bool = True
+    """Draw the camera path and the error curves."""
+    strict: bool = False
+    """Refuse a scene with any label fault instead of reporting and dropping."""
+    graph: Literal["caffe", "tensorflow", "keras"] | None = None
+    """Published weights: the graph that they were made for. Default: the one that their format comes from."""
+    legacy: bool = False
+    """Published weights: cut and mean of the TensorFlow and Keras ports, faults included; their weights expect them."""
+    mean: Path | None = None
+    """Published weights: the mean picture (.binaryproto or .npy, BGR). Default: ImageNet's mean colour."""
+    split: str = "auto"
+    """Published weights: as for train."""
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Tell where the camera stood for new pictures.
+
+    Prints lines `name x y z qw qx qy qz`: the camera centre, and the rotation from camera to world axes.
+    """
+
+    run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
+    """Run folder that training wrote."""
+    images: Annotated[tuple[Path, ...], Positional, tyro.conf.arg(metavar="PICTURE...")]
+    """Pictures, or folders of pictures."""
+
+
+@dataclass(frozen=True)
+class CourtyardConfig:
+    """Make the built-in synthetic scene: a courtyard in the Cambridge Landmarks layout."""
+
+    output: Annotated[Path, Positional, tyro.conf.arg(metavar="OUT")]
+    """Folder to write."""
+    train: int = 300
+    """Training pictures, three walks."""
+    test: int = 100
+    """Test pictures, a walk of their own."""
+    seed: int = 0
+    """Another seed gives another courtyard."""
+
+
+@dataclass(frozen=True)
+class InfoConfig:
+    """Say what a scene's folder holds: pictures, splits, extent, up, intrinsics, label faults, whether the rotations
+    are read rightly; and draw a map."""
+
+    scene: Annotated[Path, Positional, tyro.conf.arg(metavar="SCENE")]
+    """Folder of the scene."""
+    split: str = "auto"
+    """As for train."""
+    map: Path | None = None
+    """The PNG file of the map. Default: the scene's name and _map.png, in the current folder."""
+    plot: bool = True
+    """Draw the map."""
+    json: bool = False
+    """Print the facts as JSON."""
+    strict: bool = False
+    """Fail on any label fault."""
+
+
+@dataclass(frozen=True)
+class ConvertConfig:
+    """Write a scene in another layout. Poses stay the same to within 1e-6; what the layout cannot hold is said."""
+
+    scene: Annotated[Path, Positional, tyro.conf.arg(metavar="SCENE")]
+    """Folder of the scene."""
+    output: Annotated[Path, Positional, tyro.conf.arg(metavar="OUT")]
+    """Folder to write."""
+    to: Literal["cambridge", "7scenes", "colmap", "transforms", "tum", "kitti", "csv"]
+    """The layout to write."""
+    copy: bool = False
+    """Copy the pictures. Otherwise they are linked where the disk allows it (a second name for the same file)."""
+    split: str = "auto"
+    """As for train."""
+    strict: bool = False
+    """Fail on any label fault."""
+
+
+@dataclass(frozen=True)
+class CaptureConfig:
+    """Make a posed scene of photographs or videos, by structure from motion (needs the extra `capture`).
+
+    posenet scene capture PHOTOS|VIDEO... OUT. Several inputs become several sequences. A stopped capture goes on.
+    """
+
+    paths: Annotated[tuple[Path, ...], Positional, tyro.conf.arg(metavar="PHOTOS|VIDEO... OUT")]
+    """Folders of photographs and videos; the last is the folder to write."""
+    scale: Annotated[tuple[str, str, float], tyro.conf.arg(metavar="A B METRES")] = ("", "", 0.0)
+    """Two pictures' names and the distance between them in metres. Default: the unit is free."""
+    align: Path | None = None
+    """A file of known positions in metres, lines `name X Y Z`."""
+    pictures: int = 250
+    """Pictures to take from each video, at most."""
+
+
+@dataclass(frozen=True)
+class ClassifyConfig:
+    """Name what is in a picture, by a pretrained trunk's own ImageNet classifier: is the trunk loaded rightly?"""
+
+    image: Annotated[Path, Positional, tyro.conf.arg(metavar="PICTURE")]
+    """A picture."""
+    trunk: str = "efficientnet_lite0"
+    """The trunk."""
+    weights: Path | None = None
+    """Its weights. Default: those installed (extra `pretrained`)."""
+
+
+@dataclass(frozen=True)
+class InspectConfig:
+    """List the layers and shapes in a file of published weights."""
+
+    file: Annotated[Path, Positional, tyro.conf.arg(metavar="FILE")]
+    """.caffemodel, .npy, .pickle, .h5, .pth, or a TensorFlow 1 checkpoint."""
+    order: Literal["auto", "tensorflow", "theano"] = "auto"
+    """Kernel order of an .h5 file."""
+    json: bool = False
+    """Print JSON."""
+
+
+@dataclass(frozen=True)
+class ConvertWeightsConfig:
+    """Write published weights as .npz (any network, Keras order) or .weights.h5 (PoseNet, for its Keras model)."""
+
+    file: Annotated[Path, Positional, tyro.conf.arg(metavar="FILE")]
+    """.caffemodel, .npy, .pickle, .h5, .pth, or a TensorFlow 1 checkpoint."""
+    output: Annotated[Path, Positional, tyro.conf.arg(metavar="OUT")]
+    """The file to write."""
+    graph: Literal["caffe", "tensorflow", "keras"] | None = None
+    """PoseNet's graph for .weights.h5. Default: the one that the format comes from."""
+    order: Literal["auto", "tensorflow", "theano"] = "auto"
+    """Kernel order of an .h5 file."""
+    overwrite: bool = False
+    """Replace the file if it exists."""
+
+
+@dataclass(frozen=True)
+class WeightsCommand:
+    """Look at or convert files of published weights."""
+
+    command: (
+        Annotated[InspectConfig, tyro.conf.subcommand("inspect")]
+        | Annotated[ConvertWeightsConfig, tyro.conf.subcommand("convert")]
+    )
+
+
+@dataclass(frozen=True)
+class SceneCommand:
+    """Look at or make scenes."""
+
+    command: (
+        Annotated[InfoConfig, tyro.conf.subcommand("info")]
+        | Annotated[ConvertConfig, tyro.conf.subcommand("convert")]
+        | Annotated[CaptureConfig, tyro.conf.subcommand("capture")]
+        | Annotated[CourtyardConfig, tyro.conf.subcommand("courtyard")]
+    )
+
+
+AnyCommand = (
+    Annotated[TrainConfig, tyro.conf.subcommand("train")]
+    | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
+    | Annotated[PredictConfig, tyro.conf.subcommand("predict")]
+    | Annotated[SceneCommand, tyro.conf.subcommand("scene")]
+    | Annotated[WeightsCommand, tyro.conf.subcommand("weights")]
+    | Annotated[ClassifyConfig, tyro.conf.subcommand("classify")]
+)

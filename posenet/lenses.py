@@ -1,0 +1,122 @@
+"""COLMAP's camera models: which numbers they hold, and how a Camera carries them.
+
+Names, numbers and parameters are those of COLMAP's src/colmap/sensor/models.h (4.2). Every model is focal length
+(one or two), principal point, then the parameters of the lens, which have no unit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from posenet.scene import Camera
+
+
+@dataclass(frozen=True)
+class Lens:
+    """A camera model: its number in COLMAP's binary files, focal lengths (1 or 2; 0 for a panorama), and the
+    parameters behind the principal point."""
+
+    number: int
+    focals: int
+    extra: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers COLMAP writes."""
+        return self.focals + 2 + len(self.extra)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+LENSES = {
+    "SIMPLE_PINHOLE": Lens(0, 1),
+    "PINHOLE": Lens(1, 2),
+    "SIMPLE_RADIAL": Lens(2, 1, _names("k")),
+    "RADIAL": Lens(3, 1, _names("k1 k2")),
+    "OPENCV": Lens(4, 2, _names("k1 k2 p1 p2")),
+    "OPENCV_FISHEYE": Lens(5, 2, _names("k1 k2 k3 k4")),
+    "FULL_OPENCV": Lens(6, 2, _names("k1 k2 p1 p2 k3 k4 k5 k6")),
+    "FOV": Lens(7, 2, _names("omega")),
+    "SIMPLE_RADIAL_FISHEYE": Lens(8, 1, _names("k")),
+    "RADIAL_FISHEYE": Lens(9, 1, _names("k1 k2")),
+    "THIN_PRISM_FISHEYE": Lens(10, 2, _names("k1 k2 p1 p2 k3 k4 sx1 sy1")),
+    "RAD_TAN_THIN_PRISM_FISHEYE": Lens(11, 2, _names("k0 k1 k2 k3 k4 k5 p0 p1 s0 s1 s2 s3")),
+    "SIMPLE_DIVISION": Lens(12, 1, _names("k")),
+    "DIVISION": Lens(13, 2, _names("k")),
+    "SIMPLE_FISHEYE": Lens(14, 1),
+    "FISHEYE": Lens(15, 2),
+    "EUCM": Lens(16, 2, _names("alpha beta")),
+    "EQUIRECTANGULAR": Lens(17, 0),
+}
+PANORAMA = "EQUIRECTANGULAR"
+
+
+def camera_of(lens: str, width: int, height: int, parameters: tuple[float, ...]) -> Camera:
+    """The Camera of a model's name and its numbers, in COLMAP's order.
+
+    A panorama's focal lengths are pixels per radian. Raises ValueError for a wrong count of numbers.
+    """
+    model = LENSES[lens]
+    if len(parameters) != model.parameters:
+        raise ValueError(f"{lens} has {model.parameters} parameters. Received: {len(parameters)}")
+    if lens == PANORAMA:
+        return Camera(width, height, width / math.tau, height / math.pi, width / 2, height / 2, lens)
+    fx, fy = parameters[0], parameters[model.focals - 1]
+    cx, cy = parameters[model.focals : model.focals + 2]
+    return Camera(width, height, fx, fy, cx, cy, lens, tuple(parameters[model.focals + 2 :]))
+
+
+def parameters_of(camera: Camera) -> tuple[str, tuple[float, ...]]:
+    """(model's name, its numbers) of a Camera as COLMAP writes them.
+
+    A model with one focal length becomes the like with two where resizing has made them differ.
+    """
+    lens, distortion = camera.lens, camera.distortion
+    if lens == PANORAMA:
+        return lens, (float(camera.width), float(camera.height))
+    if LENSES[lens].focals == 1 and not math.isclose(camera.fx, camera.fy, rel_tol=1e-12):
+        lens, distortion = _with_two_focals(lens, distortion)
+    focals = (camera.fx, camera.fy)[: LENSES[lens].focals]
+    return lens, (*focals, camera.cx, camera.cy, *distortion)
+
+
+def _with_two_focals(lens: str, distortion: tuple[float, ...]) -> tuple[str, tuple[float, ...]]:
+    """The model with two focal lengths that draws the same picture."""
+    wider = {
+        "SIMPLE_PINHOLE": ("PINHOLE", 0),
+        "SIMPLE_RADIAL": ("OPENCV", 4),
+        "RADIAL": ("OPENCV", 4),
+        "SIMPLE_RADIAL_FISHEYE": ("OPENCV_FISHEYE", 4),
+        "RADIAL_FISHEYE": ("OPENCV_FISHEYE", 4),
+        "SIMPLE_DIVISION": ("DIVISION", 1),
+        "SIMPLE_FISHEYE": ("FISHEYE", 0),
+    }
+    name, count = wider[lens]
+    return name, distortion + (0.0,) * (count - len(distortion))
+
+
+def projected(camera: Camera, points: np.ndarray) -> np.ndarray | None:
+    """(n, 2) pixels of points (n, 3) in the camera's axes, z above 0. None for a lens that OpenCV does not know.
+
+    Pixel (0, 0)'s centre is at (0.5, 0.5), as the principal point is given.
+    """
+    points = np.asarray(points, np.float64).reshape(-1, 1, 3)
+    if len(points) == 0:
+        return np.zeros((0, 2))
+    nothing = np.zeros(3)
+    values = dict(zip(LENSES[camera.lens].extra, camera.distortion, strict=True))
+    if camera.lens in ("OPENCV_FISHEYE", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE", "SIMPLE_FISHEYE", "FISHEYE"):
+        k1 = values.get("k1", values.get("k", 0.0))
+        lens = np.array([k1, *(values.get(name, 0.0) for name in ("k2", "k3", "k4"))])
+        return cv2.fisheye.projectPoints(points, nothing, nothing, camera.matrix, lens)[0].reshape(-1, 2)
+    if camera.lens in ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV"):
+        k1 = values.get("k1", values.get("k", 0.0))
+        lens = np.array([k1, *(values.get(name, 0.0) for name in ("k2", "p1", "p2", "k3", "k4", "k5", "k6"))])
+        return cv2.projectPoints(points, nothing, nothing, camera.matrix, lens)[0].reshape(-1, 2)
+    return None

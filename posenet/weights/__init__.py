@@ -1,0 +1,11 @@
+"""Published weight files, read as data: nothing in them is ever executed.
+
+Each reader gives {layer: {name: array}}, float32 unless the file says otherwise, in Keras order: convolution kernels
+(height, width, in, out), dense kernels (in, out) with rows in the order height, width, channels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+Weights = dict[str, dict[str, np.ndarray]]

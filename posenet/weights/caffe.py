@@ -1,0 +1,184 @@
+"""Caffe's .caffemodel and .binaryproto, by protobuf's runtime; Caffe is not needed.
+
+The few messages and fields that hold weights, with their numbers, are those of Caffe's src/caffe/proto/caffe.proto.
+Both generations are read: `layers` (V1LayerParameter, blobs of four dimensions) and `layer` (LayerParameter,
+BlobShape), packed or not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from posenet.errors import PoseNetError
+from posenet.weights import Weights
+
+# message: {field: (number, kind, repeated)}
+_MESSAGES = {
+    "BlobShape": {"dim": (1, "int64", True)},
+    "BlobProto": {
+        "num": (1, "int32", False),
+        "channels": (2, "int32", False),
+        "height": (3, "int32", False),
+        "width": (4, "int32", False),
+        "data": (5, "float", True),
+        "shape": (7, "BlobShape", False),
+        "double_data": (8, "double", True),
+    },
+    "V1LayerParameter": {
+        "bottom": (2, "string", True),
+        "top": (3, "string", True),
+        "name": (4, "string", False),
+        "type": (5, "int32", False),
+        "blobs": (6, "BlobProto", True),
+    },
+    "LayerParameter": {
+        "name": (1, "string", False),
+        "type": (2, "string", False),
+        "bottom": (3, "string", True),
+        "top": (4, "string", True),
+        "blobs": (7, "BlobProto", True),
+    },
+    "NetParameter": {
+        "name": (1, "string", False),
+        "layers": (2, "V1LayerParameter", True),
+        "layer": (100, "LayerParameter", True),
+    },
+}
+# V1LayerParameter.LayerType: the numbers of the types that matter here
+_V1_TYPES = {3: "Concat", 4: "Convolution", 14: "InnerProduct", 39: "Deconvolution"}
+
+
+@dataclass(frozen=True)
+class _Layer:
+    name: str
+    kind: str
+    bottoms: list[str]
+    tops: list[str]
+    blobs: list[np.ndarray]
+
+
+def read_caffemodel(path: Path) -> Weights:
+    """The weights of every layer of a .caffemodel. Channels keep the file's order (for pictures: BGR).
+
+    The rows of a dense layer behind a feature map go from Caffe's channels, height, width to height, width, channels.
+    Raises PoseNetError for a file that is not one, and for blobs whose size is not what they say.
+    """
+    net = _parse("NetParameter", path)
+    layers = [
+        _Layer(each.name, _V1_TYPES.get(each.type, ""), list(each.bottom), list(each.top), _blobs(path, each))
+        for each in net.layers
+    ]
+    layers += [_Layer(e.name, e.type, list(e.bottom), list(e.top), _blobs(path, e)) for e in net.layer]
+    weights: Weights = {}
+    channels: dict[str, int | None] = {}
+    for layer in layers:
+        fed = [channels.get(bottom) for bottom in layer.bottoms]
+        if layer.blobs:
+            weights[layer.name] = _in_keras_order(path, layer, fed[0] if fed else None)
+        for top in layer.tops:
+            channels[top] = _channels_out(layer, fed)
+    if not weights:
+        raise PoseNetError(f"{path} must be a .caffemodel with weights, it holds none")
+    return weights
+
+
+def read_binaryproto(path: Path) -> np.ndarray:
+    """(height, width, channels) float32 of a .binaryproto: a mean picture, BGR."""
+    blob = _array(path, "the blob", _parse("BlobProto", path))
+    if blob.ndim != 4 or blob.shape[0] != 1:
+        raise PoseNetError(f"{path} must hold one picture, 1 x channels x height x width, received {blob.shape}")
+    return blob[0].transpose(1, 2, 0)
+
+
+def _in_keras_order(path: Path, layer: _Layer, channels: int | None) -> dict[str, np.ndarray]:
+    """A layer's blobs by Keras' names."""
+    first, *rest = layer.blobs
+    if layer.kind in ("Convolution", "Deconvolution") or (
+        layer.kind == "" and first.ndim == 4 and min(first.shape) > 1
+    ):
+        if first.ndim != 4:
+            raise PoseNetError(f"{path}: {layer.name}: a kernel needs 4 dimensions, received {first.shape}")
+        found = {"kernel": first.transpose(2, 3, 1, 0)}
+    elif layer.kind == "InnerProduct":
+        kernel = first.reshape(first.shape[-2:]) if first.ndim >= 2 else first[None]
+        found = {"kernel": _dense_kernel(kernel, channels)}
+    elif layer.kind == "BatchNorm" and len(layer.blobs) == 3:
+        scale = float(layer.blobs[2].ravel()[0]) if layer.blobs[2].size else 0.0
+        scale = 1 / scale if scale else 0.0
+        return {"moving_mean": first.ravel() * scale, "moving_variance": rest[0].ravel() * scale}
+    elif layer.kind == "Scale":
+        return {name: blob.ravel() for name, blob in zip(("gamma", "beta"), layer.blobs, strict=False)}
+    elif layer.kind == "PReLU":
+        return {"alpha": first.ravel()}
+    else:
+        return {f"blob{number}": blob for number, blob in enumerate(layer.blobs)}
+    if rest:
+        found["bias"] = rest[0].ravel()
+    return found
+
+
+def _dense_kernel(kernel: np.ndarray, channels: int | None) -> np.ndarray:
+    """(in, out) from Caffe's (out, in), for an input of so many channels; None: a plain vector."""
+    outputs, inputs = kernel.shape
+    if channels and inputs != channels and inputs % channels == 0:
+        return kernel.reshape(outputs, channels, inputs // channels).transpose(2, 1, 0).reshape(inputs, outputs)
+    return kernel.T
+
+
+def _channels_out(layer: _Layer, fed: list[int | None]) -> int | None:
+    """How many channels a layer's output has; None where that is not known."""
+    if layer.kind in ("Convolution", "InnerProduct") and layer.blobs:
+        return layer.blobs[0].shape[0] if layer.kind == "Convolution" else layer.blobs[0].shape[-2]
+    if layer.kind == "Concat":
+        return None if None in fed else sum(each or 0 for each in fed)
+    return fed[0] if fed else None
+
+
+def _blobs(path: Path, layer) -> list[np.ndarray]:
+    return [_array(path, layer.name, blob) for blob in layer.blobs]
+
+
+def _array(path: Path, name: str, blob) -> np.ndarray:
+    """A BlobProto as a float32 array of its shape."""
+    data = np.array(blob.data if len(blob.data) else blob.double_data, np.float32)
+    legacy = (blob.num, blob.channels, blob.height, blob.width)
+    shape = tuple(blob.shape.dim) if blob.HasField("shape") else legacy
+    if min(shape, default=1) < 0 or int(np.prod(np.array(shape, object))) != data.size:
+        raise PoseNetError(f"{path}: {name}: a blob of {data.size} numbers must have that size, it says {shape}")
+    return data.reshape(shape)
+
+
+def _parse(message: str, path: Path):
+    from google.protobuf.message import DecodeError
+
+    try:
+        return _message_class(message).FromString(path.read_bytes())
+    except OSError as error:
+        raise PoseNetError(f"{path}: the file cannot be read ({error.strerror})") from None
+    except (DecodeError, ValueError) as error:
+        raise PoseNetError(f"{path} must be a Caffe file (protobuf), it cannot be parsed ({str(error)[:80]})") from None
+
+
+@cache
+def _message_class(message: str):
+    """The protobuf class of one of _MESSAGES."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    kinds = {name: getattr(descriptor_pb2.FieldDescriptorProto, f"TYPE_{name.upper()}") for name in
+             ("int32", "int64", "float", "double", "string")}  # fmt: skip
+    file = descriptor_pb2.FileDescriptorProto(name="posenet_caffe.proto", package="posenet_caffe", syntax="proto2")
+    for name, fields in _MESSAGES.items():
+        declared = file.message_type.add(name=name)
+        for field, (number, kind, repeated) in fields.items():
+            entry = declared.field.add(name=field, number=number, label=3 if repeated else 1)
+            if kind in kinds:
+                entry.type = kinds[kind]
+            else:
+                entry.type, entry.type_name = descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE, f".posenet_caffe.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"posenet_caffe.{message}"))

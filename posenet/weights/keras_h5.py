@@ -1,0 +1,132 @@
+"""Keras' .h5 weight files of Keras 1 and 2, read as data: the code that may lie in them is never run.
+
+Layers come in the order of the attribute `layer_names`, arrays in that of each group's `weight_names`, at the top or in
+`model_weights`. Kernels are (height, width, in, out) in TensorFlow's order. Theano's are (out, in, height, width), and
+Theano convolves where the others correlate, so they are flipped in both spatial axes too (Keras' own convert_kernel).
+Batch normalisation of Keras 1 calls its variance `running_std` (github.com/keras-team/keras, 1.2, normalization.py).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from posenet.errors import PoseNetError
+from posenet.weights import Weights
+
+Order = Literal["auto", "tensorflow", "theano"]
+_NAMES = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
+_LARGEST = 100  # times the file's size: compressed arrays may be larger than the file, bombs are larger by far
+
+
+def read_keras_h5(path: Path, order: Order = "auto") -> Weights:
+    """The weights of every layer that has some.
+
+    order: how kernels are stored; "auto" goes by what the file says of its backend, and by the kernels' shapes.
+    Raises PoseNetError for a file that is no such one, links that leave it, and arrays larger than it can hold.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            root = file["model_weights"] if _is_group(h5py, file, "model_weights") else file
+            raw = {layer: _layer(h5py, path, root, layer) for layer in _names(path, root, "layer_names")}
+            theano = order == "theano" or (order == "auto" and _is_theano(file, raw))
+    except PoseNetError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:80]
+        raise PoseNetError(f"{path} must be an .h5 file of Keras, it cannot be read ({reason})") from None
+    weights = {layer: arrays for layer, arrays in raw.items() if arrays}
+    if not weights:
+        raise PoseNetError(f"{path} must be an .h5 file of Keras with weights, it holds none")
+    return {
+        layer: {name: _ordered(array, theano) for name, array in arrays.items()} for layer, arrays in weights.items()
+    }
+
+
+def _ordered(array: np.ndarray, theano: bool) -> np.ndarray:
+    """A convolution kernel of Theano's order in Keras'; other arrays as they are."""
+    return array.transpose(2, 3, 1, 0)[::-1, ::-1].copy() if theano and array.ndim == 4 else array
+
+
+def _is_theano(file, raw: dict) -> bool:
+    """Whether kernels are in Theano's order: what the configuration says, else their shapes.
+
+    Kernels are square more often than not: where the first two sides are, it is TensorFlow's order, where only the last
+    two are, Theano's.
+    """
+    said = _text(file.attrs.get("backend", b"")) + _config(file)
+    if "theano" in said or '"dim_ordering": "th"' in said:
+        return True
+    if '"dim_ordering": "tf"' in said or "tensorflow" in said:
+        return False
+    kernels = [array.shape for arrays in raw.values() for array in arrays.values() if array.ndim == 4]
+    theano = sum(shape[2] == shape[3] and shape[0] != shape[1] for shape in kernels)
+    return theano > sum(shape[0] == shape[1] and shape[2] != shape[3] for shape in kernels)
+
+
+def _config(file) -> str:
+    """The model's configuration as text, to be searched, never loaded."""
+    text = _text(file.attrs.get("model_config", b""))
+    try:
+        return json.dumps(json.loads(text)) if text else ""
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _text(value) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _is_group(h5py, parent, name: str) -> bool:
+    return isinstance(parent.get(name, getlink=True), h5py.HardLink) and isinstance(parent[name], h5py.Group)
+
+
+def _names(path: Path, group, attribute: str) -> list[str]:
+    """The names in an attribute; Keras 2 splits long lists into attribute0, attribute1 and so on."""
+    found = []
+    if attribute in group.attrs:
+        found = list(group.attrs[attribute])
+    else:
+        number = 0
+        while f"{attribute}{number}" in group.attrs:
+            found += list(group.attrs[f"{attribute}{number}"])
+            number += 1
+        if number == 0:
+            raise PoseNetError(f"{path} must be an .h5 file of Keras, its group {group.name} has no {attribute}")
+    return [_text(name) for name in found]
+
+
+def _layer(h5py, path: Path, root, layer: str) -> dict[str, np.ndarray]:
+    if not _is_group(h5py, root, layer):
+        raise PoseNetError(f"{path}: the layer {layer} must be a group of its own in the file")
+    group = root[layer]
+    arrays = {}
+    for name in _names(path, group, "weight_names"):
+        arrays[_short_name(layer, name)] = _array(h5py, path, group, name)
+    return arrays
+
+
+def _short_name(layer: str, name: str) -> str:
+    """Keras' name of a weight: conv1_W, conv1_W:0 and conv1/kernel:0 are kernels."""
+    last = name.split("/")[-1].split(":")[0]
+    last = last.removeprefix(f"{layer}_")
+    return _NAMES.get(last, last)
+
+
+def _array(h5py, path: Path, group, name: str) -> np.ndarray:
+    """A dataset, if it is plain numbers in this very file."""
+    place = group
+    for part in name.split("/"):
+        if not isinstance(place, h5py.Group) or not isinstance(place.get(part, getlink=True), h5py.HardLink):
+            raise PoseNetError(f"{path}: {group.name}/{name} must be an array in the file itself")
+        place = place[part]
+    if not isinstance(place, h5py.Dataset) or place.is_virtual or place.external or place.dtype.kind not in "fiu":
+        raise PoseNetError(f"{path}: {group.name}/{name} must be an array of numbers in the file itself")
+    if place.size * place.dtype.itemsize > _LARGEST * path.stat().st_size:
+        raise PoseNetError(f"{path}: {group.name}/{name} promises {place.shape}, more than the file can hold")
+    return np.asarray(place[()])

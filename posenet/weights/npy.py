@@ -1,0 +1,160 @@
+"""caffe-tensorflow's .npy files and the pickles of GoogLeNet weights: a pickled dict of arrays, made by Python 2 or 3.
+
+`{layer: {"weights": array, "biases": array}}` in Keras order already, or a flat `{"conv1/7x7_s2_0": array}` in Caffe's
+order with _0 for weights and _1 for biases (poselstm). Format of .npy: numpy.org/doc/stable/reference/generated/
+numpy.lib.format.html.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from posenet.errors import PoseNetError
+from posenet.weights import Weights
+from posenet.weights.safe_pickle import Unsafe, load_pickle, short_reason
+
+KINDS = "fiub"
+NAMES = {"weights": "kernel", "biases": "bias", "mean": "moving_mean", "variance": "moving_variance"}
+NAMES |= {"scale": "gamma", "offset": "beta"}
+
+
+class _DType:
+    """Stands in for numpy.dtype: keeps what the pickle says of it."""
+
+    def __init__(self, code="", *_):
+        self.code = code.decode("latin1") if isinstance(code, bytes) else str(code)
+        self.order = "="
+
+    def __setstate__(self, state):
+        order = state[1] if isinstance(state, tuple) and len(state) > 1 else "="
+        self.order = order.decode("latin1") if isinstance(order, bytes) else str(order)
+
+    def checked(self) -> np.dtype:
+        if len(self.code) > 4 or self.code[:1] not in KINDS or self.order not in "<>=|":
+            raise Unsafe(f"it holds an array of type {self.code[:20]!r}, numbers are needed")
+        return np.dtype(self.code).newbyteorder(self.order if self.order != "|" else "=")
+
+
+class _Array:
+    """Stands in for numpy.ndarray: its state is checked before an array is made."""
+
+    def __init__(self, *_):
+        self.array: object = None
+
+    def __setstate__(self, state):
+        if not (isinstance(state, tuple) and len(state) == 5):
+            raise Unsafe("it holds an array without the five parts of its state")
+        _, shape, dtype, fortran, data = state
+        if not isinstance(dtype, _DType) or not isinstance(shape, tuple):
+            raise Unsafe("it holds an array of an unknown kind")
+        if dtype.code.startswith("O"):
+            self.array = data[0] if isinstance(data, list) and len(data) == 1 and shape == () else data
+            return
+        data = data.encode("latin1") if isinstance(data, str) else data
+        self.array = checked_array(data, shape, dtype.checked(), bool(fortran))
+
+
+def checked_array(data, shape: tuple, dtype: np.dtype, fortran: bool = False) -> np.ndarray:
+    """An array of bytes whose length is what shape and type say. Raises Unsafe."""
+    size = dtype.itemsize
+    for side in shape:
+        if not isinstance(side, int) or isinstance(side, bool) or side < 0:
+            raise Unsafe("it holds an array of an impossible shape")
+        size *= side
+    if not isinstance(data, bytes | bytearray) or len(data) != size or len(shape) > 8:
+        raise Unsafe(f"it holds an array that promises {size} bytes and has another number of them")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="))
+
+
+def _encoded(text, *_):
+    """_codecs.encode(text, "latin1"): how Python 3 writes bytes in old protocols."""
+    if not isinstance(text, str):
+        raise Unsafe("it encodes what is no text")
+    return text.encode("latin1")
+
+
+def _allowed() -> dict[tuple[str, str], object]:
+    names: dict[tuple[str, str], object] = {("_codecs", "encode"): _encoded}
+    for core in ("numpy.core", "numpy._core"):
+        names[f"{core}.multiarray", "_reconstruct"] = _Array
+    return names | {("numpy", "ndarray"): _Array, ("numpy", "dtype"): _DType}
+
+
+def read_npy(path: Path) -> Weights:
+    """The weights in a .npy file that holds a dict, or in a bare pickle of one.
+
+    Raises PoseNetError for anything but numbers in plain containers, and for arrays whose size is not what they say.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PoseNetError(f"{path}: the file cannot be read ({error.strerror})") from None
+    if data[:6] == np.lib.format.MAGIC_PREFIX:
+        data = _after_header(path, data)
+    return _as_weights(path, _plain(load_pickle(data, _allowed(), str(path))))
+
+
+def _after_header(path: Path, data: bytes) -> bytes:
+    """The pickle behind a .npy header."""
+    file = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    except Exception as error:  # numpy parses the header as Python: there is no end of what may be raised
+        raise PoseNetError(f"{path} must be a .npy file, its header cannot be read ({short_reason(error)})") from None
+    if not dtype.hasobject or shape != ():
+        raise PoseNetError(f"{path} must hold a dict of layers, it holds an array of {dtype} {shape}")
+    return data[file.tell() :]
+
+
+def _plain(found):
+    """The object itself: an object array of one is what it holds."""
+    for _ in range(8):
+        if not isinstance(found, _Array):
+            break
+        found = found.array
+    return found
+
+
+def _text(key) -> str | None:
+    key = key.decode("latin1") if isinstance(key, bytes) else key
+    return key if isinstance(key, str) else None
+
+
+def _as_weights(path: Path, found) -> Weights:
+    """{layer: {name: array}} of a nested or a flat dict."""
+    wanted = f"{path} must be a dict of layers, each a dict of arrays"
+    if isinstance(found, list) and len(found) == 1:
+        found = _plain(found[0])
+    if not isinstance(found, dict):
+        raise PoseNetError(f"{wanted}, received {type(found).__name__}")
+    weights: Weights = {}
+    for key, value in found.items():
+        layer, value = _text(key), _plain(value)
+        if layer is None:
+            raise PoseNetError(f"{wanted}, received a layer called {str(key)[:40]!r}")
+        if isinstance(value, dict):
+            weights[layer] = {
+                NAMES.get(_text(k) or "", _text(k) or ""): _number_array(wanted, v) for k, v in value.items()
+            }
+        else:
+            name, _, part = layer.rpartition("_")
+            array = _number_array(wanted, value)
+            if part == "0":
+                weights.setdefault(name, {})["kernel"] = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
+            elif part == "1":
+                weights.setdefault(name, {})["bias"] = array.ravel()
+            else:
+                raise PoseNetError(f"{wanted}, received an array called {layer[:40]!r}")
+    return weights
+
+
+def _number_array(wanted: str, value) -> np.ndarray:
+    value = _plain(value)
+    if not isinstance(value, np.ndarray):
+        raise PoseNetError(f"{wanted}, received {type(value).__name__}")
+    return value

@@ -1,0 +1,87 @@
+"""Evaluating published weights as their authors did: their resize, mean, crop and channel order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from posenet.datasets import open_scene
+from posenet.errors import PoseNetError
+from posenet.evaluation import Evaluation, compare, usable_poses
+from posenet.images import read_image
+from posenet.models.layers import CAFFE_MEAN_BGR
+from posenet.weights.caffe import read_binaryproto
+from posenet.weights.load import load_network
+
+SHORT_SIDE, CUT = 256, 224
+PORTS_SIZE, PORTS_CORNER = (455, 256), (0, 87)  # (width, height) and (top, left) of the TensorFlow and Keras ports
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a picture becomes the network's input.
+
+    mean: BGR, a colour (3,) or a picture (h, w, 3), of the resized picture or of the cut. legacy: the ports' own way:
+    every picture is stretched to 455 x 256, and the cut begins at row 0 and column 87, as their centeredCrop has it.
+    """
+
+    mean: np.ndarray
+    legacy: bool = False
+
+    def cut(self, picture: np.ndarray) -> np.ndarray:
+        """(224, 224, 3) float32 BGR of an RGB picture (h, w, 3); a mean of the resized picture is subtracted."""
+        height, width = picture.shape[:2]
+        scale = SHORT_SIDE / min(height, width)
+        size = PORTS_SIZE if self.legacy else (round(width * scale), round(height * scale))
+        resized = cv2.resize(picture[:, :, ::-1], size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
+        if self.mean.shape == resized.shape:
+            resized -= self.mean
+        top, left = PORTS_CORNER if self.legacy else ((size[1] - CUT) // 2, (size[0] - CUT) // 2)
+        return resized[top : top + CUT, left : left + CUT]
+
+    def apply(self, cuts: np.ndarray) -> np.ndarray:
+        """Subtract the mean from cuts (n, 224, 224, 3) if it is a colour or of the cut."""
+        return cuts - self.mean if self.mean.shape in ((3,), (CUT, CUT, 3)) else cuts
+
+
+def read_mean(path: Path) -> np.ndarray:
+    """A mean picture, BGR (h, w, 3): .binaryproto, or .npy of numbers. Raises PoseNetError."""
+    if path.suffix == ".npy":
+        try:
+            mean = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise PoseNetError(f"{path} must be an .npy file of numbers, it cannot be read ({error})") from None
+    else:
+        mean = read_binaryproto(path)
+    if mean.shape not in ((3,), (CUT, CUT, 3)) and not (mean.ndim == 3 and min(mean.shape[:2]) == SHORT_SIDE):
+        raise PoseNetError(
+            f"{path} must be a mean colour, or a mean picture of short side 256 or of 224 x 224, received {mean.shape}"
+        )
+    return mean.astype(np.float32)
+
+
+def evaluate_weights(
+    weights: Path, scene_path: Path, graph: str | None = None, legacy: bool = False, mean: Path | None = None,
+    strict: bool = False, split: str = "auto",
+) -> Evaluation:  # fmt: skip
+    """Predict a scene's test split with published weights and compare.
+
+    The rotations that the network says are taken to be those of the scene's own files. legacy=True reproduces the
+    TensorFlow and Keras ports: their stretch and cut, and, without a mean, the mean of the very pictures evaluated.
+    Raises PoseNetError for weights and scenes that cannot be used.
+    """
+    scene = open_scene(scene_path, strict=strict, split=split)
+    test = scene.split("test")
+    network = load_network(weights, graph, labels=scene.quaternion_convention)
+    own_mean = legacy and mean is None
+    recipe = Recipe(read_mean(mean) if mean else np.array(CAFFE_MEAN_BGR, np.float32), legacy)
+    cuts = np.stack([recipe.cut(read_image(path)) for path in tqdm(test.paths, desc="pictures", unit="picture")])
+    if own_mean:
+        recipe = Recipe(cuts.mean(axis=0), legacy)
+    outputs = network.predict(recipe.apply(cuts), batch_size=32, verbose=0)
+    estimate, found = usable_poses({name: np.asarray(value, np.float64) for name, value in outputs.items()})
+    return compare(scene, test, "test", weights.name, estimate, found)

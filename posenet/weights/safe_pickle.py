@@ -1,0 +1,93 @@
+"""Pickles from strangers: arrays and plain containers, and nothing that runs.
+
+A pickle is a program. It is read twice: first the opcodes alone (pickletools), which refuses names outside a short
+list, sizes beyond the file and the opcodes that call things in other ways; then by an Unpickler to whom even the
+allowed names are our own stand-ins, so that no code of numpy's or torch's sees the file's numbers before they are
+checked.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import pickletools
+from collections.abc import Callable
+
+from posenet.errors import PoseNetError
+
+_REFUSED = {"INST", "OBJ", "EXT1", "EXT2", "EXT4", "NEWOBJ_EX", "NEXT_BUFFER", "READONLY_BUFFER"}
+_MEMO = {"PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET"}
+DEPTH = 100  # of nested containers
+
+
+class Unsafe(Exception):
+    """Why a pickle is refused."""
+
+
+def load_pickle(
+    data: bytes,
+    names: dict[tuple[str, str], object],
+    what: str,
+    persistent: Callable | None = None,
+    encoding: str = "latin1",
+    stop: bool = True,
+):
+    """The object in a pickle. names: {(module, name): stand-in} that it may mention.
+
+    what: the file, for messages. persistent: for persistent ids, refused without it. stop: refuse bytes that follow;
+    otherwise returns (object, bytes used). Raises PoseNetError.
+    """
+    try:
+        used = _scan(data, set(names), persistent is not None)
+        if stop and used != len(data):
+            raise Unsafe(f"{len(data) - used} bytes follow its end")
+        found = _Reader(data[:used], names, persistent, encoding).load()
+    except Unsafe as error:
+        raise PoseNetError(f"{what} is refused: {error}") from None
+    except Exception as error:
+        raise PoseNetError(f"{what} must be a pickle of arrays, it cannot be read ({short_reason(error)})") from None
+    return found if stop else (found, used)
+
+
+def _scan(data: bytes, allowed: set[tuple[str, str]], persistent: bool) -> int:
+    """Look at every opcode without running any; the number of bytes up to and with STOP."""
+    count = 0
+    try:
+        for opcode, argument, position in pickletools.genops(data):
+            count += 1
+            name = opcode.name
+            if name in _REFUSED or (name in ("PERSID", "BINPERSID") and not persistent):
+                raise Unsafe(f"it uses {name}, which could run code")
+            if name == "GLOBAL" and tuple(str(argument).split(" ", 1)) not in allowed:
+                wanted = str(argument).replace(" ", ".")
+                raise Unsafe(f"it names {wanted}, only arrays and plain containers are read")
+            if name in _MEMO and isinstance(argument, int) and argument > count:
+                raise Unsafe("its memo is larger than itself")
+            if name == "STOP":
+                return (position or 0) + 1
+    except ValueError as error:
+        raise Unsafe(f"it is no whole pickle ({short_reason(error)})") from None
+    raise Unsafe("it has no end")
+
+
+class _Reader(pickle.Unpickler):
+    def __init__(self, data: bytes, names: dict, persistent: Callable | None, encoding: str):
+        super().__init__(io.BytesIO(data), fix_imports=False, encoding=encoding)
+        self.names, self.persistent = names, persistent
+
+    def find_class(self, module: str, name: str):
+        try:
+            return self.names[module, name]
+        except KeyError:
+            raise Unsafe(f"it names {module}.{name}, only arrays and plain containers are read") from None
+
+    def persistent_load(self, key):
+        if self.persistent is None:
+            raise Unsafe("it uses persistent ids")
+        return self.persistent(key)
+
+
+def short_reason(error: BaseException) -> str:
+    """An error's first line, 80 characters at most."""
+    text = str(error).strip().split("\n")[0] or type(error).__name__
+    return text if len(text) <= 80 else text[:77] + "..."

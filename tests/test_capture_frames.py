@@ -1,0 +1,119 @@
+"""Pictures from photographs and videos."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from posenet.datasets.capture_frames import (
+    STEP,
+    choose_frames,
+    collect_photos,
+    collect_pictures,
+    collect_video,
+    is_video,
+    median_flow,
+)
+from posenet.errors import PoseNetError
+from posenet.images import picture_size
+from tests.conftest import write_picture
+
+
+def texture(width=900, height=240, seed=0):
+    small = np.random.default_rng(seed).integers(0, 255, (height // 8, width // 8, 3), np.uint8)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def write_video(path, shifts, blurred=()):
+    """A view of 320 x 240 that slides over a texture, some frames blurred."""
+    wide = texture()
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 30, (320, 240))
+    for row, shift in enumerate(shifts):
+        view = wide[:, shift : shift + 320]
+        writer.write(cv2.GaussianBlur(view, (0, 0), 4) if row in blurred else view)
+    writer.release()
+    return path
+
+
+def test_sharpest_frame_of_each_stretch():
+    flow = np.array([0, 0.4, 0.4, 0.4, 0.4, 0.4]) * STEP  # stretches: rows 0-2 (0 to 0.8 steps), 3-5 (1.2 to 2.0)
+    sharpness = np.array([1, 5, 2, 1, 9, 3.0])
+    np.testing.assert_array_equal(choose_frames(sharpness, flow, 100)[:2], [1, 4])
+
+
+def test_at_most_so_many_frames():
+    chosen = choose_frames(np.ones(1000), np.full(1000, STEP), 40)
+    assert len(chosen) == 40
+    assert np.diff(chosen).max() <= 26
+    assert len(choose_frames(np.zeros(0), np.zeros(0), 5)) == 0
+
+
+def test_a_still_video_gives_one_frame():
+    assert len(choose_frames(np.arange(50.0), np.zeros(50), 10)) == 1
+
+
+def test_flow_is_in_picture_widths():
+    wide = cv2.cvtColor(texture(), cv2.COLOR_BGR2GRAY)
+    assert median_flow(wide[:, :320], wide[:, 8:328]) == pytest.approx(8 / 320, rel=0.05)
+    assert median_flow(np.zeros((240, 320), np.uint8), wide[:, :320]) == 0.0
+
+
+def test_video_frames_are_well_spaced_and_sharp(tmp_path):
+    shifts = [4 * row for row in range(100)]
+    video = write_video(tmp_path / "walk.avi", shifts, blurred=range(0, 100, 2))
+    (tmp_path / "out").mkdir()
+    names = collect_video(video, tmp_path / "out", 250)
+    rows = [int(name[5:11]) for name in names]
+    assert all(row % 2 for row in rows)  # every even frame is blurred
+    gaps = np.diff(rows) * 4 / 320
+    assert 0.5 * STEP < np.median(gaps) < 1.6 * STEP
+    assert picture_size(tmp_path / "out" / names[0]) == (320, 240)
+    assert collect_video(video, tmp_path / "out", 250) == names
+
+
+def test_photographs_are_linked_in_natural_order(tmp_path):
+    for number in (10, 9, 1):
+        write_picture(tmp_path / "in" / f"shot {number}.jpg", seed=number)
+    (tmp_path / "in" / "notes.txt").write_text("not a picture")
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"")
+    (tmp_path / "out").mkdir()
+    names = collect_photos(tmp_path / "in", tmp_path / "out")
+    assert names == ["shot_1.jpg", "shot_9.jpg", "shot_10.jpg"]
+    assert (tmp_path / "out" / "shot_9.jpg").read_bytes() == (tmp_path / "in" / "shot 9.jpg").read_bytes()
+
+
+def test_turned_photographs_become_upright_and_keep_their_exif(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif.get_ifd(0x8769)[0xA405] = 28
+    Image.fromarray(texture(64, 48)).save(tmp_path / "in" / "a.jpg", exif=exif)
+    collect_photos(tmp_path / "in", tmp_path / "out")
+    with Image.open(tmp_path / "out" / "a.jpg") as upright:
+        assert upright.size == (48, 64)
+        assert upright.getexif().get(0x0112, 1) == 1
+        assert upright.getexif().get_ifd(0x8769)[0xA405] == 28
+
+
+def test_several_inputs_become_folders(tmp_path):
+    for walk in ("a b", "c"):
+        write_picture(tmp_path / walk / "1.jpg")
+    names = collect_pictures((tmp_path / "a b", tmp_path / "c"), tmp_path / "out", 10)
+    assert names == ["a_b/1.jpg", "c/1.jpg"]
+    assert all((tmp_path / "out" / name).is_file() for name in names)
+
+
+def test_wrong_inputs_are_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.mp4").write_text("no video")
+    (tmp_path / "list.txt").write_text("x")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(PoseNetError, match=r"empty must hold photographs \(.*\), none is usable"):
+        collect_photos(tmp_path / "empty", tmp_path / "out")
+    with pytest.raises(PoseNetError, match=r"text.mp4 must be a video that OpenCV can read"):
+        collect_video(tmp_path / "text.mp4", tmp_path / "out", 5)
+    with pytest.raises(PoseNetError, match=r"list.txt must be a folder of photographs or a video"):
+        collect_pictures((tmp_path / "list.txt",), tmp_path / "out", 5)
+    assert is_video(tmp_path / "text.mp4")
+    assert not is_video(tmp_path / "empty")

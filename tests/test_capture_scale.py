@@ -1,0 +1,89 @@
+"""The world frame of a reconstruction."""
+
+import numpy as np
+import pycolmap
+import pytest
+from scipy.spatial.transform import Rotation
+
+from posenet.datasets.capture_scale import aligned_to, levelled, model_poses, read_positions, scaled_by
+from posenet.datasets.convert import convert
+from posenet.errors import PoseNetError
+from posenet.poses import Poses, Similarity, position_errors, rotation_errors_deg, up_direction
+from tests.test_conventions import walk
+from tests.test_convert import make_scene
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A reconstruction of a level walk in a world that is turned, shifted and scaled, and the walk's true poses."""
+    scene = make_scene(tmp_path / "in")
+    truth = walk(len(scene))
+    free = Similarity(0.3, Rotation.from_euler("xyz", [70, 20, 130], degrees=True), np.array([5.0, 6, 7]))
+    object.__setattr__(scene, "poses", free.apply(truth))
+    convert(scene, tmp_path / "out", "colmap")
+    return pycolmap.Reconstruction(tmp_path / "out/sparse/0"), truth
+
+
+def in_order(model):
+    names, poses = model_poses(model)
+    order = np.argsort(names)
+    return [names[row] for row in order], poses[order]
+
+
+def test_model_poses_are_world_from_camera(model):
+    free, truth = model
+    _, poses = in_order(free)
+    steps = np.linalg.norm(np.diff(poses.positions, axis=0), axis=1)
+    np.testing.assert_allclose(steps, 0.3 * np.linalg.norm(np.diff(truth.positions, axis=0), axis=1))
+
+
+def test_levelled(model):
+    free, truth = model
+    levelled(free)
+    _, poses = in_order(free)
+    np.testing.assert_allclose(up_direction(poses.rotations), [0, 0, 1], atol=1e-9)
+    np.testing.assert_allclose(poses.positions.mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(np.ptp(poses.positions[:, 2]), 0.3 * np.ptp(truth.positions[:, 2]), atol=1e-9)
+
+
+def test_scaled_by_a_known_distance(model):
+    free, truth = model
+    names, _ = in_order(free)
+    metres = float(np.linalg.norm(truth.positions[2] - truth.positions[7]))
+    scaled_by(free, names[2], names[7], metres)
+    _, poses = in_order(free)
+    assert np.linalg.norm(poses.positions[0] - poses.positions[5]) == pytest.approx(
+        np.linalg.norm(truth.positions[0] - truth.positions[5])
+    )
+    with pytest.raises(PoseNetError, match=r"--scale needs the names of placed pictures, like walk0/.*, received x"):
+        scaled_by(free, "x", names[0], 1.0)
+    with pytest.raises(PoseNetError, match=r"--scale needs two different places and metres above 0, received walk0"):
+        scaled_by(free, names[0], names[1], -1.0)
+    with pytest.raises(PoseNetError, match=r"--scale needs two different places"):
+        scaled_by(free, names[0], names[0], 1.0)
+
+
+def test_aligned_to_known_positions(model, tmp_path):
+    free, truth = model
+    names, _ = in_order(free)
+    rows = [f"{name} {x} {y} {z} 1 0 0 0" for name, (x, y, z) in zip(names, truth.positions, strict=True)]
+    (tmp_path / "gps.txt").write_text("\n".join([*rows[:8], "elsewhere.jpg 0 0 0"]))
+    aligned_to(free, read_positions(tmp_path / "gps.txt"), tmp_path / "gps.txt")
+    _, poses = in_order(free)
+    assert isinstance(poses, Poses)
+    assert position_errors(poses, truth).max() < 1e-9
+    assert rotation_errors_deg(poses, truth).max() < 1e-6
+
+
+def test_wrong_position_files(model, tmp_path):
+    for text, message in (
+        ("walk0/frame000.png 1 2\n", r"gps.txt:1: a line must be a name and X Y Z in metres, received"),
+        ("walk0/frame000.png 1 2 z\n", r"received 'z' where a number belongs"),
+        (
+            "walk0/frame000.png 1 2 3\n",
+            r"positions of at least 3 placed pictures are needed, like .*, it has 1",
+        ),
+    ):
+        (tmp_path / "gps.txt").write_text(text)
+        with pytest.raises(PoseNetError, match=message):
+            aligned_to(model[0], read_positions(tmp_path / "gps.txt"), tmp_path / "gps.txt")

@@ -1,0 +1,148 @@
+"""Scenes written in other layouts."""
+
+import os
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from posenet.datasets import open_scene
+from posenet.datasets.convert import WRITERS, convert
+from posenet.errors import PoseNetError
+from posenet.poses import Poses, position_errors, rotation_errors_deg
+from posenet.scene import Camera, Scene, ScenePoints
+from tests.conftest import write_picture
+
+CAMERA = Camera(64, 48, 60.0, 60.0, 32.0, 24.0)
+
+
+def make_scene(folder, seed=0, camera=CAMERA, spread=1.0, unit="m"):
+    """Two training walks and a test walk, four pictures each, poses at random."""
+    rng = np.random.default_rng(seed)
+    names = [f"walk{walk}/frame{row:03d}.png" for walk in range(3) for row in range(4)]
+    for row, name in enumerate(names):
+        if not (folder / name).exists():
+            write_picture(folder / name, (48, 64), seed=row)
+    points = rng.normal(0, spread, (50, 3))
+    seen = np.array([(row, point) for row in range(12) for point in range(row, row + 30)])
+    return Scene(
+        name="made", root=folder, names=tuple(names),
+        poses=Poses(rng.normal(0, spread, (12, 3)), Rotation.random(12, random_state=seed)),
+        cameras=(camera,) * 12, splits=np.repeat(["train", "train", "test"], 4),
+        sequences=np.repeat(["walk0", "walk1", "walk2"], 4), unit=unit, points=ScenePoints(points, seen),
+    )  # fmt: skip
+
+
+def by_content(scene):
+    """Rows in the order of the pictures' bytes: layouts rename and reorder."""
+    return scene.subset(sorted(range(len(scene)), key=lambda row: scene.paths[row].read_bytes()))
+
+
+def check_same(scene, again, tolerance=1e-6):
+    scene, again = by_content(scene), by_content(again)
+    assert len(scene) == len(again)
+    assert position_errors(again.poses, scene.poses).max() < tolerance * max(1, np.abs(scene.poses.positions).max())
+    assert rotation_errors_deg(again.poses, scene.poses).max() < np.degrees(tolerance)
+    np.testing.assert_array_equal(again.splits, scene.splits)
+
+
+@pytest.mark.parametrize("to", WRITERS)
+def test_every_layout_reads_back(tmp_path, to):
+    scene = make_scene(tmp_path / "in")
+    convert(scene, tmp_path / "out", to)
+    again = open_scene(tmp_path / "out", strict=True)
+    check_same(scene, again)
+    assert again.unit == "m"
+    camera = again.cameras[0]
+    assert (camera.width, camera.fx, camera.fy, camera.cx, camera.cy) == (64, 60, 60, 32, 24)
+
+
+@pytest.mark.parametrize("second", WRITERS)
+@pytest.mark.parametrize("first", WRITERS)
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**6), scale=st.sampled_from([1e-3, 1.0, 1e4]))
+def test_every_pair_of_layouts(tmp_path, first, second, seed, scale):
+    scene = make_scene(tmp_path / "in", seed, spread=scale)
+    for folder in ("a", "b", "back"):
+        shutil.rmtree(tmp_path / folder, ignore_errors=True)
+    convert(scene, tmp_path / "a", first)
+    convert(open_scene(tmp_path / "a"), tmp_path / "b", second)
+    convert(open_scene(tmp_path / "b"), tmp_path / "back", first)
+    check_same(scene, open_scene(tmp_path / "back"))
+
+
+@pytest.mark.parametrize("to", ["colmap", "cambridge"])
+def test_points_are_kept(tmp_path, to):
+    scene = make_scene(tmp_path / "in")
+    convert(scene, tmp_path / "out", to)
+    points = open_scene(tmp_path / "out").points
+    assert len(points.observations) > 50  # those in front of their cameras
+    kept = {tuple(np.round(point, 6)) for point in points.positions[np.unique(points.observations[:, 1])]}
+    assert kept <= {tuple(np.round(point, 6)) for point in scene.points.positions}
+
+
+def test_lens_distortion_is_kept_or_said_to_be_lost(tmp_path, caplog):
+    camera = Camera(64, 48, 60.0, 61.0, 31.0, 24.0, "OPENCV", (0.1, 0.01, 0.002, 0.003))
+    scene = make_scene(tmp_path / "in", camera=camera, unit="scene units")
+    for to in ("colmap", "transforms", "tum"):
+        convert(scene, tmp_path / to, to)
+        assert open_scene(tmp_path / to).cameras[0] == camera
+    caplog.clear()
+    for to in ("cambridge", "7scenes", "kitti", "csv"):
+        convert(scene, tmp_path / to, to)
+    for message in (
+        "cambridge does not keep lens distortion, but for a single radial coefficient",
+        "cambridge does not keep principal points, and the difference between fx and fy",
+        "cambridge does not keep the unit, scene units: readers of this layout take it for metres",
+        "7scenes does not keep lens distortion",
+        "kitti does not keep lens distortion",
+        "csv does not keep lens distortion",
+    ):
+        assert message in caplog.messages
+
+
+def test_unknown_intrinsics(tmp_path, caplog):
+    scene = make_scene(tmp_path / "in", camera=None)
+    for to in WRITERS:
+        convert(scene, tmp_path / to, to)
+        check_same(scene, open_scene(tmp_path / to))
+    assert "colmap does not keep that intrinsics are unknown: guessed ones are written" in caplog.messages
+    assert (
+        "tum does not keep intrinsics of several cameras, unknown ones, or of lenses other than OpenCV's"
+        in caplog.messages
+    )
+    assert "kitti does not keep intrinsics of several cameras, or unknown ones" in caplog.messages
+    assert "transforms does not keep intrinsics, which are not known for every picture" in caplog.messages
+    assert "cambridge does not keep intrinsics, which are not known for every picture" in caplog.messages
+
+
+def test_pictures_are_linked_or_copied(tmp_path):
+    scene = make_scene(tmp_path / "in")
+    convert(scene, tmp_path / "linked", "csv")
+    convert(scene, tmp_path / "copied", "csv", copy=True)
+    name = scene.names[0]
+    assert os.path.samefile(tmp_path / "linked" / name, tmp_path / "in" / name)
+    assert not os.path.samefile(tmp_path / "copied" / name, tmp_path / "in" / name)
+    assert (tmp_path / "copied" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
+
+
+def test_nothing_is_left_behind_when_it_fails(tmp_path):
+    scene = make_scene(tmp_path / "in")
+    scene.paths[3].unlink()
+    with pytest.raises(PoseNetError, match=r"frame003.png cannot be copied to .*: No such file"):
+        convert(scene, tmp_path / "out", "colmap")
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+    with pytest.raises(PoseNetError, match=r"a folder that does not exist yet is needed, received .*in"):
+        convert(scene, tmp_path / "in", "colmap")
+
+
+@pytest.mark.skipif(shutil.which("evo_traj") is None, reason="evo is not installed")
+@pytest.mark.parametrize(("to", "kind", "file"), [("tum", "tum", "groundtruth.txt"), ("kitti", "kitti", "poses.txt")])
+def test_evo_reads_our_trajectories(tmp_path, to, kind, file):
+    convert(make_scene(tmp_path / "in"), tmp_path / "out", to)
+    told = subprocess.run(["evo_traj", kind, tmp_path / "out" / file], capture_output=True, text=True, check=True)
+    assert "12 poses" in told.stdout

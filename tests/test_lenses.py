@@ -1,0 +1,59 @@
+"""COLMAP's camera models. pycolmap is the independent implementation."""
+
+import numpy as np
+import pycolmap
+import pytest
+
+from posenet.lenses import LENSES, camera_of, parameters_of, projected
+from posenet.scene import Camera
+
+ALL = [model for number, model in enumerate(pycolmap.CameraModelId.__members__.values()) if model.value >= 0]
+
+
+def numbers(lens):
+    """Plausible parameters of a model."""
+    model = LENSES[lens]
+    rng = np.random.default_rng(model.number)
+    focals = (500.0, 480.0)[: model.focals]
+    extra = {"EUCM": (0.6, 1.1), "FOV": (0.4,)}.get(lens) or tuple(rng.uniform(-0.02, 0.02, len(model.extra)))
+    return (*focals, 322.0, 239.0, *extra) if model.focals else (640.0, 480.0)
+
+
+@pytest.mark.parametrize("model", ALL, ids=lambda model: model.name)
+def test_every_model_of_colmap_is_known(model):
+    lens = LENSES[model.name]
+    assert lens.number == model.value
+    theirs = pycolmap.Camera.create_from_model_id(1, model, 100.0, 640, 480)
+    assert lens.parameters == len(theirs.params)
+    if lens.focals:
+        assert theirs.params_info.split(", ")[lens.focals + 2 :] == list(lens.extra)
+
+
+@pytest.mark.parametrize("lens", LENSES)
+def test_parameters_come_back(lens):
+    given = numbers(lens)
+    assert parameters_of(camera_of(lens, 640, 480, given)) == (lens, pytest.approx(given))
+
+
+@pytest.mark.parametrize("lens", LENSES)
+def test_projection_is_colmaps(lens):
+    camera = camera_of(lens, 640, 480, numbers(lens))
+    rng = np.random.default_rng(0)
+    points = np.column_stack([rng.uniform(-0.5, 0.5, 20), rng.uniform(-0.4, 0.4, 20), np.ones(20)]) * 3
+    ours = projected(camera, points)
+    if ours is None:
+        assert lens in ("FOV", "EUCM", "EQUIRECTANGULAR") or "DIVISION" in lens or "PRISM" in lens
+        return
+    theirs = pycolmap.Camera(model=lens, width=640, height=480, params=list(numbers(lens)))
+    np.testing.assert_allclose(ours, [theirs.img_from_cam(point) for point in points], atol=1e-6)
+
+
+def test_resized_camera_with_one_focal_length_gets_two():
+    camera = camera_of("SIMPLE_RADIAL", 640, 480, (500.0, 320.0, 240.0, 0.1)).resized(320, 480)
+    assert parameters_of(camera) == ("OPENCV", (250.0, 500.0, 160.0, 240.0, 0.1, 0.0, 0.0, 0.0))
+
+
+def test_wrong_count_is_refused():
+    with pytest.raises(ValueError, match=r"OPENCV has 8 parameters. Received: 4"):
+        camera_of("OPENCV", 640, 480, (1.0, 1.0, 1.0, 1.0))
+    assert projected(Camera(4, 4, 1.0, 1.0, 2.0, 2.0), np.zeros((0, 3))).shape == (0, 2)

@@ -1,0 +1,89 @@
+"""What scene info tells."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from posenet.cli import main
+from posenet.conventions import ConventionCheck
+from posenet.datasets import open_scene
+from posenet.poses import Poses, up_direction
+from posenet.scene_facts import nearest_training, path_length, scene_facts
+from tests.conftest import write_picture
+from tests.test_conventions import LEVEL, scene_of, walk
+
+
+def test_up_direction_of_level_cameras():
+    np.testing.assert_allclose(up_direction(walk(pitch=10).rotations), [0, 0, 1], atol=1e-12)
+    turn = Rotation.from_euler("xyz", [30, 40, 50], degrees=True)
+    np.testing.assert_allclose(up_direction(turn * walk().rotations), turn.apply([0, 0, 1]), atol=1e-12)
+
+
+def test_path_length_is_inside_sequences():
+    scene = scene_of(Poses(np.array([[0.0, 0, 0], [3, 4, 0], [100, 0, 0], [100, 0, 2]]), Rotation.identity(4)))
+    scene.sequences[2:] = "b"
+    assert path_length(scene) == pytest.approx(5 + 2)
+
+
+def test_nearest_training_camera():
+    turned = Rotation.concatenate([Rotation.identity(2), Rotation.from_euler("y", [30], degrees=True)])
+    scene = scene_of(Poses(np.array([[0.0, 0, 0], [10, 0, 0], [9, 0, 0]]), turned))
+    assert nearest_training(scene) is None
+    scene.splits[2] = "test"
+    found = nearest_training(scene)
+    assert found == pytest.approx({"median": 1.0, "p95": 1.0, "max": 1.0, "median_deg": 30.0})
+
+
+def test_a_line_is_warned_of():
+    places = np.column_stack([np.linspace(0, 10, 50), 0.1 * np.sin(np.arange(50)), np.zeros(50)])
+    told = ConventionCheck("cannot tell", "")
+    facts = scene_facts(scene_of(Poses(places, Rotation.concatenate([LEVEL] * 50))), [], "x", "own", told)
+    assert "training positions lie nearly on a line (spread 2% across against along)" in facts.warnings[0]
+    assert scene_facts(scene_of(walk()), [], "x", "own", told).warnings == []
+
+
+def test_info_command(cambridge, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["scene", "info", str(cambridge)]) == 0
+    told = capsys.readouterr()
+    assert "Square: 16 pictures (Cambridge Landmarks), unit m" in told.out
+    assert "train        12 pictures in 2 sequences (seq1, seq2)" in told.out
+    assert "rotations    " in told.out
+    assert (tmp_path / "Square_map.png").stat().st_size > 5000
+    assert main(["scene", "info", str(cambridge), "--json", "--no-plot"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    positions = open_scene(cambridge).poses.positions
+    assert facts["pictures"] == {"train": 12, "test": 4}
+    assert facts["extent"] == pytest.approx((positions.max(axis=0) - positions.min(axis=0)).tolist())
+    assert facts["picture_sizes"] == {"64 x 48": 16}
+    assert facts["intrinsics"] == {"assumed": 16}
+    assert facts["split"] == "own"
+    assert facts["convention"]["verdict"] == "cannot tell"
+
+
+def test_info_without_pictures_looks_at_the_labels(cambridge, tmp_path, monkeypatch, capsys, caplog):
+    monkeypatch.chdir(tmp_path)
+    for path in cambridge.glob("seq*/*"):
+        path.unlink()
+    assert main(["scene", "info", str(cambridge), "--no-plot"]) == 0
+    assert "none of the listed pictures is there, the labels alone are looked at" in caplog.text
+    assert "intrinsics   16 unknown" in capsys.readouterr().out
+
+
+def test_info_names_the_far_camera_with_its_line(real_data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["scene", "info", str(real_data / "cambridge_lists/GreatCourt"), "--no-plot"]) == 0
+    out = capsys.readouterr().out
+    assert "1 x camera far outside the scene, dropped (first: " in out
+    assert "dataset_train.txt:300 seq5/frame00297.png" in out
+    assert "read rightly" in out
+
+
+def test_info_of_one_picture(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_picture(tmp_path / "one/a.png")
+    (tmp_path / "one/poses.csv").write_text("image,x,y,z,qw,qx,qy,qz\na.png,1,2,3,1,0,0,0\n")
+    assert main(["scene", "info", str(tmp_path / "one")]) == 0
+    assert "1 pictures" in capsys.readouterr().out

@@ -1,0 +1,35 @@
+"""The map of a scene."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from posenet.poses import Poses
+from posenet.scene import ScenePoints
+from posenet.scene_map import ground_axes, plot_scene_map, write_scene_map
+from tests.test_conventions import scene_of, walk
+
+
+def test_ground_axes_are_horizontal_and_right_handed():
+    axes = ground_axes(scene_of(walk()))
+    np.testing.assert_allclose(np.abs(axes), [[1, 0, 0], [0, 1, 0]], atol=1e-6)
+    np.testing.assert_allclose(np.cross(axes[0], axes[1]), [0, 0, 1], atol=1e-6)
+
+
+def test_map_shows_both_splits_in_place():
+    scene = scene_of(walk(), points=ScenePoints(np.random.default_rng(0).normal(0, 3, (500, 3)), np.zeros((0, 2), int)))
+    scene.splits[40:] = "test"
+    ax = plot_scene_map(Figure().add_subplot(), scene)
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["3-D points", "training (40)", "test (20)"]
+    training = next(each for each in ax.collections if each.get_label() == "training (40)")
+    offsets = np.asarray(training.get_offsets())
+    centre = scene.poses.positions.mean(axis=0)
+    np.testing.assert_allclose(offsets, (scene.poses.positions[:40] - centre) @ ground_axes(scene).T)
+    assert ax.get_xlabel() == "main axis (m)"
+
+
+def test_maps_of_odd_scenes_are_drawn(tmp_path):
+    for number, positions in enumerate((np.zeros((1, 3)), np.zeros((4, 3)), np.eye(3)[[0, 0, 1]])):
+        poses = Poses(positions, walk(len(positions)).rotations)
+        write_scene_map(tmp_path / f"{number}.png", scene_of(poses))
+        assert (tmp_path / f"{number}.png").stat().st_size > 3000

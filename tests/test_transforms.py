@@ -1,0 +1,135 @@
+"""transforms.json of NeRF, nerfstudio and instant-ngp."""
+
+import json
+
+import numpy as np
+import pytest
+
+from posenet.datasets import open_scene, transforms
+from posenet.errors import PoseNetError
+from tests.conftest import write_picture
+
+# a camera at (1, 2, 3) that looks along world x with z up; OpenGL axes: right -y, up z, back -x
+OPENGL = [[0, 0, -1, 1], [-1, 0, 0, 2], [0, 1, 0, 3], [0, 0, 0, 1]]
+TOP = {"fl_x": 60, "fl_y": 62, "cx": 31, "cy": 25, "w": 64, "h": 48, "k1": 0.1, "k2": 0, "p1": 0, "p2": 0.02}
+
+
+def write(folder, frames=None, name="transforms.json", top=TOP, **more):
+    folder.mkdir(exist_ok=True)
+    frames = frames or [{"file_path": f"images/{row}.png", "transform_matrix": OPENGL} for row in (10, 9)]
+    (folder / name).write_text(json.dumps(top | more | {"frames": frames}))
+    for row in (9, 10):
+        write_picture(folder / f"images/{row}.png", (48, 64), seed=row)
+    return folder
+
+
+def refused(folder):
+    with pytest.raises(PoseNetError) as refusal:
+        open_scene(folder)
+    assert "\n" not in str(refusal.value)
+    return str(refusal.value)
+
+
+def test_pose_and_intrinsics(tmp_path):
+    scene = open_scene(write(tmp_path / "scene"))
+    assert transforms.recognises(tmp_path / "scene")
+    assert scene.names == ("images/9.png", "images/10.png")
+    np.testing.assert_allclose(scene.poses.positions, [[1, 2, 3]] * 2)
+    np.testing.assert_allclose(scene.poses.rotations[0].apply([0, 0, 1]), [1, 0, 0], atol=1e-12)  # forward
+    np.testing.assert_allclose(scene.poses.rotations[0].apply([0, 1, 0]), [0, 0, -1], atol=1e-12)  # down
+    camera = scene.cameras[0]
+    assert (camera.fx, camera.fy, camera.cx, camera.cy) == (60, 62, 31, 25)
+    assert (camera.lens, camera.distortion) == ("OPENCV", (0.1, 0, 0, 0.02))
+    assert scene.unit == "scene units"
+
+
+def test_frames_may_have_their_own_intrinsics_and_three_rows(tmp_path):
+    frames = [{"file_path": "images/9", "transform_matrix": OPENGL[:3], "fl_x": 70, "camera_model": "OPENCV_FISHEYE"}]
+    camera = open_scene(write(tmp_path / "scene", frames)).cameras[0]
+    assert (camera.fx, camera.lens, camera.distortion) == (70, "OPENCV_FISHEYE", (0.1, 0, 0, 0))
+
+
+def test_angle_of_view_alone(tmp_path):
+    camera = open_scene(write(tmp_path / "scene", top={"camera_angle_x": np.pi / 2})).cameras[0]
+    assert (camera.fx, camera.fy, camera.lens) == (pytest.approx(32), pytest.approx(32), "PINHOLE")
+    assert open_scene(write(tmp_path / "other", top={})).cameras[0].source == "assumed"
+
+
+def test_third_radial_coefficient(tmp_path):
+    camera = open_scene(write(tmp_path / "scene", k3=0.3)).cameras[0]
+    assert (camera.lens, camera.distortion) == ("FULL_OPENCV", (0.1, 0, 0, 0.02, 0.3, 0, 0, 0))
+
+
+def test_split_files(tmp_path):
+    frames = {row: [{"file_path": f"images/{row}.png", "transform_matrix": OPENGL}] for row in (9, 10)}
+    folder = write(tmp_path / "scene", frames[9], "transforms_train.json")
+    write(folder, frames[10], "transforms_val.json")
+    assert list(open_scene(folder).splits) == ["train", "test"]
+    (folder / "transforms_val.json").rename(folder / "transforms_test.json")
+    assert list(open_scene(folder).splits) == ["train", "test"]
+    write_picture(folder / "images/11.png")
+    write(folder, [{"file_path": "images/11.png", "transform_matrix": OPENGL}], "transforms_val.json")
+    scene = open_scene(folder)
+    assert dict(zip(scene.names, scene.splits, strict=True))["images/11.png"] == "train"
+
+
+def test_nerfstudios_lists(tmp_path):
+    lists = {"train_filenames": ["images/9.png"], "test_filenames": ["./images/10.png"], "val_filenames": []}
+    assert list(open_scene(write(tmp_path / "scene", **lists)).splits) == ["train", "test"]
+
+
+def test_missing_pictures_and_broken_matrices_are_reported(tmp_path):
+    mirrored = (np.array(OPENGL) * [[-1], [1], [1], [1]]).tolist()
+    frames = [
+        {"file_path": "images/9.png", "transform_matrix": OPENGL},
+        {"file_path": "images/10.png", "transform_matrix": mirrored},
+        {"file_path": "images/8.png", "transform_matrix": OPENGL},
+    ]
+    folder = write(tmp_path / "scene", frames)
+    with pytest.raises(PoseNetError) as refusal:
+        open_scene(folder, strict=True)
+    assert "1 x pose that is not finite, dropped (first: " in str(refusal.value)
+    assert "1 x picture that does not exist" in str(refusal.value)
+    assert "frame 1 images/10.png" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        ([3], "transforms.json: frame 0 must hold a file_path and a transform_matrix, received '3'"),
+        ([{"file_path": "a"}], "frame 0 must hold a transform_matrix of 4 x 4 numbers, a does not"),
+        ([{"file_path": "a", "transform_matrix": [[1, 2], [3]]}], "must hold a transform_matrix of 4 x 4 numbers"),
+        ([{"file_path": "a", "transform_matrix": OPENGL, "fl_x": "x"}], "frame 0: fl_x must be a number, received"),
+        ([{"file_path": "a", "transform_matrix": OPENGL, "fl_x": 10**400}], "frame 0: fl_x must be a number"),
+        ([{"file_path": "a", "transform_matrix": [[10**400] * 4] * 4}], "must hold a transform_matrix of 4 x 4"),
+        ([{"file_path": "../../etc/x", "transform_matrix": OPENGL}], "must stay inside the scene's folder"),
+        ([{"file_path": "/etc/x", "transform_matrix": OPENGL}], "must stay inside the scene's folder"),
+    ],
+)
+def test_malformed_frames(tmp_path, frames, message):
+    assert message in refused(write(tmp_path / "scene", frames))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"frames": [\n{]}', "transforms.json:2: the file must be JSON"),
+        ("[]", "the file must be an object with a list of frames"),
+        ('{"frames": 3}', "the file must be an object with a list of frames"),
+        ("[" * 100000, "the file must be JSON"),
+        ('{"frames": []}', "must hold at least one usable picture: no picture is listed"),
+    ],
+)
+def test_malformed_files(tmp_path, text, message):
+    folder = write(tmp_path / "scene")
+    (folder / "transforms.json").write_text(text)
+    assert message in refused(folder)
+
+
+def test_real_scenes(real_data):
+    desk = open_scene(real_data / "gum_desk")
+    assert (round(desk.cameras[0].fx), desk.cameras[0].width, desk.cameras[0].height) == (297, 360, 640)
+    assert ((desk.splits == "train").sum(), (desk.splits == "test").sum()) == (368, 124)
+    with pytest.raises(PoseNetError, match=r"17 x picture that does not exist.*refused by --strict"):
+        open_scene(real_data / "fox", strict=True)
+    assert len(open_scene(real_data / "fox")) == 50

@@ -1,0 +1,65 @@
+"""VisualSFM folders."""
+
+import numpy as np
+import pytest
+
+from posenet.datasets import open_scene, visualsfm
+from posenet.datasets.nvm import write_nvm
+from posenet.errors import PoseNetError
+from posenet.poses import Poses
+from tests.conftest import write_picture
+
+NVM = """NVM_V3
+
+2
+b/frame10.jpg 50 0.5 0.5 -0.5 0.5 1 2 3 -0.1 0
+b/frame9.png 60 1 0 0 0 4 5 6 0 0
+
+1
+7 8 9 255 0 0 2 0 0 1.5 2.5 1 3 -1 0
+"""
+
+
+def write(folder):
+    folder.mkdir()
+    (folder / "model.nvm").write_text(NVM)
+    for name in ("frame9", "frame10"):
+        write_picture(folder / f"b/{name}.jpg", (48, 64))
+    return folder
+
+
+def test_centres_rotations_and_cameras(tmp_path):
+    folder = write(tmp_path / "scene")
+    assert visualsfm.recognises(folder)
+    scene = open_scene(folder)
+    assert scene.names == ("b/frame9.jpg", "b/frame10.jpg")  # the list says .png
+    np.testing.assert_array_equal(scene.poses.positions, [[4, 5, 6], [1, 2, 3]])
+    np.testing.assert_allclose(scene.poses.rotations[1].apply([0, 0, 1]), [1, 0, 0], atol=1e-12)  # forward
+    first, second = scene.cameras
+    assert (first.fx, first.lens, first.cx) == (60, "PINHOLE", 32)
+    assert (second.fx, second.lens, second.distortion) == (50, "SIMPLE_RADIAL", (0.1,))  # -r
+    assert scene.unit == "scene units"
+    np.testing.assert_array_equal(scene.points.observations, [[1, 0], [0, 0]])
+
+
+def test_several_files_are_refused(tmp_path):
+    folder = write(tmp_path / "scene")
+    (folder / "other.nvm").write_text(NVM)
+    with pytest.raises(PoseNetError, match=r"must hold one .nvm file, received model.nvm, other.nvm"):
+        open_scene(folder)
+
+
+def test_written_files_read_back(tmp_path):
+    folder = write(tmp_path / "scene")
+    scene = open_scene(folder)
+    names = [name.replace("b/", "b c/") for name in scene.names]
+    (folder / "b").rename(folder / "b c")
+    tracks = [[(0, 0, 1.5, 2.5), (1, 0, 0.5, 0.25)], []]
+    points = np.array([[7.0, 8, 9], [1, 1, 1]])
+    write_nvm(folder / "model.nvm", names, scene.poses, [60, 50], [0, -0.1], points, np.full((2, 3), 9), tracks)
+    again = open_scene(folder)
+    assert again.names == tuple(names)
+    assert again.cameras == scene.cameras
+    np.testing.assert_allclose(again.poses.matrices, scene.poses.matrices, atol=1e-12)
+    np.testing.assert_array_equal(again.points.positions, [[7, 8, 9]])  # nobody sees the other point
+    assert isinstance(again.poses, Poses)

@@ -1,0 +1,192 @@
+"""Published weights in the graph that they were made for. Plain TensorFlow 1 operations are the independent graph."""
+
+import logging
+
+import h5py
+import numpy as np
+import pytest
+
+from posenet.errors import PoseNetError
+from posenet.models import build_network
+from posenet.weights.load import Loaded, fill, load_network, read_weights, weight_format
+from posenet.weights.names import our_name
+
+CHANNELS = {  # in; 1x1, reduction and 3x3, reduction and 5x5, projection: as the 2015 prototxt has them
+    "icp1": (192, 64, 96, 128, 16, 32, 32),
+    "icp2": (256, 128, 128, 192, 32, 96, 64),
+    "icp3": (480, 192, 96, 208, 16, 48, 64),
+    "icp4": (512, 160, 112, 224, 24, 64, 64),
+    "icp5": (512, 128, 128, 256, 24, 64, 64),
+    "icp6": (512, 112, 144, 288, 32, 64, 64),
+    "icp7": (528, 256, 160, 320, 32, 128, 128),
+    "icp8": (832, 256, 160, 320, 32, 128, 128),
+    "icp9": (832, 384, 192, 384, 48, 128, 128),
+}
+
+
+def random_weights(batch_norm=False):
+    """{layer: {weights, biases}} for the trunk and the final head."""
+    rng = np.random.default_rng(0)
+    shapes = {"conv1": (7, 7, 3, 64), "reduction2": (1, 1, 64, 64), "conv2": (3, 3, 64, 192)}
+    for name, (given, one, reduce3, three, reduce5, five, projection) in CHANNELS.items():
+        shapes |= {f"{name}_out0": (1, 1, given, one), f"{name}_out3": (1, 1, given, projection)}
+        shapes |= {f"{name}_reduction1": (1, 1, given, reduce3), f"{name}_out1": (3, 3, reduce3, three)}
+        shapes |= {f"{name}_reduction2": (1, 1, given, reduce5), f"{name}_out2": (5, 5, reduce5, five)}
+    shapes |= {"cls3_fc1_pose": (1024, 2048), "cls3_fc_pose_xyz": (2048, 3), "cls3_fc_pose_wpqr": (2048, 4)}
+    weights = {
+        name: {
+            "weights": rng.normal(0, (2 / np.prod(shape[:-1])) ** 0.5, shape).astype("f4"),
+            "biases": rng.normal(0, 0.1, shape[-1]).astype("f4"),
+        }
+        for name, shape in shapes.items()
+    }
+    for name, size in (("norm1", 64), ("norm2", 192)) if batch_norm else ():
+        parts = rng.uniform(0.5, 1.5, (4, size)).astype("f4")
+        weights[name] = dict(zip(("gamma", "beta", "running_mean", "running_std"), parts, strict=True))
+    return weights
+
+
+def plain_tensorflow(x, weights, batch_norm=False):
+    """The ports' graphs in TensorFlow 1's operations: SAME padding, tf.nn.lrn; keras-posenet's with batch_norm."""
+    import tensorflow as tf
+
+    def conv(x, name, stride=1):
+        w = weights[name]
+        return tf.nn.relu(tf.nn.conv2d(x, w["weights"], [1, stride, stride, 1], "SAME") + w["biases"])
+
+    def pool(x, stride, padding="SAME"):
+        return tf.nn.max_pool2d(x, 3, stride, padding)
+
+    def norm(x, name):
+        if not batch_norm:
+            return tf.nn.lrn(x, depth_radius=2, alpha=2e-5, beta=0.75, bias=1.0)
+        w = weights[name]
+        return w["gamma"] * (x - w["running_mean"]) / tf.sqrt(w["running_std"] + 1e-3) + w["beta"]
+
+    def dense(x, name):
+        return x @ weights[name]["weights"] + weights[name]["biases"]
+
+    x = norm(pool(conv(x, "conv1", 2), 2), "norm1")
+    x = pool(norm(conv(conv(x, "reduction2"), "conv2"), "norm2"), 2, "VALID" if batch_norm else "SAME")
+    for name in CHANNELS:
+        x = pool(x, 2) if name in ("icp3", "icp8") else x
+        parts = [conv(x, f"{name}_out0"), conv(conv(x, f"{name}_reduction1"), f"{name}_out1")]
+        parts += [conv(conv(x, f"{name}_reduction2"), f"{name}_out2"), conv(pool(x, 1), f"{name}_out3")]
+        x = tf.concat(parts, 3)
+    x = tf.nn.relu(dense(tf.reshape(tf.nn.avg_pool2d(x, 7, 1, "VALID"), (-1, 1024)), "cls3_fc1_pose"))
+    return np.asarray(dense(x, "cls3_fc_pose_xyz")), np.asarray(dense(x, "cls3_fc_pose_wpqr"))
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return np.random.default_rng(1).uniform(-120, 140, (2, 224, 224, 3)).astype("f4")
+
+
+def check(network, picture, expected):
+    found = network.predict(picture, verbose=0)
+    for name, theirs in zip(("position", "quaternion"), expected, strict=True):
+        assert np.abs(found[name] - theirs).max() < 1e-4 * np.abs(theirs).max()
+
+
+def save_checkpoint(prefix, weights):
+    import tensorflow as tf
+
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        made = {}
+        for layer, arrays in weights.items():
+            for name, array in arrays.items():
+                made[f"{layer}/{name}"] = tf.compat.v1.Variable(array)
+                made[f"{layer}/{name}/Adam"] = tf.compat.v1.Variable(np.zeros_like(array))
+        session.run(tf.compat.v1.global_variables_initializer())
+        tf.compat.v1.train.Saver(made).save(session, str(prefix))
+
+
+def test_tensorflow_graph_from_a_checkpoint(tmp_path, picture):
+    weights = random_weights()
+    save_checkpoint(tmp_path / "PoseNet.ckpt", weights)
+    network = load_network(tmp_path / "PoseNet.ckpt", labels="world_from_camera")
+    check(network, picture, plain_tensorflow(picture, weights))
+
+
+def test_keras_ports_graph_from_an_h5_file(tmp_path, picture):
+    weights = random_weights(batch_norm=True)
+    short = {"weights": "W", "biases": "b"}
+    with h5py.File(tmp_path / "trained_weights.h5", "w") as file:
+        file.attrs["layer_names"] = [name.encode() for name in weights]
+        for layer, arrays in weights.items():
+            names = [f"{layer}_{short.get(name, name)}" for name in arrays]
+            file.create_group(layer).attrs["weight_names"] = [name.encode() for name in names]
+            for name, array in zip(names, arrays.values(), strict=True):
+                file[layer].create_dataset(name, data=array)
+    network = load_network(tmp_path / "trained_weights.h5", labels="world_from_camera")
+    check(network, picture, plain_tensorflow(picture, weights, batch_norm=True))
+
+
+def save_npy(path, weights):
+    np.save(path, np.array(weights, object), allow_pickle=True)
+    return path
+
+
+def test_labels_of_cambridge_are_turned_round(tmp_path, picture):
+    path = save_npy(tmp_path / "posenet.npy", random_weights())
+    plain = load_network(path, labels="world_from_camera").predict(picture, verbose=0)
+    turned = load_network(path).predict(picture, verbose=0)
+    np.testing.assert_array_equal(turned["position"], plain["position"])
+    np.testing.assert_array_equal(turned["quaternion"], plain["quaternion"] * [1, -1, -1, -1])
+
+
+def test_a_shape_that_does_not_fit_names_both(tmp_path):
+    weights = random_weights()
+    weights["icp3_out1"]["weights"] = np.zeros((3, 3, 96, 200), "f4")
+    with pytest.raises(PoseNetError) as refusal:
+        load_network(save_npy(tmp_path / "w.npy", weights))
+    expected = "kernel of the layer icp3_out1 must be of shape (3, 3, 96, 208), received (3, 3, 96, 200)"
+    assert expected in str(refusal.value)
+
+
+def test_missing_and_unexpected_layers_are_told(tmp_path, caplog):
+    weights = random_weights()
+    weights["loss3/classifier"] = {"weights": np.zeros((2, 2)), "biases": np.zeros(2)}
+    caplog.set_level(logging.INFO)
+    load_network(save_npy(tmp_path / "w.npy", weights))
+    assert "60 layers matched; 0 missing; 1 unexpected (loss3/classifier)" in caplog.text
+    del weights["cls3_fc_pose_xyz"]
+    with pytest.raises(PoseNetError, match=r"every layer of PoseNet, 59 layers matched; 1 missing \(cls3_fc_po"):
+        load_network(save_npy(tmp_path / "w.npy", weights))
+    weights["conv1"].pop("biases")
+    with pytest.raises(PoseNetError, match=r"the layer conv1 must have a bias, it has kernel"):
+        load_network(save_npy(tmp_path / "w.npy", weights))
+
+
+def test_bvlc_and_slim_names():
+    assert our_name("inception_4e/5x5_reduce") == "icp7_reduction2"
+    assert our_name("conv1/7x7_s2") == "conv1"
+    assert our_name("loss2/fc") == "cls2_fc1"
+    assert our_name("InceptionV1/InceptionV1/Mixed_5b/Branch_2/Conv2d_0a_3x3") == "icp8_out2"
+    assert our_name("InceptionV1/Mixed_3b/Branch_0/Conv2d_0a_1x1") == "icp1_out0"
+    assert our_name("extract.incp5b.branch_x5.2") == "icp9_out2"
+    assert our_name("regress2.regress_fc_wpqr") == "cls2_fc_pose_wpqr"
+    assert our_name("icp4_out0") == "icp4_out0"
+
+
+def test_trunk_of_googlenet_for_training(tmp_path):
+    weights = random_weights()
+    network = build_network("posenet", (224, 224))
+    loaded = fill(network, read_weights(save_npy(tmp_path / "w.npy", weights)), tmp_path / "w.npy")
+    assert isinstance(loaded, Loaded)
+    assert len(loaded.matched) == 60
+    assert sorted(loaded.missing)[:2] == ["cls1_fc1_pose", "cls1_fc_pose_wpqr"]
+    np.testing.assert_array_equal(network.get_layer("icp9_out2").get_weights()[0], weights["icp9_out2"]["weights"])
+
+
+def test_formats(tmp_path):
+    for name, kind in (("a.caffemodel", "caffemodel"), ("a.npy", "npy"), ("a.h5", "h5"), ("a.pth", "pth")):
+        (tmp_path / name).write_bytes(b"x")
+        assert weight_format(tmp_path / name) == kind
+    (tmp_path / "a.txt").write_bytes(b"x")
+    with pytest.raises(PoseNetError, match=r"a.txt must be a file of weights \(.caffemodel, .npy"):
+        weight_format(tmp_path / "a.txt")
+    with pytest.raises(PoseNetError, match="a file of weights is needed, there is none"):
+        weight_format(tmp_path / "none.npy")
+    with pytest.raises(PoseNetError, match="the graph must be one of caffe, tensorflow, keras, received 'torch'"):
+        load_network(tmp_path / "a.npy", graph="torch")

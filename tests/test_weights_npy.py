@@ -1,0 +1,175 @@
+"""Pickled weights, and pickles that are not."""
+
+import contextlib
+import io
+import os
+import pickle
+import pickletools
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from posenet.errors import PoseNetError
+from posenet.weights.npy import read_npy
+
+WEIGHTS = {"conv1": {"weights": np.arange(24.0).reshape(2, 3, 2, 2), "biases": np.ones(2, np.float32)}}
+
+
+def refused(path, content):
+    path.write_bytes(content)
+    with pytest.raises(PoseNetError) as refusal:
+        read_npy(path)
+    assert "\n" not in str(refusal.value)
+    return str(refusal.value)
+
+
+def python2(content):
+    """A pickle as Python 2 wrote it: protocol 2, raw strings, numpy.core."""
+    return pickle.dumps(content, 2).replace(b"numpy._core", b"numpy.core")
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+def test_npy_of_every_protocol(tmp_path, protocol):
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": ()})
+    held = np.array(WEIGHTS, object)
+    (tmp_path / "w.npy").write_bytes(file.getvalue() + pickle.dumps(held, protocol))
+    if protocol == 5:
+        np.save(tmp_path / "w.npy", held, allow_pickle=True)
+    found = read_npy(tmp_path / "w.npy")
+    np.testing.assert_array_equal(found["conv1"]["kernel"], WEIGHTS["conv1"]["weights"])
+    np.testing.assert_array_equal(found["conv1"]["bias"], [1, 1])
+    assert found["conv1"]["bias"].dtype == np.float32
+
+
+def test_bytes_keys_big_endian_and_fortran_order(tmp_path):
+    array = np.asfortranarray(np.arange(6, dtype=">f4").reshape(2, 3))
+    (tmp_path / "w").write_bytes(python2({b"fc": {b"weights": array}}))
+    found = read_npy(tmp_path / "w")["fc"]["kernel"]
+    np.testing.assert_array_equal(found, np.arange(6).reshape(2, 3))
+    assert found.dtype == np.float32
+    assert found.dtype.isnative
+
+
+def test_flat_pickle_of_googlenet(tmp_path):
+    kernel = np.arange(2 * 3 * 4 * 5.0).reshape(2, 3, 4, 5)
+    (tmp_path / "g.pickle").write_bytes(python2({b"conv1/7x7_s2_0": kernel, b"conv1/7x7_s2_1": np.ones(2)}))
+    found = read_npy(tmp_path / "g.pickle")["conv1/7x7_s2"]
+    np.testing.assert_array_equal(found["kernel"], kernel.transpose(2, 3, 1, 0))
+    np.testing.assert_array_equal(found["bias"], [1, 1])
+
+
+class Evil:
+    def __init__(self, marker):
+        self.marker = str(marker)
+
+    def __reduce__(self):
+        return open, (self.marker, "w")
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_code_is_never_run(tmp_path, protocol):
+    marker = tmp_path / "ran"
+    message = refused(tmp_path / "w.npy", pickle.dumps({"conv1": Evil(marker)}, protocol))
+    assert "is refused: it names" in message
+    assert "open, only arrays and plain containers are read" in message
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"cos\nsystem\n(S'touch ran'\ntR.",
+        b"(ios\nsystem\nS'touch ran'\n.".replace(b"(ios", b"(S'touch ran'\nios"),
+        b"\x80\x02cposix\nsystem\n.",
+        b"\x80\x04\x8c\x05posix\x8c\x06system\x93.",
+        b"\x80\x04\x8c\x06system\x94\x8c\x05posix\x94h\x01h\x00\x93.",  # names out of the memo
+        b"cnumpy\nload\n.",
+        b"\x82\x01.",
+        b"Pid\n.",
+    ],
+)
+def test_hostile_opcodes(tmp_path, content, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = refused(tmp_path / "w.npy", content)
+    assert "refused" in message or "must be a pickle of arrays" in message
+    assert sorted(os.listdir(tmp_path)) == ["w.npy"]
+
+
+def array_pickle(shape, data, code="f4"):
+    """The pickle of an array that says a shape and holds other bytes."""
+    good = python2({"l": {"weights": np.zeros(3, code)}})
+    ops = [op.name for op, _, _ in pickletools.genops(good)]
+    assert "BUILD" in ops
+    state = pickle.dumps((1, shape, None, False, data), 2)[2:-1]
+    head = b"\x80\x02}X\x01\x00\x00\x00l}X\x07\x00\x00\x00weightscnumpy.core.multiarray\n_reconstruct\n"
+    head += b"cnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+    dtype = (
+        b"cnumpy\ndtype\nU\x02"
+        + code.encode()
+        + b"K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    )
+    return head + state.replace(b"N", dtype, 1) + b"bss."
+
+
+def test_array_that_promises_more_than_it_holds(tmp_path):
+    message = refused(tmp_path / "w.npy", array_pickle((10**12,), b"\0" * 12))
+    assert "promises 4000000000000 bytes and has another number of them" in message
+    assert "impossible shape" in refused(tmp_path / "w.npy", array_pickle((-3,), b"\0" * 12))
+    (tmp_path / "w.npy").write_bytes(array_pickle((3,), b"\0" * 12))
+    np.testing.assert_array_equal(read_npy(tmp_path / "w.npy")["l"]["kernel"], [0, 0, 0])
+
+
+def test_headers_that_lie(tmp_path):
+    head = b"\x93NUMPY\x01\x00"
+    for text in (
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,)}",
+        b"{" * 500,
+        b"__import__('os')",
+    ):
+        content = head + struct.pack("<H", len(text)) + text
+        assert "w.npy must" in refused(tmp_path / "w.npy", content)
+
+
+def test_huge_memo_and_truncation(tmp_path):
+    assert "its memo is larger than itself" in refused(tmp_path / "w.npy", b"\x80\x02]r\xff\xff\xff\xff.")
+    whole = python2(WEIGHTS)
+    for length in range(0, len(whole) - 1, 5):
+        assert "w.npy" in refused(tmp_path / "w.npy", whole[:length])
+
+
+def test_other_contents(tmp_path):
+    for content, message in (
+        ([1, 2], "must be a dict of layers, each a dict of arrays, received list"),
+        ({"a": {"weights": "text"}}, "received str"),
+        ({3: {}}, "received a layer called '3'"),
+        ({"a": np.zeros(3)}, "received an array called 'a'"),
+        ({"a": {"weights": np.array(["x"])}}, "holds an array of type"),
+    ):
+        assert message in refused(tmp_path / "w.npy", python2(content))
+
+
+def test_cyclic_nesting_ends(tmp_path):
+    cyclic: dict = {}
+    cyclic["a"] = cyclic
+    assert "received dict" in refused(tmp_path / "w.npy", python2(cyclic))
+    deep: list = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert "w.npy" in refused(tmp_path / "w.npy", b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".")
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_mutations_are_read_or_refused(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "mutated.npy"
+    content = bytearray(python2(WEIGHTS))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(content))
+    with contextlib.suppress(PoseNetError):  # any other exception is a bug
+        read_npy(path)

@@ -1,0 +1,128 @@
+"""Published weights, evaluated as their authors did; inspected and converted."""
+
+import json
+
+import numpy as np
+import pytest
+
+from posenet.cli import main
+from posenet.datasets import open_scene
+from posenet.errors import PoseNetError
+from posenet.images import read_image
+from posenet.models.layers import CAFFE_MEAN_BGR
+from posenet.weights.load import load_network
+from posenet.weights.published import Recipe, evaluate_weights, read_mean
+from tests.test_weights_caffe import blob
+from tests.test_weights_load import random_weights, save_npy
+
+RAMP = np.zeros((256, 455, 3), np.uint8)
+RAMP[..., 0], RAMP[..., 1] = np.arange(256)[:, None], np.arange(455) % 256  # red tells the row, green the column
+
+
+def test_centre_cut_in_bgr():
+    cut = Recipe(np.zeros(3, np.float32)).cut(RAMP)
+    assert cut.shape == (224, 224, 3)
+    assert cut[0, 0].tolist() == [0, 115, 16]  # blue, green: column 115, red: row 16
+    assert cut[-1, -1].tolist() == [0, (115 + 223) % 256, 239]
+
+
+def test_ports_cut_begins_at_the_top():
+    cut = Recipe(np.zeros(3, np.float32), legacy=True).cut(RAMP)
+    assert cut[0, 0].tolist() == [0, 87, 0]
+    square = Recipe(np.zeros(3, np.float32), legacy=True).cut(RAMP[:, :256])
+    assert square.shape == (224, 224, 3)  # stretched to 455 x 256
+
+
+def test_short_side_of_any_picture_becomes_256():
+    portrait = np.zeros((960, 540, 3), np.uint8)
+    portrait[480:] = 255
+    cut = Recipe(np.zeros(3, np.float32)).cut(portrait)
+    assert cut.shape == (224, 224, 3)
+    assert cut[:100].max() == 0
+    assert cut[-100:].min() == 255
+
+
+def test_means_of_the_picture_of_the_cut_and_of_colour():
+    whole = RAMP[:, :, ::-1].astype(np.float32)
+    assert np.abs(Recipe(whole).cut(RAMP)).max() == 0
+    cuts = Recipe(np.zeros((224, 224, 3), np.float32)).cut(RAMP)[None]
+    np.testing.assert_array_equal(Recipe(cuts[0]).apply(cuts), np.zeros_like(cuts))
+    colour = np.array(CAFFE_MEAN_BGR, np.float32)
+    np.testing.assert_array_equal(Recipe(colour).apply(cuts), cuts - colour)
+
+
+def test_mean_files(tmp_path):
+    mean = np.random.default_rng(0).uniform(0, 255, (3, 256, 455)).astype(np.float32)
+    (tmp_path / "mean.binaryproto").write_bytes(blob(mean[None], legacy=True))
+    np.testing.assert_array_equal(read_mean(tmp_path / "mean.binaryproto"), mean.transpose(1, 2, 0))
+    np.save(tmp_path / "mean.npy", np.zeros((224, 224, 3)))
+    assert read_mean(tmp_path / "mean.npy").shape == (224, 224, 3)
+    np.save(tmp_path / "odd.npy", np.zeros((7, 7, 3)))
+    with pytest.raises(PoseNetError, match=r"odd.npy must be a mean colour, or .* received \(7, 7, 3\)"):
+        read_mean(tmp_path / "odd.npy")
+    np.save(tmp_path / "object.npy", np.array({}, object), allow_pickle=True)
+    with pytest.raises(PoseNetError, match=r"object.npy must be an .npy file of numbers, it cannot be read"):
+        read_mean(tmp_path / "object.npy")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return save_npy(tmp_path_factory.mktemp("weights") / "posenet.npy", random_weights())
+
+
+def test_a_scene_is_evaluated_with_its_own_convention(cambridge, weights):
+    found = evaluate_weights(weights, cambridge, "caffe")
+    test = open_scene(cambridge).split("test")
+    network = load_network(weights, "caffe", labels="camera_from_world")
+    recipe = Recipe(np.array(CAFFE_MEAN_BGR, np.float32))
+    outputs = network.predict(recipe.apply(np.stack([recipe.cut(read_image(path)) for path in test.paths])), verbose=0)
+    np.testing.assert_allclose(found.estimate.positions, outputs["position"], rtol=1e-5)
+    quaternions = outputs["quaternion"] / np.linalg.norm(outputs["quaternion"], axis=1, keepdims=True)
+    quaternions *= np.where(quaternions[:, :1] < 0, -1, 1)
+    np.testing.assert_allclose(found.estimate.quaternions_wxyz, quaternions, atol=1e-5)
+    assert set(found.baselines) == {"mean_pose", "retrieval"}
+    assert found.method == "posenet.npy"
+
+
+def test_legacy_subtracts_the_mean_of_the_pictures_themselves(cambridge, weights):
+    ports = evaluate_weights(weights, cambridge, legacy=True)
+    ours = evaluate_weights(weights, cambridge)
+    assert not np.allclose(ports.estimate.positions, ours.estimate.positions)
+
+
+def test_evaluate_command_on_weights(cambridge, weights, capsys, tmp_path):
+    assert (
+        main(["evaluate", str(weights), str(cambridge), "--json", "--output", str(tmp_path / "out"), "--no-plot"]) == 0
+    )
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["images"] == 4
+    assert (tmp_path / "out" / "errors.csv").is_file()
+    assert main(["evaluate", str(weights)]) == 1
+    assert "posenet.npy: published weights need a scene to be evaluated on" in capsys.readouterr().err
+    assert main(["evaluate", str(tmp_path / "none.npy"), str(cambridge)]) == 1
+    assert "none.npy: a file of weights is needed, there is none" in capsys.readouterr().err
+
+
+def test_inspect(weights, capsys):
+    assert main(["weights", "inspect", str(weights)]) == 0
+    out = capsys.readouterr().out
+    assert "icp1_out1                                kernel 3 x 3 x 96 x 128, bias 128" in out
+    assert "npy: 60 layers, 8,087,095 numbers" in out
+    assert main(["weights", "inspect", str(weights), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["layers"]["conv1"]["kernel"] == [7, 7, 3, 64]
+
+
+def test_convert(weights, capsys, tmp_path):
+    assert main(["weights", "convert", str(weights), str(tmp_path / "w.npz")]) == 0
+    with np.load(tmp_path / "w.npz") as arrays:
+        np.testing.assert_array_equal(arrays["conv1/kernel"], random_weights()["conv1"]["weights"])
+    assert main(["weights", "convert", str(weights), str(tmp_path / "w.weights.h5")]) == 0
+    network = load_network(weights)
+    before = network.get_layer("icp5_out2").get_weights()[0]
+    network.get_layer("icp5_out2").set_weights([np.zeros_like(before), np.zeros(64)])
+    network.load_weights(tmp_path / "w.weights.h5")
+    np.testing.assert_array_equal(network.get_layer("icp5_out2").get_weights()[0], before)
+    assert main(["weights", "convert", str(weights), str(tmp_path / "w.npz")]) == 1
+    assert "w.npz exists: give --overwrite to replace it" in capsys.readouterr().err
+    assert main(["weights", "convert", str(weights), str(tmp_path / "w.txt")]) == 1
+    assert "the file to write must end in .npz or .weights.h5, received w.txt" in capsys.readouterr().err
