@@ -79,14 +79,14 @@ def scene_facts(
 def facts_text(facts: SceneFacts) -> str:
     """The facts for people."""
     unit, pictures = facts.unit, facts.pictures
-    lines = [f"{facts.name}: {sum(pictures.values())} pictures ({facts.format}), unit {unit}"]
+    lines = [f"{facts.name}: {sum(pictures.values())} pictures ({facts.format}), in {unit}"]
     for name in ("train", "test"):
         listed = facts.sequences[name]
         shown = ", ".join(listed[:6]) + (", ..." if len(listed) > 6 else "")
         lines.append(f"  {name:<13}{pictures[name]} pictures in {len(listed)} sequences ({shown})")
     lines.append(f"  {'split':<13}{facts.split}")
-    sides = " x ".join(f"{side:.3g}" for side in facts.extent)
-    lines.append(f"  {'extent':<13}{sides} {unit}, path {facts.path_length:.3g} {unit}")
+    sides = " x ".join(map(_length, facts.extent))
+    lines.append(f"  {'extent':<13}{sides} {unit}, path {_length(facts.path_length)} {unit}")
     lines.append(f"  {'up':<13}({', '.join(f'{value:.2f}' for value in facts.up)})")
     lines.append(f"  {'pictures':<13}{_counts(facts.picture_sizes)}")
     view = f", {_range(facts.view_deg)} deg wide" if facts.view_deg else ""
@@ -103,6 +103,10 @@ def facts_text(facts: SceneFacts) -> str:
     lines.append(f"  {'rotations':<13}{verdicts[facts.convention.verdict]}: {facts.convention.reason}")
     lines += [f"  {'fault':<13}{fault}" for fault in facts.faults]
     return "\n".join(lines + [f"  {'warning':<13}{warning}" for warning in facts.warnings])
+
+
+def _length(value: float) -> str:
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _counts(counts: dict[str, int]) -> str:

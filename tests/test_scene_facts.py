@@ -48,7 +48,7 @@ def test_info_command(cambridge, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["scene", "info", str(cambridge)]) == 0
     told = capsys.readouterr()
-    assert "Square: 16 pictures (Cambridge Landmarks), unit m" in told.out
+    assert "Square: 16 pictures (Cambridge Landmarks), in m" in told.out
     assert "train        12 pictures in 2 sequences (seq1, seq2)" in told.out
     assert "rotations    " in told.out
     assert (tmp_path / "Square_map.png").stat().st_size > 5000
