@@ -94,3 +94,17 @@ def test_names_and_messages_are_tidied():
     assert tidy_name("/a/../b.png") == "/a/../b.png"
     assert shortened("x" * 61) == "'" + "x" * 57 + "...'"
     assert shortened("a\nb") == "'a\\nb'"
+
+
+def test_links_in_a_circle_and_names_that_no_text_holds(cambridge):
+    names = open_scene(cambridge).names
+    (cambridge / names[0]).unlink()
+    (cambridge / names[0]).symlink_to(cambridge / names[0])
+    (cambridge / names[1]).unlink()
+    (cambridge / names[1]).symlink_to(cambridge)  # a folder, and the scene itself
+    scene, faults = open_scene_with_faults(cambridge)
+    assert len(scene) == 14
+    assert {fault.kind for fault in faults} <= {"picture that does not exist", "picture that is no file"}
+    listed = cambridge / "dataset_train.txt"
+    listed.write_bytes(listed.read_bytes().replace(b"frame00003", b"fr\xe4me00003"))
+    assert "dataset_train.txt:6: the file must be text in UTF-8, received other bytes" in refused(cambridge)
