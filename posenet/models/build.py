@@ -11,25 +11,30 @@ import numpy as np
 from keras import layers
 
 from posenet.errors import PoseNetError
+from posenet.models import efficientnet_lite, googlenet, inception_v4
+from posenet.models.applications import application_classifier, application_heads, application_names
 from posenet.models.efficientnet_lite import efficientnet_lite0_heads
 from posenet.models.googlenet import googlenet_bn, posenet_2015
+from posenet.models.inception_v4 import inception_v4_heads
 from posenet.models.layers import FastBatchNorm
 
 
 @dataclass(frozen=True)
 class Trunk:
     """outputs: (image tensor, auxiliary: bool) -> dict of heads. learning_rate: the highest it trains well with.
-    fixed_size: the only (h, w) it takes, if any.
+    fixed_size: the only (h, w) it takes, if any. classifier: makes its ImageNet network, raw RGB -> probabilities.
     """
 
     outputs: Callable[..., dict]
     learning_rate: float
     fixed_size: tuple[int, int] | None = None
+    classifier: Callable[[], keras.Model] | None = None
 
 
 TRUNKS = {
-    "googlenet": Trunk(googlenet_bn, 2e-3),
-    "efficientnet_lite0": Trunk(efficientnet_lite0_heads, 1e-3),
+    "googlenet": Trunk(googlenet_bn, 2e-3, classifier=googlenet.classifier),
+    "efficientnet_lite0": Trunk(efficientnet_lite0_heads, 1e-3, classifier=efficientnet_lite.classifier),
+    "inception_v4": Trunk(inception_v4_heads, 1e-3, classifier=inception_v4.classifier),
     "posenet": Trunk(partial(posenet_2015, graph="caffe"), 1e-4, (224, 224)),
     "posenet_tensorflow": Trunk(partial(posenet_2015, graph="tensorflow"), 1e-4, (224, 224)),
     "posenet_keras": Trunk(partial(posenet_2015, graph="keras"), 1e-4, (224, 224)),
@@ -37,10 +42,15 @@ TRUNKS = {
 
 
 def trunk_named(name: str) -> Trunk:
-    """The trunk of that name. Raises PoseNetError with the list of names."""
-    if name not in TRUNKS:
-        raise PoseNetError(f"--trunk must be one of {', '.join(TRUNKS)}, received {name!r}")
-    return TRUNKS[name]
+    """The trunk of that name: one of TRUNKS or of keras.applications. Raises PoseNetError with the names."""
+    if name in TRUNKS:
+        return TRUNKS[name]
+    if name in application_names():
+        heads, classifier = partial(application_heads, name=name), partial(application_classifier, name)
+        return Trunk(heads, 1e-3, classifier=classifier)
+    raise PoseNetError(
+        f"--trunk must be one of {', '.join(TRUNKS)}, or of keras.applications, such as MobileNetV2; received {name!r}"
+    )
 
 
 def build_network(

@@ -6,6 +6,7 @@ Layer names are those of the PyTorch files (`_blocks.3._depthwise_conv`), dots b
 
 from __future__ import annotations
 
+import keras
 from keras import layers
 
 from posenet.models.heads import PoseHead
@@ -42,10 +43,11 @@ def efficientnet_lite0_heads(image, auxiliary: bool = True) -> dict:
     return PoseHead("cls3", hidden=256, spatial=64)(efficientnet_lite0(image))
 
 
-def classifier(image):
-    """Probabilities (b, 1000) of ImageNet's classes, for raw RGB pictures (b, 224, 224, 3)."""
+def classifier() -> keras.Model:
+    """ImageNet's classifier: raw RGB pictures (b, 224, 224, 3) -> probabilities (b, 1000)."""
+    image = keras.Input((224, 224, 3))
     x = layers.GlobalAveragePooling2D(name="pool")(efficientnet_lite0(image))
-    return layers.Dense(1000, activation="softmax", name="_fc")(x)
+    return keras.Model(image, layers.Dense(1000, activation="softmax", name="_fc")(x))
 
 
 def _block(x, name, kernel, filters, expansion, stride):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import keras
 from keras import layers
 
 from posenet.models.heads import PoseHead, pose_outputs
@@ -70,6 +71,14 @@ def posenet_2015(image, graph: str = "caffe", auxiliary: bool = True, preprocess
     x = layers.Dense(2048, activation="relu", name="cls3_fc1_pose")(x)
     x = layers.Dropout(variant.dropout[2], name="cls3_drop")(x)
     return pose_outputs(x, names=("cls3_fc_pose_xyz", "cls3_fc_pose_wpqr")) | outputs
+
+
+def classifier() -> keras.Model:
+    """GoogLeNet for ImageNet as BVLC trained it: raw RGB (b, 224, 224, 3) -> probabilities (b, 1000)."""
+    image = keras.Input((224, 224, 3))
+    _, _, final = _plain_trunk(ToMeanBGR(name="preprocess")(image), GRAPHS["caffe"])
+    x = layers.Flatten()(layers.AveragePooling2D(7, 1, name="cls3_pool")(final))
+    return keras.Model(image, layers.Dense(1000, activation="softmax", name="cls3_classifier")(x))
 
 
 def _plain_trunk(x, variant: Graph):

@@ -59,7 +59,8 @@ class FastBatchNorm(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         use_batch = bool(training and self.trainable)
         moving = None if use_batch else (self.moving_mean, self.moving_variance)
-        fused = fused_batch_norm(inputs, self.gamma, self.beta, self.epsilon, moving)
+        gamma = self.gamma if self.scale else ops.ones_like(self.beta)
+        fused = fused_batch_norm(inputs, gamma, self.beta, self.epsilon, moving)
         if fused is None:
             return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance = fused

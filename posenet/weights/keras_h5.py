@@ -2,7 +2,8 @@
 
 Layers come in the order of the attribute `layer_names`, arrays in that of each group's `weight_names`, at the top or in
 `model_weights`. Kernels are (height, width, in, out) in TensorFlow's order. Theano's are (out, in, height, width), and
-Theano convolves where the others correlate, so they are flipped in both spatial axes too (Keras' own convert_kernel).
+Theano convolves where the others correlate, so they are flipped in both spatial axes too (Keras' own convert_kernel);
+Keras 2 with Theano flips them without transposing.
 Batch normalisation of Keras 1 calls its variance `running_std` (github.com/keras-team/keras, 1.2, normalization.py).
 """
 
@@ -35,6 +36,7 @@ def read_keras_h5(path: Path, order: Order = "auto") -> Weights:
             root = file["model_weights"] if _is_group(h5py, file, "model_weights") else file
             raw = {layer: _layer(h5py, path, root, layer) for layer in _names(path, root, "layer_names")}
             theano = order == "theano" or (order == "auto" and _is_theano(file, raw))
+            outputs_first = theano and _outputs_first(file, raw)
     except PoseNetError:
         raise
     except Exception as error:
@@ -44,29 +46,41 @@ def read_keras_h5(path: Path, order: Order = "auto") -> Weights:
     if not weights:
         raise PoseNetError(f"{path} must be an .h5 file of Keras with weights, it holds none")
     return {
-        layer: {name: _ordered(array, theano) for name, array in arrays.items()} for layer, arrays in weights.items()
+        layer: {name: _ordered(array, theano, outputs_first) for name, array in arrays.items()}
+        for layer, arrays in weights.items()
     }
 
 
-def _ordered(array: np.ndarray, theano: bool) -> np.ndarray:
+def _ordered(array: np.ndarray, theano: bool, outputs_first: bool) -> np.ndarray:
     """A convolution kernel of Theano's order in Keras'; other arrays as they are."""
-    return array.transpose(2, 3, 1, 0)[::-1, ::-1].copy() if theano and array.ndim == 4 else array
+    if not theano or array.ndim != 4:
+        return array
+    return (array.transpose(2, 3, 1, 0) if outputs_first else array)[::-1, ::-1].copy()
 
 
 def _is_theano(file, raw: dict) -> bool:
-    """Whether kernels are in Theano's order: what the configuration says, else their shapes.
-
-    Kernels are square more often than not: where the first two sides are, it is TensorFlow's order, where only the last
-    two are, Theano's.
-    """
+    """Whether kernels are Theano's: what the configuration says, else their shapes."""
     said = _text(file.attrs.get("backend", b"")) + _config(file)
     if "theano" in said or '"dim_ordering": "th"' in said:
         return True
     if '"dim_ordering": "tf"' in said or "tensorflow" in said:
         return False
+    return _outputs_first_votes(raw) > 0
+
+
+def _outputs_first(file, raw: dict) -> bool:
+    """Whether Theano's kernels are (out, in, height, width); Keras 2 kept (height, width, in, out) with Theano too."""
+    votes = _outputs_first_votes(raw)
+    return votes > 0 if votes else not _text(file.attrs.get("keras_version", b"1")).startswith("2")
+
+
+def _outputs_first_votes(raw: dict) -> int:
+    """Kernels are square more often than not: how many more have equal last sides than equal first sides."""
     kernels = [array.shape for arrays in raw.values() for array in arrays.values() if array.ndim == 4]
-    theano = sum(shape[2] == shape[3] and shape[0] != shape[1] for shape in kernels)
-    return theano > sum(shape[0] == shape[1] and shape[2] != shape[3] for shape in kernels)
+    return sum(
+        int(shape[2] == shape[3] and shape[0] != shape[1]) - int(shape[0] == shape[1] and shape[2] != shape[3])
+        for shape in kernels
+    )
 
 
 def _config(file) -> str:

@@ -77,23 +77,44 @@ def fill(network, weights: Weights, path: Path) -> Loaded:
         if arrays is None:
             loaded.missing.append(layer.name)
             continue
-        values = []
-        for variable in layer.weights:
-            array = arrays.get(variable.name)
-            if array is None:
-                raise PoseNetError(
-                    f"{path}: the layer {layer.name} must have a {variable.name}, it has {', '.join(arrays)}"
-                )
-            if tuple(array.shape) != tuple(variable.shape):
-                raise PoseNetError(
-                    f"{path}: {variable.name} of the layer {layer.name} must be of shape {tuple(variable.shape)}, "
-                    f"received {tuple(array.shape)}"
-                )
-            values.append(np.asarray(array, np.float32))
-        layer.set_weights(values)
+        _set(path, layer, [(variable, arrays.get(variable.name)) for variable in layer.weights], arrays)
         loaded.matched.append(layer.name)
     loaded.unexpected = list(left)
     return loaded
+
+
+def fill_in_order(network, weights: Weights, path: Path) -> Loaded:
+    """Set the layers of a Keras model from the file of another one, first to first: what Keras does with its .h5.
+
+    For networks whose layers have automatic names. Raises PoseNetError when layers or shapes do not fit.
+    """
+    layers = [layer for layer in network.layers if layer.weights]
+    if len(layers) != len(weights):
+        raise PoseNetError(f"{path} must hold {len(layers)} layers for this network, it holds {len(weights)}")
+    for layer, arrays in zip(layers, weights.values(), strict=True):
+        variables = layer.trainable_weights + layer.non_trainable_weights
+        if len(variables) != len(arrays):
+            raise PoseNetError(
+                f"{path}: the layer {layer.name} must have {len(variables)} arrays, it has {len(arrays)}"
+            )
+        _set(path, layer, list(zip(variables, arrays.values(), strict=True)), arrays)
+    return Loaded([layer.name for layer in layers])
+
+
+def _set(path: Path, layer, pairs: list, arrays: dict) -> None:
+    """Assign arrays to a layer's variables, once all of them are there and fit."""
+    for variable, array in pairs:
+        if array is None:
+            raise PoseNetError(
+                f"{path}: the layer {layer.name} must have a {variable.name}, it has {', '.join(arrays)}"
+            )
+        if tuple(array.shape) != tuple(variable.shape):
+            raise PoseNetError(
+                f"{path}: {variable.name} of the layer {layer.name} must be of shape {tuple(variable.shape)}, "
+                f"received {tuple(array.shape)}"
+            )
+    for variable, array in pairs:
+        variable.assign(np.asarray(array).astype(variable.dtype))
 
 
 def load_network(path: Path | str, graph: str | None = None, labels: str = "camera_from_world", order: Order = "auto"):

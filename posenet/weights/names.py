@@ -27,7 +27,7 @@ _BVLC_PARTS = {
 }
 _BVLC = {"conv1/7x7_s2": "conv1", "conv2/3x3_reduce": "reduction2", "conv2/3x3": "conv2"}
 _BVLC |= {"loss1/conv": "cls1_reduction_pose", "loss1/fc": "cls1_fc1_pose"}
-_BVLC |= {"loss2/conv": "cls2_reduction_pose", "loss2/fc": "cls2_fc1"}
+_BVLC |= {"loss2/conv": "cls2_reduction_pose", "loss2/fc": "cls2_fc1", "loss3/classifier": "cls3_classifier"}
 _BVLC |= {
     f"inception_{theirs}/{part}": f"{ours}_{mine}"
     for theirs, ours in _BLOCK_NAMES.items()

@@ -1,0 +1,87 @@
+"""The networks of keras.applications as trunks, called as Keras calls them (MobileNetV2, ResNet50, ...).
+
+Each carries the preprocessing of its family inside, so that it takes raw RGB like every other trunk. The network itself
+is one nested layer, "trunk".
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import keras
+from keras import layers
+
+from posenet.models.heads import PoseHead
+from posenet.models.layers import ToMeanBGR
+
+# What `preprocess_input` of each family does (keras.applications); "inside": the network does it itself
+_PREPROCESSING = {
+    "resnet": "caffe", "vgg16": "caffe", "vgg19": "caffe", "densenet": "torch",
+    "inception_resnet_v2": "tf", "inception_v3": "tf", "mobilenet": "tf", "mobilenet_v2": "tf", "nasnet": "tf",
+    "resnet_v2": "tf", "xception": "tf",
+    "convnext": "inside", "efficientnet": "inside", "efficientnet_v2": "inside", "mobilenet_v3": "inside",
+}  # fmt: skip
+_MEAN_BGR = (103.939, 116.779, 123.68)
+_MEAN_RGB, _DEVIATION_RGB = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@cache
+def application_names() -> tuple[str, ...]:
+    """The networks of keras.applications whose preprocessing is known."""
+    made = {name: getattr(keras.applications, name) for name in dir(keras.applications) if name[0].isupper()}
+    return tuple(name for name, make in made.items() if _family(make) in _PREPROCESSING)
+
+
+def _family(make) -> str:
+    return make.__module__.rpartition(".")[2]
+
+
+def preprocessing(name: str) -> layers.Layer:
+    """The layer that does what the network's family does to raw RGB pictures before it sees them."""
+    mode = _PREPROCESSING[_family(getattr(keras.applications, name))]
+    if mode == "caffe":
+        return ToMeanBGR(_MEAN_BGR, name="preprocess")
+    if mode == "torch":
+        scale = [1 / (255 * deviation) for deviation in _DEVIATION_RGB]
+        offset = [-mean / deviation for mean, deviation in zip(_MEAN_RGB, _DEVIATION_RGB, strict=True)]
+        return layers.Rescaling(scale, offset, name="preprocess")
+    return layers.Rescaling(1 / 127.5, -1.0, name="preprocess") if mode == "tf" else layers.Identity(name="preprocess")
+
+
+def application_heads(image, name: str, auxiliary: bool = True) -> dict:
+    """Position and quaternion of raw RGB pictures; there are no auxiliary heads. Outputs as `posenet_2015`."""
+    trunk = _made(name, include_top=False, input_shape=tuple(image.shape[1:]))
+    for layer in trunk.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = 0.9  # a training of minutes is over before averages of 0.99 have followed it
+    return PoseHead("cls3", hidden=256, spatial=64)(trunk(preprocessing(name)(image)))
+
+
+def application_classifier(name: str) -> keras.Model:
+    """ImageNet's classifier: raw RGB pictures of the network's own size -> probabilities (b, 1000)."""
+    whole = _made(name)
+    image = keras.Input(whole.input_shape[1:])
+    return keras.Model(image, whole(preprocessing(name)(image)))
+
+
+def _made(name: str, **options) -> keras.Model:
+    """The network of keras.applications with random weights."""
+    make = getattr(keras.applications, name)
+    network = make(weights=None, **options)
+    if _family(make) == "efficientnet":
+        network = keras.models.clone_model(network, clone_function=_with_imagenet_colours)
+    network.name = "trunk"  # not an argument: EfficientNetV2 looks its blocks up by its name
+    return network
+
+
+def _with_imagenet_colours(layer: layers.Layer) -> layers.Layer:
+    """EfficientNet's first layers keep the colours' mean and variance as weights; here they are constants.
+
+    Its ImageNet weights also want the deviation divided out once and a half, which Keras adds with weights="imagenet"
+    only (keras.applications.efficientnet).
+    """
+    if not isinstance(layer, layers.Normalization):
+        return type(layer).from_config(layer.get_config())
+    powers = [deviation**1.5 for deviation in _DEVIATION_RGB]
+    offset = [-mean / power for mean, power in zip(_MEAN_RGB, powers, strict=True)]
+    return layers.Rescaling([1 / power for power in powers], offset, name=layer.name)
