@@ -11,13 +11,14 @@ from posenet.errors import PoseNetError
 from posenet.images import load_picture
 from posenet.models.build import TRUNKS, trunk_named
 from posenet.models.pretrained import class_names, imagenet_file, put_into
+from posenet.weights.keras_h5 import Order
 
 
-def classifier_network(trunk: str, weights: Path | None = None) -> keras.Model:
+def classifier_network(trunk: str, weights: Path | None = None, order: Order = "auto") -> keras.Model:
     """A trunk's ImageNet network, raw RGB pictures (b, h, w, 3) -> probabilities, with its weights.
 
-    weights: their file; by default ImageNet's, fetched if need be. Raises PoseNetError for an unknown trunk and for
-    weights that cannot be had or do not fill every layer.
+    weights: their file; by default ImageNet's, fetched if need be. order: of an .h5 file's kernels. Raises PoseNetError
+    for an unknown trunk and for weights that cannot be had or do not fill every layer.
     """
     build = trunk_named(trunk).classifier
     if build is None:
@@ -25,7 +26,7 @@ def classifier_network(trunk: str, weights: Path | None = None) -> keras.Model:
         raise PoseNetError(f"--trunk must have a classifier ({', '.join(named)}, keras.applications), received {trunk}")
     path = weights or imagenet_file(trunk, "classifier")
     network = build()
-    loaded = put_into(network, trunk, path, "classifier")
+    loaded = put_into(network, trunk, path, "classifier", order)
     if loaded.missing:
         raise PoseNetError(f"{path} must hold the whole of {trunk}, {loaded}")
     return network

@@ -78,7 +78,14 @@ def evaluate(config: EvaluateConfig) -> None:
         from posenet.weights.published import evaluate_weights
 
         result = evaluate_weights(
-            config.run, config.scene, config.graph, config.legacy, config.mean, config.strict, config.split
+            config.run,
+            config.scene,
+            config.graph,
+            config.legacy,
+            config.mean,
+            config.strict,
+            config.split,
+            config.epsilon,
         )
         folder = config.output
     else:

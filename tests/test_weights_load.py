@@ -46,22 +46,29 @@ def random_weights(batch_norm=False):
     return weights
 
 
-def plain_tensorflow(x, weights, batch_norm=False):
-    """The ports' graphs in TensorFlow 1's operations: SAME padding, tf.nn.lrn; keras-posenet's with batch_norm."""
+KERAS = {"running_mean": "moving_mean", "running_std": "moving_variance"}
+
+
+def plain_tensorflow(x, weights, batch_norm=False, epsilon=1e-3, symmetric=False):
+    """The ports' graphs in TensorFlow 1's operations: SAME padding, tf.nn.lrn; keras-posenet's with batch_norm, the
+    PyTorch port's with symmetric.
+    """
     import tensorflow as tf
 
     def conv(x, name, stride=1):
         w = weights[name]
-        return tf.nn.relu(tf.nn.conv2d(x, w["weights"], [1, stride, stride, 1], "SAME") + w["biases"])
+        padding = [[0, 0], [3, 3], [3, 3], [0, 0]] if symmetric and stride == 2 else "SAME"
+        return tf.nn.relu(tf.nn.conv2d(x, w["weights"], [1, stride, stride, 1], padding) + w["biases"])
 
     def pool(x, stride, padding="SAME"):
+        padding = [[0, 0], [1, 1], [1, 1], [0, 0]] if symmetric and stride == 2 else padding
         return tf.nn.max_pool2d(x, 3, stride, padding)
 
     def norm(x, name):
         if not batch_norm:
             return tf.nn.lrn(x, depth_radius=2, alpha=2e-5, beta=0.75, bias=1.0)
         w = weights[name]
-        return w["gamma"] * (x - w["running_mean"]) / tf.sqrt(w["running_std"] + 1e-3) + w["beta"]
+        return w["gamma"] * (x - w["running_mean"]) / tf.sqrt(w["running_std"] + epsilon) + w["beta"]
 
     def dense(x, name):
         return x @ weights[name]["weights"] + weights[name]["biases"]
@@ -122,6 +129,25 @@ def test_keras_ports_graph_from_an_h5_file(tmp_path, picture):
     check(network, picture, plain_tensorflow(picture, weights, batch_norm=True))
 
 
+def test_keras_ports_epsilon_is_an_option(tmp_path, picture):
+    weights = random_weights(batch_norm=True)
+    for name in ("norm1", "norm2"):
+        weights[name]["running_std"] = np.full_like(weights[name]["running_std"], 0.001)  # epsilon counts as much
+    expected = plain_tensorflow(picture, weights, batch_norm=True, epsilon=1e-5)
+    path = save_npy(tmp_path / "w.npy", {n: {KERAS.get(k, k): v for k, v in a.items()} for n, a in weights.items()})
+    check(load_network(path, "keras", labels="world_from_camera", epsilon=1e-5), picture, expected)
+    other = load_network(path, "keras", labels="world_from_camera").predict(picture, verbose=0)
+    assert np.abs(other["position"] - expected[0]).max() > 1e-2 * np.abs(expected[0]).max()
+
+
+def test_pytorchs_graph_pads_its_pools_on_every_side(tmp_path, picture):
+    weights = random_weights()
+    path = save_npy(tmp_path / "w.npy", weights)
+    network = load_network(path, "pytorch", labels="world_from_camera")
+    assert network.input.name == "rgb"
+    check(network, picture, plain_tensorflow(picture, weights, symmetric=True))
+
+
 def save_npy(path, weights):
     np.save(path, np.array(weights, object), allow_pickle=True)
     return path
@@ -149,7 +175,7 @@ def test_missing_and_unexpected_layers_are_told(tmp_path, caplog):
     weights["loss3/classifier"] = {"weights": np.zeros((2, 2)), "biases": np.zeros(2)}
     caplog.set_level(logging.INFO)
     load_network(save_npy(tmp_path / "w.npy", weights))
-    assert "60 layers matched; 0 missing; 1 unexpected (loss3/classifier)" in caplog.text
+    assert "60 layers matched; 0 missing; 1 unexpected (cls3_classifier)" in caplog.text
     del weights["cls3_fc_pose_xyz"]
     with pytest.raises(PoseNetError, match=r"every layer of PoseNet, 59 layers matched; 1 missing \(cls3_fc_po"):
         load_network(save_npy(tmp_path / "w.npy", weights))
@@ -188,5 +214,7 @@ def test_formats(tmp_path):
         weight_format(tmp_path / "a.txt")
     with pytest.raises(PoseNetError, match="a file of weights is needed, there is none"):
         weight_format(tmp_path / "none.npy")
-    with pytest.raises(PoseNetError, match="the graph must be one of caffe, tensorflow, keras, received 'torch'"):
+    with pytest.raises(
+        PoseNetError, match="the graph must be one of caffe, tensorflow, keras, pytorch, received 'torch'"
+    ):
         load_network(tmp_path / "a.npy", graph="torch")

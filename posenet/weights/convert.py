@@ -1,4 +1,4 @@
-"""Published weights in our own files: .npz for any network, .weights.h5 for PoseNet's Keras model."""
+"""Published weights in our own files: .npz for any network, .weights.h5 for the networks that are known."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from posenet.classify import classifier_network
 from posenet.errors import PoseNetError
+from posenet.models.googlenet import GRAPHS
 from posenet.storage import atomic_path
 from posenet.weights.keras_h5 import Order
 from posenet.weights.load import load_network, read_weights
@@ -16,12 +18,14 @@ def convert_weights(file: Path, output: Path, graph: str | None = None, order: O
     """Write `output`, by its suffix, and say what was written.
 
     .npz: every array under "layer/name", Keras order, the file's own layer names. .weights.h5: what
-    load_network(file, graph).load_weights reads. Raises PoseNetError.
+    load_network(file, graph).load_weights reads; for a graph that is a trunk's name (inception_v4), what
+    posenet.classify.classifier_network(graph).load_weights reads. Raises PoseNetError.
     """
     if output.exists() and not overwrite:
         raise PoseNetError(f"{output} exists: give --overwrite to replace it")
     if output.name.endswith(".weights.h5"):
-        network = load_network(file, graph, order=order)
+        trunk = graph if graph not in (None, *GRAPHS) else None
+        network = classifier_network(trunk, file, order) if trunk else load_network(file, graph, order=order)
         with atomic_path(output) as temporary:
             network.save_weights(temporary)
         return f"written: {output} ({network.count_params():,} numbers)"

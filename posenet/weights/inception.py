@@ -12,7 +12,7 @@ import numpy as np
 
 from posenet.models.inception_v4 import convolution_names
 from posenet.weights import Weights
-from posenet.weights.names import our_name
+from posenet.weights.names import in_our_names, sees_rgb, with_bgr_start
 
 _AUTOMATIC = re.compile(r"(conv|convolution|batch_?normalization|dense)(?:2d)?(?:_(\d+))?")
 _AVERAGES = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -62,16 +62,15 @@ def googlenet_bn_names(weights: Weights) -> Weights:
     """GoogLeNet's weights for the batch-normalised trunk, which sees RGB / 64 - 2.
 
     TF-Slim's InceptionV1 saw x / 127.5 - 1, has no gamma, and filters of 3 x 3 where GoogLeNet's are 5 x 5: they get a
-    border of zeros. Caffe's (BVLC, Places) saw BGR minus a mean and have no normalisation: their filters alone are
-    taken, and the normalisation starts anew.
+    border of zeros. The others (BVLC, Places) saw values of 0 to 255 minus a mean, mostly BGR, and have no
+    normalisation: their filters alone are taken, and the normalisation starts anew.
     """
     slim = any("moving_mean" in arrays and "kernel" in arrays for arrays in weights.values())
-    named = {our_name(layer): arrays for layer, arrays in weights.items()}
+    named = in_our_names(weights)
     if not slim:
-        named = {layer: dict(arrays) for layer, arrays in named.items()}
-        if "conv1" in named and "kernel" in named["conv1"] and named["conv1"]["kernel"].ndim == 4:
-            named["conv1"]["kernel"] = 64.0 * named["conv1"]["kernel"][:, :, ::-1]
-        return named
+        named = named if sees_rgb(weights) else with_bgr_start(named)
+        start = named.get("conv1", {})
+        return named | {"conv1": start | {"kernel": 64.0 * start["kernel"]}} if "kernel" in start else named
     found = _separated(named, "_bn")
     for name, arrays in found.items():
         kernel = arrays.get("kernel")

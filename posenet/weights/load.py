@@ -23,7 +23,7 @@ _SUFFIXES = {
     ".caffemodel": "caffemodel", ".npy": "npy", ".pickle": "npy", ".pkl": "npy", ".h5": "h5", ".hdf5": "h5",
     ".pth": "pth", ".pt": "pth",
 }  # fmt: skip
-GRAPH_OF = {"caffemodel": "caffe", "npy": "tensorflow", "checkpoint": "tensorflow", "h5": "keras", "pth": "caffe"}
+GRAPH_OF = {"caffemodel": "caffe", "npy": "tensorflow", "checkpoint": "tensorflow", "h5": "keras", "pth": "pytorch"}
 
 
 @dataclass
@@ -117,13 +117,17 @@ def _set(path: Path, layer, pairs: list, arrays: dict) -> None:
         variable.assign(np.asarray(array).astype(variable.dtype))
 
 
-def load_network(path: Path | str, graph: str | None = None, labels: str = "camera_from_world", order: Order = "auto"):
+def load_network(
+    path: Path | str, graph: str | None = None, labels: str = "camera_from_world", order: Order = "auto",
+    epsilon: float = 1e-3,
+):  # fmt: skip
     """PoseNet with published weights, as a Keras model.
 
-    Its input is preprocessed: (b, 224, 224, 3) BGR, mean subtracted. Outputs "position" (b, 3) and "quaternion" (b, 4)
-    wxyz, world_from_camera, not normalised. graph: "caffe", "tensorflow" or "keras"; by default the one that the
-    format comes from. labels: the rotation that the weights were trained on; Cambridge's is camera_from_world, that of
-    Kendall's 7-Scenes lists world_from_camera. Raises PoseNetError when a layer of the network is missing.
+    Its input is preprocessed: (b, 224, 224, 3) BGR (RGB for the pytorch graph), mean subtracted. Outputs "position"
+    (b, 3) and "quaternion" (b, 4) wxyz, world_from_camera, not normalised. graph: "caffe", "tensorflow", "keras" or
+    "pytorch"; by default the one that the format comes from. labels: the rotation that the weights were trained on;
+    Cambridge's is camera_from_world, that of Kendall's 7-Scenes lists world_from_camera. epsilon: of the keras graph's
+    normalisation; Keras before 1.2 had 1e-5. Raises PoseNetError when a layer of the network is missing.
     """
     import keras
 
@@ -134,8 +138,8 @@ def load_network(path: Path | str, graph: str | None = None, labels: str = "came
     graph = graph or GRAPH_OF[weight_format(path)]
     if graph not in GRAPHS:
         raise PoseNetError(f"the graph must be one of {', '.join(GRAPHS)}, received {graph!r}")
-    image = keras.Input((224, 224, 3), name="bgr")
-    outputs = posenet_2015(image, graph, auxiliary=False, preprocess=False)
+    image = keras.Input((224, 224, 3), name="rgb" if GRAPHS[graph].rgb else "bgr")
+    outputs = posenet_2015(image, graph, auxiliary=False, preprocess=False, epsilon=epsilon)
     network = keras.Model(image, outputs, name="posenet")
     loaded = fill(network, in_our_names(read_weights(path, order)), path)
     log.info("%s: %s", path, loaded)

@@ -82,3 +82,16 @@ def our_name(layer: str) -> str:
         if name in table:
             return table[name]
     return layer
+
+
+def sees_rgb(weights: Weights) -> bool:
+    """Whether published weights of GoogLeNet are of those that were trained on RGB; the others see BGR."""
+    return any(layer.startswith(("extract.", "InceptionV1/")) for layer in weights)
+
+
+def with_bgr_start(weights: Weights) -> Weights:
+    """Weights under our names, with the first convolution's colours turned round."""
+    start = weights.get("conv1", {})
+    if "kernel" not in start or start["kernel"].ndim != 4:
+        return weights
+    return weights | {"conv1": start | {"kernel": start["kernel"][:, :, ::-1]}}

@@ -133,6 +133,7 @@ def _as_weights(path: Path, found) -> Weights:
     if not isinstance(found, dict):
         raise PoseNetError(f"{wanted}, received {type(found).__name__}")
     weights: Weights = {}
+    flat: list[str] = []
     for key, value in found.items():
         layer, value = _text(key), _plain(value)
         if layer is None:
@@ -146,11 +147,25 @@ def _as_weights(path: Path, found) -> Weights:
             array = _number_array(wanted, value)
             if part == "0":
                 weights.setdefault(name, {})["kernel"] = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
+                flat.append(name)
             elif part == "1":
                 weights.setdefault(name, {})["bias"] = array.ravel()
             else:
                 raise PoseNetError(f"{wanted}, received an array called {layer[:40]!r}")
+    for name in flat:
+        _reorder_rows(weights, name)
     return weights
+
+
+def _reorder_rows(weights: Weights, name: str) -> None:
+    """In a flat dict, loss1/fc sees the map of loss1/conv: its rows go from channels, height, width to Keras' order."""
+    rows, conv = weights[name]["kernel"], weights.get(name.removesuffix("fc") + "conv", {}).get("kernel")
+    if not name.endswith("/fc") or conv is None or rows.ndim != 2 or conv.ndim != 4:
+        return
+    channels = conv.shape[-1]
+    if rows.shape[0] % channels == 0:
+        in_order = rows.reshape(channels, -1, rows.shape[1]).transpose(1, 0, 2)
+        weights[name]["kernel"] = in_order.reshape(rows.shape)
 
 
 def _number_array(wanted: str, value) -> np.ndarray:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from posenet.datasets import open_scene
@@ -25,23 +26,30 @@ PORTS_SIZE, PORTS_CORNER = (455, 256), (0, 87)  # (width, height) and (top, left
 class Recipe:
     """How a picture becomes the network's input.
 
-    mean: BGR, a colour (3,) or a picture (h, w, 3), of the resized picture or of the cut. legacy: the ports' own way:
-    every picture is stretched to 455 x 256, and the cut begins at row 0 and column 87, as their centeredCrop has it.
+    mean: a colour (3,) or a picture (h, w, 3), of the resized picture or of the cut, in the order of the channels that
+    the network sees. legacy: the ports' own way: every picture is stretched to 455 x 256, and the cut begins at row 0
+    and column 87, as their centeredCrop has it. rgb: RGB, resized bicubically, as the PyTorch port does it.
     """
 
     mean: np.ndarray
     legacy: bool = False
+    rgb: bool = False
 
     def cut(self, picture: np.ndarray) -> np.ndarray:
-        """(224, 224, 3) float32 BGR of an RGB picture (h, w, 3); a mean of the resized picture is subtracted."""
+        """(224, 224, 3) float32 of an RGB picture (h, w, 3); a mean of the resized picture is subtracted."""
         height, width = picture.shape[:2]
         scale = SHORT_SIDE / min(height, width)
         size = PORTS_SIZE if self.legacy else (round(width * scale), round(height * scale))
-        resized = cv2.resize(picture[:, :, ::-1], size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
+        resized = self._resized(picture, size).astype(np.float32)
         if self.mean.shape == resized.shape:
             resized -= self.mean
         top, left = PORTS_CORNER if self.legacy else ((size[1] - CUT) // 2, (size[0] - CUT) // 2)
         return resized[top : top + CUT, left : left + CUT]
+
+    def _resized(self, picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        if self.rgb:
+            return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
+        return cv2.resize(picture[:, :, ::-1], size, interpolation=cv2.INTER_LINEAR)
 
     def apply(self, cuts: np.ndarray) -> np.ndarray:
         """Subtract the mean from cuts (n, 224, 224, 3) if it is a colour or of the cut."""
@@ -49,7 +57,7 @@ class Recipe:
 
 
 def read_mean(path: Path) -> np.ndarray:
-    """A mean picture, BGR (h, w, 3): .binaryproto, or .npy of numbers. Raises PoseNetError."""
+    """A mean picture (h, w, 3): .binaryproto (BGR), or .npy of numbers. Raises PoseNetError."""
     if path.suffix == ".npy":
         try:
             mean = np.load(path, allow_pickle=False)
@@ -66,7 +74,7 @@ def read_mean(path: Path) -> np.ndarray:
 
 def evaluate_weights(
     weights: Path, scene_path: Path, graph: str | None = None, legacy: bool = False, mean: Path | None = None,
-    strict: bool = False, split: str = "auto",
+    strict: bool = False, split: str = "auto", epsilon: float = 1e-3,
 ) -> Evaluation:  # fmt: skip
     """Predict a scene's test split with published weights and compare.
 
@@ -76,12 +84,14 @@ def evaluate_weights(
     """
     scene = open_scene(scene_path, strict=strict, split=split)
     test = scene.split("test")
-    network = load_network(weights, graph, labels=scene.quaternion_convention)
+    network = load_network(weights, graph, labels=scene.quaternion_convention, epsilon=epsilon)
     own_mean = legacy and mean is None
-    recipe = Recipe(read_mean(mean) if mean else np.array(CAFFE_MEAN_BGR, np.float32), legacy)
+    rgb = network.input.name == "rgb"
+    colour = np.array(CAFFE_MEAN_BGR[::-1] if rgb else CAFFE_MEAN_BGR, np.float32)
+    recipe = Recipe(read_mean(mean) if mean else colour, legacy, rgb)
     cuts = np.stack([recipe.cut(read_image(path)) for path in tqdm(test.paths, desc="pictures", unit="picture")])
     if own_mean:
-        recipe = Recipe(cuts.mean(axis=0), legacy)
+        recipe = Recipe(cuts.mean(axis=0), legacy, rgb)
     outputs = network.predict(recipe.apply(cuts), batch_size=32, verbose=0)
     estimate, found = usable_poses({name: np.asarray(value, np.float64) for name, value in outputs.items()})
     return compare(scene, test, "test", weights.name, estimate, found)
