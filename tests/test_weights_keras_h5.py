@@ -1,5 +1,10 @@
 """Keras' .h5 weight files."""
 
+import re
+import struct
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -29,6 +34,31 @@ def refused(path, **options):
         read_keras_h5(path, **options)
     assert "\n" not in str(refusal.value)
     return str(refusal.value)
+
+
+def test_lengths_of_texts_are_not_taken_at_their_word(tmp_path):
+    """A length of 4 GB in libhdf5's heap of texts, in a process of its own so that its peak memory can be told."""
+    path = write(tmp_path / "w.h5", {"a-layer-of-a-longish-name": {"kernel": np.ones((2, 2))}})
+    with h5py.File(path, "a") as file:
+        del file.attrs["layer_names"]
+        file.attrs["layer_names"] = np.array(["a-layer-of-a-longish-name"], h5py.string_dtype())
+    content = path.read_bytes()
+    assert read_keras_h5(path)
+    # the attribute's value is length (4 bytes), heap's address (8), number (4)
+    heaps = [found.start() for found in re.finditer(b"GCOL", content)]
+    (place,) = [at for h in heaps if (at := content.find(struct.pack("<IQ", 25, h))) >= 0]
+    path.write_bytes(content[:place] + (4_000_000_000).to_bytes(4, "little") + content[place + 4 :])
+    script = (
+        "import resource, sys; from pathlib import Path; from posenet.weights.keras_h5 import read_keras_h5\n"
+        "try: read_keras_h5(Path(sys.argv[1]))\n"
+        "except Exception as error: print(type(error).__name__)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)"
+    )
+    said, peak = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert said == "PoseNetError"
+    assert float(peak) < 500 or not sys.platform.startswith("linux")  # MB
 
 
 def convolve(picture, kernel):

@@ -17,9 +17,11 @@ import numpy as np
 
 from posenet.errors import PoseNetError
 from posenet.weights import Weights
+from posenet.weights.bounds import memory_at_most
 
 Order = Literal["auto", "tensorflow", "theano"]
 _NAMES = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
+_ROOM = 300_000_000  # bytes that reading may take beside the file's own
 _LARGEST = 100  # times the file's size: compressed arrays may be larger than the file, bombs are larger by far
 
 
@@ -32,7 +34,7 @@ def read_keras_h5(path: Path, order: Order = "auto") -> Weights:
     import h5py
 
     try:
-        with h5py.File(path, "r") as file:
+        with memory_at_most(_ROOM + 4 * path.stat().st_size), h5py.File(path, "r") as file:
             root = file["model_weights"] if _is_group(h5py, file, "model_weights") else file
             raw = {layer: _layer(h5py, path, root, layer) for layer in _names(path, root, "layer_names")}
             theano = order == "theano" or (order == "auto" and _is_theano(file, raw))
