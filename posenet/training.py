@@ -22,7 +22,7 @@ from posenet.framing import square_cut, whole_frame
 from posenet.holdout import holdout_mask
 from posenet.images import picture_size
 from posenet.losses import LearnedWeightsLoss, PoseNetLoss
-from posenet.models import TRUNKS, build_network, inference_network
+from posenet.models import build_network, inference_network, trunk_named
 from posenet.models.pretrained import load_into
 from posenet.pipeline import Batches, default_batch_size, predict_in_batches
 from posenet.poses import Poses, position_errors, rotation_errors_deg
@@ -88,7 +88,7 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
         kept = [validation] if validation else []
         progress = Progress(budget, scene.unit, batches.batch_size)
         history = callbacks.History(run.folder / HISTORY, budget, done)
-        schedule = callbacks.Schedule(budget, config.learning_rate or TRUNKS[config.trunk].learning_rate)
+        schedule = callbacks.Schedule(budget, config.learning_rate or trunk_named(config.trunk).learning_rate)
         trainer.fit(
             batches.stream(done), epochs=config.epochs or 10**6, initial_epoch=done, steps_per_epoch=batches.steps,
             callbacks=[schedule, callbacks.StopOnNaN(), *kept, progress, history, backup], verbose=0, shuffle=False,
@@ -105,7 +105,7 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
 def _describe(config: TrainConfig, scene: Scene, precision: str) -> Run:
     """Settle what depends on the scene: framing, the positions' centre and scale, the held-out pictures."""
     sizes = [picture_size(path) for path in scene.paths[:: max(1, len(scene) // 50)]]
-    fixed = TRUNKS[config.trunk].fixed_size
+    fixed = trunk_named(config.trunk).fixed_size
     framing = (
         square_cut(sizes, config.short_side or 256, fixed[0])
         if fixed

@@ -48,6 +48,22 @@ def test_a_run_writes_its_folder_and_is_repeatable(cambridge, tmp_path):
     np.testing.assert_allclose(np.linalg.norm(answer["quaternion"], axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("trunk", ["MobileNetV3Small", "efficientnet_lite0"])
+def test_other_trunks_are_trained_and_kept(cambridge, tmp_path, trunk):
+    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, trunk=trunk, weights="none", **SMALL))
+    run = open_run(tmp_path / "run")
+    assert run.config.trunk == trunk
+    answer = run.load_model()(np.zeros((1, *run.framing.cut, 3), np.float32))
+    assert np.isfinite(answer["position"]).all()
+    np.testing.assert_allclose(np.linalg.norm(answer["quaternion"], axis=1), 1, atol=1e-5)
+
+
+def test_an_unknown_trunk_is_told_before_anything_is_written(cambridge, tmp_path):
+    with pytest.raises(PoseNetError, match="--trunk must be one of"):
+        train(TrainConfig(cambridge, tmp_path / "run", epochs=1, trunk="vgg", **SMALL))
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_test_split_is_never_opened_in_training(cambridge, tmp_path):
     for picture in (cambridge / "seq3").iterdir():
         picture.write_bytes(b"\x89PNG broken IEND")
