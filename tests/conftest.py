@@ -1,6 +1,8 @@
 """Small scenes on disk, made anew for each test."""
 
+import gc
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -17,6 +19,15 @@ REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 def own_cache(tmp_path_factory, monkeypatch):
     """No test reads or writes the user's cache."""
     monkeypatch.setenv("POSENET_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def networks_are_forgotten():
+    """What Keras keeps of a module's networks is let go before the next one."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].backend.clear_session()
+        gc.collect()
 
 
 @pytest.fixture
