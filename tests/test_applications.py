@@ -76,6 +76,16 @@ def test_keras_files_give_what_keras_gives(name, tmp_path, monkeypatch):
     np.testing.assert_allclose(reread(picture)["position"], network(picture)["position"], rtol=1e-3, atol=1e-4)
 
 
+def test_a_file_with_the_classifier_is_read_too(tmp_path):
+    source = keras.applications.MobileNetV3Small(weights=None)
+    source.save(tmp_path / "top.h5")
+    network = build_network("MobileNetV3Small", (SIZE, SIZE))
+    loaded = put_into(network, "MobileNetV3Small", tmp_path / "top.h5")
+    assert loaded.unexpected == ["conv_2", "logits"]
+    kernel = network.get_layer("trunk").get_layer("conv_1").get_weights()[0]
+    np.testing.assert_array_equal(kernel, source.get_layer("conv_1").get_weights()[0])
+
+
 def test_a_file_of_another_network_is_refused(tmp_path):
     with_random_weights("MobileNet").save(tmp_path / "w.h5")
     with pytest.raises(PoseNetError, match=r"w\.h5 must hold 104 layers for this network, it holds 54"):

@@ -86,19 +86,20 @@ def fill(network, weights: Weights, path: Path) -> Loaded:
 def fill_in_order(network, weights: Weights, path: Path) -> Loaded:
     """Set the layers of a Keras model from the file of another one, first to first: what Keras does with its .h5.
 
-    For networks whose layers have automatic names. Raises PoseNetError when layers or shapes do not fit.
+    For networks whose layers have automatic names. Layers behind the network's last one (a file with the classifier)
+    are unexpected. Raises PoseNetError when layers or shapes do not fit.
     """
     layers = [layer for layer in network.layers if layer.weights]
-    if len(layers) != len(weights):
+    if len(layers) > len(weights):
         raise PoseNetError(f"{path} must hold {len(layers)} layers for this network, it holds {len(weights)}")
-    for layer, arrays in zip(layers, weights.values(), strict=True):
+    for layer, arrays in zip(layers, weights.values(), strict=False):
         variables = layer.trainable_weights + layer.non_trainable_weights
         if len(variables) != len(arrays):
             raise PoseNetError(
                 f"{path}: the layer {layer.name} must have {len(variables)} arrays, it has {len(arrays)}"
             )
         _set(path, layer, list(zip(variables, arrays.values(), strict=True)), arrays)
-    return Loaded([layer.name for layer in layers])
+    return Loaded([layer.name for layer in layers], unexpected=list(weights)[len(layers) :])
 
 
 def _set(path: Path, layer, pairs: list, arrays: dict) -> None:
