@@ -110,6 +110,14 @@ def test_mean_picture(tmp_path):
         read_binaryproto(tmp_path / "mean.binaryproto")
 
 
+def test_a_dense_layer_of_one_vector_and_names_that_are_no_utf8(tmp_path):
+    path = tmp_path / "net.caffemodel"
+    path.write_bytes(layer(b"d\xff", b"InnerProduct", b"data", b"d", blob(DENSE[0])))
+    found = read_caffemodel(path)
+    assert list(found) == ["d\xff"]
+    assert found["d\xff"]["kernel"].shape == (12, 1)
+
+
 def test_broken_files(tmp_path):
     path = tmp_path / "net.caffemodel"
     lying = field(5, b"\0" * 8) + field(7, field(1, varint(10**12)))
@@ -121,6 +129,9 @@ def test_broken_files(tmp_path):
         (layer(b"c", b"Convolution", b"d", b"c", lying), "c: a blob of 2 numbers must have that size, it says (10"),
         (layer(b"c", b"Convolution", b"d", b"c", blob(DENSE)), "a kernel needs 4 dimensions"),
         (b"\x13" * 1000, "must be a Caffe file"),
+        (layer(b"d", b"InnerProduct", b"d", b"d", blob(KERNEL)), "d: dense weights need 2 dimensions"),
+        (layer(b"d", b"InnerProduct", b"d", b"d", blob(np.float32(1))), "d: dense weights need 2 dimensions"),
+        (layer(b"x", b"Other", b"d", b"x", field(7, field(1, varint(2**62) * 2 + b"\0"))), "a possible shape"),
     ):
         path.write_bytes(content)
         with pytest.raises(PoseNetError) as refusal:

@@ -156,7 +156,7 @@ def test_other_contents(tmp_path):
     for content, message in (
         ([1, 2], "must be a dict of layers, each a dict of arrays, received list"),
         ({"a": {"weights": "text"}}, "received str"),
-        ({3: {}}, "received a layer called '3'"),
+        ({3: {}}, "received a layer whose name is of type int"),
         ({"a": np.zeros(3)}, "received an array called 'a'"),
         ({"a": {"weights": np.array(["x"])}}, "holds an array of type"),
     ):
@@ -171,6 +171,38 @@ def test_cyclic_nesting_ends(tmp_path):
     for _ in range(100_000):
         deep = [deep]
     assert "w.npy" in refused(tmp_path / "w.npy", b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".")
+
+
+KEY_BOMB = b"K\x00K\x00\x86" + b"".join(b"q%ch%c\x86" % (level, level) for level in range(60))
+TEXT_BOMB = b"]K\x00a" + b"".join(b"q%c0]h%cah%ca" % (level, level, level) for level in range(60))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"}(" + b")" + b"\x85" * 300_000 + b"K\x01u.", "a tuple for a key"),  # hashing it overflows C's stack
+        (b"}" + KEY_BOMB + b"K\x01s.", "a tuple for a key"),  # hashing it lasts for ever
+        (b"(" + KEY_BOMB + b"K\x01d.", "a tuple for a key"),
+        (b"}" + KEY_BOMB + b"q\x500h\x50NbK\x01s.", "a tuple for a key"),
+        (b"(" + KEY_BOMB + b"\x91.", "it uses FROZENSET"),
+        (b"cnumpy\ndtype\n" + TEXT_BOMB + b"\x85R.", "received _DType"),  # as text it would fill the memory
+        (b"}\x8b\x88\x13\x00\x00" + b"\x7f" * 5000 + b"K\x01s.", "whose name is of type int"),
+        (b"c_codecs\nencode\nN}X\x0c\x00\x00\x00__defaults__K\x01\x85s\x86b.", "it changes what it names"),
+    ],
+)
+def test_small_pickles_that_would_take_all(tmp_path, content, message):
+    assert message in refused(tmp_path / "w.npy", b"\x80\x04" + content)
+
+
+def test_arrays_that_share_their_bytes(tmp_path):
+    shared = np.zeros(1000, np.float32)
+    content = python2({f"layer{number}": {"weights": shared.copy()} for number in range(50)})
+    numbers = pickle.dumps("\0" * 4000, 2)[2:-3]  # as protocol 2 has bytes: text, to be encoded
+    first = content.index(numbers)
+    head, memo, tail = content[: first + len(numbers)], b"q\x00", content[first + len(numbers) :]
+    content = head + memo + tail.replace(numbers, b"h\x00")
+    assert len(content) < 30_000
+    assert "together larger than the file" in refused(tmp_path / "w.npy", content)
 
 
 @settings(max_examples=300, deadline=None)

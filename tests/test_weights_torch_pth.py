@@ -145,6 +145,61 @@ def test_hostile_tensors(tmp_path, write):
         assert message in message_found
 
 
+class Changed:
+    """A storage that the pickle alters once it is made."""
+
+    def __init__(self, storage, state):
+        self.storage, self.state = storage, state
+
+
+class ChangingWriter(Writer):
+    def save(self, item, save_persistent_id=True):
+        if isinstance(item, Changed):
+            super().save(item.storage)
+            super().save(item.state)
+            self.write(pickle.BUILD)
+        else:
+            super().save(item, save_persistent_id)
+
+
+def test_a_storage_cannot_be_enlarged(tmp_path, monkeypatch):
+    storage = Storage(0, np.zeros(4, "f4"))
+    monkeypatch.setitem(globals(), "Writer", ChangingWriter)
+    content = {"a.weight": Rebuild(Changed(storage, {"count": 10**9}), 0, (10**8,), (1,), False, OrderedDict())}
+    assert "changes a storage" in refused(write_zip(tmp_path / "w.pth", content, [storage]))
+
+
+def test_many_tensors_of_one_storage(tmp_path):
+    storage = Storage(0, np.zeros(10_000, "f4"))
+    content = {f"l{n}.weight": Rebuild(storage, 0, (10_000,), (1,), False, OrderedDict()) for n in range(50)}
+    assert "much larger than the file" in refused(write_zip(tmp_path / "w.pth", content, [storage]))
+
+
+@pytest.mark.parametrize("write", [write_zip, write_legacy])
+def test_numbers_beyond_the_machines(tmp_path, write):
+    storage = Storage(0, np.zeros(2, "f4"))
+    content = {"a.weight": Rebuild(storage, 0, (0,), (2**70,), False, OrderedDict())}
+    assert "must be a .pth file" in refused(write(tmp_path / "w.pth", content, [storage]))
+
+
+def test_a_legacy_storage_of_more_bytes_than_an_index_can_tell(tmp_path):
+    storage = Storage(0, np.zeros(2, "f4"))
+    storage.key = (*storage.key[:4], 2**62)
+    path = write_legacy(tmp_path / "w.pth", {"a.weight": Rebuild(storage, 0, (2,), (1,), False)}, [storage])
+    content = path.read_bytes()
+    path.write_bytes(content[:-16] + struct.pack("<Q", 2**62) + content[-8:])
+    assert "must be a .pth file" in refused(path)
+
+
+def test_damaged_compression(tmp_path):
+    entries, storages = tensors(ARRAYS)
+    path = write_zip(tmp_path / "w.pth", entries, storages, zipfile.ZIP_DEFLATED)
+    content = bytearray(path.read_bytes())
+    content[60:80] = b"\xff" * 20
+    path.write_bytes(content)
+    assert "must be a .pth file" in refused(path)
+
+
 def test_storages_that_lie(tmp_path):
     entries, storages = tensors({"a.weight": np.ones(4, "f4")})
     storages[0].key = (*storages[0].key[:4], 10**12)

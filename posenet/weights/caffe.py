@@ -7,6 +7,7 @@ BlobShape), packed or not.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -69,10 +70,9 @@ def read_caffemodel(path: Path) -> Weights:
     """
     net = _parse("NetParameter", path)
     layers = [
-        _Layer(each.name, _V1_TYPES.get(each.type, ""), list(each.bottom), list(each.top), _blobs(path, each))
-        for each in net.layers
+        *(_layer(path, each, _V1_TYPES.get(each.type, "")) for each in net.layers),
+        *(_layer(path, each, _text(each.type)) for each in net.layer),
     ]
-    layers += [_Layer(e.name, e.type, list(e.bottom), list(e.top), _blobs(path, e)) for e in net.layer]
     weights: Weights = {}
     channels: dict[str, int | None] = {}
     for layer in layers:
@@ -104,6 +104,8 @@ def _in_keras_order(path: Path, layer: _Layer, channels: int | None) -> dict[str
             raise PoseNetError(f"{path}: {layer.name}: a kernel needs 4 dimensions, received {first.shape}")
         found = {"kernel": first.transpose(2, 3, 1, 0)}
     elif layer.kind == "InnerProduct":
+        if first.ndim == 0 or math.prod(first.shape[:-2]) != 1:
+            raise PoseNetError(f"{path}: {layer.name}: dense weights need 2 dimensions, received {first.shape}")
         kernel = first.reshape(first.shape[-2:]) if first.ndim >= 2 else first[None]
         found = {"kernel": _dense_kernel(kernel, channels)}
     elif layer.kind == "BatchNorm" and len(layer.blobs) == 3:
@@ -131,15 +133,24 @@ def _dense_kernel(kernel: np.ndarray, channels: int | None) -> np.ndarray:
 
 def _channels_out(layer: _Layer, fed: list[int | None]) -> int | None:
     """How many channels a layer's output has; None where that is not known."""
-    if layer.kind in ("Convolution", "InnerProduct") and layer.blobs:
-        return layer.blobs[0].shape[0] if layer.kind == "Convolution" else layer.blobs[0].shape[-2]
+    if layer.kind == "Convolution" and layer.blobs:
+        return layer.blobs[0].shape[0]
+    if layer.kind == "InnerProduct" and layer.blobs:
+        return layer.blobs[0].shape[-2] if layer.blobs[0].ndim >= 2 else 1
     if layer.kind == "Concat":
         return None if None in fed else sum(each or 0 for each in fed)
     return fed[0] if fed else None
 
 
-def _blobs(path: Path, layer) -> list[np.ndarray]:
-    return [_array(path, layer.name, blob) for blob in layer.blobs]
+def _layer(path: Path, layer, kind: str) -> _Layer:
+    name = _text(layer.name)
+    blobs = [_array(path, name, blob) for blob in layer.blobs]
+    return _Layer(name, kind, [_text(each) for each in layer.bottom], [_text(each) for each in layer.top], blobs)
+
+
+def _text(name: str | bytes) -> str:
+    """A name as text: protobuf gives one that is not UTF-8 as bytes."""
+    return name.decode("latin1") if isinstance(name, bytes) else name
 
 
 def _array(path: Path, name: str, blob) -> np.ndarray:
@@ -149,7 +160,10 @@ def _array(path: Path, name: str, blob) -> np.ndarray:
     shape = tuple(blob.shape.dim) if blob.HasField("shape") else legacy
     if min(shape, default=1) < 0 or int(np.prod(np.array(shape, object))) != data.size:
         raise PoseNetError(f"{path}: {name}: a blob of {data.size} numbers must have that size, it says {shape}")
-    return data.reshape(shape)
+    try:
+        return data.reshape(shape)
+    except ValueError:  # more than 64 dimensions, or sides beyond the address space beside one of 0
+        raise PoseNetError(f"{path}: {name}: a blob must have a possible shape, it has {str(shape)[:80]}") from None
 
 
 def _parse(message: str, path: Path):

@@ -25,12 +25,12 @@ class _DType:
     """Stands in for numpy.dtype: keeps what the pickle says of it."""
 
     def __init__(self, code="", *_):
-        self.code = code.decode("latin1") if isinstance(code, bytes) else str(code)
+        self.code = _text(code) or ""
         self.order = "="
 
     def __setstate__(self, state):
         order = state[1] if isinstance(state, tuple) and len(state) > 1 else "="
-        self.order = order.decode("latin1") if isinstance(order, bytes) else str(order)
+        self.order = _text(order) or ""
 
     def checked(self) -> np.dtype:
         if len(self.code) > 4 or self.code[:1] not in KINDS or self.order not in "<>=|":
@@ -39,10 +39,14 @@ class _DType:
 
 
 class _Array:
-    """Stands in for numpy.ndarray: its state is checked before an array is made."""
+    """Stands in for numpy.ndarray: its state is checked before an array is made.
 
-    def __init__(self, *_):
+    room: one entry, the bytes that all arrays of the file may still take.
+    """
+
+    def __init__(self, room: list[int]):
         self.array: object = None
+        self.room = room
 
     def __setstate__(self, state):
         if not (isinstance(state, tuple) and len(state) == 5):
@@ -53,6 +57,9 @@ class _Array:
         if dtype.code.startswith("O"):
             self.array = data[0] if isinstance(data, list) and len(data) == 1 and shape == () else data
             return
+        self.room[0] -= len(data) if isinstance(data, str | bytes | bytearray) else 0
+        if self.room[0] < 0:
+            raise Unsafe("its arrays are together larger than the file")
         data = data.encode("latin1") if isinstance(data, str) else data
         self.array = checked_array(data, shape, dtype.checked(), bool(fortran))
 
@@ -76,11 +83,13 @@ def _encoded(text, *_):
     return text.encode("latin1")
 
 
-def _allowed() -> dict[tuple[str, str], object]:
+def _allowed(room: int) -> dict[tuple[str, str], object]:
+    """The names that a pickle of arrays mentions. room: bytes that all its arrays may take together."""
+    left = [room]
     names: dict[tuple[str, str], object] = {("_codecs", "encode"): _encoded}
     for core in ("numpy.core", "numpy._core"):
-        names[f"{core}.multiarray", "_reconstruct"] = _Array
-    return names | {("numpy", "ndarray"): _Array, ("numpy", "dtype"): _DType}
+        names[f"{core}.multiarray", "_reconstruct"] = lambda *_: _Array(left)
+    return names | {("numpy", "ndarray"): None, ("numpy", "dtype"): _DType}
 
 
 def read_npy(path: Path) -> Weights:
@@ -94,7 +103,7 @@ def read_npy(path: Path) -> Weights:
         raise PoseNetError(f"{path}: the file cannot be read ({error.strerror})") from None
     if data[:6] == np.lib.format.MAGIC_PREFIX:
         data = _after_header(path, data)
-    return _as_weights(path, _plain(load_pickle(data, _allowed(), str(path))))
+    return _as_weights(path, _plain(load_pickle(data, _allowed(2 * len(data)), str(path))))
 
 
 def _after_header(path: Path, data: bytes) -> bytes:
@@ -121,6 +130,7 @@ def _plain(found):
 
 
 def _text(key) -> str | None:
+    """Text or bytes as text, None for anything else: str() of nested lists may take all memory."""
     key = key.decode("latin1") if isinstance(key, bytes) else key
     return key if isinstance(key, str) else None
 
@@ -137,7 +147,7 @@ def _as_weights(path: Path, found) -> Weights:
     for key, value in found.items():
         layer, value = _text(key), _plain(value)
         if layer is None:
-            raise PoseNetError(f"{wanted}, received a layer called {str(key)[:40]!r}")
+            raise PoseNetError(f"{wanted}, received a layer whose name is of type {type(key).__name__}")
         if isinstance(value, dict):
             weights[layer] = {
                 NAMES.get(_text(k) or "", _text(k) or ""): _number_array(wanted, v) for k, v in value.items()

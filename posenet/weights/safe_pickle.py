@@ -16,8 +16,8 @@ from collections.abc import Callable
 from posenet.errors import PoseNetError
 
 _REFUSED = {"INST", "OBJ", "EXT1", "EXT2", "EXT4", "NEWOBJ_EX", "NEXT_BUFFER", "READONLY_BUFFER"}
+_SETS = {"EMPTY_SET", "ADDITEMS", "FROZENSET"}
 _MEMO = {"PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET"}
-DEPTH = 100  # of nested containers
 
 
 class Unsafe(Exception):
@@ -52,12 +52,16 @@ def load_pickle(
 def _scan(data: bytes, allowed: set[tuple[str, str]], persistent: bool) -> int:
     """Look at every opcode without running any; the number of bytes up to and with STOP."""
     count = 0
+    keys = _Keys()
     try:
         for opcode, argument, position in pickletools.genops(data):
             count += 1
             name = opcode.name
             if name in _REFUSED or (name in ("PERSID", "BINPERSID") and not persistent):
                 raise Unsafe(f"it uses {name}, which could run code")
+            if name in _SETS:
+                raise Unsafe(f"it uses {name}, only lists, tuples and dicts are read")
+            keys.follow(opcode, argument)
             if name == "GLOBAL" and tuple(str(argument).split(" ", 1)) not in allowed:
                 wanted = str(argument).replace(" ", ".")
                 raise Unsafe(f"it names {wanted}, only arrays and plain containers are read")
@@ -70,6 +74,70 @@ def _scan(data: bytes, allowed: set[tuple[str, str]], persistent: bool) -> int:
     raise Unsafe("it has no end")
 
 
+class _Keys:
+    """Follows which entries of the unpickler's stack are tuples that are not empty, and refuses them as keys.
+
+    Hashing a tuple of tuples goes down all of them: twenty bytes a level make it last for ever, a million levels
+    overflow C's stack. Nothing else that is hashed holds other things: our stand-ins are hashed by identity.
+    """
+
+    def __init__(self) -> None:
+        self.stack: list[bool | None] = []  # None is a mark
+        self.memo: dict[int, bool] = {}
+
+    def follow(self, opcode: pickletools.OpcodeInfo, argument: object) -> None:
+        """Do to the stack what an opcode does. Raises Unsafe."""
+        name = opcode.name
+        if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            number = len(self.memo) if name == "MEMOIZE" else argument
+            if isinstance(number, int) and self.stack:
+                self.memo[number] = bool(self.stack[-1])
+            return
+        taken = self._take(opcode)
+        if name == "MARK":
+            self.stack.append(None)
+        elif name in ("GET", "BINGET", "LONG_BINGET"):
+            self.stack.append(isinstance(argument, int) and self.memo.get(argument, False))
+        elif name in ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"):
+            self.stack.append(bool(taken))
+        elif name in ("BUILD", "DUP"):  # BUILD with None leaves its object as it is
+            self.stack += [bool(taken and taken[0])] * len(opcode.stack_after)
+        else:
+            self.stack += [False] * len(opcode.stack_after)
+        pairs = {"DICT": taken, "SETITEM": taken[1:], "SETITEMS": taken}.get(name, [])
+        if any(pairs[::2]):
+            raise Unsafe("it has a dict with a tuple for a key")
+
+    def _take(self, opcode: pickletools.OpcodeInfo) -> list[bool | None]:
+        """Take off what an opcode uses; for one that goes back to a mark, what lies above the mark."""
+        needed = opcode.stack_before
+        if pickletools.markobject in needed:
+            taken: list[bool | None] = []
+            while self.stack and (top := self.stack.pop()) is not None:
+                taken.append(top)
+            self._drop(needed.index(pickletools.markobject))
+            return taken[::-1]
+        return self._drop(len(needed))
+
+    def _drop(self, count: int) -> list[bool | None]:
+        taken = self.stack[len(self.stack) - count :] if count <= len(self.stack) else list(self.stack)
+        del self.stack[len(self.stack) - len(taken) :]
+        return taken
+
+
+class _Sealed:
+    """A function that a pickle may call and not alter: the opcode BUILD would set its defaults."""
+
+    def __init__(self, function: Callable):
+        self.function = function
+
+    def __call__(self, *arguments):
+        return self.function(*arguments)
+
+    def __setstate__(self, state):
+        raise Unsafe("it changes what it names")
+
+
 class _Reader(pickle.Unpickler):
     def __init__(self, data: bytes, names: dict, persistent: Callable | None, encoding: str):
         super().__init__(io.BytesIO(data), fix_imports=False, encoding=encoding)
@@ -77,9 +145,10 @@ class _Reader(pickle.Unpickler):
 
     def find_class(self, module: str, name: str):
         try:
-            return self.names[module, name]
+            found = self.names[module, name]
         except KeyError:
             raise Unsafe(f"it names {module}.{name}, only arrays and plain containers are read") from None
+        return _Sealed(found) if callable(found) and not isinstance(found, type) else found
 
     def persistent_load(self, key):
         if self.persistent is None:

@@ -16,7 +16,7 @@ import numpy as np
 from posenet.errors import PoseNetError
 from posenet.weights import Weights
 from posenet.weights.npy import checked_array
-from posenet.weights.safe_pickle import Unsafe, load_pickle
+from posenet.weights.safe_pickle import Unsafe, load_pickle, short_reason
 
 _TYPES = {
     "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
@@ -34,6 +34,9 @@ class _Storage:
         self.dtype, self.count = np.dtype(_TYPES[kind]), count
         self.array: np.ndarray | None = None
 
+    def __setstate__(self, state):
+        raise Unsafe("it changes a storage")
+
 
 class _Tensor:
     """A view of a storage."""
@@ -43,33 +46,45 @@ class _Tensor:
             raise Unsafe("it holds a tensor without a storage")
         self.storage, self.offset, self.size, self.stride = storage, offset, tuple(size), tuple(stride)
 
-    def array(self) -> np.ndarray:
-        """The numbers, checked against the storage."""
+    def __setstate__(self, state):
+        raise Unsafe("it changes a tensor")
+
+    def view(self) -> np.ndarray:
+        """The numbers in their storage, checked against what that holds."""
         whole = (self.offset, *self.size, *self.stride)
         if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in whole) or len(self.size) != len(
             self.stride
         ):
             raise Unsafe("it holds a tensor of an impossible shape")
         last = self.offset + sum((n - 1) * step for n, step in zip(self.size, self.stride, strict=True))
-        if self.storage.array is None or (0 not in self.size and last >= self.storage.count):
+        held = -1 if self.storage.array is None else self.storage.array.size
+        if held < 0 or (0 not in self.size and last >= held):
             raise Unsafe("it holds a tensor that reaches beyond its storage")
-        if math.prod(self.size) > self.storage.count or len(self.size) > 8:
+        if math.prod(self.size) > held or len(self.size) > 8:
             raise Unsafe("it holds a tensor larger than its storage")
         item = self.storage.dtype.itemsize
-        view = np.lib.stride_tricks.as_strided(
+        return np.lib.stride_tricks.as_strided(
             self.storage.array[self.offset :], self.size, [step * item for step in self.stride], writeable=False
         )
-        return view.copy()
 
 
 class _Dict(dict):
     """Stands in for OrderedDict; state dicts carry an attribute `_metadata`, which is dropped."""
+
+    def __init__(self, items=()):
+        super().__init__()
+        for key, value in items:
+            if not isinstance(key, str | bytes | int):
+                raise Unsafe("it has a dict whose keys are no names")
+            self[key] = value
 
     def __setstate__(self, state):
         pass
 
 
 def _parameter(data=None, *_):
+    if not isinstance(data, _Tensor):
+        raise Unsafe("it holds a parameter without a tensor")
     return data
 
 
@@ -92,8 +107,10 @@ def read_pth(path: Path) -> Weights:
         raise PoseNetError(f"{path} is refused: {error}") from None
     except OSError as error:
         raise PoseNetError(f"{path}: the file cannot be read ({error.strerror or error})") from None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise PoseNetError(f"{path} must be a .pth file, it cannot be read ({str(error)[:80]})") from None
+    except PoseNetError:
+        raise
+    except Exception as error:  # zipfile's, zlib's, lzma's, numpy's
+        raise PoseNetError(f"{path} must be a .pth file, it cannot be read ({short_reason(error)})") from None
 
 
 def _key(key) -> tuple[str, str, int]:
@@ -115,8 +132,10 @@ def _read_zip(path: Path):
             raise Unsafe("its data.pkl is larger than any list of layers")
         little = file.read(members["byteorder"]) == b"little" if _small(members.get("byteorder")) else True
         storages: dict[str, _Storage] = {}
+        room = path.stat().st_size
 
         def storage(key):
+            nonlocal room
             kind, name, count = _key(key)
             if name not in storages:
                 made = _Storage(kind, count)
@@ -127,6 +146,9 @@ def _read_zip(path: Path):
                     or info.compress_type != zipfile.ZIP_STORED
                 ):
                     raise Unsafe(f"its storage {name[:20]} is not of the size it says")
+                room -= info.file_size
+                if room < 0:  # members that overlap
+                    raise Unsafe("its storages are together larger than the file")
                 made.array = checked_array(
                     file.read(info), (count,), made.dtype if little else made.dtype.newbyteorder(">")
                 )
@@ -176,13 +198,17 @@ def _as_weights(path: Path, found) -> Weights:
     if not isinstance(found, dict) or not any(isinstance(value, _Tensor) for value in found.values()):
         raise PoseNetError(f"{path} must be a state dict of tensors, received {type(found).__name__}")
     weights: Weights = {}
+    room = 4 * path.stat().st_size  # tensors may share a storage
     for key, value in found.items():
         if not isinstance(value, _Tensor) or not isinstance(key, str):
             continue
         layer, _, last = key.removeprefix("module.").rpartition(".")
-        array = value.array()
+        view = value.view()
+        room -= view.nbytes
+        if room < 0:
+            raise Unsafe("its tensors are together much larger than the file")
         if last != "num_batches_tracked":
-            weights.setdefault(layer, {})[_NAMES.get(last, last)] = _in_keras_order(array)
+            weights.setdefault(layer, {})[_NAMES.get(last, last)] = _in_keras_order(view.copy())
     for arrays in weights.values():
         if "moving_mean" in arrays and "kernel" in arrays:
             arrays["gamma"] = arrays.pop("kernel")
