@@ -143,7 +143,7 @@ class InspectConfig:
     """List the layers and shapes in a file of published weights."""
 
     file: Annotated[Path, Positional, tyro.conf.arg(metavar="FILE")]
-    """.caffemodel, .npy, .pickle, .h5, .pth, or a TensorFlow 1 checkpoint."""
+    """.caffemodel, .npy, .pickle, .h5, .pth, a TensorFlow 1 checkpoint, or an .npz that `convert` wrote."""
     order: Literal["auto", "tensorflow", "theano"] = "auto"
     """Kernel order of an .h5 file."""
     json: bool = False

@@ -168,6 +168,9 @@ def test_other_files(tmp_path):
     with h5py.File(tmp_path / "e.h5", "w"):
         pass
     assert "its group / has no layer_names" in refused(tmp_path / "e.h5")
+    with h5py.File(tmp_path / "k.weights.h5", "w") as file:
+        file.create_group("layers")
+    assert "must be an .h5 file of Keras 1 or 2, it is a .weights.h5 of Keras 3" in refused(tmp_path / "k.weights.h5")
     write(tmp_path / "n.h5", {"c": {}})
     assert "with weights, it holds none" in refused(tmp_path / "n.h5")
     whole = write(tmp_path / "t.h5", {"c": {"c_W": np.ones((20, 20))}}).read_bytes()

@@ -8,6 +8,7 @@ import pytest
 
 from posenet.errors import PoseNetError
 from posenet.models import build_network
+from posenet.weights.convert import convert_weights
 from posenet.weights.load import Loaded, fill, load_network, read_weights, weight_format
 from posenet.weights.names import our_name
 
@@ -218,3 +219,15 @@ def test_formats(tmp_path):
         PoseNetError, match="the graph must be one of caffe, tensorflow, keras, pytorch, received 'torch'"
     ):
         load_network(tmp_path / "a.npy", graph="torch")
+    (tmp_path / "a.npz").write_bytes(b"x")
+    with pytest.raises(PoseNetError, match=r"a.npz: an .npz file does not tell its graph, give --graph: one of caffe"):
+        load_network(tmp_path / "a.npz")
+
+
+def test_a_converted_npz_loads_as_its_original(tmp_path):
+    original = save_npy(tmp_path / "w.npy", random_weights())
+    convert_weights(original, tmp_path / "w.npz")
+    images = np.random.default_rng(1).uniform(-100, 100, (2, 224, 224, 3)).astype("f4")
+    expected = load_network(original).predict_on_batch(images)
+    found = load_network(tmp_path / "w.npz", "tensorflow").predict_on_batch(images)
+    np.testing.assert_array_equal(found["position"], expected["position"])

@@ -35,6 +35,11 @@ def read_keras_h5(path: Path, order: Order = "auto") -> Weights:
 
     try:
         with memory_at_most(_ROOM + 4 * path.stat().st_size), h5py.File(path, "r") as file:
+            if "_layer_checkpoint_dependencies" in file or "layers" in file:
+                raise PoseNetError(
+                    f"{path} must be an .h5 file of Keras 1 or 2, it is a .weights.h5 of Keras 3: "
+                    "only load_weights of the very network that it was made of reads it"
+                )
             root = file["model_weights"] if _is_group(h5py, file, "model_weights") else file
             raw = {layer: _layer(h5py, path, root, layer) for layer in _names(path, root, "layer_names")}
             theano = order == "theano" or (order == "auto" and _is_theano(file, raw))

@@ -14,6 +14,7 @@ from posenet.weights.caffe import read_caffemodel
 from posenet.weights.keras_h5 import Order, read_keras_h5
 from posenet.weights.names import in_our_names
 from posenet.weights.npy import read_npy
+from posenet.weights.npz import read_npz
 from posenet.weights.tf1 import checkpoint_prefix, read_checkpoint
 from posenet.weights.torch_pth import read_pth
 
@@ -21,9 +22,15 @@ log = logging.getLogger("posenet")
 
 _SUFFIXES = {
     ".caffemodel": "caffemodel", ".npy": "npy", ".pickle": "npy", ".pkl": "npy", ".h5": "h5", ".hdf5": "h5",
-    ".pth": "pth", ".pt": "pth",
+    ".pth": "pth", ".pt": "pth", ".npz": "npz",
 }  # fmt: skip
-GRAPH_OF = {"caffemodel": "caffe", "npy": "tensorflow", "checkpoint": "tensorflow", "h5": "keras", "pth": "pytorch"}
+GRAPH_OF = {
+    "caffemodel": "caffe",
+    "npy": "tensorflow",
+    "checkpoint": "tensorflow",
+    "h5": "keras",
+    "pth": "pytorch",
+}  # not .npz: it may be of any
 
 
 @dataclass
@@ -59,7 +66,8 @@ def read_weights(path: Path, order: Order = "auto") -> Weights:
     kind = weight_format(path)
     if kind == "h5":
         return read_keras_h5(path, order)
-    return {"caffemodel": read_caffemodel, "npy": read_npy, "pth": read_pth, "checkpoint": read_checkpoint}[kind](path)
+    readers = {"caffemodel": read_caffemodel, "npy": read_npy, "npz": read_npz, "pth": read_pth}
+    return (readers | {"checkpoint": read_checkpoint})[kind](path)
 
 
 def fill(network, weights: Weights, path: Path) -> Loaded:
@@ -136,7 +144,9 @@ def load_network(
     from posenet.models.layers import ConjugateQuaternion
 
     path = Path(path)
-    graph = graph or GRAPH_OF[weight_format(path)]
+    graph = graph or GRAPH_OF.get(weight_format(path))
+    if graph is None:
+        raise PoseNetError(f"{path}: an .npz file does not tell its graph, give --graph: one of {', '.join(GRAPHS)}")
     if graph not in GRAPHS:
         raise PoseNetError(f"the graph must be one of {', '.join(GRAPHS)}, received {graph!r}")
     image = keras.Input((224, 224, 3), name="rgb" if GRAPHS[graph].rgb else "bgr")

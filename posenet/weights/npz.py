@@ -1,0 +1,36 @@
+"""Our own .npz files, as `posenet weights convert` writes them: arrays under "layer/name", Keras order."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from posenet.errors import PoseNetError
+from posenet.weights import Weights
+
+
+def read_npz(path: Path) -> Weights:
+    """The weights of every layer. Raises PoseNetError for anything but plain, uncompressed arrays of numbers."""
+    weights: Weights = {}
+    try:
+        with zipfile.ZipFile(path) as file:
+            room = path.stat().st_size
+            for info in file.infolist():
+                layer, _, name = info.filename.removesuffix(".npy").rpartition("/")
+                room -= info.file_size
+                if info.compress_type != zipfile.ZIP_STORED or room < 0:
+                    raise ValueError("its arrays are larger than the file")
+                array = np.lib.format.read_array(io.BytesIO(file.read(info)), allow_pickle=False)
+                if not layer or array.dtype.kind not in "fiu":
+                    raise ValueError(f"{info.filename[:60]} is no layer's array of numbers")
+                weights.setdefault(layer, {})[name] = array
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, MemoryError) as error:
+        raise PoseNetError(
+            f"{path} must be an .npz file that `posenet weights convert` wrote, it cannot be read ({str(error)[:80]})"
+        ) from None
+    if not weights:
+        raise PoseNetError(f"{path} must be an .npz file of weights, it holds none")
+    return weights
