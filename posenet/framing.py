@@ -10,6 +10,9 @@ import numpy as np
 from posenet.images import cover_transform
 from posenet.scene import Camera
 
+CELL = 16
+SHORT_NODES = 13  # of a coarse grid, along the picture's short side
+
 
 @dataclass(frozen=True)
 class Framing:
@@ -22,6 +25,11 @@ class Framing:
     def corner(self) -> tuple[int, int]:
         """(top, left) of the middle cut in a stored picture."""
         return (self.stored[0] - self.cut[0]) // 2, (self.stored[1] - self.cut[1]) // 2
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """(rows, columns) of cells of 16 x 16 pixels that cover the cut: those of a feature map of stride 16."""
+        return -(-self.cut[0] // CELL), -(-self.cut[1] // CELL)
 
     def middle(self, pictures: np.ndarray) -> np.ndarray:
         """The middle cut of stored pictures (..., h, w, 3)."""
@@ -53,3 +61,9 @@ def square_cut(sizes: list[tuple[int, int]], short_side: int = 256, cut: int = 2
     ratio = float(np.clip(np.median([width / height for width, height in sizes]), 0.5, 2.0))
     long_side = math.ceil(short_side * max(ratio, 1 / ratio))
     return Framing((short_side, long_side) if ratio >= 1 else (long_side, short_side), (cut, cut))
+
+
+def grid_shape(size: tuple[int, int]) -> tuple[int, int]:
+    """(rows, columns) of the nodes of a coarse grid over a picture of size (height, width)."""
+    rows, columns = (1 + round((SHORT_NODES - 1) * side / min(size)) for side in size)
+    return rows, columns

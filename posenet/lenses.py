@@ -109,14 +109,30 @@ def projected(camera: Camera, points: np.ndarray) -> np.ndarray | None:
     points = np.asarray(points, np.float64).reshape(-1, 1, 3)
     if len(points) == 0:
         return np.zeros((0, 2))
+    lens, module = _for_opencv(camera)
     nothing = np.zeros(3)
+    return None if lens is None else module.projectPoints(points, nothing, nothing, camera.matrix, lens)[0][:, 0]
+
+
+def unprojected(camera: Camera, pixels: np.ndarray) -> np.ndarray | None:
+    """(n, 2) where the rays of pixels (n, 2) meet the plane z = 1 of the camera's axes: `projected` the other way.
+
+    None for a lens that OpenCV does not know.
+    """
+    pixels = np.asarray(pixels, np.float64).reshape(-1, 1, 2)
+    if len(pixels) == 0:
+        return np.zeros((0, 2))
+    lens, module = _for_opencv(camera)
+    return None if lens is None else module.undistortPoints(pixels, camera.matrix, lens)[:, 0]
+
+
+def _for_opencv(camera: Camera):
+    """The lens parameters in OpenCV's order, and the module that computes with them; (None, cv2) for other lenses."""
     values = dict(zip(LENSES[camera.lens].extra, camera.distortion, strict=True))
+    k1 = values.get("k1", values.get("k", 0.0))
     if camera.lens in ("OPENCV_FISHEYE", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE", "SIMPLE_FISHEYE", "FISHEYE"):
-        k1 = values.get("k1", values.get("k", 0.0))
-        lens = np.array([k1, *(values.get(name, 0.0) for name in ("k2", "k3", "k4"))])
-        return cv2.fisheye.projectPoints(points, nothing, nothing, camera.matrix, lens)[0].reshape(-1, 2)
+        return np.array([k1, *(values.get(name, 0.0) for name in ("k2", "k3", "k4"))]), cv2.fisheye
     if camera.lens in ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV"):
-        k1 = values.get("k1", values.get("k", 0.0))
-        lens = np.array([k1, *(values.get(name, 0.0) for name in ("k2", "p1", "p2", "k3", "k4", "k5", "k6"))])
-        return cv2.projectPoints(points, nothing, nothing, camera.matrix, lens)[0].reshape(-1, 2)
-    return None
+        names = ("k2", "p1", "p2", "k3", "k4", "k5", "k6")
+        return np.array([k1, *(values.get(name, 0.0) for name in names)]), cv2
+    return None, cv2

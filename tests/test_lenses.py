@@ -4,7 +4,7 @@ import numpy as np
 import pycolmap
 import pytest
 
-from posenet.lenses import LENSES, camera_of, parameters_of, projected
+from posenet.lenses import LENSES, camera_of, parameters_of, projected, unprojected
 from posenet.scene import Camera
 
 ALL = [model for number, model in enumerate(pycolmap.CameraModelId.__members__.values()) if model.value >= 0]
@@ -43,9 +43,11 @@ def test_projection_is_colmaps(lens):
     ours = projected(camera, points)
     if ours is None:
         assert lens in ("FOV", "EUCM", "EQUIRECTANGULAR") or "DIVISION" in lens or "PRISM" in lens
+        assert unprojected(camera, np.ones((2, 2))) is None
         return
     theirs = pycolmap.Camera(model=lens, width=640, height=480, params=list(numbers(lens)))
     np.testing.assert_allclose(ours, [theirs.img_from_cam(point) for point in points], atol=1e-6)
+    np.testing.assert_allclose(unprojected(camera, ours), points[:, :2] / 3, atol=1e-4)
 
 
 def test_resized_camera_with_one_focal_length_gets_two():

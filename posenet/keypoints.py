@@ -1,0 +1,84 @@
+"""Keypoints of a picture, and which keypoints of two pictures show the same thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from posenet.images import read_image
+from posenet.lenses import unprojected
+from posenet.scene import Camera
+
+LONG_SIDE = 640
+CONTRAST = 0.02  # half of OpenCV's default: walls have little
+
+
+@dataclass(frozen=True, eq=False)
+class Keypoints:
+    """n keypoints of one picture.
+
+    rays: (n, 2) where their rays meet the plane z = 1 of the camera's axes, the lens undone.
+    descriptors: (n, 128) uint8, SIFT (Lowe 2004). pixel: the width of a pixel on that plane.
+    """
+
+    rays: np.ndarray
+    descriptors: np.ndarray
+    pixel: float
+
+    def __len__(self) -> int:
+        return len(self.rays)
+
+    def __getitem__(self, rows) -> Keypoints:
+        return Keypoints(self.rays[rows], self.descriptors[rows], self.pixel)
+
+
+def detect(path: Path, camera: Camera, most: int, long_side: int = LONG_SIDE) -> Keypoints:
+    """At most `most` keypoints of a picture, scaled to long_side pixels where it is larger.
+
+    camera: of the picture as it is on the disk. None are found in a picture whose lens cannot be computed.
+    Raises PoseNetError when the file does not decode.
+    """
+    return detect_in(read_image(path), camera, most, long_side)
+
+
+def detect_in(picture: np.ndarray, camera: Camera, most: int, long_side: int = LONG_SIDE) -> Keypoints:
+    """As `detect`, of a decoded picture (h, w, 3) uint8 RGB, of the camera's size or scaled from it."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    scale = long_side / max(grey.shape)
+    if scale < 1:
+        size = (round(grey.shape[1] * scale), round(grey.shape[0] * scale))
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    camera = camera.resized(grey.shape[1], grey.shape[0])
+    found, descriptors = cv2.SIFT.create(most, contrastThreshold=CONTRAST).detectAndCompute(grey, None)
+    rays = unprojected(camera, np.array([each.pt for each in found]) + 0.5) if found else None
+    pixel = 2.0 / (camera.fx + camera.fy)
+    if rays is None or descriptors is None:
+        return Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), pixel)
+    good = np.isfinite(rays).all(axis=1)
+    return Keypoints(rays[good], descriptors[good].astype(np.uint8), pixel)
+
+
+def root_sift(descriptors: np.ndarray) -> np.ndarray:
+    """(n, 128) float32 of unit length: the square roots of SIFT's shares (Arandjelovic & Zisserman 2012)."""
+    values = np.sqrt(descriptors.astype(np.float32))
+    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
+
+
+def match(ours: np.ndarray, theirs: np.ndarray, ratio: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of root_sift descriptors (n, 128) and (m, 128) that are each other's nearest, (k,) and (k,).
+
+    ratio: the nearest must lie nearer than this share of the second nearest's distance (Lowe 2004).
+    """
+    if len(ours) < 2 or len(theirs) < 2:
+        return np.zeros(0, int), np.zeros(0, int)
+    likeness = ours @ theirs.T
+    rows, nearest = np.arange(len(ours)), likeness.argmax(axis=1)
+    back = likeness.argmax(axis=0)
+    best = likeness[rows, nearest].copy()
+    likeness[rows, nearest] = -1.0
+    second = likeness.max(axis=1)
+    good = (1 - best < ratio**2 * (1 - second)) & (back[nearest] == rows)
+    return rows[good], nearest[good]

@@ -1,0 +1,140 @@
+"""3-D points of a scene from its pictures and their known poses: keypoints matched between neighbours, triangulated."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from posenet.errors import PoseNetError
+from posenet.keypoints import Keypoints, detect, match, root_sift
+from posenet.poses import Poses
+from posenet.scene import Scene
+
+log = logging.getLogger("posenet")
+
+# which of the pictures that look the same way are matched with one: near ones match best, far ones tell depth best
+NEIGHBOUR_RANKS = (2, 5, 9, 15, 24, 40)
+WIDEST_DEG = 35.0
+LEAST_PARALLAX = np.sin(np.radians(1.0))
+TOLERANCE = 3.0  # pixels
+
+
+@dataclass(frozen=True, eq=False)
+class SeenPoints:
+    """What a picture sees of the scene's 3-D points: its keypoints that were triangulated.
+
+    keypoints: n of them. points: (n, 3) world frame, scene unit. parallax: (n,) sine of the widest angle they were
+    seen under.
+    """
+
+    keypoints: Keypoints
+    points: np.ndarray
+    parallax: np.ndarray
+
+
+def triangulate_scene(scene: Scene, most: int = 1200, ranks=NEIGHBOUR_RANKS) -> list[SeenPoints]:
+    """The 3-D points that each picture of a scene sees; none for pictures without intrinsics or that do not decode.
+
+    most: keypoints a picture. ranks: which neighbours are matched.
+    """
+    found = _in_parallel(lambda row: _keypoints(scene, row, most), range(len(scene)), "keypoints")
+    described = [root_sift(each.descriptors) for each in found]
+    pairs = neighbour_pairs(scene.poses, ranks)
+    matches = _in_parallel(lambda pair: match(described[pair[0]], described[pair[1]]), pairs, "matching")
+    seen_by: list[list] = [[] for _ in found]
+    for (first, second), (ours, theirs) in zip(pairs, matches, strict=True):
+        seen_by[first].append((second, ours, theirs))
+        seen_by[second].append((first, theirs, ours))
+    return [_triangulated(row, found, scene.poses, seen_by[row]) for row in range(len(scene))]
+
+
+def neighbour_pairs(poses: Poses, ranks: Iterable[int]) -> list[tuple[int, int]]:
+    """Rows (first < second) of pictures to match: for each, those of the given ranks by distance among the pictures
+    that look the same way to within 35 degrees."""
+    forward = poses.rotations.apply([0.0, 0, 1])
+    pairs = set()
+    for row in range(len(poses)):
+        alike = np.flatnonzero(forward @ forward[row] > np.cos(np.radians(WIDEST_DEG)))
+        alike = alike[alike != row]
+        order = alike[np.argsort(np.linalg.norm(poses.positions[alike] - poses.positions[row], axis=1), kind="stable")]
+        pairs |= {(min(row, int(order[r])), max(row, int(order[r]))) for r in ranks if r < len(order)}
+    return sorted(pairs)
+
+
+def _keypoints(scene: Scene, row: int, most: int) -> Keypoints:
+    camera = scene.cameras[row]
+    try:
+        if camera is not None and camera.source != "assumed":
+            return detect(scene.paths[row], camera, most)
+    except PoseNetError as error:
+        log.warning("%s", error)
+    return Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), 1.0)
+
+
+def _triangulated(row: int, found: list[Keypoints], poses: Poses, seen_by: list) -> SeenPoints:
+    """The points of one picture's keypoints: on the keypoint's own ray, where the neighbours' rays pass nearest."""
+    own = found[row]
+    rays, centre = world_rays(own.rays, poses, row), poses.positions[row]
+    inverse = np.full((len(own), max(1, len(seen_by))), np.nan)  # 1 / distance, by each neighbour
+    parallax = np.zeros_like(inverse)
+    for column, (other, ours, theirs) in enumerate(seen_by):
+        seen = world_rays(found[other].rays[theirs], poses, other)
+        along, residual, angle = meet(centre, rays[ours], poses.positions[other], seen)
+        good = (along > 0) & (angle > LEAST_PARALLAX) & (residual < TOLERANCE * found[other].pixel)
+        inverse[ours[good], column], parallax[ours[good], column] = 1 / along[good], angle[good]
+    middle = _row_median(inverse)
+    # an error of a pixel in the other picture moves 1 / distance by about pixel / (parallax * distance)
+    agree = np.abs(inverse - middle[:, None]) * np.maximum(parallax, 1e-9) < 2 * TOLERANCE * own.pixel * middle[:, None]
+    weight = np.where(agree, parallax**2, 0)
+    widest = np.where(agree, parallax, 0).max(axis=1)
+    good = (agree.sum(axis=1) >= 2) | ((agree.sum(axis=1) == 1) & (widest > 2 * LEAST_PARALLAX))
+    mean = np.where(agree, inverse, 0)[good] * weight[good]
+    distances = weight[good].sum(axis=1) / mean.sum(axis=1)
+    return SeenPoints(own[good], centre + distances[:, None] * rays[good], widest[good])
+
+
+def _row_median(values: np.ndarray) -> np.ndarray:
+    """(n,) lower medians of the rows' numbers, NaN for rows without any."""
+    ordered = np.sort(values, axis=1)  # NaN last
+    counts = np.isfinite(values).sum(axis=1)
+    return ordered[np.arange(len(values)), np.maximum(counts - 1, 0) // 2]
+
+
+def world_rays(rays: np.ndarray, poses: Poses, row: int) -> np.ndarray:
+    """(n, 3) unit directions in the world of points (n, 2) on the plane z = 1 of one pose's camera."""
+    directions = poses.rotations[row].apply(np.column_stack([rays, np.ones(len(rays))]))
+    return directions / np.linalg.norm(directions, axis=1, keepdims=True)
+
+
+def meet(centre: np.ndarray, rays: np.ndarray, other: np.ndarray, others: np.ndarray):
+    """How far (n,) along unit rays (n, 3) from a centre (3,) the unit rays `others` from `other` are seen to meet them.
+
+    Also the sine of the angle (n,) at which `other` still misses that point, and of the angle (n,) between the rays.
+    """
+    across = rays - (rays * others).sum(axis=1, keepdims=True) * others
+    base = other - centre
+    offset = base - (others @ base)[:, None] * others
+    along = (across * offset).sum(axis=1) / np.maximum((across**2).sum(axis=1), 1e-12)
+    missed = np.linalg.norm(along[:, None] * across - offset, axis=1)
+    far = np.linalg.norm(along[:, None] * rays - base, axis=1)
+    return along, missed / np.maximum(far, 1e-12), np.linalg.norm(across, axis=1)
+
+
+def _in_parallel(work: Callable, items, label: str) -> list:
+    """[work(item)] on all cores, with progress; OpenCV's own threads would only get in the way."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            bar = tqdm(pool.map(work, items), total=len(items), desc=label, leave=False, disable=None, file=sys.stderr)
+            return list(bar)
+    finally:
+        cv2.setNumThreads(threads)

@@ -1,0 +1,57 @@
+import numpy as np
+
+from posenet.keypoints import detect_in, match, root_sift
+from posenet.scene import Camera
+from tests.planes import CAMERA, painting, picture_of_plane, plane_to_pixels, towards_plane
+
+
+def test_matches_of_two_pictures_are_the_same_spots_of_the_painting():
+    rng, image = np.random.default_rng(0), painting()
+    poses = [towards_plane(rng) for _ in range(2)]
+    first, second = (detect_in(picture_of_plane(image, CAMERA, *pose), CAMERA, 500) for pose in poses)
+    ours, theirs = match(root_sift(first.descriptors), root_sift(second.descriptors))
+    assert len(ours) > 80
+    assert len(set(theirs.tolist())) == len(theirs)
+    spots = []
+    for found, rows, pose in ((first, ours, poses[0]), (second, theirs, poses[1])):
+        pixels = np.column_stack([found.rays[rows], np.ones(len(rows))]) @ CAMERA.matrix.T
+        on_plane = pixels @ np.linalg.inv(plane_to_pixels(CAMERA, *pose)).T
+        spots.append(on_plane[:, :2] / on_plane[:, 2:])
+    assert np.median(np.linalg.norm(spots[0] - spots[1], axis=1)) < 0.01  # metres: about one pixel
+    assert np.mean(np.linalg.norm(spots[0] - spots[1], axis=1) < 0.03) > 0.9
+
+
+def test_a_larger_picture_is_scaled_and_its_rays_stay():
+    image = painting()
+    pose = towards_plane(np.random.default_rng(1))
+    large = CAMERA.resized(960, 720)
+    scaled = detect_in(picture_of_plane(image, large, *pose), large, 400, long_side=320)
+    assert scaled.pixel == 1 / CAMERA.fx
+    whole = detect_in(picture_of_plane(image, CAMERA, *pose), CAMERA, 400, long_side=320)
+    ours, theirs = match(root_sift(scaled.descriptors), root_sift(whole.descriptors))
+    assert len(ours) > 150
+    assert np.median(np.abs(scaled.rays[ours] - whole.rays[theirs])) < 0.2 * CAMERA.fx**-1
+
+
+def test_nothing_is_found_in_grey_or_behind_an_unknown_lens():
+    grey = np.full((240, 320, 3), 90, np.uint8)
+    assert len(detect_in(grey, CAMERA, 100)) == 0
+    picture = picture_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(2)))
+    assert len(detect_in(picture, Camera(320, 240, 260, 260, 160, 120, "EUCM", (0.6, 1.1)), 100)) == 0
+
+
+def test_root_sift_by_hand():
+    given = np.zeros((2, 128), np.uint8)
+    given[0, :2] = 9, 16
+    np.testing.assert_allclose(root_sift(given)[0, :3], [0.6, 0.8, 0])
+    assert (root_sift(given)[1] == 0).all()
+
+
+def test_ambiguous_and_one_sided_matches_are_left_out():
+    axes = np.eye(128, dtype=np.float32)
+    twice = np.stack([axes[0], axes[0], axes[1]])
+    rows, columns = match(np.stack([axes[0], axes[1]]), twice)
+    assert (rows.tolist(), columns.tolist()) == ([1], [2])
+    both_want_one = match(np.stack([axes[0], 0.9 * axes[0] + 0.1 * axes[5]]), np.stack([axes[0], axes[7]]))
+    assert both_want_one[0].tolist() == [0]
+    assert len(match(axes[:1], axes)[0]) == 0

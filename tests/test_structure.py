@@ -1,0 +1,56 @@
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from posenet.poses import Poses
+from posenet.structure import meet, neighbour_pairs, triangulate_scene
+from tests.planes import plane_scene
+
+
+def test_rays_meet_where_they_cross():
+    target = np.array([[0.3, -0.2, 4.0], [1.0, 1.0, 2.0]])
+    centre, other = np.array([0.0, 0, 0]), np.array([0.5, 0.1, 0])
+    rays = target / np.linalg.norm(target, axis=1, keepdims=True)
+    others = (target - other) / np.linalg.norm(target - other, axis=1, keepdims=True)
+    along, missed, angle = meet(centre, rays, other, others)
+    np.testing.assert_allclose(along, np.linalg.norm(target, axis=1), rtol=1e-12)
+    np.testing.assert_allclose(missed, 0, atol=1e-12)
+    np.testing.assert_allclose(angle, np.linalg.norm(np.cross(rays, others), axis=1), rtol=1e-9)
+
+
+def test_a_ray_that_passes_by_misses_by_its_angle():
+    # seen from (1, 0, 0), the point (0, 0, 2) lies at distance sqrt(5); the ray passes 0.1 above it
+    other, target = np.array([1.0, 0, 0]), np.array([0, 0.1, 2.0])
+    ray = (target - other) / np.linalg.norm(target - other)
+    along, missed, _ = meet(np.zeros(3), np.array([[0, 0, 1.0]]), other, ray[None])
+    np.testing.assert_allclose(along, 2.0, atol=0.02)
+    np.testing.assert_allclose(np.arcsin(missed), np.arctan(0.1 / np.sqrt(5)), rtol=0.01)
+
+
+def test_neighbours_look_the_same_way_and_pairs_come_once():
+    positions = np.array([[0.0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0], [1.1, 0, 0]])
+    turned = Rotation.from_euler("y", [[0], [10], [20], [0], [180]], degrees=True)
+    assert neighbour_pairs(Poses(positions, turned), (0,)) == [(0, 1), (1, 2), (2, 3)]
+    assert neighbour_pairs(Poses(positions, turned), (0, 9)) == [(0, 1), (1, 2), (2, 3)]
+    assert neighbour_pairs(Poses(positions[:1], turned[:1]), (0, 1)) == []
+
+
+def test_points_of_a_painted_plane_lie_on_it(tmp_path):
+    seen = triangulate_scene(plane_scene(tmp_path), 600, ranks=(0, 1, 3, 6))
+    assert min(len(each.points) for each in seen) > 100
+    points = np.concatenate([each.points for each in seen])
+    assert np.median(np.abs(points[:, 2])) < 0.01  # the plane is z = 0, two metres away
+    assert np.mean(np.abs(points[:, 2]) < 0.05) > 0.95
+    for each in seen:
+        assert len(each.points) == len(each.keypoints) == len(each.parallax)
+        assert each.parallax.min() > np.sin(np.radians(1))
+
+
+def test_pictures_without_intrinsics_or_that_do_not_decode_see_nothing(tmp_path, caplog):
+    from dataclasses import replace
+
+    scene = plane_scene(tmp_path, 5)
+    scene = replace(scene, cameras=(None, *scene.cameras[1:]))
+    (tmp_path / "001.png").write_bytes(b"no picture")
+    seen = triangulate_scene(scene, 300, ranks=(0, 1, 2))
+    assert [len(each.points) > 0 for each in seen] == [False, False, True, True, True]
+    assert "001.png" in caplog.text
