@@ -1,0 +1,55 @@
+"""Smoothing the camera path of a video: single answers that jump are doubted, the rest are drawn together."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import solveh_banded
+from scipy.spatial.transform import Rotation
+
+from posenet.poses import Poses
+
+ROUNDS = 8
+DOUBT = 2.5  # standard deviations from the smooth path at which an answer has half its weight
+
+
+def smooth(poses: Poses, sequences: np.ndarray, window: float = 5.0) -> Poses:
+    """Each sequence's poses on the smooth path nearest to them: a robust Whittaker smoother.
+
+    sequences: (n,) names; the pictures of one are in the order of time. window: pictures over which a movement is
+    taken for noise; one of twice the length keeps nine tenths. Minimises sum w |y - x|^2 + (window / 2 pi)^4
+    |second differences of x|^2 of positions and of sign-aligned quaternions; the weights w fall with the distance from
+    the path (Cauchy's).
+    """
+    positions, quaternions = poses.positions.copy(), poses.quaternions_wxyz.copy()
+    stiffness = (window / (2 * np.pi)) ** 4
+    for name in dict.fromkeys(sequences.tolist()):
+        rows = np.flatnonzero(sequences == name)
+        if len(rows) < 3:
+            continue
+        positions[rows] = _smooth_rows(positions[rows], stiffness)
+        quaternions[rows] = _smooth_rows(_aligned(quaternions[rows]), stiffness)
+    return Poses(positions, Rotation.from_quat(quaternions, scalar_first=True))
+
+
+def _aligned(quaternions: np.ndarray) -> np.ndarray:
+    """Each with the sign that lies nearer to the one before."""
+    turned = np.sum(quaternions[1:] * quaternions[:-1], axis=1) < 0
+    return quaternions * np.where(np.concatenate([[False], np.cumsum(turned) % 2 == 1]), -1.0, 1.0)[:, None]
+
+
+def _smooth_rows(values: np.ndarray, stiffness: float) -> np.ndarray:
+    """The smooth rows nearest to values (n, d)."""
+    bends = np.diff(np.eye(len(values)), n=2, axis=0)
+    penalty = stiffness * bends.T @ bends
+    bands = np.zeros((3, len(values)))  # the lower form of a symmetric matrix of five diagonals
+    for below in range(3):
+        bands[below, : len(values) - below] = np.diagonal(penalty, -below)
+    weights, path = np.ones(len(values)), values
+    for _ in range(ROUNDS):
+        system = bands.copy()
+        system[0] += weights
+        path = solveh_banded(system, weights[:, None] * values, lower=True)
+        off = np.linalg.norm(values - path, axis=1)
+        spread = max(1.4826 * float(np.median(off)), 1e-12)
+        weights = 1 / (1 + (off / (DOUBT * spread)) ** 2)
+    return path

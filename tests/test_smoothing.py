@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from posenet.poses import Poses, position_errors, rotation_errors_deg
+from posenet.smoothing import smooth
+
+
+def walk(count=60):
+    """A bend in space, the camera turning as it goes."""
+    time = np.linspace(0, 1, count)
+    positions = np.column_stack([4 * time, np.sin(3 * time), 0.3 * time])
+    turned = Rotation.from_euler("y", np.linspace(-170, 190, count)[:, None], degrees=True)  # through w = 0
+    return Poses(positions, turned)
+
+
+def noisy(poses, metres, degrees, seed=0):
+    rng = np.random.default_rng(seed)
+    turn = Rotation.from_rotvec(np.radians(degrees) * rng.normal(size=(len(poses), 3)))
+    return Poses(poses.positions + metres * rng.normal(size=(len(poses), 3)), poses.rotations * turn)
+
+
+def test_noise_falls_and_the_path_stays():
+    truth, one = walk(), np.array(["a"] * 60)
+    given = noisy(truth, 0.05, 3.0)
+    found = smooth(given, one)
+    assert np.median(position_errors(found, truth)) < 0.75 * np.median(position_errors(given, truth))
+    assert np.median(rotation_errors_deg(found, truth)) < 0.75 * np.median(rotation_errors_deg(given, truth))
+    still = smooth(truth, one)
+    assert position_errors(still, truth).max() < 0.01
+    assert rotation_errors_deg(still, truth).max() < 0.5
+
+
+def test_a_wild_answer_does_not_bend_the_path():
+    truth = walk()
+    given = noisy(truth, 0.01, 0.5)
+    positions = given.positions.copy()
+    positions[30] += (3, -2, 1)
+    found = smooth(Poses(positions, given.rotations), np.array(["a"] * 60))
+    assert position_errors(found, truth)[[28, 29, 30, 31, 32]].max() < 0.1
+
+
+def test_sequences_do_not_touch_and_short_ones_stay():
+    poses = Poses(np.array([[0.0, 0, 0], [0, 0, 0], [9, 0, 0], [9, 0, 0], [9, 0, 0]]), Rotation.identity(5))
+    found = smooth(poses, np.array(["a", "a", "b", "b", "b"]))
+    np.testing.assert_allclose(found.positions, poses.positions, atol=1e-9)
+
+
+@pytest.mark.parametrize(("period", "least", "most"), [(10.0, 0.85, 1.0), (2.5, 0.0, 0.15)])
+def test_the_window_tells_noise_from_movement(period, least, most):
+    # The smoother keeps 1 / (1 + stiffness (2 sin(pi / period))^4) of a sine of that period.
+    time = np.arange(200)
+    positions = np.column_stack([np.sin(2 * np.pi * time / period), 0 * time, 0 * time])
+    found = smooth(Poses(positions, Rotation.identity(200)), np.array(["a"] * 200), window=5.0)
+    kept = np.linalg.norm(found.positions[50:150, 0]) / np.linalg.norm(positions[50:150, 0])
+    assert least < kept < most
