@@ -1,4 +1,4 @@
-"""Pictures of an evaluation. Every function draws on the axes it is given, so that users can compose them."""
+"""Camera paths, drawn. Every function draws on the axes it is given, so that users can compose them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from posenet.errors import PoseNetError
-from posenet.images import read_image
 from posenet.poses import Poses, principal_axes
 from posenet.storage import atomic_path
 
@@ -128,67 +126,6 @@ def plot_trajectory_3d(ax, truth: Poses, estimate: Poses, training: Poses | None
     return ax
 
 
-def plot_errors(ax, errors: np.ndarray, unit: str, what: str, baselines: dict[str, np.ndarray], sequences=None):
-    """Errors (n,) picture by picture, with their median and the baselines' medians as labelled lines."""
-    finite = np.isfinite(errors)
-    numbers = np.arange(len(errors))
-    ax.plot(numbers[finite], errors[finite], ".-", color=NETWORK, lw=0.8, ms=4)
-    lines = {"median": (errors, NETWORK, "-")}
-    lines |= {name: (each, OTHERS[k % 2], "--") for k, (name, each) in enumerate(baselines.items())}
-    for name, (each, colour, style) in lines.items():
-        median = float(np.median(each))
-        if np.isfinite(median):
-            ax.axhline(median, color=colour, ls=style, lw=1.2, label=f"{name}: {median:.3g} {unit}")
-    if sequences is not None:
-        for start in np.flatnonzero(np.asarray(sequences)[1:] != np.asarray(sequences)[:-1]):
-            ax.axvline(start + 0.5, color="#b9bec7", lw=0.8)
-    if finite.any() and errors[finite].max() > 100 * max(np.median(errors[finite]), 1e-12):
-        ax.set_yscale("log")
-    else:
-        ax.set_ylim(bottom=0)
-    ax.set(xlabel="picture", ylabel=f"{what} error ({unit})")
-    ax.legend(frameon=False, fontsize=9)
-    quiet(ax)
-    return ax
-
-
-def plot_cumulative(ax, named: dict[str, np.ndarray], unit: str, what: str):
-    """Share of pictures (%) below an error, a curve for each method in named {name: errors (n,)}."""
-    colours = (NETWORK, *OTHERS)
-    limits = [np.percentile(each[np.isfinite(each)], 95) for each in named.values() if np.isfinite(each).any()]
-    for number, (name, each) in enumerate(named.items()):
-        ordered = np.sort(each)
-        share = 100 * np.arange(1, len(each) + 1) / len(each)
-        ax.step(
-            np.concatenate([[0], ordered]),
-            np.concatenate([[0], share]),
-            where="post",
-            color=colours[number % 3],
-            label=name,
-        )
-        if np.isfinite(np.median(each)):
-            ax.plot(np.median(each), 50, "o", color=colours[number % 3], ms=5)
-    ax.set(
-        xlim=(0, max([*limits, 1e-9])), ylim=(0, 101), xlabel=f"{what} error ({unit})", ylabel="pictures below it (%)"
-    )
-    ax.legend(frameon=False, fontsize=9, loc="lower right")
-    quiet(ax)
-    return ax
-
-
-def contact_sheet(figure, paths: list[Path], captions: list[str], columns: int = 4) -> None:
-    """Pictures with captions in a grid."""
-    rows = -(-len(paths) // columns)
-    for number, (path, caption) in enumerate(zip(paths, captions, strict=True)):
-        ax = figure.add_subplot(rows, columns, number + 1)
-        try:
-            ax.imshow(read_image(path, at_least=(240, 240)))
-        except PoseNetError:
-            ax.text(0.5, 0.5, "cannot be read", ha="center", transform=ax.transAxes)
-        ax.set_title(caption, fontsize=9)
-        ax.axis("off")
-
-
 def save_figure(figure: Figure, path: Path) -> Path:
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=130, format="png")
@@ -199,35 +136,3 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure((width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
-
-
-def write_report_pictures(
-    folder: Path, scene_name, unit, truth, estimate, training, sequences, names, paths, errors, errors_deg, baselines
-) -> list[Path]:
-    """Write trajectory.png, trajectory_3d.png, errors.png and worst.png; each whole or not at all.
-
-    baselines: {name: (errors (n,), errors_deg (n,))}. Other arguments as in the plot functions.
-    """
-    title = f"{scene_name}: median {np.median(errors):.3g} {unit}, {np.median(errors_deg):.3g} deg"
-    written = []
-    for name, projection, draw in (("trajectory", None, plot_trajectory), ("trajectory_3d", "3d", plot_trajectory_3d)):
-        figure = new_figure(12, 7.6)
-        draw(figure.add_subplot(projection=projection), truth, estimate, training, errors, unit, sequences)
-        figure.suptitle(title)
-        written.append(save_figure(figure, folder / f"{name}.png"))
-    figure = new_figure(12, 7.6)
-    axes = figure.subplots(2, 2)
-    for row, (own, what, its_unit) in enumerate(((errors, "position", unit), (errors_deg, "rotation", "deg"))):
-        others = {name: both[row] for name, both in baselines.items()}
-        plot_errors(axes[row, 0], own, its_unit, what, others, sequences)
-        plot_cumulative(axes[row, 1], {"network": own} | others, its_unit, what)
-    figure.suptitle(title)
-    written.append(save_figure(figure, folder / "errors.png"))
-    worst = [row for row in np.argsort(-np.where(np.isfinite(errors), errors, -1))[:8] if Path(paths[row]).is_file()]
-    if worst:
-        figure = new_figure(12, 6.4)
-        captions = [f"{names[row]}\n{errors[row]:.3g} {unit}, {errors_deg[row]:.3g} deg" for row in worst]
-        contact_sheet(figure, [Path(paths[row]) for row in worst], captions)
-        figure.suptitle(f"{scene_name}: the pictures with the largest position errors")
-        written.append(save_figure(figure, folder / "worst.png"))
-    return written

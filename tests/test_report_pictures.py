@@ -1,0 +1,57 @@
+import cv2
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from scipy.spatial.transform import Rotation
+
+from posenet.errors import PoseNetError
+from posenet.poses import Poses
+from posenet.report_pictures import write_report_pictures
+
+from .conftest import write_picture
+from .test_plots import circle
+
+CASES = {
+    "one picture": (circle(1), None),
+    "all at one place": (Poses(np.ones((5, 3)), Rotation.identity(5)), None),
+    "on a line": (Poses(np.arange(15.0).reshape(5, 3), Rotation.identity(5)), circle(4)),
+    "no training": (circle(6), circle(6)[:0]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("missing", [False, True])
+def test_every_picture_is_written(case, missing, tmp_path):
+    truth, training = CASES[case]
+    n = len(truth)
+    errors = np.full(n, np.inf) if missing else np.linspace(0.1, 200, n)
+    paths = [tmp_path / f"{i}.png" for i in range(n)]
+    for i, path in enumerate(paths):
+        write_picture(path, seed=i)
+    paths[-1].write_bytes(b"broken")
+    out = tmp_path / "out"
+    out.mkdir()
+    written = write_report_pictures(
+        out, "square", "scene units", truth, truth, training, np.full(n, "a"), tuple(map(str, range(n))), paths,
+        errors, errors, {"mean training pose": (np.ones(n), np.ones(n))}, np.arange(n),
+    )  # fmt: skip
+    names = {"trajectory.png", "trajectory_3d.png", "errors.png", "worst.png"}
+    assert {path.name for path in written} == names | (set() if missing else {"uncertainty.png"})
+    for path in written:
+        height, width = cv2.imread(str(path)).shape[:2]
+        assert width == 1560
+        assert height > 600
+
+
+def test_the_old_picture_survives_a_failure(tmp_path, monkeypatch):
+    (tmp_path / "trajectory.png").write_bytes(b"old")
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(PoseNetError, match=r"trajectory.png cannot be written: No space left on device"):
+        write_report_pictures(
+            tmp_path, "s", "m", circle(3), circle(3), None, None, ("a",) * 3, [tmp_path] * 3, np.ones(3), np.ones(3), {}
+        )
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
