@@ -1,19 +1,38 @@
-"""Augmentation that is true to the geometry: the camera turns about its own centre, and its pose with it.
+"""Augmentation that is true to the geometry: the camera turns about its centre and moves a little, its pose with it.
 
 A camera that turns about its centre sees the same picture through the homography K R K^-1, whatever the scene
-(Hartley & Zisserman, section 8.4). Never a flip: a mirrored place is another place.
+(Hartley & Zisserman, section 8.4). What it sees when it moves depends on the scene's depth (see depth.py).
+Never a flip: a mirrored place is another place.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.framing import Framing
+from posenet.framing import Framing, grid_shape
 from posenet.scene import Camera
+
+
+class View(NamedTuple):
+    """What a camera sees that turned and moved.
+
+    picture: (h, w, 3) uint8. turn: old_camera_from_new_camera, to be multiplied to the pose's right. move: (3,) the new
+    camera's centre in the old camera's axes, in the scene's unit. points: (rows, columns, 3) what lies at the middle
+    of each of the cut's cells, in the new camera's axes; NaN where that is not known.
+    """
+
+    picture: np.ndarray
+    turn: Rotation
+    move: np.ndarray
+    points: np.ndarray
+
+
+FIXED_POINT_ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -22,18 +41,21 @@ class Augmentation:
 
     turn_deg: largest turns about the camera's x (pitch), y (yaw) and z (roll) axes, degrees. Pitch and yaw
     need intrinsics; without them the picture only rolls, which is exact for any focal length.
+    move: largest distance that the camera moves in any direction, as a share of the picture's median depth; only where
+    depth is known.
     shift: largest shift of the cut as a share of the room around it (0 to 1); used where the intrinsics are unknown.
     contrast, brightness (of 255), colour: half-widths of the random factors and offset.
     """
 
     turn_deg: tuple[float, float, float] = (8.0, 12.0, 15.0)
+    move: float = 0.08
     shift: float = 1.0
     contrast: float = 0.3
     brightness: float = 30.0
     colour: float = 0.15
 
 
-NO_AUGMENTATION = Augmentation((0, 0, 0), 0, 0, 0, 0)
+NO_AUGMENTATION = Augmentation((0, 0, 0), 0, 0, 0, 0, 0)
 
 
 def turning_homography(stored: np.ndarray, cut: np.ndarray, turn: Rotation) -> np.ndarray:
@@ -46,34 +68,109 @@ def turning_homography(stored: np.ndarray, cut: np.ndarray, turn: Rotation) -> n
     return np.linalg.inv(half) @ stored @ turn.as_matrix() @ np.linalg.inv(cut) @ half
 
 
+def seen_at(rays: np.ndarray, move: np.ndarray, camera: Camera, depth: np.ndarray, size):
+    """What rays (n, 3), in the camera's axes, meet when they start at move (3,).
+
+    depth: (rows, columns) inverse depths of the camera's picture of size (height, width). Gives the pixels (n, 2) that
+    show it there, and how far along the rays it lies (n, 1), in lengths of the rays.
+    """
+    scale = (np.array(depth.shape[::-1]) - 1) / (size[1], size[0])
+    points, along = rays, np.ones((len(rays), 1))
+    for _ in range(FIXED_POINT_ROUNDS):
+        nodes = (_pixels(points, camera) * scale).astype(np.float32)
+        inverse = cv2.remap(depth, nodes[:, :1], nodes[:, 1:], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        along = np.maximum((1 / inverse - move[2]) / np.maximum(rays[:, 2:], 0.1), 1e-6)
+        points = move + along * rays
+    return _pixels(points, camera), along
+
+
+def _pixels(points: np.ndarray, camera: Camera) -> np.ndarray:
+    return points[:, :2] / np.maximum(points[:, 2:], 1e-6) * (camera.fx, camera.fy) + (camera.cx, camera.cy)
+
+
+def _between(nodes: int, places: int) -> tuple[np.ndarray, np.ndarray]:
+    """For the middle of each of several equal parts of a side, the node before it and the share of the way to the next.
+
+    The first and last nodes lie on the side's ends.
+    """
+    place = (np.arange(places) + 0.5) / places * (nodes - 1)
+    return place.astype(int), (place % 1).astype(np.float32)
+
+
+def _spread(values: np.ndarray, between) -> np.ndarray:
+    """Values (rows, columns, d) at the nodes of a grid, interpolated between them."""
+    (above, down), (left, right) = between
+    rows = values[above] + down[:, None, None] * (values[above + 1] - values[above])
+    return rows[:, left] + right[:, None] * (rows[:, left + 1] - rows[:, left])
+
+
 class Augmenter:
     """Makes augmented cuts of stored pictures, with their rotations."""
 
     def __init__(self, framing: Framing, settings: Augmentation):
         self.framing, self.settings = framing, settings
+        self.nodes = grid_shape(framing.cut)
+        self.between_pixels, self.between_cells = (
+            [_between(count, side) for count, side in zip(self.nodes, sides, strict=True)]
+            for sides in (framing.cut, framing.cells)
+        )
 
-    def view(self, picture: np.ndarray, camera: Camera | None, rng: np.random.Generator):
+    def view(
+        self, picture: np.ndarray, camera: Camera | None, rng: np.random.Generator, depth: np.ndarray | None = None
+    ) -> View:
         """One random view of a stored picture (h, w, 3) uint8.
 
-        camera: the stored picture's camera, None where the intrinsics are unknown.
-        Returns the cut (h, w, 3) uint8 and old_camera_from_new_camera, to be multiplied to the pose's right.
+        camera: the stored picture's camera, None where the intrinsics are unknown. depth: its grid of inverse depths,
+        None where unknown.
         """
         pitch, yaw, roll = np.radians(self.settings.turn_deg) * rng.uniform(-1, 1, 3)
         top, left = self.framing.corner
-        shift_x, shift_y = self.settings.shift * rng.uniform(-1, 1, 2) * (left, top)
+        shift = self.settings.shift * rng.uniform(-1, 1, 2) * (left, top)
         if camera is None:
             pitch = yaw = 0.0
-            size = float(max(self.framing.stored))
-            camera = Camera(
-                *self.framing.stored[::-1], size, size, self.framing.stored[1] / 2, self.framing.stored[0] / 2
-            )
         else:
-            shift_x = shift_y = 0.0
-        turn = Rotation.from_rotvec([pitch, yaw, roll])
-        stored = camera.matrix
-        cut = stored - [[0, 0, left + shift_x], [0, 0, top + shift_y], [0, 0, 0]]
-        view = self._warp(picture, turning_homography(stored, cut, turn))
-        return self._recolour(view, rng), turn
+            shift = np.zeros(2)
+        turn, move = Rotation.from_rotvec([pitch, yaw, roll]), np.zeros(3)
+        points = np.full((*self.framing.cells, 3), np.nan)
+        if camera is None or depth is None:
+            view = self.turned(picture, camera, turn, shift)
+        else:
+            direction = rng.normal(size=3)
+            distance = self.settings.move * rng.uniform() ** (1 / 3) / np.median(depth)
+            move = distance * direction / np.linalg.norm(direction)
+            view, points = self.moved(picture, camera, turn, move, depth)
+        return View(self._recolour(view, rng), turn, move, points)
+
+    def turned(self, picture: np.ndarray, camera: Camera | None, turn: Rotation, shift=(0.0, 0.0)) -> np.ndarray:
+        """The cut (h, w, 3) uint8 of a stored picture that a camera turned by `turn` would see, moved by shift (x, y).
+
+        camera: as for `view`; where it is unknown, only rolls are exact.
+        """
+        height, width = self.framing.stored
+        size = float(max(height, width))
+        stored = (camera or Camera(width, height, size, size, width / 2, height / 2)).matrix
+        top, left = self.framing.corner
+        cut = stored - [[0, 0, left + shift[0]], [0, 0, top + shift[1]], [0, 0, 0]]
+        return self._warp(picture, turning_homography(stored, cut, turn))
+
+    def moved(self, picture, camera: Camera, turn: Rotation, move: np.ndarray, depth: np.ndarray):
+        """The cut that the camera would see if it turned by `turn` and stood at `move` (3,), in its old axes.
+
+        depth: (rows, columns) inverse depths of the stored picture. What the old camera did not see is made up. Also
+        gives the points that its cells show, as in `View`.
+        """
+        height, width = self.framing.cut
+        top, left = self.framing.corner
+        nodes = np.stack(np.meshgrid(np.linspace(0, width, self.nodes[1]), np.linspace(0, height, self.nodes[0])), -1)
+        straight = (nodes + (left - camera.cx, top - camera.cy)) / (camera.fx, camera.fy)
+        straight = np.concatenate([straight, np.ones((*self.nodes, 1))], -1)
+        pixels, along = seen_at(turn.apply(straight.reshape(-1, 3)), move, camera, depth, self.framing.stored)
+        pixels, along = pixels.reshape(*self.nodes, 2), along.reshape(*self.nodes, 1)
+        maps = _spread((pixels - 0.5).astype(np.float32), self.between_pixels)
+        view = cv2.remap(picture, maps[..., 0], maps[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        points, place = (_spread(each, self.between_cells) for each in (along * straight, pixels))
+        inside = ((place > 0) & (place < self.framing.stored[::-1])).all(axis=-1, keepdims=True)
+        return view, np.where(inside, points, np.nan)
 
     def _warp(self, picture, homography):
         height, width = self.framing.cut

@@ -40,7 +40,7 @@ def train(config: TrainConfig) -> None:
     from posenet.quiet import start_tensorflow
 
     if config.scene is None and not (config.resume and config.output):
-        config = replace(config, scene=COURTYARD)
+        config = replace(config, scene=COURTYARD, trunk="googlenet" if config.trunk == "auto" else config.trunk)
         if config.epochs is None and config.minutes is None:
             config = replace(config, minutes=COURTYARD_MINUTES)
         if not COURTYARD.exists():
@@ -94,7 +94,7 @@ def evaluate(config: EvaluateConfig) -> None:
 
         run = open_run(config.run)
         start_tensorflow()
-        result = evaluation.evaluate_run(run, config.scene, strict=config.strict)
+        result = evaluation.evaluate_run(run, config.scene, config.strict, config.views, config.smooth)
         folder = config.output or run.folder / "evaluation"
     if folder is not None:
         write_evaluation(result, folder, config.plot)
@@ -109,15 +109,17 @@ def predict(config: PredictConfig) -> None:
 
     run = open_run(config.run)
     start_tensorflow()
-    from posenet.prediction import picture_files, predict_poses
+    from posenet import prediction
     from posenet.trajectories import PREDICTED
 
-    paths = picture_files(config.images)
-    poses, found = predict_poses(run, paths)
-    print(PREDICTED)
-    for path, position, quaternion, good in zip(paths, poses.positions, poses.quaternions_wxyz, found, strict=True):
-        if good:
-            print(path, *(f"{value:.6f}" for value in (*position, *quaternion)))
+    paths = prediction.picture_files(config.images)
+    found = prediction.predict(run, paths, config.views, config.smooth, config.nearest)
+    print(f"{PREDICTED}; then doubt_deg" + (", nearest" if config.nearest else ""))
+    for row, path in enumerate(paths):
+        if found.found[row]:
+            values = (*found.poses.positions[row], *found.poses.quaternions_wxyz[row])
+            more = f"{found.doubt_deg[row]:.3f}", *([found.nearest[row]] if found.nearest else [])
+            print(path, *(f"{value:.6f}" for value in values), *more)
 
 
 COMMANDS: dict[type, Callable] = {

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from posenet.config import TrainConfig
+from posenet.config import VIEWS, TrainConfig
 
 Positional = tyro.conf.Positional
 
@@ -31,6 +31,11 @@ class EvaluateConfig:
     """Draw the camera path and the error curves."""
     strict: bool = False
     """Refuse a scene with any label fault instead of reporting and dropping."""
+    views: int = VIEWS
+    """Views of each picture, turned a little, that the answer is the mean of: 1 to 11. One is fastest, more are surer,
+    and only more than one tell how sure they are."""
+    smooth: bool = False
+    """Draw the path of each test sequence smooth, as for a video; single answers that jump are doubted."""
     graph: Literal["caffe", "tensorflow", "keras", "pytorch"] | None = None
     """Published weights: the graph that they were made for. Default: the one that their format comes from."""
     legacy: bool = False
@@ -56,6 +61,12 @@ class PredictConfig:
     """Run folder that training wrote."""
     images: Annotated[tuple[Path, ...], Positional, tyro.conf.arg(metavar="PICTURE...")]
     """Pictures, or folders of pictures."""
+    views: int = VIEWS
+    """As for evaluate."""
+    smooth: bool = False
+    """The pictures are a video's, in this order: draw their path smooth."""
+    nearest: bool = False
+    """Also name the training picture that is most like each."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ import tyro
 
 from posenet.errors import PoseNetError
 
+Head = Literal["pose", "points"]
 COURTYARD_MINUTES, SCENE_MINUTES = 4.5, 15.0
+VIEWS = 11  # of each picture, averaged; more brought nothing
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp")
 
 
@@ -24,9 +26,14 @@ class TrainConfig:
     """Folder of a scene, or a video to make one of. Without, the built-in courtyard, made on first use."""
     output: Path | None = None
     """The run folder to write. Default: runs/ and the scene's name."""
-    trunk: str = "googlenet"
-    """googlenet (batch normalised, the default), efficientnet_lite0, inception_v4, a network of keras.applications
-    (MobileNetV2, ResNet50, ...), posenet (2015, Caffe graph), posenet_tensorflow, posenet_keras."""
+    trunk: str = "auto"
+    """efficientnet_lite0, googlenet (batch normalised), inception_v4, a network of keras.applications (MobileNetV2,
+    ResNet50, ...), posenet (2015, Caffe graph), posenet_tensorflow, posenet_keras. auto: efficientnet_lite0 where its
+    ImageNet weights are installed (extra `pretrained`), else googlenet; googlenet for the courtyard."""
+    head: Literal["auto"] | Head = "auto"
+    """How the network answers. points: it tells what lies where, in the world and before the camera, and the pose is
+    the motion that lays one on the other. pose: position and quaternion at once, as PoseNet does. auto: points for
+    googlenet and efficientnet_lite0 where the training pictures tell depth, else pose."""
     weights: str = "auto"
     """What the trunk starts from: auto (ImageNet's where they are here already; googlenet and posenet start from random
     ones), imagenet (fetched if need be), none, or a file of published weights."""
@@ -48,6 +55,8 @@ class TrainConfig:
     cut to 224, for the posenet trunks."""
     augment: bool = True
     """Turn the camera about its centre (pose moved along) and change the colours."""
+    novel_views: bool = True
+    """Also move the camera a little when augmenting, by the depth that neighbouring training pictures tell."""
     split: str = "auto"
     """Which pictures are for testing: auto (what the scene says, else blocks), blocks of time, sequence:NAME, a file
     that lists them, every:8 or random:0.25. The last two make the error look better than it is: neighbouring frames

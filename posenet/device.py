@@ -9,10 +9,11 @@ import keras
 import tensorflow as tf
 
 
-def set_up(precision: str) -> str:
+def set_up(precision: str, dense: bool = True) -> str:
     """Set Keras' precision policy and TensorFlow's threads; returns "float32" or "bfloat16".
 
-    precision: "auto", "float32" or "bfloat16".
+    precision: "auto", "float32" or "bfloat16". dense: whether the network is of whole convolutions; those that filter
+    each channel by itself are faster in float32 on a CPU (EfficientNet-Lite0: 45 pictures/s against 31).
     """
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     if not on_gpu:
@@ -20,7 +21,7 @@ def set_up(precision: str) -> str:
             # one operation after the other, each on all cores: a tenth faster to train
             tf.config.threading.set_inter_op_parallelism_threads(1)
     if precision == "auto":
-        precision = "bfloat16" if (_gpu_has_bfloat16() if on_gpu else _cpu_has_bfloat16()) else "float32"
+        precision = "bfloat16" if (_gpu_has_bfloat16() if on_gpu else dense and _cpu_has_bfloat16()) else "float32"
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
     return precision
 

@@ -10,16 +10,19 @@ import numpy as np
 
 from posenet.baselines import describe, mean_pose_errors, nearest_pictures
 from posenet.cache import Pictures, load_pictures
+from posenet.config import VIEWS
 from posenet.datasets import open_scene
 from posenet.framing import whole_frame
 from posenet.images import picture_size
 from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.run import Run
 from posenet.scene import Scene
+from posenet.smoothing import smooth
 from posenet.trajectories import read_poses
 
 Errors = tuple[np.ndarray, np.ndarray]
 
+SHARES = (75, 50, 25)  # per cent of the pictures that the method is surest of
 # The three thresholds of visuallocalization.net's long-term benchmark.
 RECALL_M_DEG = ((0.25, 2), (0.5, 5), (5, 10))
 
@@ -31,7 +34,8 @@ class Evaluation:
     scene: the split's pictures and true poses. estimate: n poses, meaningless where found is False.
     errors, errors_deg: (n,) position error in the scene's unit and rotation error in degrees, infinite where
     there is no prediction. baselines: {"mean_pose" and, where there are pictures, "retrieval": such errors}.
-    training: the training poses, None where the scene has none.
+    training: the training poses, None where the scene has none. doubt: (n,) how unsure the method is of each picture,
+    the spread of its views' rotations in degrees; None where it does not tell.
     """
 
     scene: Scene
@@ -43,6 +47,7 @@ class Evaluation:
     errors_deg: np.ndarray
     baselines: dict[str, Errors]
     training: Poses | None
+    doubt: np.ndarray | None = None
 
     def summary(self) -> dict:
         """What summary.json holds; figures that are not finite become None."""
@@ -55,7 +60,18 @@ class Evaluation:
                 share = np.mean((self.errors <= metres) & (self.errors_deg <= degrees))
                 values["recall"][f"{metres}m_{degrees}deg"] = float(share)
         values["baselines"] = {name: _statistics(*errors) for name, errors in self.baselines.items()}
+        if self.doubt is not None:
+            order = np.argsort(self.doubt, kind="stable")
+            values["surest"] = {
+                f"{share}%": _statistics(*(each[order[: max(1, len(order) * share // 100)]] for each in self.both))
+                for share in SHARES
+            }
         return values
+
+    @property
+    def both(self) -> Errors:
+        """Errors in position and in rotation."""
+        return self.errors, self.errors_deg
 
 
 def _statistics(errors: np.ndarray, errors_deg: np.ndarray) -> dict:
@@ -72,21 +88,33 @@ def _percentile_95(values: np.ndarray) -> float:
     return float(np.percentile(values, 95, method="higher"))
 
 
-def evaluate_run(run: Run, scene_path: Path | None = None, strict: bool = False) -> Evaluation:
+def evaluate_run(
+    run: Run, scene_path: Path | None = None, strict: bool = False, views: int = VIEWS, smoothed: bool = False
+) -> Evaluation:
     """Predict the test split with the run's model and compare. scene_path: another place of the scene than the run's.
 
+    views: how many views of each picture the answer is the mean of. smoothed: draw each sequence's path smooth.
     Raises PoseNetError when the scene, its test split or the model cannot be used.
     """
-    from posenet.pipeline import predict_in_batches
+    from posenet.retrieval import describe_by_network, gallery_of
+    from posenet.views import predict_views
 
     scene = open_scene(scene_path or run.scene, strict=strict, split=run.split)
     test = scene.split("test")
     network = run.load_model()
     pictures = load_pictures(test.paths, run.framing.stored, "test pictures")
     test = test.subset(pictures.rows)
-    outputs = predict_in_batches(network, pictures, run.framing)
+    outputs = predict_views(network, pictures, list(test.cameras), run.framing, views)
     estimate, found = usable_poses(outputs)
-    return compare(scene, test, "test", "network", estimate, found, pictures)
+    if smoothed and found.all():
+        estimate = smooth(estimate, test.sequences)
+    doubt = outputs["spread_deg"] if views > 1 else None
+    retrieved = None
+    if (scene.splits == "train").any():
+        gallery = gallery_of(run, network, scene.split("train"))
+        retrieved = gallery.nearest_poses(describe_by_network(network, pictures, run.framing))
+    method = "network, smoothed" if smoothed else "network"
+    return compare(scene, test, "test", method, estimate, found, pictures, retrieved, doubt)
 
 
 def usable_poses(outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:
@@ -114,23 +142,34 @@ def evaluate_poses(
 
 
 def compare(
-    scene: Scene, chosen: Scene, split, method, estimate, found, pictures: Pictures | None = None
+    scene: Scene,
+    chosen: Scene,
+    split,
+    method,
+    estimate,
+    found,
+    pictures: Pictures | None = None,
+    retrieved: Poses | None = None,
+    doubt=None,
 ) -> Evaluation:
-    """Errors of estimated poses of some of a scene's pictures, beside the baselines."""
+    """Errors of estimated poses of some of a scene's pictures, beside the baselines.
+
+    retrieved: poses of the most similar training pictures; without them they are sought by gradient orientations.
+    """
     errors = np.where(found, position_errors(estimate, chosen.poses), np.inf)
     errors_deg = np.where(found, rotation_errors_deg(estimate, chosen.poses), np.inf)
     training = scene.split("train") if (scene.splits == "train").any() else None
     baselines: dict[str, Errors] = {}
     if training is not None:
         baselines["mean_pose"] = mean_pose_errors(training.poses, chosen.poses)
-        retrieved = _retrieve(training, chosen, pictures)
+        retrieved = retrieved if retrieved is not None else _retrieve(training, chosen, pictures)
         if retrieved is not None:
             baselines["retrieval"] = (
                 position_errors(retrieved, chosen.poses),
                 rotation_errors_deg(retrieved, chosen.poses),
             )
     poses = training.poses if training is not None else None
-    return Evaluation(chosen, split, method, estimate, found, errors, errors_deg, baselines, poses)
+    return Evaluation(chosen, split, method, estimate, found, errors, errors_deg, baselines, poses, doubt)
 
 
 def _retrieve(training: Scene, chosen: Scene, pictures: Pictures | None) -> Poses | None:

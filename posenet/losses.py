@@ -64,6 +64,8 @@ class LearnedWeightsLoss(keras.layers.Layer):
     Lx exp(-sx) + sx + Lq exp(-sq) + sq, with L1 norms as there.
 
     Positions are divided by `scale`, the scene's size: both errors then start at about 1, and sx = sq = 0 fits.
+    Where the network also tells scene and camera points (see models/scene_points.py), their distances from the true
+    ones, averaged over the cells where these are known, are weighed by a third learned variance.
     The variables hold a tenth of sx and sq: the optimiser's steps, sized for the network's weights, then move
     them ten times as fast, so that they settle within a short training.
     The value may well become negative: that is no fault.
@@ -76,17 +78,19 @@ class LearnedWeightsLoss(keras.layers.Layer):
         self.scale = scale
 
     def build(self, *_):
-        self.paced = self.add_weight(shape=(2,), initializer="zeros", name="paced", dtype="float32")
+        self.paced = self.add_weight(shape=(3,), initializer="zeros", name="paced", dtype="float32")
 
     @property
     def log_variances(self):
-        """(2,) sx and sq."""
+        """(3,) sx, sq and that of the points."""
         return self.PACE * ops.convert_to_tensor(self.paced)
 
     def call(self, truth, heads):
         """truth {"position", "quaternion"}, heads as the network gives them -> (b,)."""
-        log_position, log_rotation = ops.unstack(self.log_variances)
+        log_position, log_rotation, log_points = ops.unstack(self.log_variances)
         total = 0.0
+        if "scene_points" in heads:
+            total = _points_off(truth, heads) / self.scale * ops.exp(-log_points) + log_points
         for prefix, weight in _present(heads):
             quaternion = unit(heads[f"{prefix}quaternion"])
             position = _l1(heads[f"{prefix}position"], truth["position"]) / self.scale
@@ -98,6 +102,16 @@ class LearnedWeightsLoss(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {"scale": self.scale}
+
+
+def _points_off(truth, heads):
+    """(b,) mean distance of both kinds of points from the true ones, over the cells where these are known."""
+    known = ops.cast(ops.isfinite(truth["scene_points"][..., 0]), "float32")
+    total = 0.0
+    for name in ("scene_points", "camera_points"):
+        aim = ops.where(known[..., None] > 0, truth[name], heads[name])
+        total = total + ops.sum(known * distance(aim, heads[name]), axis=(1, 2))
+    return total / ops.maximum(ops.sum(known, axis=(1, 2)), 1.0)
 
 
 def _l1(a, b):

@@ -26,22 +26,40 @@ class Batches:
     """The training batches of a scene: shuffled, augmented, endless, and the same for the same seed.
 
     Each epoch has its own random stream, made from (seed, epoch), so a resumed run sees what the whole run would.
+    depths: (n, rows, columns) inverse depths of the pictures (see depth.py), for views from beside them.
     The last, smaller batch of an epoch is left out; fewer pictures than a batch make one smaller batch.
     """
 
     def __init__(
-        self, scene: Scene, pictures: Pictures, framing: Framing, augmentation: Augmentation, batch_size: int, seed: int
+        self,
+        scene: Scene,
+        pictures: Pictures,
+        framing: Framing,
+        augmentation: Augmentation,
+        batch_size: int,
+        seed: int,
+        depths: np.ndarray | None = None,
     ):
         self.scene, self.pictures, self.framing, self.seed = scene, pictures, framing, seed
         self.batch_size = min(batch_size, len(scene))
         self.steps = len(scene) // self.batch_size
         self.augmenter = Augmenter(framing, augmentation)
+        self.depths = [grid if np.isfinite(grid).all() else None for grid in depths] if depths is not None else None
         self.cameras = [
             framing.stored_camera(camera) if camera and camera.turns_by_homography else None for camera in scene.cameras
         ]
 
+    @property
+    def share_with_depth(self) -> float:
+        """Share of the pictures of which depth is known."""
+        return sum(depth is not None for depth in self.depths or []) / len(self.scene)
+
     def epoch(self, number: int):
-        """Yield (images (b, h, w, 3) uint8, {"position": (b, 3), "quaternion": (b, 4)} float32) of one epoch."""
+        """Yield (images (b, h, w, 3) uint8, truth float32) of one epoch.
+
+        truth: "position" (b, 3), "quaternion" (b, 4), and what the cells of the pictures show, "camera_points" in the
+        camera's axes and "scene_points" in the world, (b, rows, columns, 3), NaN where that is not known.
+        """
         rng = np.random.default_rng((self.seed, number))
         order = rng.permutation(len(self.scene))
         for step in range(self.steps):
@@ -49,18 +67,19 @@ class Batches:
             self.pictures.release()
 
     def _batch(self, rows: np.ndarray, rng):
-        views, turns = [], []
-        for row in rows:
-            view, turn = self.augmenter.view(self.pictures[row], self.cameras[row], rng)
-            views.append(view)
-            turns.append(turn)
+        depths = [self.depths[row] if self.depths else None for row in rows]
+        views = [
+            self.augmenter.view(self.pictures[row], self.cameras[row], rng, depth)
+            for row, depth in zip(rows, depths, strict=True)
+        ]
         poses = self.scene.poses[rows]
-        rotations = poses.rotations * Rotation.concatenate(turns)
-        quaternions = rotations.as_quat(canonical=True, scalar_first=True)
-        return np.stack(views), {
-            "position": poses.positions.astype(np.float32),
-            "quaternion": quaternions.astype(np.float32),
-        }
+        positions = poses.positions + poses.rotations.apply([view.move for view in views])
+        rotations = poses.rotations * Rotation.concatenate([view.turn for view in views])
+        truth = {"position": positions, "quaternion": rotations.as_quat(canonical=True, scalar_first=True)}
+        truth["camera_points"] = np.stack([view.points for view in views])
+        turned = np.einsum("nij,nrcj->nrci", rotations.as_matrix(), truth["camera_points"])
+        truth["scene_points"] = positions[:, None, None] + turned
+        return np.stack([view.picture for view in views]), {k: v.astype(np.float32) for k, v in truth.items()}
 
     def stream(self, first_epoch: int = 0) -> tf.data.Dataset:
         """All epochs from first_epoch on, endless, prefetched."""
@@ -72,10 +91,11 @@ class Batches:
                 epoch += 1
 
         shape = (self.batch_size, *self.framing.cut, 3)
-        poses = {"position": (self.batch_size, 3), "quaternion": (self.batch_size, 4)}
+        truth: dict[str, tuple[int, ...]] = {"position": (3,), "quaternion": (4,)}
+        truth |= {name: (*self.framing.cells, 3) for name in ("camera_points", "scene_points")}
         signature = (
             tf.TensorSpec(shape, tf.uint8),
-            {name: tf.TensorSpec(size, tf.float32) for name, size in poses.items()},
+            {name: tf.TensorSpec((self.batch_size, *size), tf.float32) for name, size in truth.items()},
         )
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(3)
 

@@ -16,7 +16,7 @@ from posenet.trajectories import write_tum
 
 BASELINE_NAMES = {"retrieval": "nearest picture", "mean_pose": "mean training pose"}
 POSE_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz")
-ERROR_COLUMNS = ("name", "error", "error_deg", *POSE_COLUMNS, *(f"true_{name}" for name in POSE_COLUMNS))
+ERROR_COLUMNS = ("name", "error", "error_deg", "doubt_deg", *POSE_COLUMNS, *(f"true_{name}" for name in POSE_COLUMNS))
 
 
 def report(evaluation: Evaluation) -> str:
@@ -41,6 +41,12 @@ def report(evaluation: Evaluation) -> str:
             for k, s in summary["recall"].items()
         )
         lines.append(", ".join(shares))
+    if "surest" in summary:
+        kept = (
+            f"{share.replace('%', ' %')} {_figure(values['median_m'])} {unit} {_figure(values['median_deg'], 2)} deg"
+            for share, values in summary["surest"].items()
+        )
+        lines.append(f"medians of the pictures it is surest of: {', '.join(kept)}")
     return "\n".join(
         [
             *lines,
@@ -77,14 +83,14 @@ def write_evaluation(evaluation: Evaluation, folder: Path, pictures: bool = True
     write_tum(folder / "groundtruth.tum", evaluation.scene.poses, stamps)
     write_tum(folder / "estimate.tum", evaluation.estimate[evaluation.found], stamps[evaluation.found])
     if pictures:
-        from posenet.plots import write_report_pictures
+        from posenet.report_pictures import write_report_pictures
 
         scene = evaluation.scene
         training = evaluation.training if evaluation.training is not None else scene.poses[:0]
         baselines = {BASELINE_NAMES[name]: errors for name, errors in evaluation.baselines.items()}
         write_report_pictures(
             folder, scene.name, scene.unit, scene.poses, evaluation.estimate, training, scene.sequences,
-            scene.names, scene.paths, evaluation.errors, evaluation.errors_deg, baselines,
+            scene.names, scene.paths, evaluation.errors, evaluation.errors_deg, baselines, evaluation.doubt,
         )  # fmt: skip
 
 
@@ -94,9 +100,10 @@ def _errors_csv(evaluation: Evaluation) -> str:
     writer.writerow(ERROR_COLUMNS)
     estimate, truth = evaluation.estimate, evaluation.scene.poses
     table = np.hstack([estimate.positions, estimate.quaternions_wxyz, truth.positions, truth.quaternions_wxyz])
-    for name, error, degrees, found, values in zip(
-        evaluation.scene.names, evaluation.errors, evaluation.errors_deg, evaluation.found, table, strict=True
+    doubt = [""] * len(table) if evaluation.doubt is None else [f"{each:.9g}" for each in evaluation.doubt]
+    for name, error, degrees, unsure, found, values in zip(
+        evaluation.scene.names, evaluation.errors, evaluation.errors_deg, doubt, evaluation.found, table, strict=True
     ):
         shown = [f"{value:.9g}" if found or column >= 7 else "" for column, value in enumerate(values)]
-        writer.writerow([name, f"{error:.9g}", f"{degrees:.9g}", *shown])
+        writer.writerow([name, f"{error:.9g}", f"{degrees:.9g}", unsure, *shown])
     return text.getvalue()

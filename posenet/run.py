@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from posenet.config import TrainConfig
+from posenet.config import Head, TrainConfig
 from posenet.errors import PoseNetError
 from posenet.framing import Framing
+from posenet.scene import Camera
 from posenet.storage import atomic_path, write_text
 
 CONFIG, MODEL, HISTORY, EVALUATION = "config.json", "model.keras", "history.csv", "evaluation"
@@ -21,6 +22,8 @@ class Run:
 
     framing: how pictures become the network's input. centre, scale: of the training positions, in the scene's
     unit. held_out: names of the training pictures that chose the model. split: the rule that set test pictures aside.
+    head: "pose" or "points", how the network answers (see models/build.py). camera: that of most training pictures, if
+    it is known.
     """
 
     folder: Path
@@ -33,12 +36,15 @@ class Run:
     held_out: tuple[str, ...] = ()
     precision: str = "float32"
     split: str = "auto"
+    head: Head = "pose"
+    camera: Camera | None = None
 
     def save(self) -> None:
         """Write config.json."""
         values = {"format": 1, "scene": str(self.scene), "unit": self.unit, "precision": self.precision}
         values |= {"split": self.split, "stored": list(self.framing.stored), "cut": list(self.framing.cut)}
-        values |= {"centre": list(self.centre), "scale": self.scale}
+        values |= {"centre": list(self.centre), "scale": self.scale, "head": self.head}
+        values["camera"] = asdict(self.camera) if self.camera else None
         values |= {"settings": json.loads(self.config.to_json()), "held_out": list(self.held_out)}
         write_text(self.folder / CONFIG, json.dumps(values, indent=2) + "\n")
 
@@ -90,6 +96,8 @@ def open_run(folder: Path) -> Run:
             held_out=tuple(values["held_out"]),
             precision=values["precision"],
             split=values.get("split", "auto"),
+            head=values.get("head", "pose"),
+            camera=Camera(**values["camera"]) if values.get("camera") else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PoseNetError(

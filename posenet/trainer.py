@@ -25,10 +25,11 @@ class Trainer(keras.Model):
         self.mean_over_pictures = PerPicture(dtype="float32")
         self.position_error = keras.metrics.Mean(name="position")
         self.rotation_error = keras.metrics.Mean(name="rotation_deg")
-        self.final_head = keras.Model(
-            network.input, {name: network.output[name] for name in ("position", "quaternion")}
-        )
-        self.pose_loss.build(None)
+        if isinstance(network.output, dict) and not isinstance(network.input, list):
+            wanted = {name: network.output[name] for name in ("position", "quaternion")}
+            self.final_head = keras.Model(network.input, wanted)
+        if not pose_loss.built:
+            pose_loss.build(None)
         self.built = True
 
     def call(self, images, training=False):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import logging
 import time
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -14,22 +16,25 @@ from posenet import callbacks
 from posenet.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.baselines import mean_pose_errors
 from posenet.cache import load_pictures
-from posenet.config import SCENE_MINUTES, TrainConfig
+from posenet.config import SCENE_MINUTES, Head, TrainConfig
 from posenet.datasets import open_scene, settled_split
+from posenet.depth import scene_depths
 from posenet.device import set_up
 from posenet.errors import PoseNetError
 from posenet.framing import square_cut, whole_frame
 from posenet.holdout import holdout_mask
 from posenet.images import picture_size
 from posenet.losses import LearnedWeightsLoss, PoseNetLoss
-from posenet.models import build_network, inference_network, trunk_named
-from posenet.models.pretrained import load_into
+from posenet.models import TRUNKS, build_network, inference_network, trunk_named
+from posenet.models.pretrained import best_trunk, load_into
 from posenet.pipeline import Batches, default_batch_size, predict_in_batches
 from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.progress import Progress
 from posenet.run import HISTORY, Run, new_run_folder, open_run
-from posenet.scene import Scene
+from posenet.scene import Camera, Scene
+from posenet.storage import atomic_path
 from posenet.trainer import Trainer
+from posenet.transfer import train_heads
 
 log = logging.getLogger("posenet")
 
@@ -51,6 +56,8 @@ def train(config: TrainConfig) -> Run:
     elif config.scene is None:
         raise PoseNetError("training needs a scene")
     else:
+        if config.trunk == "auto":
+            config = replace(config, trunk=best_trunk())
         new_run_folder(output, config.overwrite)
     try:
         return _fit(config, started, resumed)
@@ -61,7 +68,7 @@ def train(config: TrainConfig) -> Run:
 
 
 def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
-    precision = set_up(config.precision)
+    precision = set_up(config.precision, trunk_named(config.trunk).dense)
     keras.utils.set_random_seed(config.seed)
     scene = open_scene(
         (resumed.scene if resumed else config.scene) or Path(),
@@ -77,13 +84,17 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
         "%s: %d pictures to train on, %d held out; the network sees %d x %d, %s",
         scene.name, (~held_out).sum(), held_out.sum(), *run.framing.cut[::-1], precision,
     )  # fmt: skip
-    trainer = _trainer(config, run, fresh=resumed is None)
+    state = run.folder / "backup" / "state.npz"
     batches = _batches(config, scene, pictures, run, ~held_out)
+    if not state.is_file():
+        run = replace(run, head=_head(config, batches))
+        run.save()
+    trainer = _trainer(config, run, None if resumed and state.is_file() else batches)
     minutes = None if config.epochs else config.minutes or SCENE_MINUTES
     budget = callbacks.Budget(config.epochs, (minutes or 0) * 60, batches.steps, started)
     validation = _validation(trainer, run, scene.subset(held_out), pictures, np.flatnonzero(held_out), budget)
-    backup = callbacks.Backup(run.folder / "backup" / "state.npz", budget, validation, lambda: _save(trainer, run))
-    done = backup.restore(trainer) if resumed and backup.path.is_file() else 0
+    backup = callbacks.Backup(state, budget, validation, lambda: _save(trainer, run))
+    done = backup.restore(trainer) if resumed and state.is_file() else 0
     if budget.progress < 1:
         kept = [validation] if validation else []
         progress = Progress(budget, scene.unit, batches.batch_size)
@@ -120,17 +131,26 @@ def _describe(config: TrainConfig, scene: Scene, precision: str) -> Run:
     return Run(
         config.output or Path(), config, scene.root.absolute(), scene.unit, framing, tuple(centre.tolist()), scale,
         tuple(name for name, out in zip(scene.names, mask, strict=True) if out), precision,
-        settled_split(scene.root, config.split),
+        settled_split(scene.root, config.split), camera=_commonest_camera(scene),
     )  # fmt: skip
 
 
-def _trainer(config: TrainConfig, run: Run, fresh: bool = True) -> Trainer:
-    network = build_network(config.trunk, run.framing.cut, run.centre, run.scale)
+def _commonest_camera(scene: Scene) -> Camera | None:
+    """The camera of most of the pictures whose intrinsics are known."""
+    counts = Counter(camera for camera in scene.cameras if camera and camera.source != "assumed")
+    return counts.most_common(1)[0][0] if counts else None
+
+
+def _trainer(config: TrainConfig, run: Run, fresh: Batches | None) -> Trainer:
+    """The network with its loss and optimiser; fresh: what to start its heads with, None for a run that goes on."""
+    network = build_network(config.trunk, run.framing.cut, run.centre, run.scale, head=run.head)
     loss = LearnedWeightsLoss(run.scale) if config.loss == "learned" else PoseNetLoss(config.beta)
-    loaded = load_into(network, config.trunk, config.weights) if fresh else None  # a resumed run has its own
-    if loaded:
-        log.info("the trunk starts from published weights: %s", loaded)
     trainer = Trainer(network, loss)
+    loaded = load_into(network, config.trunk, config.weights) if fresh else None
+    if fresh and loaded:
+        log.info("the trunk starts from published weights: %s", loaded)
+        if not trunk_named(config.trunk).auxiliary:
+            train_heads(trainer, fresh)
     trainer.compile(optimizer=_optimizer(), jit_compile=False)
     trainer.optimizer.build(trainer.trainable_variables)
     return trainer
@@ -152,13 +172,43 @@ def _optimizer() -> keras.optimizers.Optimizer:
 def _batches(config: TrainConfig, scene: Scene, pictures, run: Run, chosen: np.ndarray) -> Batches:
     augmentation = Augmentation() if config.augment else NO_AUGMENTATION
     rows = np.flatnonzero(chosen)
+    scene, pictures = scene.subset(rows), pictures.subset(rows)
     size = config.batch_size or default_batch_size(len(rows), run.framing.cut)
-    return Batches(scene.subset(rows), pictures.subset(rows), run.framing, augmentation, size, config.seed)
+    depths = _depths(scene, run) if config.head != "pose" or (config.augment and config.novel_views) else None
+    if not config.novel_views:
+        augmentation = replace(augmentation, move=0.0)
+    return Batches(scene, pictures, run.framing, augmentation, size, config.seed, depths)
+
+
+def _head(config: TrainConfig, batches: Batches) -> Head:
+    """How the network answers: as wanted, or by points where the trunk and the scene allow it."""
+    able = trunk_named(config.trunk).maps is not None
+    if config.head == "points" and not able:
+        names = ", ".join(name for name, trunk in TRUNKS.items() if trunk.maps)
+        raise PoseNetError(f"--head points needs one of the trunks {names}, received {config.trunk}")
+    if config.head != "auto":
+        return config.head
+    return "points" if able and batches.share_with_depth >= 0.5 else "pose"
+
+
+def _depths(scene: Scene, run: Run) -> np.ndarray | None:
+    """Depth grids of the training pictures, kept in the run folder for when training goes on."""
+    kept = run.folder / "backup" / "depths.npy"
+    if kept.is_file():
+        return np.load(kept, allow_pickle=False)
+    depths = scene_depths(scene, run.framing)
+    if depths is not None:
+        kept.parent.mkdir(exist_ok=True)
+        with atomic_path(kept) as temporary, open(temporary, "wb") as file:
+            np.save(file, depths)
+    return depths
 
 
 def _save(trainer: Trainer, run: Run) -> None:
     """Write model.keras: the float32 network of the final head."""
-    run.save_model(inference_network(trainer.network, run.config.trunk, run.framing.cut, run.centre, run.scale))
+    run.save_model(
+        inference_network(trainer.network, run.config.trunk, run.framing.cut, run.centre, run.scale, run.head)
+    )
 
 
 def _validation(trainer: Trainer, run: Run, scene: Scene, pictures, rows: np.ndarray, budget):

@@ -6,6 +6,8 @@ from scipy.spatial.transform import Rotation
 from posenet.augmentation import NO_AUGMENTATION, Augmentation, Augmenter, turning_homography
 from posenet.framing import Framing
 from posenet.scene import Camera
+from tests.planes import CAMERA as PLANE_CAMERA
+from tests.planes import painting, picture_of_plane, towards_plane
 
 CAMERA = Camera(160, 120, 130.0, 130.0, 80.0, 60.0)
 FRAMING = Framing((120, 160), (96, 128))
@@ -31,7 +33,7 @@ def test_a_turned_view_is_what_the_turned_camera_sees(seed):
     world_points = before.apply(points)
     image, _ = picture_of(world_points, before, CAMERA, (120, 160))
     augmenter = Augmenter(FRAMING, Augmentation(turn_deg=(4, 4, 15), contrast=0, brightness=0, colour=0))
-    view, turn = augmenter.view(image, CAMERA, np.random.default_rng(seed))
+    view, turn, *_ = augmenter.view(image, CAMERA, np.random.default_rng(seed))
     cut_camera = Camera(128, 96, 130.0, 130.0, 80.0 - 16, 60.0 - 12)
     expected, _ = picture_of(world_points, before * turn, cut_camera, (96, 128))
     assert expected.max() > 190  # the dots are in the picture
@@ -46,9 +48,10 @@ def test_homography_of_no_turn_is_the_shift_of_the_cut():
 
 def test_without_augmentation_the_view_is_the_middle_cut():
     image = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
-    view, turn = Augmenter(FRAMING, NO_AUGMENTATION).view(image, CAMERA, np.random.default_rng(1))
+    view, turn, move, _ = Augmenter(FRAMING, NO_AUGMENTATION).view(image, CAMERA, np.random.default_rng(1))
     np.testing.assert_array_equal(view, FRAMING.middle(image))
     assert turn.magnitude() == 0
+    assert (move == 0).all()
 
 
 def test_without_intrinsics_the_camera_only_rolls():
@@ -64,8 +67,8 @@ def test_rolling_without_intrinsics_turns_the_picture_about_its_middle():
     # The dot right of the middle; a camera that rolls by +a sees it turned by -a.
     image = np.zeros((120, 160, 3), np.uint8)
     cv2.circle(image, (119, 60), 3, (255, 255, 255), -1)
-    augmenter = Augmenter(FRAMING, Augmentation((0, 0, 40), 0, 0, 0, 0))
-    view, turn = augmenter.view(image, None, np.random.default_rng(3))
+    augmenter = Augmenter(FRAMING, Augmentation((0, 0, 40), 0, 0, 0, 0, 0))
+    view, turn, *_ = augmenter.view(image, None, np.random.default_rng(3))
     ys, xs = np.nonzero(view[..., 0] > 128)
     angle = np.arctan2(ys.mean() + 0.5 - 48, xs.mean() + 0.5 - 64)
     assert abs(turn.as_rotvec()[2]) > 0.1
@@ -74,9 +77,46 @@ def test_rolling_without_intrinsics_turns_the_picture_about_its_middle():
 
 def test_colour_changes_are_bounded_and_move_no_pixel():
     image = np.full((120, 160, 3), 128, np.uint8)
-    augmenter = Augmenter(FRAMING, Augmentation((0, 0, 0), 0, 0.3, 30.0, 0.15))
+    augmenter = Augmenter(FRAMING, Augmentation((0, 0, 0), 0, 0, 0.3, 30.0, 0.15))
     values = [augmenter.view(image, CAMERA, np.random.default_rng(s))[0] for s in range(20)]
     for value in values:
         assert (value == value[0, 0]).all()
         assert (np.abs(value[0, 0] - 128.0) <= 30 + 0.15 * 128 + 1).all()
     assert len({tuple(value[0, 0]) for value in values}) > 15
+
+
+def plane_depth(position, rotation, shape=(13, 17)):
+    """Inverse depths of the painted plane z = 0 at the nodes over the whole picture, ray by ray."""
+    xs, ys = np.meshgrid(np.linspace(0, 320, shape[1]), np.linspace(0, 240, shape[0]))
+    rays = np.stack([(xs - 160) / 260, (ys - 120) / 260, np.ones_like(xs)], -1).reshape(-1, 3)
+    return np.float32(rotation.apply(rays)[:, 2] / -position[2]).reshape(shape)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_moved_view_is_what_the_moved_camera_sees(seed):
+    # A painted plane, whose picture from any pose is a homography: nothing of depth.py or augmentation.py in it.
+    rng, image = np.random.default_rng(seed), painting()
+    position, rotation = towards_plane(rng)
+    framing = Framing((240, 320), (192, 256))
+    augmenter = Augmenter(framing, Augmentation((3, 4, 8), 0.1, 0, 0, 0, 0))
+    picture, depth = picture_of_plane(image, PLANE_CAMERA, position, rotation), plane_depth(position, rotation)
+    view, turn, move, _ = augmenter.view(picture, PLANE_CAMERA, rng, depth)
+    assert 0 < np.linalg.norm(move) <= 0.1 / np.median(depth)
+    cut = Camera(256, 192, 260.0, 260.0, 160.0 - 32, 120.0 - 24)
+    expected = picture_of_plane(image, cut, position + rotation.apply(move), rotation * turn)
+    still = picture_of_plane(image, cut, position, rotation * turn)
+    inner = (slice(48, -48), slice(64, -64))  # the rest may lie beyond the first picture
+    wrong, by_turning_alone = (np.abs(view.astype(float) - each)[inner].mean() for each in (expected, still))
+    assert wrong < 8  # softened edges of many small blots
+    assert by_turning_alone > 3 * wrong
+
+
+def test_the_camera_moves_only_where_depth_is_known():
+    picture = np.zeros((120, 160, 3), np.uint8)
+    augmenter, rng = Augmenter(FRAMING, Augmentation()), np.random.default_rng(0)
+    depth = np.full((13, 17), 0.5, np.float32)  # two metres
+    distances = [np.linalg.norm(augmenter.view(picture, CAMERA, rng, depth)[2]) for _ in range(200)]
+    assert 0.25 < max(distances) <= 0.3  # 0.15 of the depth
+    assert np.median(distances) == pytest.approx(0.3 * 0.5 ** (1 / 3), rel=0.1)  # evenly over the ball
+    assert (augmenter.view(picture, CAMERA, rng, None)[2] == 0).all()
+    assert (augmenter.view(picture, None, rng, depth)[2] == 0).all()

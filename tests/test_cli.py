@@ -145,13 +145,19 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
     assert main(["predict", str(run), str(cambridge / "seq3")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + 4
-    assert all(len(line.split()) == 8 for line in lines[1:])
+    assert all(len(line.split()) == 9 for line in lines[1:])
     # what predict prints scores the same as the run itself, though Cambridge lists write the other rotation
     (tmp_path / "p.txt").write_text("\n".join(lines).replace(f"{cambridge}/", "") + "\n")
     assert main(["evaluate", "--poses", str(tmp_path / "p.txt"), str(cambridge), "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["median_deg"] == pytest.approx(printed["median_deg"], abs=1e-3)
     assert again["median_m"] == pytest.approx(printed["median_m"], abs=1e-4)
+    assert main(["predict", str(run), str(cambridge / "seq1"), "--nearest", "--views", "1", "--smooth"]) == 0
+    nearest = [line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert nearest == [f"seq1/frame{number:05d}.png" for number in range(1, 7)]  # they are training pictures
+    assert "--views must be from 1 to 11, received 12" in failure(capsys, "evaluate", run, "--views", "12")
+    assert main(["evaluate", str(run), "--smooth", "--no-plot", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["method"] == "network, smoothed"
     (run / "model.keras").write_bytes(b"broken")
     assert "must be a model written by posenet" in failure(capsys, "evaluate", run)
     (run / "config.json").write_text("{")

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from posenet.config import Head
 from posenet.errors import PoseNetError
 from posenet.models import efficientnet_lite, googlenet, inception_v4
 from posenet.models.applications import application_classifier, application_heads, application_names
@@ -17,24 +18,38 @@ from posenet.models.efficientnet_lite import efficientnet_lite0_heads
 from posenet.models.googlenet import googlenet_bn, posenet_2015
 from posenet.models.inception_v4 import inception_v4_heads
 from posenet.models.layers import FastBatchNorm
+from posenet.models.scene_points import ScenePointsHead
 
 
 @dataclass(frozen=True)
 class Trunk:
     """outputs: (image tensor, auxiliary: bool) -> dict of heads. learning_rate: the highest it trains well with.
-    fixed_size: the only (h, w) it takes, if any. classifier: makes its ImageNet network, raw RGB -> probabilities.
+
+    fixed_size: the only (h, w) it takes, if any. auxiliary: it has training heads. dense: its convolutions are whole,
+    not channel by channel. maps: image tensor -> feature maps of stride 16 and 32, for a head that answers by points.
+    classifier: makes its ImageNet network, raw RGB -> probabilities.
     """
 
     outputs: Callable[..., dict]
     learning_rate: float
     fixed_size: tuple[int, int] | None = None
+    auxiliary: bool = True
+    dense: bool = True
+    maps: Callable | None = None
     classifier: Callable[[], keras.Model] | None = None
 
 
 TRUNKS = {
-    "googlenet": Trunk(googlenet_bn, 2e-3, classifier=googlenet.classifier),
-    "efficientnet_lite0": Trunk(efficientnet_lite0_heads, 1e-3, classifier=efficientnet_lite.classifier),
-    "inception_v4": Trunk(inception_v4_heads, 1e-3, classifier=inception_v4.classifier),
+    "googlenet": Trunk(googlenet_bn, 2e-3, maps=googlenet.feature_maps, classifier=googlenet.classifier),
+    "efficientnet_lite0": Trunk(
+        efficientnet_lite0_heads,
+        1e-3,
+        auxiliary=False,
+        dense=False,
+        maps=efficientnet_lite.feature_maps,
+        classifier=efficientnet_lite.classifier,
+    ),
+    "inception_v4": Trunk(inception_v4_heads, 1e-3, auxiliary=False, classifier=inception_v4.classifier),
     "posenet": Trunk(partial(posenet_2015, graph="caffe"), 1e-4, (224, 224)),
     "posenet_tensorflow": Trunk(partial(posenet_2015, graph="tensorflow"), 1e-4, (224, 224)),
     "posenet_keras": Trunk(partial(posenet_2015, graph="keras"), 1e-4, (224, 224)),
@@ -47,30 +62,47 @@ def trunk_named(name: str) -> Trunk:
         return TRUNKS[name]
     if name in application_names():
         heads, classifier = partial(application_heads, name=name), partial(application_classifier, name)
-        return Trunk(heads, 1e-3, classifier=classifier)
+        return Trunk(
+            heads,
+            1e-3,
+            auxiliary=False,
+            dense=name.startswith(("VGG", "ResNet", "DenseNet", "Inception")),
+            classifier=classifier,
+        )
     raise PoseNetError(
         f"--trunk must be one of {', '.join(TRUNKS)}, or of keras.applications, such as MobileNetV2; received {name!r}"
     )
 
 
 def build_network(
-    trunk: str, size: tuple[int, int], centre=(0.0, 0.0, 0.0), scale: float = 1.0, auxiliary: bool = True
-) -> keras.Model:
+    trunk: str, size: tuple[int, int], centre=(0.0, 0.0, 0.0), scale: float = 1.0, auxiliary: bool = True,
+    head: Head = "pose",
+) -> keras.Model:  # fmt: skip
     """A functional network on raw RGB pictures, float (b, h, w, 3), values 0-255.
 
     Its outputs are a dict: "position" (b, 3) in the scene's unit (what the heads say, times scale, plus
     centre), "quaternion" (b, 4) wxyz, not normalised, and with auxiliary=True the training heads
-    "aux1_position", "aux1_quaternion", "aux2_...".
+    "aux1_position", "aux1_quaternion", "aux2_...". The head "points" also tells "doubt" (b,) in the scene's unit and,
+    with auxiliary=True, "scene_points" and "camera_points" (b, h / 16, w / 16, 3).
     """
     image = keras.Input((*size, 3), name="image")
-    outputs = trunk_named(trunk).outputs(image, auxiliary=auxiliary)
-    for name in [name for name in outputs if name.endswith("position")]:
-        to_world = layers.Rescaling(scale, [float(c) for c in centre], dtype="float32", name=f"{name}_world")
-        outputs[name] = to_world(outputs[name])
+    chosen = trunk_named(trunk)
+    if head == "points":
+        assert chosen.maps, f"{trunk} has no feature maps for the head of points"
+        outputs = ScenePointsHead()(*chosen.maps(image))
+        if not auxiliary:
+            outputs = {name: value for name, value in outputs.items() if not name.endswith("points")}
+    else:
+        outputs = chosen.outputs(image, auxiliary=auxiliary)
+    centre = [float(c) for c in centre]
+    for name in outputs:
+        if name.endswith(("position", "points", "doubt")):
+            offset = centre if name.endswith("position") or name == "scene_points" else 0.0
+            outputs[name] = layers.Rescaling(scale, offset, dtype="float32", name=f"{name}_world")(outputs[name])
     return keras.Model(image, outputs, name="posenet")
 
 
-def inference_network(trained: keras.Model, trunk: str, size, centre, scale) -> keras.Model:
+def inference_network(trained: keras.Model, trunk: str, size, centre, scale, head: Head = "pose") -> keras.Model:
     """The float32 network of the final head alone, with the trained network's weights.
 
     Outputs "position" (b, 3) and "quaternion" (b, 4) of unit length. Always float32, and of Keras' own layers
@@ -79,7 +111,7 @@ def inference_network(trained: keras.Model, trunk: str, size, centre, scale) -> 
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
-        plain = build_network(trunk, size, centre, scale, auxiliary=False)
+        plain = build_network(trunk, size, centre, scale, False, head)
         plain = keras.models.clone_model(plain, clone_function=_with_stock_layers)
     finally:
         keras.config.set_dtype_policy(policy)
@@ -89,7 +121,7 @@ def inference_network(trained: keras.Model, trunk: str, size, centre, scale) -> 
                 [np.asarray(weight, np.float32) for weight in trained.get_layer(layer.name).get_weights()]
             )
     unit = layers.UnitNormalization(name="unit_quaternion", dtype="float32")(plain.output["quaternion"])
-    outputs = {"position": plain.output["position"], "quaternion": unit}
+    outputs = plain.output | {"quaternion": unit}
     return keras.Model(plain.input, outputs, name="posenet")
 
 

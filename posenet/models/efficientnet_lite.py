@@ -26,6 +26,13 @@ STAGES = (
 
 def efficientnet_lite0(image):
     """Feature map (b, h / 32, w / 32, 1280) of raw RGB pictures (b, h, w, 3)."""
+    _, x = feature_maps(image)
+    x = layers.Conv2D(1280, 1, use_bias=False, name="_conv_head")(x)
+    return _norm_relu6(x, "_bn1")
+
+
+def feature_maps(image):
+    """Maps (b, h / 16, w / 16, 112) and (b, h / 32, w / 32, 320) of raw RGB pictures (b, h, w, 3)."""
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="preprocess")(image)
     x = layers.Conv2D(32, 3, 2, "same", use_bias=False, name="_conv_stem")(x)
     x = _norm_relu6(x, "_bn0")
@@ -34,8 +41,9 @@ def efficientnet_lite0(image):
         for repeat in range(repeats):
             x = _block(x, f"_blocks_{number}", kernel, filters, expansion, stride if repeat == 0 else 1)
             number += 1
-    x = layers.Conv2D(1280, 1, use_bias=False, name="_conv_head")(x)
-    return _norm_relu6(x, "_bn1")
+        if filters == 112:
+            fine = x
+    return fine, x
 
 
 def efficientnet_lite0_heads(image, auxiliary: bool = True) -> dict:

@@ -69,12 +69,12 @@ def posenet_2015(
     """
     variant = GRAPHS[graph]
     x = _minus_mean(image, variant) if preprocess else image
-    early, middle, final = _plain_trunk(x, variant, epsilon)
+    blocks = _plain_trunk(x, variant, epsilon)
     outputs: dict = {}
     if auxiliary:
-        outputs |= _auxiliary_head(early, 1, "cls1_fc1_pose", variant.dropout[0])
-        outputs |= _auxiliary_head(middle, 2, "cls2_fc1", variant.dropout[1])
-    x = layers.AveragePooling2D(7, 1, name="cls3_pool")(final)
+        outputs |= _auxiliary_head(blocks["icp3"], 1, "cls1_fc1_pose", variant.dropout[0])
+        outputs |= _auxiliary_head(blocks["icp6"], 2, "cls2_fc1", variant.dropout[1])
+    x = layers.AveragePooling2D(7, 1, name="cls3_pool")(blocks["icp9"])
     x = layers.Flatten(name="cls3_flatten")(x)
     x = layers.Dense(2048, activation="relu", name="cls3_fc1_pose")(x)
     x = layers.Dropout(variant.dropout[2], name="cls3_drop")(x)
@@ -84,8 +84,8 @@ def posenet_2015(
 def classifier() -> keras.Model:
     """GoogLeNet for ImageNet as BVLC trained it: raw RGB (b, 224, 224, 3) -> probabilities (b, 1000)."""
     image = keras.Input((224, 224, 3))
-    _, _, final = _plain_trunk(ToMeanBGR(name="preprocess")(image), GRAPHS["caffe"])
-    x = layers.Flatten()(layers.AveragePooling2D(7, 1, name="cls3_pool")(final))
+    blocks = _plain_trunk(ToMeanBGR(name="preprocess")(image), GRAPHS["caffe"])
+    x = layers.Flatten()(layers.AveragePooling2D(7, 1, name="cls3_pool")(blocks["icp9"]))
     return keras.Model(image, layers.Dense(1000, activation="softmax", name="cls3_classifier")(x))
 
 
@@ -126,13 +126,13 @@ def _conv_relu(x, filters, size, name):
 
 
 def _inception_blocks(x, conv, variant: Graph):
-    """icp1 to icp9 with the pools between them; gives the outputs of icp3, icp6 and icp9."""
-    taps = {}
+    """icp1 to icp9 with the pools between them; gives the outputs of all."""
+    outputs = {}
     for name, filters in BLOCKS.items():
         if name in ("icp3", "icp8"):
             x = _halved(x, f"{name}_in", variant)
-        taps[name] = x = _inception(x, filters, name, conv)
-    return taps["icp3"], taps["icp6"], taps["icp9"]
+        outputs[name] = x = _inception(x, filters, name, conv)
+    return outputs
 
 
 def _inception(x, filters, name, conv):
@@ -162,17 +162,28 @@ def googlenet_bn(image, auxiliary: bool = True) -> dict:
 
     Any picture size from 64 x 64. Outputs as `posenet_2015`. Trains from scratch in minutes on small scenes.
     """
+    blocks = _normalised_blocks(image)
+    outputs = PoseHead("cls3", hidden=256, spatial=64)(blocks["icp9"])
+    if auxiliary:
+        outputs |= PoseHead("cls1", hidden=256, spatial=8, prefix="aux1_")(blocks["icp3"])
+        outputs |= PoseHead("cls2", hidden=256, spatial=8, prefix="aux2_")(blocks["icp6"])
+    return outputs
+
+
+def feature_maps(image):
+    """Maps (b, h / 16, w / 16, 832) and (b, h / 32, w / 32, 1024) of the normalised GoogLeNet, of raw RGB pictures."""
+    blocks = _normalised_blocks(image)
+    return blocks["icp7"], blocks["icp9"]
+
+
+def _normalised_blocks(image) -> dict:
+    """The outputs of the inception blocks, with batch normalisation after every convolution."""
     x = layers.Rescaling(1 / 64.0, offset=-2.0, name="preprocess")(image)
     x = _conv_bn(x, 64, 7, "conv1", strides=2)
     x = layers.MaxPooling2D(3, 2, "same", name="pool1")(x)
     x = _conv_bn(_conv_bn(x, 64, 1, "reduction2"), 192, 3, "conv2")
     x = layers.MaxPooling2D(3, 2, "same", name="pool2")(x)
-    early, middle, final = _inception_blocks(x, _conv_bn, GRAPHS["tensorflow"])
-    outputs = PoseHead("cls3", hidden=256, spatial=64)(final)
-    if auxiliary:
-        outputs |= PoseHead("cls1", hidden=256, spatial=8, prefix="aux1_")(early)
-        outputs |= PoseHead("cls2", hidden=256, spatial=8, prefix="aux2_")(middle)
-    return outputs
+    return _inception_blocks(x, _conv_bn, GRAPHS["tensorflow"])
 
 
 def _conv_bn(x, filters, size, name, strides=1):

@@ -52,6 +52,11 @@ def imagenet_file_here(trunk: str, part: Part = "features") -> Path | None:
     return fetch(url, digest) if kept(url) else None
 
 
+def best_trunk() -> str:
+    """The trunk that measures best of those that are ready to start from here."""
+    return "efficientnet_lite0" if imagenet_file_here("efficientnet_lite0") else "googlenet"
+
+
 def put_into(network, trunk: str, path: Path, part: Part = "features", order: Order = "auto") -> Loaded:
     """Set a network's layers from a file of weights of that trunk. Raises PoseNetError when they do not fit."""
     weights = read_weights(path, order)

@@ -1,0 +1,104 @@
+"""Every recipe on every scene for the same time: the table of medians.
+
+    python benchmarks/accuracy.py SCENE... --minutes 15 --seeds 0 1 2 --output accuracy
+
+Each training is the command `posenet train`; its wall time, feature caching included, is the budget. What is finished
+is kept, so the same command goes on where it was stopped. Prints the table, and writes it to OUTPUT/table.md with the
+hardware and the commit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+RECIPES = {
+    "efficientnet_lite0": ["--trunk", "efficientnet_lite0"],
+    "efficientnet_lite0, no pretraining": ["--trunk", "efficientnet_lite0", "--weights", "none"],
+    "efficientnet_lite0, no augmentation": ["--trunk", "efficientnet_lite0", "--no-augment"],
+    "googlenet": ["--trunk", "googlenet"],
+    "posenet 2015": ["--trunk", "posenet", "--loss", "posenet", "--no-augment"],
+}
+
+
+def trained(scene: Path, recipe: str, seed: int, minutes: float, folder: Path) -> dict | None:
+    """summary.json of one training, made now if it is not there; None where it failed."""
+    run = folder / scene.name / recipe.replace(", ", "-").replace(" ", "_") / f"seed{seed}"
+    summary = run / "evaluation" / "summary.json"
+    if not summary.is_file():
+        print(f"{scene.name}, {recipe}, seed {seed}", file=sys.stderr, flush=True)
+        options = ["--resume"] if (run / "config.json").is_file() else [str(scene), *RECIPES[recipe]]
+        options += [] if "--resume" in options else ["--seed", str(seed), "--minutes", str(minutes)]
+        subprocess.run([sys.executable, "-m", "posenet", "train", *options, "--output", str(run)], check=False)
+    return json.loads(summary.read_text()) if summary.is_file() else None
+
+
+def cell(summaries: list[dict]) -> str:
+    """Median over the seeds, and their range."""
+    if not summaries:
+        return "failed"
+    metres, degrees = ([each[key] for each in summaries] for key in ("median_m", "median_deg"))
+    text = f"{statistics.median(metres):.3f} / {statistics.median(degrees):.2f}"
+    if len(summaries) > 1:
+        text += f" ({min(metres):.3f}-{max(metres):.3f} / {min(degrees):.2f}-{max(degrees):.2f})"
+    return text
+
+
+def table(rows: dict[str, dict[str, str]], scenes: list[Path], minutes: float, seeds: int) -> str:
+    """Markdown: a row a recipe, a column a scene."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
+    ).stdout.strip()
+    lines = [
+        f"Median position error (scene's unit) / rotation error (degrees); {seeds} seeds, median and range; "
+        f"{minutes:g} minutes of training each. {processor()}, {os.cpu_count()} cores, commit {commit or 'unknown'}.",
+        "",
+        "| | " + " | ".join(scene.name for scene in scenes) + " |",
+        "|---" * (len(scenes) + 1) + "|",
+    ]
+    return "\n".join(
+        lines + [f"| {name} | " + " | ".join(cells[s.name] for s in scenes) + " |" for name, cells in rows.items()]
+    )
+
+
+def processor() -> str:
+    """The processor's name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("scenes", nargs="+", type=Path)
+    parser.add_argument("--minutes", type=float, default=15)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
+    parser.add_argument("--output", type=Path, default=Path("accuracy"))
+    options = parser.parse_args()
+    rows: dict[str, dict[str, str]] = {recipe: {} for recipe in options.recipes}
+    rows |= {"nearest picture": {}, "mean training pose": {}}
+    for scene in options.scenes:
+        for recipe in options.recipes:
+            found = [trained(scene, recipe, seed, options.minutes, options.output) for seed in options.seeds]
+            good = [each for each in found if each]
+            rows[recipe][scene.name] = cell(good)
+            for title, key in (("nearest picture", "retrieval"), ("mean training pose", "mean_pose")):
+                rows[title].setdefault(scene.name, "")
+                rows[title][scene.name] = cell([good[0]["baselines"][key]]) if good else rows[title][scene.name]
+            text = table({n: {s.name: c.get(s.name, "") for s in options.scenes} for n, c in rows.items()},
+                         options.scenes, options.minutes, len(options.seeds))  # fmt: skip
+            (options.output / "table.md").write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

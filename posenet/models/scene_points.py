@@ -1,0 +1,126 @@
+"""A head that answers by geometry: where in the world, and where before the camera, lies what each cell shows?
+
+The pose is the rigid motion that lays the second set of points on the first (Horn 1987), weighed by how much each cell
+is trusted. All of it is differentiable, so that the pose itself is trained too.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from posenet.models.layers import FastBatchNorm
+
+WIDTH = 128
+SQUARINGS = 10
+
+
+class ScenePointsHead:
+    """Feature maps -> pose and points. fine: (b, h, w, c), stride 16. coarse: (b, h / 2, w / 2, d), stride 32."""
+
+    def __init__(self, name: str = "points"):
+        self.name = name
+
+    def __call__(self, fine, coarse) -> dict:
+        name = self.name
+        rows, columns = fine.shape[1:3]
+        far = self._convolution(coarse, 1, "coarse")
+        whole = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(coarse)
+        whole = layers.Conv2D(WIDTH, 1, name=f"{name}_whole")(whole)
+        far = layers.Add(name=f"{name}_context")([far, whole])
+        far = layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_up")(far)
+        far = layers.Cropping2D(((0, far.shape[1] - rows), (0, far.shape[2] - columns)), name=f"{name}_cut")(far)
+        x = layers.Concatenate(name=f"{name}_joined")([self._convolution(fine, 1, "fine"), far])
+        x = self._convolution(x, 3, "mix")
+        x = self._convolution(x, 1, "deep")
+        x = layers.Conv2D(
+            7, 1, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), dtype="float32", name=f"{name}_out"
+        )(x)
+        return PointsToPose(dtype="float32", name=f"{name}_pose")(x)
+
+    def _convolution(self, x, size: int, name: str):
+        x = layers.Conv2D(WIDTH, size, padding="same", use_bias=False, name=f"{self.name}_{name}")(x)
+        x = FastBatchNorm(momentum=0.9, name=f"{self.name}_{name}_bn")(x)
+        return layers.ReLU(name=f"{self.name}_{name}_relu")(x)
+
+
+@keras.saving.register_keras_serializable("posenet")
+class PointsToPose(keras.layers.Layer):
+    """(b, h, w, 7) -> points and pose.
+
+    Channels: 3 scene point; 3 camera point: its distance along z, and how far it lies beside the cell's ray; 1 trust.
+    Units are the scene's scale, its centre at 0.
+    """
+
+    def build(self, shape):
+        rows, columns = shape[1:3]
+        y, x = (np.linspace(-1, 1, count) * count / max(rows, columns) * 0.55 for count in (rows, columns))
+        start = np.stack(np.meshgrid(x, y), -1)
+        self.rays = self.add_weight(
+            shape=(rows, columns, 2), initializer=keras.initializers.Constant(start), name="rays", dtype="float32"
+        )
+
+    def call(self, x):
+        scene = x[..., :3]
+        depth = ops.softplus(x[..., 3:4] + 0.5)
+        beside = ops.convert_to_tensor(self.rays) + 0.1 * x[..., 4:6]
+        camera = depth * ops.concatenate([beside, ops.ones_like(depth)], axis=-1)
+        trust = ops.softmax(ops.reshape(x[..., 6], (-1, x.shape[1] * x.shape[2])), axis=-1)
+        flat = (-1, x.shape[1] * x.shape[2], 3)
+        position, quaternion, doubt = rigid_motion(ops.reshape(camera, flat), ops.reshape(scene, flat), trust)
+        return {
+            "position": position, "quaternion": quaternion, "doubt": doubt,
+            "scene_points": scene, "camera_points": camera,
+        }  # fmt: skip
+
+
+def rigid_motion(points, targets, weights):
+    """The motion that lays points (b, n, 3) on targets (b, n, 3) best, by weights (b, n) that sum to 1.
+
+    Returns the translation (b, 3), the unit quaternion (b, 4) wxyz, and the root mean square distance left (b,).
+    """
+    weights = weights[..., None]
+    middle, aim = ops.sum(weights * points, axis=1), ops.sum(weights * targets, axis=1)
+    centred, aimed = points - middle[:, None], targets - aim[:, None]
+    products = ops.matmul(ops.transpose(weights * centred, (0, 2, 1)), aimed)
+    quaternion = largest_eigenvector(_horn(products))
+    turned = rotate(quaternion[:, None], centred)
+    left = ops.sum(weights[..., 0] * ops.sum(ops.square(turned - aimed), axis=-1), axis=1)
+    position = aim - rotate(quaternion, middle)
+    return position, quaternion, ops.sqrt(left + 1e-12)
+
+
+def _horn(s):
+    """Horn's symmetric matrices (b, 4, 4), whose first eigenvector is the quaternion, of sums of products (b, 3, 3)."""
+    xx, xy, xz, yx, yy, yz, zx, zy, zz = (s[:, i, j] for i in range(3) for j in range(3))
+    rows = [
+        [xx + yy + zz, yz - zy, zx - xz, xy - yx],
+        [yz - zy, xx - yy - zz, xy + yx, zx + xz],
+        [zx - xz, xy + yx, yy - xx - zz, yz + zy],
+        [xy - yx, zx + xz, yz + zy, zz - xx - yy],
+    ]
+    return ops.stack([ops.stack(row, axis=-1) for row in rows], axis=1)
+
+
+def largest_eigenvector(matrices):
+    """(b, 4) unit eigenvectors of the largest eigenvalues of symmetric matrices (b, 4, 4), by repeated squaring."""
+    eye = ops.eye(4, dtype=matrices.dtype)
+    power = matrices + (_size(matrices) + 1e-6) * eye
+    for _ in range(SQUARINGS):
+        power = power / _size(power)
+        power = ops.matmul(power, power)
+    longest = ops.one_hot(ops.argmax(ops.sum(ops.square(power), axis=1), axis=-1), 4, dtype=matrices.dtype)
+    column = ops.sum(power * longest[:, None], axis=-1)
+    return column * ops.rsqrt(ops.sum(ops.square(column), axis=-1, keepdims=True) + 1e-24)
+
+
+def _size(matrices):
+    return ops.sqrt(ops.sum(ops.square(matrices), axis=(1, 2), keepdims=True) + 1e-24)
+
+
+def rotate(quaternion, vectors):
+    """Vectors (..., 3) turned by unit quaternions (..., 4) wxyz."""
+    scalar = quaternion[..., :1]
+    axis = ops.broadcast_to(quaternion[..., 1:], ops.shape(vectors))
+    return vectors + 2 * ops.cross(axis, ops.cross(axis, vectors) + scalar * vectors)

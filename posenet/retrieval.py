@@ -1,0 +1,78 @@
+"""The training pictures as a network sees them: which of them are most like a new one?"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from posenet.baselines import nearest_pictures
+from posenet.cache import Pictures, load_pictures
+from posenet.datasets import open_scene
+from posenet.framing import Framing
+from posenet.pipeline import predict_in_batches
+from posenet.poses import Poses
+from posenet.run import MODEL, Run
+from posenet.scene import Scene
+from posenet.storage import atomic_path
+
+GALLERY = "gallery.npz"
+POOLED = ("points_pool", "cls3_pool")  # the layers that average the trunk's last feature map, by the network's head
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """A run's training pictures. scene: with their poses, n of them. descriptors: (n, d) float32 of unit length."""
+
+    scene: Scene
+    descriptors: np.ndarray
+
+    def nearest(self, queries: np.ndarray, count: int = 1) -> np.ndarray:
+        """(q, count) rows of the training pictures most like each of the queries (q, d), the likest first."""
+        return nearest_pictures(self.descriptors, queries, count)
+
+    def nearest_poses(self, queries: np.ndarray) -> Poses:
+        """The poses of the training pictures most like the queries (q, d)."""
+        return self.scene.poses[self.nearest(queries)[:, 0]]
+
+
+def describe_by_network(network: keras.Model, pictures: Pictures, framing: Framing) -> np.ndarray:
+    """(n, d) float32 unit descriptors of stored pictures: the trunk's last features, averaged over the picture."""
+    layer = next(layer for layer in network.layers if layer.name in POOLED)
+    features = keras.Model(network.input, {"pooled": layer.output})
+    pooled = predict_in_batches(features, pictures, framing)["pooled"]
+    flat = pooled.reshape(len(pooled), -1).astype(np.float32)
+    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
+
+
+def gallery_of(run: Run, network: keras.Model, scene: Scene | None = None) -> Gallery:
+    """The run's training pictures, described by its network; kept in RUN/gallery.npz as long as both stay the same.
+
+    scene: the training split, if it is open already. Raises PoseNetError when the pictures are not there any more.
+    """
+    training = scene or open_scene(run.scene, split=run.split).split("train")
+    stamp = _stamp(run, training)
+    path = run.folder / GALLERY
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            if str(kept["stamp"]) == stamp:
+                return Gallery(training.subset(kept["rows"]), kept["descriptors"].astype(np.float32))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        pass  # made anew
+    pictures = load_pictures(training.paths, run.framing.stored, "training pictures")
+    descriptors = describe_by_network(network, pictures, run.framing)
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, stamp=stamp, rows=pictures.rows, descriptors=descriptors.astype(np.float16))
+    return Gallery(training.subset(pictures.rows), descriptors)
+
+
+def _stamp(run: Run, training: Scene) -> str:
+    """A digest of the model and of the pictures' names, sizes and times."""
+    digest = hashlib.sha256()
+    for path in (run.folder / MODEL, *training.paths):
+        stat = path.stat() if path.is_file() else None
+        digest.update(f"{path.name}\0{stat.st_size if stat else 0}\0{stat.st_mtime_ns if stat else 0}\0".encode())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,55 @@
+"""Starting a scene from a pretrained trunk: the heads first, on features that the frozen trunk gives once.
+
+Heads of random weights would send the trunk gradients that mean nothing, and spoil what it knows.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import keras
+import numpy as np
+
+from posenet.pipeline import Batches
+from posenet.trainer import Trainer
+
+log = logging.getLogger("posenet")
+
+VIEWS, STEPS, BATCH, PEAK = 1500, 400, 64, 2e-3
+VIEW_EPOCH = 1_000_000  # epochs of the batches' stream that training itself never comes to
+
+
+def train_heads(trainer: Trainer, batches: Batches) -> None:
+    """Fit the heads of a single-headed network to the features of some 1500 augmented views, in half a minute."""
+    began = time.monotonic()
+    names = {layer.name for layer in trainer.network.layers}
+    firsts = ["points_fine", "points_coarse"] if "points_fine" in names else ["cls3_pool"]
+    features = [trainer.network.get_layer(name).input for name in firsts]
+    trunk = keras.Model(trainer.network.input, features)
+    heads = Trainer(keras.Model(features, trainer.network.output), trainer.pose_loss)
+    heads.compile(optimizer=keras.optimizers.Adam(PEAK), jit_compile=False)
+    seen, poses = _features(trunk, batches)
+    rng, count = np.random.default_rng(batches.seed), len(seen[0])
+    for step in range(STEPS):
+        heads.optimizer.learning_rate = PEAK * (0.5 + 0.5 * np.cos(np.pi * step / STEPS))
+        rows = np.sort(rng.choice(count, min(BATCH, count), replace=False))
+        maps = [each[rows].astype(np.float32) for each in seen]
+        heads.train_on_batch(maps, {name: each[rows] for name, each in poses.items()})
+    log.info("heads trained on the frozen trunk's features of %d views in %.0f s", count, time.monotonic() - began)
+
+
+def _features(trunk, batches: Batches) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+    """Feature maps (n, h, w, c) float16 of augmented views, and the truth about them."""
+    seen: list[list[np.ndarray]] = []
+    truth, epoch, count = [], VIEW_EPOCH, 0
+    while count < VIEWS:
+        for images, each in batches.epoch(epoch):
+            seen.append([np.asarray(maps, np.float16) for maps in trunk.predict_on_batch(images.astype(np.float32))])
+            truth.append(each)
+            count += len(images)
+            if count >= VIEWS:
+                break
+        epoch += 1
+    maps = [np.concatenate(each) for each in zip(*seen, strict=True)]
+    return maps, {name: np.concatenate([each[name] for each in truth]) for name in truth[0]}

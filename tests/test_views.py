@@ -1,0 +1,93 @@
+"""Averages of several views. The network here measures the rotation from two dots, so every view must agree."""
+
+import cv2
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from posenet.errors import PoseNetError
+from posenet.framing import Framing
+from posenet.scene import Camera
+from posenet.views import predict_views
+
+CAMERA = Camera(200, 160, 220.0, 220.0, 100.0, 80.0)
+FRAMING = Framing((160, 200), (160, 200))
+STARS = {0: np.array([0.1, 0.05, 1.0]), 2: np.array([-0.12, -0.08, 1.0])}  # far away: red and blue
+
+
+def sky(rotation: Rotation) -> np.ndarray:
+    """What a camera of this rotation sees of the two stars."""
+    image = np.zeros((160, 200, 3), np.uint8)
+    for channel, star in STARS.items():
+        x, y, z = CAMERA.matrix @ rotation.inv().apply(star)
+        ys, xs = np.mgrid[:160, :200] + 0.5
+        image[..., channel] = 255 * np.exp(-((xs - x / z) ** 2 + (ys - y / z) ** 2) / 18)
+    return image
+
+
+class StarReader:
+    """Answers with the rotation that lays the stars where they are seen; the position is 1, 2, 3 plus a bias."""
+
+    def __init__(self, bias=0.0):
+        self.bias = bias
+
+    def predict_on_batch(self, images):
+        found = []
+        for image in images:
+            rays = []
+            for channel in STARS:
+                weights = image[..., channel] / image[..., channel].sum()
+                ys, xs = np.mgrid[:160, :200] + 0.5
+                rays.append([((weights * xs).sum() - 100) / 220, ((weights * ys).sum() - 80) / 220, 1.0])
+            rays = np.array(rays) / np.linalg.norm(rays, axis=1, keepdims=True)
+            stars = np.array(list(STARS.values()))
+            found.append(Rotation.align_vectors(stars / np.linalg.norm(stars, axis=1, keepdims=True), rays)[0])
+        quaternions = Rotation.concatenate(found).as_quat(scalar_first=True)
+        positions = np.array([1.0, 2, 3]) + self.bias * quaternions[:, 1:]
+        return {"position": positions, "quaternion": quaternions}
+
+
+ROTATIONS = [Rotation.from_rotvec(v) for v in ([0, 0, 0], [0.02, -0.03, 0.2], [0.03, 0.05, -0.1])]
+
+
+def test_every_view_turned_back_gives_the_same_rotation():
+    pictures = np.stack([sky(rotation) for rotation in ROTATIONS])
+    answer = predict_views(StarReader(), pictures, [CAMERA] * 3, FRAMING, 11)
+    found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
+    assert np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude()).max() < 0.1
+    assert answer["spread_deg"].max() < 0.3
+    np.testing.assert_allclose(answer["position"], [[1, 2, 3]] * 3)
+    np.testing.assert_allclose(answer["spread"], 0, atol=1e-9)
+
+
+def test_views_that_disagree_spread_and_are_averaged():
+    pictures = np.stack([sky(rotation) for rotation in ROTATIONS])
+    one, many = (predict_views(StarReader(1.0), pictures, [CAMERA] * 3, FRAMING, count) for count in (1, 5))
+    assert (one["spread"] == 0).all()
+    assert (many["spread"] > 0.01).all()
+    # the five turns cancel, and so do their biases
+    np.testing.assert_allclose(many["position"], one["position"], atol=2e-3)
+
+
+def test_without_intrinsics_views_only_roll():
+    pictures = np.stack([cv2.GaussianBlur(sky(rotation), (3, 3), 0) for rotation in ROTATIONS])
+    answer = predict_views(StarReader(), pictures, [None] * 3, FRAMING, 7)
+    found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
+    # rolls about the picture's middle, which is the camera's axis here, are exact
+    assert np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude()).max() < 0.3
+
+
+def test_an_answer_without_a_rotation_stays_unusable():
+    class Broken:
+        def predict_on_batch(self, images):
+            return {"position": np.full((len(images), 3), np.nan), "quaternion": np.zeros((len(images), 4))}
+
+    answer = predict_views(Broken(), np.zeros((2, 160, 200, 3), np.uint8), [CAMERA, None], FRAMING, 3)
+    assert np.isnan(answer["position"]).all()
+    assert (answer["quaternion"] == 0).all()
+
+
+@pytest.mark.parametrize("count", [0, 12])
+def test_the_number_of_views_is_checked(count):
+    with pytest.raises(PoseNetError, match=f"--views must be from 1 to 11, received {count}"):
+        predict_views(StarReader(), np.zeros((1, 160, 200, 3), np.uint8), [None], FRAMING, count)
