@@ -94,7 +94,10 @@ def evaluate(config: EvaluateConfig) -> None:
 
         run = open_run(config.run)
         start_tensorflow()
-        result = evaluation.evaluate_run(run, config.scene, config.strict, config.views, config.smooth)
+        from posenet.answers import Manner
+
+        manner = Manner(config.views, config.smooth, config.refine)
+        result = evaluation.evaluate_run(run, config.scene, config.strict, manner)
         folder = config.output or run.folder / "evaluation"
     if folder is not None:
         write_evaluation(result, folder, config.plot)
@@ -110,16 +113,21 @@ def predict(config: PredictConfig) -> None:
     run = open_run(config.run)
     start_tensorflow()
     from posenet import prediction
+    from posenet.answers import Manner
     from posenet.trajectories import PREDICTED
 
     paths = prediction.picture_files(config.images)
-    found = prediction.predict(run, paths, config.views, config.smooth, config.nearest)
-    print(f"{PREDICTED}; then doubt_deg" + (", nearest" if config.nearest else ""))
-    for row, path in enumerate(paths):
-        if found.found[row]:
-            values = (*found.poses.positions[row], *found.poses.quaternions_wxyz[row])
-            more = f"{found.doubt_deg[row]:.3f}", *([found.nearest[row]] if found.nearest else [])
-            print(path, *(f"{value:.6f}" for value in values), *more)
+    manner = Manner(config.views, config.smooth, config.refine)
+    found = prediction.predict(run, paths, manner, config.nearest)
+    print(f"{PREDICTED}; then doubt_deg" + ", inliers" * config.refine + ", nearest" * config.nearest)
+    answers = found.answers
+    for number, row in enumerate(found.rows):
+        if answers.found[number]:
+            values = (*answers.poses.positions[number], *answers.poses.quaternions_wxyz[number])
+            more = ["nan" if answers.doubt_deg is None else f"{answers.doubt_deg[number]:.3f}"]
+            more += [str(answers.refinement.inliers[number])] if answers.refinement else []
+            more += [found.nearest[number]] if found.nearest else []
+            print(paths[row], *(f"{value:.6f}" for value in values), *more)
 
 
 COMMANDS: dict[type, Callable] = {

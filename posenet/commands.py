@@ -36,6 +36,9 @@ class EvaluateConfig:
     and only more than one tell how sure they are."""
     smooth: bool = False
     """Draw the path of each test sequence smooth, as for a video; single answers that jump are doubted."""
+    refine: bool = False
+    """Make poses exact by matching each picture with the training pictures (needs intrinsics). The map that this takes
+    is made once."""
     graph: Literal["caffe", "tensorflow", "keras", "pytorch"] | None = None
     """Published weights: the graph that they were made for. Default: the one that their format comes from."""
     legacy: bool = False
@@ -65,6 +68,8 @@ class PredictConfig:
     """As for evaluate."""
     smooth: bool = False
     """The pictures are a video's, in this order: draw their path smooth."""
+    refine: bool = False
+    """As for evaluate."""
     nearest: bool = False
     """Also name the training picture that is most like each."""
 

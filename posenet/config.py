@@ -41,8 +41,9 @@ class TrainConfig:
     """Time to train for, reading the pictures included. Default: 15 (4.5 for the courtyard)."""
     epochs: int | None = None
     """Train for this many epochs instead of a time."""
-    loss: Literal["learned", "posenet"] = "learned"
-    """learned: position and rotation weighed by learned variances (2017). posenet: fixed beta (2015)."""
+    loss: Literal["learned", "geometric", "posenet"] = "learned"
+    """learned: position and rotation weighed by learned variances (2017). geometric: how far the scene's points lie
+    from where the camera sees them (needs depth). posenet: fixed beta (2015)."""
     beta: float = 500.0
     """Weight of rotation against position in the posenet loss."""
     learning_rate: float | None = None

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from posenet.baselines import describe, mean_pose_errors, nearest_pictures
 from posenet.cache import Pictures, load_pictures
-from posenet.config import VIEWS
 from posenet.datasets import open_scene
 from posenet.framing import whole_frame
 from posenet.images import picture_size
 from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.run import Run
 from posenet.scene import Scene
-from posenet.smoothing import smooth
 from posenet.trajectories import read_poses
+
+if TYPE_CHECKING:
+    from posenet.answers import Manner
 
 Errors = tuple[np.ndarray, np.ndarray]
 
@@ -35,7 +37,8 @@ class Evaluation:
     errors, errors_deg: (n,) position error in the scene's unit and rotation error in degrees, infinite where
     there is no prediction. baselines: {"mean_pose" and, where there are pictures, "retrieval": such errors}.
     training: the training poses, None where the scene has none. doubt: (n,) how unsure the method is of each picture,
-    the spread of its views' rotations in degrees; None where it does not tell.
+    the spread of its views' rotations in degrees; None where it does not tell. inliers: (n,) keypoints that agree with
+    a refined pose, 0 where it is not refined; None without refinement.
     """
 
     scene: Scene
@@ -48,6 +51,7 @@ class Evaluation:
     baselines: dict[str, Errors]
     training: Poses | None
     doubt: np.ndarray | None = None
+    inliers: np.ndarray | None = None
 
     def summary(self) -> dict:
         """What summary.json holds; figures that are not finite become None."""
@@ -66,6 +70,11 @@ class Evaluation:
                 f"{share}%": _statistics(*(each[order[: max(1, len(order) * share // 100)]] for each in self.both))
                 for share in SHARES
             }
+        if self.inliers is not None:
+            good = self.inliers > 0
+            values["refined"] = {"share": float(good.mean()), "inliers": float(np.median(self.inliers))}
+            if good.any():
+                values["refined"] |= _statistics(self.errors[good], self.errors_deg[good])
         return values
 
     @property
@@ -89,43 +98,30 @@ def _percentile_95(values: np.ndarray) -> float:
 
 
 def evaluate_run(
-    run: Run, scene_path: Path | None = None, strict: bool = False, views: int = VIEWS, smoothed: bool = False
+    run: Run, scene_path: Path | None = None, strict: bool = False, manner: Manner | None = None
 ) -> Evaluation:
     """Predict the test split with the run's model and compare. scene_path: another place of the scene than the run's.
 
-    views: how many views of each picture the answer is the mean of. smoothed: draw each sequence's path smooth.
     Raises PoseNetError when the scene, its test split or the model cannot be used.
     """
-    from posenet.retrieval import describe_by_network, gallery_of
-    from posenet.views import predict_views
+    from posenet.answers import Answerer, Manner
 
     scene = open_scene(scene_path or run.scene, strict=strict, split=run.split)
     test = scene.split("test")
-    network = run.load_model()
+    manner = manner or Manner()
+    has_training = bool((scene.splits == "train").any())
+    answerer = Answerer(run, scene.split("train") if has_training else None)
     pictures = load_pictures(test.paths, run.framing.stored, "test pictures")
     test = test.subset(pictures.rows)
-    outputs = predict_views(network, pictures, list(test.cameras), run.framing, views)
-    estimate, found = usable_poses(outputs)
-    if smoothed and found.all():
-        estimate = smooth(estimate, test.sequences)
-    doubt = outputs["spread_deg"] if views > 1 else None
-    retrieved = None
-    if (scene.splits == "train").any():
-        gallery = gallery_of(run, network, scene.split("train"))
-        retrieved = gallery.nearest_poses(describe_by_network(network, pictures, run.framing))
-    method = "network, smoothed" if smoothed else "network"
-    return compare(scene, test, "test", method, estimate, found, pictures, retrieved, doubt)
-
-
-def usable_poses(outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:
-    """Network outputs as poses, and a mask (n,) of those that are finite and have a rotation."""
-    position, quaternion = outputs["position"], outputs["quaternion"]
-    found = np.isfinite(position).all(axis=1) & np.isfinite(quaternion).all(axis=1)
-    found &= np.linalg.norm(np.where(found[:, None], quaternion, 0), axis=1) > 1e-6
-    poses = Poses.from_quaternions(
-        np.where(found[:, None], position, 0), np.where(found[:, None], quaternion, [1, 0, 0, 0])
-    )
-    return poses, found
+    answers = answerer.answer(pictures, test.paths, test.cameras, test.sequences, manner)
+    retrieved = answerer.gallery.nearest_poses(answerer.describe(pictures)) if has_training else None
+    method = "network" + (", smoothed" if manner.smooth else "") + (", refined" if manner.refine else "")
+    result = compare(scene, test, "test", method, answers.poses, answers.found, pictures, retrieved)
+    if answers.refinement is None:
+        return replace(result, doubt=answers.doubt_deg)
+    regressed = position_errors(answers.regressed, test.poses), rotation_errors_deg(answers.regressed, test.poses)
+    inliers = answers.refinement.inliers
+    return replace(result, baselines={"network": regressed} | result.baselines, inliers=inliers)
 
 
 def evaluate_poses(
@@ -150,7 +146,6 @@ def compare(
     found,
     pictures: Pictures | None = None,
     retrieved: Poses | None = None,
-    doubt=None,
 ) -> Evaluation:
     """Errors of estimated poses of some of a scene's pictures, beside the baselines.
 
@@ -169,7 +164,7 @@ def compare(
                 rotation_errors_deg(retrieved, chosen.poses),
             )
     poses = training.poses if training is not None else None
-    return Evaluation(chosen, split, method, estimate, found, errors, errors_deg, baselines, poses, doubt)
+    return Evaluation(chosen, split, method, estimate, found, errors, errors_deg, baselines, poses)
 
 
 def _retrieve(training: Scene, chosen: Scene, pictures: Pictures | None) -> Poses | None:

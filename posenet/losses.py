@@ -104,6 +104,41 @@ class LearnedWeightsLoss(keras.layers.Layer):
         return super().get_config() | {"scale": self.scale}
 
 
+@keras.saving.register_keras_serializable("posenet")
+class GeometricLoss(LearnedWeightsLoss):
+    """How far the scene's points lie from where the camera sees them, if it stood as answered, by their depth.
+
+    The idea of Kendall & Cipolla's (2017) reprojection error, which weighs position against rotation by what they do to
+    the picture; but before the projection, so that it is smooth and counts the depth too: |R^T (X - C) - p| / p_z.
+    Needs points that the picture's cells show. Weighed against the points' own error by learned variances.
+    """
+
+    def call(self, truth, heads):
+        """truth {"position", "quaternion", "scene_points", "camera_points"}, heads -> (b,)."""
+        log_pose, _, log_points = ops.unstack(self.log_variances)
+        total = 0.0
+        if "scene_points" in heads:
+            total = _points_off(truth, heads) / self.scale * ops.exp(-log_points) + log_points
+        known = ops.cast(ops.isfinite(truth["scene_points"][..., 0]), "float32")
+        scene, camera = (
+            ops.where(known[..., None] > 0, truth[name], 1.0) for name in ("scene_points", "camera_points")
+        )
+        for prefix, weight in _present(heads):
+            quaternion = unit(heads[f"{prefix}quaternion"]) * ops.array([1.0, -1.0, -1.0, -1.0])
+            seen = rotate(quaternion[:, None, None], scene - heads[f"{prefix}position"][:, None, None])
+            off = distance(seen, camera) / ops.maximum(camera[..., 2], 1e-6)
+            mean = ops.sum(known * off, axis=(1, 2)) / ops.maximum(ops.sum(known, axis=(1, 2)), 1.0)
+            total = total + weight * (mean * ops.exp(-log_pose) + log_pose)
+        return total
+
+
+def rotate(quaternion, vectors):
+    """Vectors (..., 3) turned by unit quaternions (..., 4) wxyz."""
+    scalar = quaternion[..., :1]
+    axis = ops.broadcast_to(quaternion[..., 1:], ops.shape(vectors))
+    return vectors + 2 * ops.cross(axis, ops.cross(axis, vectors) + scalar * vectors)
+
+
 def _points_off(truth, heads):
     """(b,) mean distance of both kinds of points from the true ones, over the cells where these are known."""
     known = ops.cast(ops.isfinite(truth["scene_points"][..., 0]), "float32")

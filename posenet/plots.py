@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from posenet.poses import Poses, principal_axes
 from posenet.storage import atomic_path
 
-TRUTH, NETWORK, FAINT, OTHERS = "#1f3a5f", "#d1495b", "#c9ced6", ("#3a8f85", "#8d7b68")
+TRUTH, NETWORK, FAINT, OTHERS = "#1f3a5f", "#d1495b", "#c9ced6", ("#3a8f85", "#8d7b68", "#7a5ea8")
 ERROR_COLOURS = "viridis"
 
 

@@ -13,7 +13,7 @@ def plot_errors(ax, errors: np.ndarray, unit: str, what: str, baselines: dict[st
     numbers = np.arange(len(errors))
     ax.plot(numbers[finite], errors[finite], ".-", color=NETWORK, lw=0.8, ms=4)
     lines = {"median": (errors, NETWORK, "-")}
-    lines |= {name: (each, OTHERS[k % 2], "--") for k, (name, each) in enumerate(baselines.items())}
+    lines |= {name: (each, OTHERS[k % len(OTHERS)], "--") for k, (name, each) in enumerate(baselines.items())}
     for name, (each, colour, style) in lines.items():
         median = float(np.median(each))
         if np.isfinite(median):
@@ -42,11 +42,11 @@ def plot_cumulative(ax, named: dict[str, np.ndarray], unit: str, what: str):
             np.concatenate([[0], ordered]),
             np.concatenate([[0], share]),
             where="post",
-            color=colours[number % 3],
+            color=colours[number % len(colours)],
             label=name,
         )
         if np.isfinite(np.median(each)):
-            ax.plot(np.median(each), 50, "o", color=colours[number % 3], ms=5)
+            ax.plot(np.median(each), 50, "o", color=colours[number % len(colours)], ms=5)
     ax.set(
         xlim=(0, max([*limits, 1e-9])), ylim=(0, 101), xlabel=f"{what} error ({unit})", ylabel="pictures below it (%)"
     )

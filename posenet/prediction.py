@@ -8,18 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.cache import Pictures, load_pictures
-from posenet.config import VIEWS
+from posenet.answers import Answerer, Answers, Manner
+from posenet.cache import load_pictures
 from posenet.errors import PoseNetError
-from posenet.evaluation import usable_poses
 from posenet.images import IMAGE_SUFFIXES, picture_size
 from posenet.intrinsics import guessed_camera
-from posenet.poses import Poses
-from posenet.retrieval import describe_by_network, gallery_of
 from posenet.run import Run
 from posenet.scene import Camera
-from posenet.smoothing import smooth
-from posenet.views import predict_views
 
 
 def picture_files(given: Sequence[Path]) -> list[Path]:
@@ -43,46 +38,28 @@ def picture_files(given: Sequence[Path]) -> list[Path]:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a run says of n new pictures. poses: world_from_camera, meaningless where found (n,) is False.
+    """What a run says of n new pictures.
 
-    doubt_deg: (n,) how far the views' rotations lie from their mean, degrees; 0 for one view. nearest: (n,) names of
-    the training pictures that are most like them, where they were asked for.
+    answers: for those that decoded, whose rows are rows (k,). nearest: (k,) names of the training pictures that are
+    most like them, where they were asked for.
     """
 
-    poses: Poses
-    found: np.ndarray
-    doubt_deg: np.ndarray
+    answers: Answers
+    rows: np.ndarray
     nearest: list[str] | None = None
 
 
-def predict(run: Run, paths: list[Path], views: int = VIEWS, smoothed: bool = False, nearest=False) -> Prediction:
-    """Poses of new pictures.
-
-    views: how many views of each picture the answer is the mean of, 1 to 11. smoothed: the pictures are a video's.
-    """
-    network = run.load_model()
+def predict(run: Run, paths: list[Path], manner: Manner | None = None, nearest: bool = False) -> Prediction:
+    """Poses of new pictures; the order of the pictures is that of a video, where manner.smooth says so."""
+    answerer = Answerer(run)
     pictures = load_pictures(paths, run.framing.stored, "pictures")
-    cameras = [camera_for(run, paths[row]) for row in pictures.rows]
-    outputs = predict_views(network, pictures, cameras, run.framing, views)
-    estimate, good = usable_poses(outputs)
-    if smoothed and good.all():
-        estimate = smooth(estimate, np.zeros(len(estimate)))
-    found, doubt = np.zeros(len(paths), bool), np.zeros(len(paths))
-    found[pictures.rows], doubt[pictures.rows] = good, outputs["spread_deg"]
-    positions, quaternions = np.zeros((len(paths), 3)), np.tile([1.0, 0, 0, 0], (len(paths), 1))
-    positions[pictures.rows], quaternions[pictures.rows] = estimate.positions, estimate.quaternions_wxyz
-    names = _nearest_names(run, network, pictures, len(paths)) if nearest else None
-    return Prediction(Poses.from_quaternions(positions, quaternions), found, doubt, names)
-
-
-def _nearest_names(run: Run, network, pictures: Pictures, count: int) -> list[str]:
-    gallery = gallery_of(run, network)
-    names = [""] * count
-    for row, found in zip(
-        pictures.rows, gallery.nearest(describe_by_network(network, pictures, run.framing)), strict=True
-    ):
-        names[row] = gallery.scene.names[found[0]]
-    return names
+    decoded = [paths[row] for row in pictures.rows]
+    cameras = [camera_for(run, path) for path in decoded]
+    answers = answerer.answer(pictures, decoded, cameras, np.zeros(len(decoded)), manner or Manner())
+    if not nearest:
+        return Prediction(answers, pictures.rows)
+    likest = answerer.gallery.nearest(answerer.describe(pictures))[:, 0]
+    return Prediction(answers, pictures.rows, [answerer.gallery.scene.names[row] for row in likest])
 
 
 def camera_for(run: Run, path: Path) -> Camera:

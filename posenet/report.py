@@ -14,7 +14,7 @@ from posenet.evaluation import Evaluation
 from posenet.storage import write_text
 from posenet.trajectories import write_tum
 
-BASELINE_NAMES = {"retrieval": "nearest picture", "mean_pose": "mean training pose"}
+BASELINE_NAMES = {"network": "network alone", "retrieval": "nearest picture", "mean_pose": "mean training pose"}
 POSE_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz")
 ERROR_COLUMNS = ("name", "error", "error_deg", "doubt_deg", *POSE_COLUMNS, *(f"true_{name}" for name in POSE_COLUMNS))
 
@@ -41,6 +41,8 @@ def report(evaluation: Evaluation) -> str:
             for k, s in summary["recall"].items()
         )
         lines.append(", ".join(shares))
+    if "refined" in summary:
+        lines.append(_refined(summary["refined"], unit))
     if "surest" in summary:
         kept = (
             f"{share.replace('%', ' %')} {_figure(values['median_m'])} {unit} {_figure(values['median_deg'], 2)} deg"
@@ -53,6 +55,14 @@ def report(evaluation: Evaluation) -> str:
             *(_verdict(summary, name, title) for name, title in BASELINE_NAMES.items() if name in summary["baselines"]),
         ]
     )
+
+
+def _refined(values: dict, unit: str) -> str:
+    """What refinement did: how many pictures, and their medians."""
+    text = f"refined: {100 * values['share']:.0f} % of the pictures, {values['inliers']:.0f} inliers (median)"
+    if "median_m" in values:
+        text += f"; these alone {_figure(values['median_m'])} {unit} {_figure(values['median_deg'], 2)} deg"
+    return text
 
 
 def _figure(value: float | None, digits: int = 3) -> str:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from tqdm import tqdm
 
 from posenet.errors import PoseNetError
 from posenet.keypoints import Keypoints, detect, match, root_sift
+from posenet.parallel import in_parallel
 from posenet.poses import Poses
 from posenet.scene import Scene
 
@@ -45,10 +41,10 @@ def triangulate_scene(scene: Scene, most: int = 1200, ranks=NEIGHBOUR_RANKS) -> 
 
     most: keypoints a picture. ranks: which neighbours are matched.
     """
-    found = _in_parallel(lambda row: _keypoints(scene, row, most), range(len(scene)), "keypoints")
+    found = in_parallel(lambda row: _keypoints(scene, row, most), range(len(scene)), "keypoints")
     described = [root_sift(each.descriptors) for each in found]
     pairs = neighbour_pairs(scene.poses, ranks)
-    matches = _in_parallel(lambda pair: match(described[pair[0]], described[pair[1]]), pairs, "matching")
+    matches = in_parallel(lambda pair: match(described[pair[0]], described[pair[1]]), pairs, "matching")
     seen_by: list[list] = [[] for _ in found]
     for (first, second), (ours, theirs) in zip(pairs, matches, strict=True):
         seen_by[first].append((second, ours, theirs))
@@ -126,15 +122,3 @@ def meet(centre: np.ndarray, rays: np.ndarray, other: np.ndarray, others: np.nda
     missed = np.linalg.norm(along[:, None] * across - offset, axis=1)
     far = np.linalg.norm(along[:, None] * rays - base, axis=1)
     return along, missed / np.maximum(far, 1e-12), np.linalg.norm(across, axis=1)
-
-
-def _in_parallel(work: Callable, items, label: str) -> list:
-    """[work(item)] on all cores, with progress; OpenCV's own threads would only get in the way."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            bar = tqdm(pool.map(work, items), total=len(items), desc=label, leave=False, disable=None, file=sys.stderr)
-            return list(bar)
-    finally:
-        cv2.setNumThreads(threads)

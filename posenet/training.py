@@ -24,7 +24,7 @@ from posenet.errors import PoseNetError
 from posenet.framing import square_cut, whole_frame
 from posenet.holdout import holdout_mask
 from posenet.images import picture_size
-from posenet.losses import LearnedWeightsLoss, PoseNetLoss
+from posenet.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
 from posenet.models import TRUNKS, build_network, inference_network, trunk_named
 from posenet.models.pretrained import best_trunk, load_into
 from posenet.pipeline import Batches, default_batch_size, predict_in_batches
@@ -144,7 +144,8 @@ def _commonest_camera(scene: Scene) -> Camera | None:
 def _trainer(config: TrainConfig, run: Run, fresh: Batches | None) -> Trainer:
     """The network with its loss and optimiser; fresh: what to start its heads with, None for a run that goes on."""
     network = build_network(config.trunk, run.framing.cut, run.centre, run.scale, head=run.head)
-    loss = LearnedWeightsLoss(run.scale) if config.loss == "learned" else PoseNetLoss(config.beta)
+    kinds = {"learned": LearnedWeightsLoss, "geometric": GeometricLoss}
+    loss = kinds[config.loss](run.scale) if config.loss in kinds else PoseNetLoss(config.beta)
     trainer = Trainer(network, loss)
     loaded = load_into(network, config.trunk, config.weights) if fresh else None
     if fresh and loaded:
@@ -183,6 +184,10 @@ def _batches(config: TrainConfig, scene: Scene, pictures, run: Run, chosen: np.n
 def _head(config: TrainConfig, batches: Batches) -> Head:
     """How the network answers: as wanted, or by points where the trunk and the scene allow it."""
     able = trunk_named(config.trunk).maps is not None
+    if config.loss == "geometric" and batches.share_with_depth < 0.5:
+        raise PoseNetError(
+            f"--loss geometric needs the depth of most training pictures, {batches.share_with_depth:.0%} have one"
+        )
     if config.head == "points" and not able:
         names = ", ".join(name for name, trunk in TRUNKS.items() if trunk.maps)
         raise PoseNetError(f"--head points needs one of the trunks {names}, received {config.trunk}")

@@ -4,11 +4,12 @@ import json
 import numpy as np
 import pytest
 
+from posenet.answers import usable_poses
 from posenet.baselines import describe, mean_pose_errors, nearest_pictures
 from posenet.config import TrainConfig
 from posenet.datasets import open_scene
 from posenet.errors import PoseNetError
-from posenet.evaluation import evaluate_poses, evaluate_run, usable_poses
+from posenet.evaluation import evaluate_poses, evaluate_run
 from posenet.poses import Poses
 from posenet.report import report, write_evaluation
 from posenet.run import open_run

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from posenet.losses import LearnedWeightsLoss, PoseNetLoss, nearer_sign, rotation_angle, unit
+from posenet.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss, nearer_sign, rotation_angle, unit
 
 
 def heads(position, quaternion, auxiliary=True):
@@ -75,3 +75,49 @@ def test_helpers():
     np.testing.assert_array_equal(
         np.asarray(nearer_sign(np.float32([[1, 0, 0, 0]]), np.float32([[-1, 0, 0, 0]]))), [[1, 0, 0, 0]]
     )
+
+
+def with_points(position, quaternion):
+    """A truth of 2 x 3 cells, one of them unknown, for a camera at (1, 2, 3) that looks along the world's z."""
+    camera = np.float32([[[0, 0, 2], [1, 0, 4], [0, 1, 4]], [[0, 0, 8], [-1, 0, 2], [np.nan] * 3]])[None]
+    scene = camera + np.float32([1, 2, 3])
+    return TRUTH | {"camera_points": camera, "scene_points": scene}, heads(position, quaternion, False)
+
+
+def test_geometric_loss_by_hand():
+    # moved by 0.4 along x: every point is off by 0.4, at depths 2, 4, 4, 8, 2
+    truth, output = with_points([1.4, 2, 3], [1, 0, 0, 0])
+    expected = 0.4 * (1 / 2 + 1 / 4 + 1 / 4 + 1 / 8 + 1 / 2) / 5
+    assert float(GeometricLoss()(truth, output)[0]) == pytest.approx(expected, rel=1e-4)
+    assert float(GeometricLoss()(*with_points([1, 2, 3], [-2, 0, 0, 0]))[0]) == pytest.approx(0, abs=1e-5)
+
+
+def test_geometric_loss_of_a_turn_is_scipys():
+    turn = Rotation.from_rotvec([0.1, -0.2, 0.05])
+    truth, output = with_points([1, 2, 3], turn.as_quat(scalar_first=True))
+    points = truth["camera_points"].reshape(-1, 3)[:5].astype(float)
+    expected = np.mean(np.linalg.norm(turn.inv().apply(points) - points, axis=1) / points[:, 2])
+    assert float(GeometricLoss()(truth, output)[0]) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", [LearnedWeightsLoss, GeometricLoss])
+def test_points_are_weighed_where_they_are_known(kind):
+    # all of the scene points off by 3, the camera points by 1, in a scene of scale 2; the pose is perfect
+    truth, output = with_points([1, 2, 3], [1, 0, 0, 0])
+    told = {"scene_points": np.nan_to_num(truth["scene_points"]) + np.float32([3, 0, 0])}
+    told |= {"camera_points": np.nan_to_num(truth["camera_points"]) + np.float32([0, 1, 0])}
+    assert float(kind(scale=2.0)(truth, output | told)[0]) == pytest.approx((3 + 1) / 2, rel=1e-4)
+
+
+def test_gradients_are_finite_where_no_point_is_known():
+    import tensorflow as tf
+
+    truth, output = with_points([1, 2, 3], [1, 0, 0, 0])
+    truth = {name: np.full_like(each, np.nan) if "points" in name else each for name, each in truth.items()}
+    told = {name: tf.Variable(np.ones((1, 2, 3, 3), np.float32)) for name in ("scene_points", "camera_points")}
+    for kind in (LearnedWeightsLoss, GeometricLoss):
+        with tf.GradientTape() as tape:
+            value = keras.ops.sum(kind()(truth, output | {name: each + 0.0 for name, each in told.items()}))
+        assert np.isfinite(float(value))
+        for gradient in tape.gradient(value, list(told.values()), unconnected_gradients="zero"):
+            assert np.isfinite(gradient.numpy()).all()

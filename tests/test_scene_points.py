@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from posenet.models.scene_points import PointsToPose, largest_eigenvector, rigid_motion, rotate
+from posenet.losses import rotate
+from posenet.models.scene_points import PointsToPose, largest_eigenvector, rigid_motion
 
 
 def scattered(seed, noise, count=40):

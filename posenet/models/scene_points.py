@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from posenet.losses import rotate
 from posenet.models.layers import FastBatchNorm
 
 WIDTH = 128
@@ -117,10 +118,3 @@ def largest_eigenvector(matrices):
 
 def _size(matrices):
     return ops.sqrt(ops.sum(ops.square(matrices), axis=(1, 2), keepdims=True) + 1e-24)
-
-
-def rotate(quaternion, vectors):
-    """Vectors (..., 3) turned by unit quaternions (..., 4) wxyz."""
-    scalar = quaternion[..., :1]
-    axis = ops.broadcast_to(quaternion[..., 1:], ops.shape(vectors))
-    return vectors + 2 * ops.cross(axis, ops.cross(axis, vectors) + scalar * vectors)

@@ -10,9 +10,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from posenet.answers import usable_poses
 from posenet.datasets import open_scene
 from posenet.errors import PoseNetError
-from posenet.evaluation import Evaluation, compare, usable_poses
+from posenet.evaluation import Evaluation, compare
 from posenet.images import read_image
 from posenet.models.layers import CAFFE_MEAN_BGR
 from posenet.weights.caffe import read_binaryproto

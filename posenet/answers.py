@@ -1,0 +1,107 @@
+"""What a run answers for pictures: regressed, averaged over views, smoothed, refined, beside the nearest picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from posenet.cache import Pictures
+from posenet.config import VIEWS
+from posenet.landmarks import landmarks_of
+from posenet.poses import Poses
+from posenet.refinement import Refinement, Refiner
+from posenet.retrieval import Gallery, describe_by_network, gallery_of
+from posenet.run import Run
+from posenet.scene import Camera, Scene
+from posenet.smoothing import smooth
+from posenet.views import predict_views
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How answers are made.
+
+    views: of each picture, averaged, 1 to 11. smooth: the pictures of a sequence are a video's, their path is drawn
+    smooth. refine: make poses exact by matching with the training pictures.
+    """
+
+    views: int = VIEWS
+    smooth: bool = False
+    refine: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Poses of n pictures.
+
+    poses: world_from_camera, the best there is; regressed: what the network alone says. Both are meaningless where
+    found (n,) is False. doubt_deg: (n,) how far the views' rotations lie from their mean; None for one view.
+    refinement: what refining found; None where it was not asked for.
+    """
+
+    poses: Poses
+    regressed: Poses
+    found: np.ndarray
+    doubt_deg: np.ndarray | None
+    refinement: Refinement | None = None
+
+
+class Answerer:
+    """A run, ready to answer. training: its training split, if that is open already."""
+
+    def __init__(self, run: Run, training: Scene | None = None):
+        self.run, self.training = run, training
+        self.network = run.load_model()
+
+    @cached_property
+    def gallery(self) -> Gallery:
+        """The training pictures as the network sees them."""
+        return gallery_of(self.run, self.network, self.training)
+
+    def describe(self, pictures: Pictures) -> np.ndarray:
+        """(n, d) descriptors of stored pictures, to be looked up in the gallery."""
+        return describe_by_network(self.network, pictures, self.run.framing)
+
+    def answer(
+        self,
+        pictures: Pictures,
+        paths: Sequence[Path],
+        cameras: Sequence[Camera | None],
+        sequences: np.ndarray,
+        manner: Manner,
+    ) -> Answers:
+        """Poses of n stored pictures, whose files, cameras and sequences (n,) are given in the same order."""
+        outputs = predict_views(self.network, pictures, cameras, self.run.framing, manner.views)
+        regressed, found = usable_poses(outputs)
+        if manner.smooth:
+            regressed = _smoothed(regressed, found, sequences)
+        doubt = outputs["spread_deg"] if manner.views > 1 else None
+        if not manner.refine:
+            return Answers(regressed, regressed, found, doubt)
+        refiner = Refiner(self.gallery, landmarks_of(self.run.folder, self.gallery.scene))
+        refinement = refiner.refine(paths, cameras, regressed, self.describe(pictures))
+        return Answers(refinement.poses, regressed, found | refinement.refined, doubt, refinement)
+
+
+def usable_poses(outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:
+    """Network outputs as poses, and a mask (n,) of those that are finite and have a rotation."""
+    position, quaternion = outputs["position"], outputs["quaternion"]
+    found = np.isfinite(position).all(axis=1) & np.isfinite(quaternion).all(axis=1)
+    found &= np.linalg.norm(np.where(found[:, None], quaternion, 0), axis=1) > 1e-6
+    poses = Poses.from_quaternions(
+        np.where(found[:, None], position, 0), np.where(found[:, None], quaternion, [1, 0, 0, 0])
+    )
+    return poses, found
+
+
+def _smoothed(poses: Poses, found: np.ndarray, sequences: np.ndarray) -> Poses:
+    """The usable poses on smooth paths, the others as they are."""
+    rows = np.flatnonzero(found)
+    smooth_poses = smooth(poses[rows], sequences[rows])
+    positions, quaternions = poses.positions.copy(), poses.quaternions_wxyz.copy()
+    positions[rows], quaternions[rows] = smooth_poses.positions, smooth_poses.quaternions_wxyz
+    return Poses.from_quaternions(positions, quaternions)

@@ -1,0 +1,128 @@
+"""Where a picture was taken, from its keypoints and the scene's triangulated points: perspective-n-point, robustly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.optimize import least_squares
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
+
+from posenet.keypoints import Keypoints, match, root_sift
+from posenet.structure import SeenPoints
+
+RANSAC_PIXELS, INLIER_PIXELS, GUIDED_PIXELS = 8.0, 4.0, 12.0
+RANSAC_ROUNDS = 2000
+LIKENESS = 0.85  # cosine that descriptors must reach where the pose already says where to look
+FEWEST_INLIERS, FEWEST_CELLS = 12, 4
+CELLS = 6  # of the picture's side, for counting how far the inliers spread
+
+
+@dataclass(frozen=True, eq=False)
+class Located:
+    """A camera's pose found from points.
+
+    position: (3,) camera centre in the world. rotation: camera axes to world axes. inliers: how many of the
+    picture's keypoints agree. covariance: (6, 6) of the centre (world axes, scene unit) and of a small turn about the
+    camera's axes (radians). rows: the keypoints that agree, points: (inliers, 3) what they show.
+    """
+
+    position: np.ndarray
+    rotation: Rotation
+    inliers: int
+    covariance: np.ndarray
+    rows: np.ndarray
+    points: np.ndarray
+
+
+def locate(keypoints: Keypoints, seen: list[SeenPoints]) -> Located | None:
+    """The pose of a picture's camera, by what some of the scene's pictures see; None where too little agrees."""
+    ours = root_sift(keypoints.descriptors)
+    theirs = [root_sift(each.keypoints.descriptors) for each in seen]
+    pairs = [match(ours, each) for each in theirs]
+    rows = np.concatenate([np.zeros(0, int), *(pair[0] for pair in pairs)])
+    points = np.concatenate([np.zeros((0, 3)), *(each.points[pair[1]] for each, pair in zip(seen, pairs, strict=True))])
+    start = _ransac(keypoints, rows, points)
+    if start is None:
+        return None
+    candidates = np.concatenate([each.points for each in seen]), np.concatenate(theirs)
+    for _ in range(2):
+        rows, points = _guided(keypoints, ours, *candidates, *start)
+        if len(rows) < FEWEST_INLIERS:
+            return None
+        start = _refined(keypoints, rows, points, *start)
+    return _judged(keypoints, rows, points, *start)
+
+
+def _ransac(keypoints: Keypoints, rows, points):
+    """(position, rotation) that most of the pairs agree with; None where hardly any do."""
+    if len(np.unique(rows)) < FEWEST_INLIERS:
+        return None
+    cv2.setRNGSeed(0)
+    try:
+        good, turn, shift, inliers = cv2.solvePnPRansac(
+            points, keypoints.rays[rows], np.eye(3), None, iterationsCount=RANSAC_ROUNDS, confidence=0.9999,
+            reprojectionError=RANSAC_PIXELS * keypoints.pixel, flags=cv2.SOLVEPNP_SQPNP,
+        )  # fmt: skip
+    except cv2.error:
+        return None
+    if not good or inliers is None or len(np.unique(rows[inliers[:, 0]])) < FEWEST_INLIERS:
+        return None
+    world_from_camera = Rotation.from_rotvec(turn[:, 0]).inv()
+    start = -world_from_camera.apply(shift[:, 0]), world_from_camera
+    return _refined(keypoints, rows[inliers[:, 0]], points[inliers[:, 0]], *start)
+
+
+def _guided(keypoints: Keypoints, ours, points, theirs, position, rotation: Rotation):
+    """Pairs of a keypoint and a point that the pose projects near it and that looks alike; one point a keypoint."""
+    local = rotation.inv().apply(points - position)
+    ahead = np.flatnonzero(local[:, 2] > 1e-6)
+    projected = local[ahead, :2] / local[ahead, 2:]
+    near = cKDTree(keypoints.rays).query_ball_point(projected, GUIDED_PIXELS * keypoints.pixel)
+    counts = np.array([len(each) for each in near], int)
+    columns = np.repeat(ahead, counts)
+    rows = np.concatenate([np.zeros(0, int), *(np.array(each, int) for each in near if each)])
+    likeness = np.einsum("nd,nd->n", ours[rows], theirs[columns])
+    rows, columns, likeness = (each[likeness > LIKENESS] for each in (rows, columns, likeness))
+    order = np.argsort(-likeness, kind="stable")
+    _, first = np.unique(rows[order], return_index=True)
+    chosen = order[first]
+    return rows[chosen], points[columns[chosen]]
+
+
+def _refined(keypoints: Keypoints, rows, points, position, rotation: Rotation):
+    """The pose with the least reprojection errors, doubting large ones (Cauchy's loss)."""
+    found = least_squares(
+        _residuals, np.zeros(6), loss="cauchy", f_scale=1.5, max_nfev=30, x_scale="jac",
+        args=(keypoints, rows, points, position, rotation),
+    )  # fmt: skip
+    return position + found.x[:3], rotation * Rotation.from_rotvec(found.x[3:])
+
+
+def _residuals(change, keypoints: Keypoints, rows, points, position, rotation: Rotation):
+    """(2n,) reprojection errors in pixels after a change of the position and a turn of the camera."""
+    turned = rotation * Rotation.from_rotvec(change[3:])
+    local = turned.inv().apply(points - position - change[:3])
+    projected = local[:, :2] / np.maximum(local[:, 2:], 1e-6)
+    return ((projected - keypoints.rays[rows]) / keypoints.pixel).ravel()
+
+
+def _judged(keypoints: Keypoints, rows, points, position, rotation: Rotation) -> Located | None:
+    """The pose with what speaks for it; None where that is too little."""
+
+    def off(change):
+        return _residuals(change, keypoints, rows, points, position, rotation)
+
+    errors = off(np.zeros(6)).reshape(-1, 2)
+    good = np.linalg.norm(errors, axis=1) < INLIER_PIXELS
+    spread = len(np.unique(np.floor(keypoints.rays[rows[good]] * CELLS), axis=0))
+    if good.sum() < FEWEST_INLIERS or spread < FEWEST_CELLS:
+        return None
+    step = 1e-6
+    jacobian = np.stack([(off(step * each) - off(-step * each)) / (2 * step) for each in np.eye(6)], axis=1)
+    jacobian = jacobian.reshape(-1, 2, 6)[good].reshape(-1, 6)
+    variance = float((errors[good] ** 2).mean())
+    covariance = variance * np.linalg.pinv(jacobian.T @ jacobian)
+    return Located(position, rotation, int(good.sum()), covariance, rows[good], points[good])

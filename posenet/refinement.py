@@ -1,0 +1,112 @@
+"""Regressed poses made exact: each picture is matched with the training pictures that should look like it.
+
+The regressed pose stays where too little matches, or where a weak match contradicts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from posenet.errors import PoseNetError
+from posenet.keypoints import detect
+from posenet.landmarks import KEYPOINTS, Landmarks
+from posenet.localisation import Located, locate
+from posenet.parallel import in_parallel
+from posenet.poses import Poses
+from posenet.retrieval import Gallery
+from posenet.scene import Camera
+
+NEIGHBOURS, MORE_NEIGHBOURS = 10, 25
+CERTAIN_INLIERS = 40  # fewer must agree with the regressed pose
+FARTHEST, WIDEST_DEG = 0.4, 25.0  # from the regressed pose: a share of the scene's median depth, and a turn
+
+
+@dataclass(frozen=True, eq=False)
+class Refinement:
+    """Refined poses of n pictures.
+
+    poses: refined where that stood, the regressed ones elsewhere. located: what was found, None where it did not stand.
+    neighbours: the training picture that each was most like among those tried, by the regressed pose.
+    """
+
+    poses: Poses
+    located: list[Located | None]
+    neighbours: np.ndarray
+
+    @property
+    def refined(self) -> np.ndarray:
+        """(n,) True where the pose is a refined one."""
+        return np.array([each is not None for each in self.located])
+
+    @property
+    def inliers(self) -> np.ndarray:
+        """(n,) keypoints that agree with the refined pose, 0 without one."""
+        return np.array([each.inliers if each else 0 for each in self.located])
+
+
+class Refiner:
+    """Refines the poses of pictures against a gallery of training pictures and their landmarks."""
+
+    def __init__(self, gallery: Gallery, landmarks: Landmarks):
+        self.gallery, self.landmarks = gallery, landmarks
+        self.poses = gallery.scene.poses
+        self.forward = self.poses.rotations.apply([0.0, 0, 1])
+        self.depth = _median_depth(self.poses, landmarks)
+
+    def refine(self, paths: Sequence[Path], cameras: Sequence[Camera | None], first: Poses, descriptors) -> Refinement:
+        """Refine regressed poses. cameras: of the pictures as they lie on the disk. descriptors: by the network."""
+        alike = self.gallery.nearest(descriptors, MORE_NEIGHBOURS)
+        nearby = [self.nearby(first, row) for row in range(len(first))]
+
+        def work(row: int) -> Located | None:
+            return self._one(paths[row], cameras[row], first[row], _merged(alike[row], nearby[row]))
+
+        located = in_parallel(work, range(len(paths)), "refining")
+        rows = [row for row, each in enumerate(located) if each is not None]
+        positions, quaternions = first.positions.copy(), first.quaternions_wxyz.copy()
+        for row in rows:
+            positions[row] = located[row].position
+            quaternions[row] = located[row].rotation.as_quat(canonical=True, scalar_first=True)
+        return Refinement(Poses.from_quaternions(positions, quaternions), located, np.array([r[0] for r in nearby]))
+
+    def nearby(self, poses: Poses, row: int) -> np.ndarray:
+        """Rows of the training pictures that see what a pose should see, the nearest first."""
+        turned = np.arccos(np.clip(self.forward @ poses.rotations[row].apply([0.0, 0, 1]), -1, 1))
+        away = np.linalg.norm(self.poses.positions - poses.positions[row], axis=1) / self.depth
+        return np.argsort(away + turned, kind="stable")[:MORE_NEIGHBOURS]
+
+    def _one(self, path: Path, camera: Camera | None, first: Poses, neighbours: np.ndarray) -> Located | None:
+        if camera is None:
+            return None
+        try:
+            keypoints = detect(path, camera, KEYPOINTS)
+        except PoseNetError:
+            return None
+        for tried in (neighbours[:NEIGHBOURS], neighbours[NEIGHBOURS:]):
+            found = locate(keypoints, [self.landmarks.seen(each) for each in tried])
+            if found is not None and (found.inliers >= CERTAIN_INLIERS or self._agree(found, first)):
+                return found
+        return None
+
+    def _agree(self, found: Located, first: Poses) -> bool:
+        away = np.linalg.norm(found.position - first.positions[0]) / self.depth
+        turned = np.degrees((first.rotations[0].inv() * found.rotation).magnitude())
+        return bool(away < FARTHEST and turned < WIDEST_DEG)
+
+
+def _merged(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Both lists in turns, each row once."""
+    turns = np.stack([first[: len(second)], second[: len(first)]], axis=1).ravel()
+    return np.array(list(dict.fromkeys(turns.tolist())))
+
+
+def _median_depth(poses: Poses, landmarks: Landmarks) -> float:
+    """How far the landmarks lie from the pictures that see them, in the scene's unit."""
+    rows = np.repeat(np.arange(len(poses)), np.diff(landmarks.starts))
+    step = max(1, len(rows) // 20000)
+    rows, points = rows[::step], landmarks.points[::step]
+    return max(float(np.median(np.linalg.norm(points - poses.positions[rows], axis=1))), 1e-9)

@@ -1,0 +1,55 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from posenet import landmarks
+from posenet.errors import PoseNetError
+from posenet.landmarks import landmarks_of
+from tests.planes import plane_scene
+
+
+@pytest.fixture
+def scene(tmp_path, monkeypatch):
+    monkeypatch.setattr(landmarks, "KEYPOINTS", 300)
+    return plane_scene(tmp_path / "plane", 6)
+
+
+def test_a_map_is_made_once_and_read_again(scene, tmp_path, caplog):
+    caplog.set_level("INFO")
+    first = landmarks_of(tmp_path, scene)
+    assert "making the map of 6 training pictures" in caplog.text
+    caplog.clear()
+    again = landmarks_of(tmp_path, scene)
+    assert caplog.text == ""
+    assert isinstance(again.descriptors, np.memmap)
+    for row in range(6):
+        ours, theirs = first.seen(row), again.seen(row)
+        assert len(ours.points) > 30
+        np.testing.assert_array_equal(ours.points, theirs.points)
+        np.testing.assert_array_equal(ours.keypoints.descriptors, theirs.keypoints.descriptors)
+        assert np.median(np.abs(ours.points[:, 2])) < 0.02  # the painted plane
+    size = sum(file.stat().st_size for file in (tmp_path / "map").iterdir())
+    assert first.megabytes == pytest.approx(size / 1e6, rel=0.05)
+
+
+def test_a_map_of_other_pictures_or_a_damaged_one_is_made_anew(scene, tmp_path, caplog):
+    caplog.set_level("INFO")
+    landmarks_of(tmp_path, scene)
+    moved = replace(scene, poses=replace(scene.poses, positions=scene.poses.positions + 1.0))
+    found = landmarks_of(tmp_path, moved)
+    np.testing.assert_allclose(np.median(found.points[:, 2]), 1.0, atol=0.02)
+    (tmp_path / "map" / "points.npy").write_bytes(b"damaged")
+    caplog.clear()
+    landmarks_of(tmp_path, moved)
+    assert "making the map" in caplog.text
+
+
+def test_what_cannot_be_mapped_is_said(scene, tmp_path):
+    with pytest.raises(PoseNetError, match="--refine needs the training pictures' intrinsics"):
+        landmarks_of(tmp_path, replace(scene, cameras=(None,) * 6))
+    for path in scene.paths:
+        path.write_bytes(b"no picture")
+    with pytest.raises(PoseNetError, match="--refine needs points that several pictures see"):
+        landmarks_of(tmp_path, scene)
+    assert not (tmp_path / "map").exists()
