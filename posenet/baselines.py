@@ -41,7 +41,11 @@ def _orientations(picture: np.ndarray) -> np.ndarray:
 
 
 def nearest_pictures(training: np.ndarray, queries: np.ndarray, count: int = 1) -> np.ndarray:
-    """(n, count) for each query descriptor, the rows of the most similar training descriptors, the best first."""
+    """(n, count) for each query descriptor, the rows of the most similar training descriptors, the best first.
+
+    As many as there are, if there are fewer than count.
+    """
+    count = min(count, len(training))
     rows = [np.zeros((0, count), int)]
     for start in range(0, len(queries), 512):
         likeness = queries[start : start + 512] @ training.T

@@ -1,0 +1,78 @@
+"""Refined poses of pictures of a painted plane, whose poses are known exactly."""
+
+import cv2
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from posenet import landmarks, refinement
+from posenet.landmarks import landmarks_of
+from posenet.poses import Poses, position_errors, rotation_errors_deg
+from posenet.refinement import Refiner
+from posenet.retrieval import Gallery
+from tests.planes import CAMERA, painting, picture_of_plane, plane_scene, towards_plane
+
+
+@pytest.fixture(scope="module")
+def refiner(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(landmarks, "KEYPOINTS", 700)
+        folder = tmp_path_factory.mktemp("plane")
+        scene = plane_scene(folder / "scene", 14)
+        gallery = Gallery(scene, np.eye(14, dtype=np.float32))
+        return Refiner(gallery, landmarks_of(folder, scene))
+
+
+def queries(folder, paintings):
+    """New pictures of paintings by seed, their paths and true poses."""
+    rng, poses, paths = np.random.default_rng(77), [], []
+    for number, seed in enumerate(paintings):
+        poses.append(towards_plane(rng, 0.3))
+        paths.append(folder / f"{number}.png")
+        cv2.imwrite(str(paths[-1]), picture_of_plane(painting(seed), CAMERA, *poses[-1])[..., ::-1])
+    return paths, Poses(np.array([p for p, _ in poses]), Rotation.concatenate([r for _, r in poses]))
+
+
+def off(poses, metres=0.1, degrees=3.0):
+    """As a network would answer."""
+    rng = np.random.default_rng(1)
+    step = rng.normal(size=(len(poses), 3))
+    turn = Rotation.from_rotvec(np.radians(degrees) * step / np.linalg.norm(step, axis=1, keepdims=True))
+    return Poses(poses.positions + metres * step / np.linalg.norm(step, axis=1, keepdims=True), poses.rotations * turn)
+
+
+def test_regressed_poses_become_exact_and_other_places_stay_as_they_were(refiner, tmp_path):
+    paths, truth = queries(tmp_path, [0, 0, 9, 0])  # the third is of another painting
+    first = off(truth)
+    found = refiner.refine(paths, [CAMERA] * 4, first, np.full((4, 14), 0.1, np.float32))
+    assert found.refined.tolist() == [True, True, False, True]
+    errors, degrees = position_errors(found.poses, truth), rotation_errors_deg(found.poses, truth)
+    assert errors[found.refined].max() < 0.01
+    assert degrees[found.refined].max() < 0.2
+    np.testing.assert_allclose(found.poses.positions[2], first.positions[2])
+    assert found.inliers[2] == 0
+    assert found.inliers[found.refined].min() > 40
+
+
+def test_a_weak_match_must_agree_with_the_regressed_pose(refiner, tmp_path, monkeypatch):
+    monkeypatch.setattr(refinement, "CERTAIN_INLIERS", 10**6)
+    paths, truth = queries(tmp_path, [0, 0])
+    descriptors = np.full((2, 14), 0.1, np.float32)
+    assert refiner.refine(paths, [CAMERA] * 2, off(truth), descriptors).refined.all()
+    assert not refiner.refine(paths, [CAMERA] * 2, off(truth, metres=1.5), descriptors).refined.any()
+    assert not refiner.refine(paths, [CAMERA] * 2, off(truth, degrees=40.0), descriptors).refined.any()
+
+
+def test_pictures_without_a_camera_or_that_do_not_decode_keep_the_regressed_pose(refiner, tmp_path):
+    paths, truth = queries(tmp_path, [0, 0])
+    paths[1].write_bytes(b"no picture")
+    found = refiner.refine(paths, [None, CAMERA], off(truth), np.full((2, 14), 0.1, np.float32))
+    assert not found.refined.any()
+    np.testing.assert_allclose(found.poses.positions, off(truth).positions)
+
+
+def test_the_nearest_see_the_same_first(refiner):
+    scene = refiner.gallery.scene
+    for row in range(len(scene)):
+        assert refiner.nearby(scene.poses, row)[0] == row
+    assert refiner.depth == pytest.approx(2.0, rel=0.15)  # the plane is two metres away
