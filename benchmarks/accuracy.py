@@ -18,25 +18,43 @@ import subprocess
 import sys
 from pathlib import Path
 
+# The first is the default; each of the others takes one thing away, or is another network.
 RECIPES = {
-    "efficientnet_lite0": ["--trunk", "efficientnet_lite0"],
-    "efficientnet_lite0, no pretraining": ["--trunk", "efficientnet_lite0", "--weights", "none"],
-    "efficientnet_lite0, no augmentation": ["--trunk", "efficientnet_lite0", "--no-augment"],
-    "googlenet": ["--trunk", "googlenet"],
+    "default": [],
+    "one view": ["--views", "1"],
+    "no novel views": ["--no-novel-views"],
+    "no augmentation": ["--no-augment"],
+    "head of 2015 (position and quaternion)": ["--head", "pose"],
+    "geometric loss": ["--loss", "geometric"],
+    "no pretraining": ["--weights", "none"],
+    "googlenet from scratch": ["--trunk", "googlenet"],
     "posenet 2015": ["--trunk", "posenet", "--loss", "posenet", "--no-augment"],
 }
+EVALUATED = ("--views",)  # options of evaluate: such a recipe evaluates the default's model
 
 
 def trained(scene: Path, recipe: str, seed: int, minutes: float, folder: Path) -> dict | None:
     """summary.json of one training, made now if it is not there; None where it failed."""
-    run = folder / scene.name / recipe.replace(", ", "-").replace(" ", "_") / f"seed{seed}"
-    summary = run / "evaluation" / "summary.json"
-    if not summary.is_file():
+    options = RECIPES[recipe]
+    again = bool(options) and options[0] in EVALUATED
+    run = folder / scene.name / _plain("default" if again else recipe) / f"seed{seed}"
+    results = run / (_plain(recipe) if again else "evaluation")
+    if not (results / "summary.json").is_file():
         print(f"{scene.name}, {recipe}, seed {seed}", file=sys.stderr, flush=True)
-        options = ["--resume"] if (run / "config.json").is_file() else [str(scene), *RECIPES[recipe]]
-        options += [] if "--resume" in options else ["--seed", str(seed), "--minutes", str(minutes)]
-        subprocess.run([sys.executable, "-m", "posenet", "train", *options, "--output", str(run)], check=False)
+        if again:
+            command = ["evaluate", str(run), *options, "--output", str(results)]
+        elif (run / "config.json").is_file():
+            command = ["train", "--resume", "--output", str(run)]
+        else:
+            command = ["train", str(scene), *options, "--seed", str(seed), "--minutes", str(minutes)]
+            command += ["--output", str(run)]
+        subprocess.run([sys.executable, "-m", "posenet", *command], check=False)
+    summary = results / "summary.json"
     return json.loads(summary.read_text()) if summary.is_file() else None
+
+
+def _plain(recipe: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in recipe)
 
 
 def cell(summaries: list[dict]) -> str:

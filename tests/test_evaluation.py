@@ -4,7 +4,6 @@ import json
 import numpy as np
 import pytest
 
-from posenet.answers import usable_poses
 from posenet.baselines import describe, mean_pose_errors, nearest_pictures
 from posenet.config import TrainConfig
 from posenet.datasets import open_scene
@@ -105,16 +104,6 @@ def test_mean_pose_errors_by_hand():
     errors, degrees = mean_pose_errors(training, truth)
     np.testing.assert_allclose(errors, [5])
     np.testing.assert_allclose(degrees, [180])
-
-
-def test_outputs_that_are_no_pose_are_missing():
-    outputs = {
-        "position": np.array([[0, 0, 0], [np.nan, 0, 0], [0, 0, 0.0]]),
-        "quaternion": np.array([[2, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0.0]]),
-    }
-    poses, found = usable_poses(outputs)
-    np.testing.assert_array_equal(found, [True, False, False])
-    assert len(poses) == 3
 
 
 def test_published_predictions(real_data):

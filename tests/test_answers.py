@@ -1,0 +1,63 @@
+import keras
+import numpy as np
+import pytest
+
+from posenet.answers import Answerer, Manner, usable_poses
+from posenet.cache import load_pictures
+from posenet.config import TrainConfig
+from posenet.datasets import open_scene
+from posenet.errors import PoseNetError
+from posenet.poses import position_errors
+from posenet.run import open_run
+from posenet.smoothing import smooth
+from posenet.training import train
+from tests.test_training import SMALL
+
+
+@pytest.fixture(autouse=True)
+def default_policy():
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def ready(cambridge, tmp_path):
+    """An answerer, and the test pictures with all that is known of them."""
+    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, trunk="googlenet", **SMALL))
+    run, test = open_run(tmp_path / "run"), open_scene(cambridge).split("test")
+    return Answerer(run), (load_pictures(test.paths, run.framing.stored), test.paths, test.cameras, test.sequences)
+
+
+def test_one_view_is_what_the_network_says(ready):
+    answerer, known = ready
+    answers = answerer.answer(*known, Manner(views=1))
+    images = answerer.run.framing.middle(known[0][np.arange(4)]).astype(np.float32)
+    expected = answerer.network.predict_on_batch(images)
+    np.testing.assert_allclose(answers.poses.positions, expected["position"], rtol=1e-4)
+    assert answers.doubt_deg is None
+    assert answers.refinement is None
+    assert answers.found.all()
+
+
+def test_more_views_tell_doubt_and_a_video_is_smoothed(ready):
+    answerer, known = ready
+    plain, smoothed = (answerer.answer(*known, Manner(views=3, smooth=each)) for each in (False, True))
+    assert (plain.doubt_deg > 0).all()
+    expected = smooth(plain.poses, known[3])
+    np.testing.assert_allclose(position_errors(smoothed.poses, expected), 0, atol=1e-9)
+    assert position_errors(smoothed.poses, plain.poses).max() > 0
+
+
+def test_refining_without_intrinsics_is_one_line(ready):
+    answerer, known = ready
+    with pytest.raises(PoseNetError, match="--refine needs the training pictures' intrinsics"):
+        answerer.answer(*known, Manner(refine=True))
+
+
+def test_only_finite_answers_with_a_rotation_are_usable():
+    outputs = {"position": np.array([[1.0, 2, 3], [np.nan, 0, 0], [0, 0, 0]]), "quaternion": np.zeros((3, 4))}
+    outputs["quaternion"][:2, 0] = 2.0
+    poses, found = usable_poses(outputs)
+    assert found.tolist() == [True, False, False]
+    np.testing.assert_allclose(poses.positions[0], [1, 2, 3])
+    np.testing.assert_allclose(poses.quaternions_wxyz[0], [1, 0, 0, 0])
