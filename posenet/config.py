@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -47,13 +48,13 @@ class TrainConfig:
     beta: float = 500.0
     """Weight of rotation against position in the posenet loss."""
     learning_rate: float | None = None
-    """Highest learning rate; it warms up, then falls to zero along a cosine. Default: 0.002, or 0.0001 for the
-    posenet trunks."""
+    """Highest learning rate; it warms up, then falls to zero along a cosine. Default: 0.002, 0.001 for other pretrained
+    trunks, 0.0001 for the posenet trunks."""
     batch_size: int | None = None
     """Pictures a step. Default: 32, fewer of large ones, or 16 for fewer than 500 training pictures."""
     short_side: int | None = None
-    """Short side in pixels that pictures are scaled to. Default: 192, or 128 for less than 8 minutes; 256,
-    cut to 224, for the posenet trunks."""
+    """Short side in pixels that pictures are scaled to. Default: 192, 160 for less than 30 minutes, 128 for less than
+    8; 256, cut to 224, for the posenet trunks."""
     augment: bool = True
     """Turn the camera about its centre (pose moved along) and change the colours."""
     novel_views: bool = True
@@ -91,7 +92,8 @@ class TrainConfig:
     @property
     def default_short_side(self) -> int:
         """Smaller pictures train faster: what a short training gains most from."""
-        return 128 if self.epochs is None and (self.minutes or SCENE_MINUTES) < 8 else 192
+        minutes = math.inf if self.epochs is not None else self.minutes or SCENE_MINUTES
+        return 128 if minutes < 8 else 160 if minutes < 30 else 192
 
     def to_json(self) -> str:
         """As saved in the run folder."""

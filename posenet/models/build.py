@@ -43,7 +43,7 @@ TRUNKS = {
     "googlenet": Trunk(googlenet_bn, 2e-3, maps=googlenet.feature_maps, classifier=googlenet.classifier),
     "efficientnet_lite0": Trunk(
         efficientnet_lite0_heads,
-        1e-3,
+        2e-3,
         auxiliary=False,
         dense=False,
         maps=efficientnet_lite.feature_maps,
