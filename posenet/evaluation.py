@@ -21,6 +21,7 @@ from posenet.trajectories import read_poses
 
 if TYPE_CHECKING:
     from posenet.answers import Manner
+    from posenet.refinement import Refinement
 
 Errors = tuple[np.ndarray, np.ndarray]
 
@@ -37,8 +38,8 @@ class Evaluation:
     errors, errors_deg: (n,) position error in the scene's unit and rotation error in degrees, infinite where
     there is no prediction. baselines: {"mean_pose" and, where there are pictures, "retrieval": such errors}.
     training: the training poses, None where the scene has none. doubt: (n,) how unsure the method is of each picture,
-    the spread of its views' rotations in degrees; None where it does not tell. inliers: (n,) keypoints that agree with
-    a refined pose, 0 where it is not refined; None without refinement.
+    the spread of its views' rotations in degrees; None where it does not tell. regressed: what the network alone says,
+    refinement: what refining it found; both None without refinement.
     """
 
     scene: Scene
@@ -51,7 +52,8 @@ class Evaluation:
     baselines: dict[str, Errors]
     training: Poses | None
     doubt: np.ndarray | None = None
-    inliers: np.ndarray | None = None
+    regressed: Poses | None = None
+    refinement: Refinement | None = None
 
     def summary(self) -> dict:
         """What summary.json holds; figures that are not finite become None."""
@@ -70,9 +72,9 @@ class Evaluation:
                 f"{share}%": _statistics(*(each[order[: max(1, len(order) * share // 100)]] for each in self.both))
                 for share in SHARES
             }
-        if self.inliers is not None:
-            good = self.inliers > 0
-            values["refined"] = {"share": float(good.mean()), "inliers": float(np.median(self.inliers))}
+        if self.refinement is not None:
+            good = self.refinement.refined
+            values["refined"] = {"share": float(good.mean()), "inliers": float(np.median(self.refinement.inliers))}
             if good.any():
                 values["refined"] |= _statistics(self.errors[good], self.errors_deg[good])
         return values
@@ -120,8 +122,8 @@ def evaluate_run(
     if answers.refinement is None:
         return replace(result, doubt=answers.doubt_deg)
     regressed = position_errors(answers.regressed, test.poses), rotation_errors_deg(answers.regressed, test.poses)
-    inliers = answers.refinement.inliers
-    return replace(result, baselines={"network": regressed} | result.baselines, inliers=inliers)
+    baselines = {"network": regressed} | result.baselines
+    return replace(result, baselines=baselines, regressed=answers.regressed, refinement=answers.refinement)
 
 
 def evaluate_poses(

@@ -26,7 +26,8 @@ class Located:
 
     position: (3,) camera centre in the world. rotation: camera axes to world axes. inliers: how many of the
     picture's keypoints agree. covariance: (6, 6) of the centre (world axes, scene unit) and of a small turn about the
-    camera's axes (radians). rows: the keypoints that agree, points: (inliers, 3) what they show.
+    camera's axes (radians). rows: the keypoints that agree, rays: (inliers, 2) where they lie on the plane z = 1,
+    points: (inliers, 3) what they show.
     """
 
     position: np.ndarray
@@ -34,7 +35,14 @@ class Located:
     inliers: int
     covariance: np.ndarray
     rows: np.ndarray
+    rays: np.ndarray
     points: np.ndarray
+
+    @property
+    def deviations(self) -> tuple[float, float]:
+        """Standard deviations of the position (scene's unit) and of the rotation (degrees), over all directions."""
+        variances = np.diag(self.covariance)
+        return float(np.sqrt(variances[:3].sum())), float(np.degrees(np.sqrt(variances[3:].sum())))
 
 
 def locate(keypoints: Keypoints, seen: list[SeenPoints]) -> Located | None:
@@ -125,4 +133,5 @@ def _judged(keypoints: Keypoints, rows, points, position, rotation: Rotation) ->
     jacobian = jacobian.reshape(-1, 2, 6)[good].reshape(-1, 6)
     variance = float((errors[good] ** 2).mean())
     covariance = variance * np.linalg.pinv(jacobian.T @ jacobian)
-    return Located(position, rotation, int(good.sum()), covariance, rows[good], points[good])
+    agreeing = rows[good]
+    return Located(position, rotation, len(agreeing), covariance, agreeing, keypoints.rays[agreeing], points[good])

@@ -44,11 +44,14 @@ def _colour_limits(errors: np.ndarray) -> tuple[float, float]:
     return 0.0, max(float(np.percentile(finite, 95)) if len(finite) else 1.0, 1e-9)
 
 
-def plot_trajectory(ax, truth: Poses, estimate: Poses, training: Poses | None, errors, unit: str, sequences=None):
+def plot_trajectory(
+    ax, truth: Poses, estimate: Poses, training: Poses | None, errors, unit: str, sequences=None, regressed=None
+):
     """Top view in the scene's main plane: the true path, predictions coloured by their position error, the training
     positions faint, and frusta where the camera looked.
 
-    errors: (n,) position errors, infinite where there is no prediction. unit: the scene's unit.
+    errors: (n,) position errors, infinite where there is no prediction. unit: the scene's unit. regressed: Poses that
+    the network alone says, where estimate is refined.
     """
     known = truth.positions if training is None else np.concatenate([training.positions, truth.positions])
     origin, axes = main_plane(known)
@@ -69,6 +72,10 @@ def plot_trajectory(ax, truth: Poses, estimate: Poses, training: Poses | None, e
         *predicted[found].T, c=errors[found], s=26, cmap=ERROR_COLOURS, zorder=4, edgecolors="white", linewidths=0.5,
         vmin=_colour_limits(errors)[0], vmax=_colour_limits(errors)[1], label="predicted",
     )  # fmt: skip
+    if regressed is not None:
+        ax.scatter(
+            *flat(regressed.positions).T, s=14, marker="x", color=OTHERS[1], lw=0.8, label="network alone", zorder=3
+        )
     shown = np.unique(np.linspace(0, len(truth) - 1, 15).round().astype(int))
     size = 0.035 * max((high - low).max(), 1e-6)
     frusta(ax, true[shown], truth.rotations[shown].apply([0, 0, 1]) @ axes[:2].T, size, TRUTH, "true view")

@@ -18,7 +18,7 @@ from posenet.localisation import Located, locate
 from posenet.parallel import in_parallel
 from posenet.poses import Poses
 from posenet.retrieval import Gallery
-from posenet.scene import Camera
+from posenet.scene import Camera, Scene
 
 NEIGHBOURS, MORE_NEIGHBOURS = 10, 25
 CERTAIN_INLIERS = 40  # fewer must agree with the regressed pose
@@ -30,12 +30,13 @@ class Refinement:
     """Refined poses of n pictures.
 
     poses: refined where that stood, the regressed ones elsewhere. located: what was found, None where it did not stand.
-    neighbours: the training picture that each was most like among those tried, by the regressed pose.
+    neighbours: rows of the training pictures that see what each sees. training: these pictures.
     """
 
     poses: Poses
     located: list[Located | None]
     neighbours: np.ndarray
+    training: Scene
 
     @property
     def refined(self) -> np.ndarray:
@@ -46,6 +47,11 @@ class Refinement:
     def inliers(self) -> np.ndarray:
         """(n,) keypoints that agree with the refined pose, 0 without one."""
         return np.array([each.inliers if each else 0 for each in self.located])
+
+    @property
+    def deviations(self) -> np.ndarray:
+        """(n, 2) standard deviations of the refined positions (scene's unit) and rotations (degrees); NaN without."""
+        return np.array([each.deviations if each else (np.nan, np.nan) for each in self.located]).reshape(-1, 2)
 
 
 class Refiner:
@@ -71,7 +77,9 @@ class Refiner:
         for row in rows:
             positions[row] = located[row].position
             quaternions[row] = located[row].rotation.as_quat(canonical=True, scalar_first=True)
-        return Refinement(Poses.from_quaternions(positions, quaternions), located, np.array([r[0] for r in nearby]))
+        poses = Poses.from_quaternions(positions, quaternions)
+        best = np.array([self.nearby(poses, row)[0] for row in range(len(poses))], int)
+        return Refinement(poses, located, best, self.gallery.scene)
 
     def nearby(self, poses: Poses, row: int) -> np.ndarray:
         """Rows of the training pictures that see what a pose should see, the nearest first."""

@@ -16,7 +16,7 @@ from posenet.trajectories import write_tum
 
 BASELINE_NAMES = {"network": "network alone", "retrieval": "nearest picture", "mean_pose": "mean training pose"}
 POSE_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz")
-ERROR_COLUMNS = ("name", "error", "error_deg", "doubt_deg", *POSE_COLUMNS, *(f"true_{name}" for name in POSE_COLUMNS))
+ERROR_COLUMNS = ("name", "error", "error_deg", *POSE_COLUMNS, *(f"true_{name}" for name in POSE_COLUMNS))
 
 
 def report(evaluation: Evaluation) -> str:
@@ -101,19 +101,32 @@ def write_evaluation(evaluation: Evaluation, folder: Path, pictures: bool = True
         write_report_pictures(
             folder, scene.name, scene.unit, scene.poses, evaluation.estimate, training, scene.sequences,
             scene.names, scene.paths, evaluation.errors, evaluation.errors_deg, baselines, evaluation.doubt,
+            evaluation.regressed,
         )  # fmt: skip
+        if evaluation.refinement is not None:
+            from posenet.plots_matches import write_matches
+
+            write_matches(folder, scene, evaluation.refinement)
 
 
 def _errors_csv(evaluation: Evaluation) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(ERROR_COLUMNS)
+    more = _more_columns(evaluation)
+    writer.writerow([*ERROR_COLUMNS[:3], *more, *ERROR_COLUMNS[3:]])
     estimate, truth = evaluation.estimate, evaluation.scene.poses
     table = np.hstack([estimate.positions, estimate.quaternions_wxyz, truth.positions, truth.quaternions_wxyz])
-    doubt = [""] * len(table) if evaluation.doubt is None else [f"{each:.9g}" for each in evaluation.doubt]
-    for name, error, degrees, unsure, found, values in zip(
-        evaluation.scene.names, evaluation.errors, evaluation.errors_deg, doubt, evaluation.found, table, strict=True
-    ):
-        shown = [f"{value:.9g}" if found or column >= 7 else "" for column, value in enumerate(values)]
-        writer.writerow([name, f"{error:.9g}", f"{degrees:.9g}", unsure, *shown])
+    for row, (name, found) in enumerate(zip(evaluation.scene.names, evaluation.found, strict=True)):
+        numbers = [evaluation.errors[row], evaluation.errors_deg[row], *(column[row] for column in more.values())]
+        shown = [f"{value:.9g}" if found or column >= 7 else "" for column, value in enumerate(table[row])]
+        writer.writerow([name, *(f"{value:.9g}" for value in numbers), *shown])
     return text.getvalue()
+
+
+def _more_columns(evaluation: Evaluation) -> dict[str, np.ndarray]:
+    """What the method tells of its own answers: doubt, or what refinement found."""
+    columns = {} if evaluation.doubt is None else {"doubt_deg": evaluation.doubt}
+    if evaluation.refinement is not None:
+        columns["inliers"] = evaluation.refinement.inliers
+        columns |= dict(zip(("deviation", "deviation_deg"), evaluation.refinement.deviations.T, strict=True))
+    return columns

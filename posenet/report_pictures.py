@@ -15,6 +15,7 @@ from posenet.plots_errors import plot_coverage, plot_cumulative, plot_errors
 def write_report_pictures(
     folder: Path, scene_name, unit, truth, estimate, training, sequences, names, paths, errors, errors_deg, baselines,
     doubt=None,
+    regressed=None,
 ) -> list[Path]:  # fmt: skip
     """Write trajectory.png, trajectory_3d.png, errors.png, worst.png and, with doubt, uncertainty.png.
 
@@ -25,7 +26,8 @@ def write_report_pictures(
     written = []
     for name, projection, draw in (("trajectory", None, plot_trajectory), ("trajectory_3d", "3d", plot_trajectory_3d)):
         figure = new_figure(12, 7.6)
-        draw(figure.add_subplot(projection=projection), truth, estimate, training, errors, unit, sequences)
+        more = {} if projection else {"regressed": regressed}
+        draw(figure.add_subplot(projection=projection), truth, estimate, training, errors, unit, sequences, **more)
         figure.suptitle(title)
         written.append(save_figure(figure, folder / f"{name}.png"))
     figure = new_figure(12, 7.6)

@@ -1,16 +1,21 @@
 """Refined poses of pictures of a painted plane, whose poses are known exactly."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.patches import ConnectionPatch
 from scipy.spatial.transform import Rotation
 
 from posenet import landmarks, refinement
 from posenet.landmarks import landmarks_of
+from posenet.plots_matches import plot_matches, write_matches
 from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.refinement import Refiner
 from posenet.retrieval import Gallery
-from tests.planes import CAMERA, painting, picture_of_plane, plane_scene, towards_plane
+from tests.planes import CAMERA, painting, picture_of_plane, plane_scene, plane_to_pixels, towards_plane
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +81,24 @@ def test_the_nearest_see_the_same_first(refiner):
     for row in range(len(scene)):
         assert refiner.nearby(scene.poses, row)[0] == row
     assert refiner.depth == pytest.approx(2.0, rel=0.15)  # the plane is two metres away
+
+
+def test_matches_are_drawn_between_the_same_spots(refiner, tmp_path):
+    paths, truth = queries(tmp_path, [0, 9])
+    found = refiner.refine(paths, [CAMERA] * 2, off(truth), np.full((2, 14), 0.1, np.float32))
+    pair = Figure().subplots(1, 2)
+    neighbour = refiner.gallery.scene.subset([int(found.neighbours[0])])
+    plot_matches(pair, (paths[0], CAMERA), "query", found.located[0], neighbour)
+    lines = [each for each in pair[1].patches if isinstance(each, ConnectionPatch)]
+    assert len(lines) > 30
+    poses = neighbour.poses.positions[0], neighbour.poses.rotations[0]
+    for line in lines[:20]:  # both ends lie on one spot of the painting
+        spots = []
+        for end, pose in ((line.xy2, (truth.positions[0], truth.rotations[0])), (line.xy1, poses)):
+            spot = np.linalg.inv(plane_to_pixels(CAMERA, *pose)) @ [*end, 1.0]
+            spots.append(spot[:2] / spot[2])
+        assert np.linalg.norm(spots[0] - spots[1]) < 0.04  # metres
+    assert pair[1].get_title() == f"training picture {neighbour.names[0]}"
+    test = refiner.gallery.scene.subset([0, 1])
+    assert write_matches(tmp_path, test, found).stat().st_size > 10_000
+    assert write_matches(tmp_path, test, replace(found, located=[None, None])) is None

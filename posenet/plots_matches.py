@@ -1,0 +1,82 @@
+"""What refined poses rest on: pictures beside the training pictures that see the same, with what agrees joined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.patches import ConnectionPatch
+
+from posenet.errors import PoseNetError
+from posenet.images import read_image
+from posenet.lenses import projected
+from posenet.localisation import Located
+from posenet.plots import NETWORK, new_figure, save_figure
+from posenet.refinement import Refinement
+from posenet.scene import Camera, Scene
+
+SHOWN, MOST_LINES = 3, 120
+
+
+def write_matches(folder: Path, scene: Scene, refinement: Refinement) -> Path | None:
+    """Write matches.png: the refined pictures with the most, a middling number, and the fewest inliers.
+
+    scene: the n pictures that were refined. None where none was.
+    """
+    order = np.argsort(-refinement.inliers, kind="stable")[: int(refinement.refined.sum())]
+    if len(order) == 0:
+        return None
+    rows = order[np.unique(np.linspace(0, len(order) - 1, SHOWN).round().astype(int))]
+    figure = new_figure(11, 4.2 * len(rows))
+    axes = figure.subplots(len(rows), 2, squeeze=False)
+    for pair, row in zip(axes, rows, strict=True):
+        located, neighbour = refinement.located[row], int(refinement.neighbours[row])
+        assert located is not None
+        title = f"{scene.names[row]}: {located.inliers} inliers, deviation {located.deviations[0]:.2g} {scene.unit}"
+        plot_matches(
+            pair, (scene.paths[row], scene.cameras[row]), title, located, refinement.training.subset([neighbour])
+        )
+    figure.suptitle(f"{scene.name}: what the refined poses rest on")
+    return save_figure(figure, folder / "matches.png")
+
+
+def plot_matches(pair, picture: tuple[Path, Camera | None], title: str, located: Located, neighbour: Scene) -> None:
+    """Draw a picture and a training picture on a pair of axes, and join what both see of the points that agree.
+
+    neighbour: a scene of that one training picture.
+    """
+    inside, theirs = _seen_by(neighbour, located.points)
+    camera = picture[1]
+    rays = np.column_stack([located.rays, np.ones(len(located.rays))])
+    ours = projected(camera, rays) if camera is not None else None
+    titles = title, f"training picture {neighbour.names[0]}"
+    for ax, path, each in zip(pair, (picture[0], neighbour.paths[0]), titles, strict=True):
+        try:
+            ax.imshow(read_image(path))
+        except PoseNetError:
+            ax.text(0.5, 0.5, "cannot be read", ha="center", transform=ax.transAxes)
+        ax.set_title(each, fontsize=9)
+        ax.axis("off")
+    if ours is None or theirs is None:
+        return
+    pair[0].scatter(*ours.T, s=5, color=NETWORK)
+    shown = np.flatnonzero(inside)
+    pair[1].scatter(*theirs[shown].T, s=5, color=NETWORK)
+    for row in shown[:: max(1, len(shown) // MOST_LINES)]:
+        line = ConnectionPatch(
+            theirs[row], ours[row], "data", "data", axesA=pair[1], axesB=pair[0], color=NETWORK, lw=0.4, alpha=0.6
+        )
+        pair[1].add_artist(line)
+
+
+def _seen_by(neighbour: Scene, points: np.ndarray):
+    """Which points (n, 3) lie in a training picture, (n,), and their pixels (n, 2); None where its lens is unknown."""
+    camera, pose = neighbour.cameras[0], neighbour.poses
+    if camera is None:
+        return np.zeros(len(points), bool), None
+    local = pose.rotations[0].inv().apply(points - pose.positions[0])
+    ahead = local[:, 2] > 1e-6
+    pixels = projected(camera, np.where(ahead[:, None], local, [0, 0, 1.0]))
+    if pixels is None:
+        return ahead, None
+    return ahead & ((pixels > 0) & (pixels < (camera.width, camera.height))).all(axis=1), pixels
