@@ -9,16 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.cache import Pictures
+from posenet.cache import Pictures, load_pictures
 from posenet.config import VIEWS
-from posenet.landmarks import landmarks_of
+from posenet.landmarks import MAP, landmarks_of
 from posenet.poses import Poses
 from posenet.refinement import Refinement, Refiner
 from posenet.retrieval import Gallery, describe_by_network, gallery_of
-from posenet.run import Run
+from posenet.run import MODEL, Run
 from posenet.scene import Camera, Scene
 from posenet.smoothing import smooth
+from posenet.trust import Trust, measured_trust, read_trust, write_trust
 from posenet.views import predict_views
+
+FEWEST_HELD_OUT = 8  # pictures that tell how far to trust a pose
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,32 @@ class Answerer:
         """The training pictures as the network sees them."""
         return gallery_of(self.run, self.network, self.training)
 
+    @cached_property
+    def refiner(self) -> Refiner:
+        """Refines by the training pictures."""
+        return Refiner(self.gallery, landmarks_of(self.run.folder, self.gallery.scene))
+
+    @cached_property
+    def trust(self) -> Trust:
+        """How far to trust regressed and refined poses, by the training pictures that were held out."""
+        folder, stamp = self.run.folder / MAP, str((self.run.folder / MODEL).stat().st_mtime_ns)
+        kept = read_trust(folder, stamp)
+        if kept is not None:
+            return kept
+        scene = self.gallery.scene
+        rows = np.flatnonzero(np.isin(scene.names, self.run.held_out))
+        if len(rows) < FEWEST_HELD_OUT:
+            return Trust(0.05 * self.refiner.depth, 3.0, 10.0)
+        held_out = scene.subset(rows)
+        pictures = load_pictures(held_out.paths, self.run.framing.stored, "held-out pictures")
+        held_out = held_out.subset(pictures.rows)
+        outputs = predict_views(self.network, pictures, held_out.cameras, self.run.framing, VIEWS)
+        regressed, _ = usable_poses(outputs)
+        located = self.refiner.locate(held_out.paths, held_out.cameras, regressed, self.describe(pictures), rows)
+        trust = measured_trust(regressed, located, held_out.poses)
+        write_trust(folder, stamp, trust)
+        return trust
+
     def describe(self, pictures: Pictures) -> np.ndarray:
         """(n, d) descriptors of stored pictures, to be looked up in the gallery."""
         return describe_by_network(self.network, pictures, self.run.framing)
@@ -82,8 +111,7 @@ class Answerer:
         doubt = outputs["spread_deg"] if manner.views > 1 else None
         if not manner.refine:
             return Answers(regressed, regressed, found, doubt)
-        refiner = Refiner(self.gallery, landmarks_of(self.run.folder, self.gallery.scene))
-        refinement = refiner.refine(paths, cameras, regressed, self.describe(pictures))
+        refinement = self.refiner.refine(paths, cameras, regressed, self.describe(pictures), self.trust)
         return Answers(refinement.poses, regressed, found | refinement.refined, doubt, refinement)
 
 

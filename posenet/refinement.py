@@ -19,6 +19,7 @@ from posenet.parallel import in_parallel
 from posenet.poses import Poses
 from posenet.retrieval import Gallery
 from posenet.scene import Camera, Scene
+from posenet.trust import Trust
 
 NEIGHBOURS, MORE_NEIGHBOURS = 10, 25
 CERTAIN_INLIERS = 40  # fewer must agree with the regressed pose
@@ -30,13 +31,15 @@ class Refinement:
     """Refined poses of n pictures.
 
     poses: refined where that stood, the regressed ones elsewhere. located: what was found, None where it did not stand.
-    neighbours: rows of the training pictures that see what each sees. training: these pictures.
+    neighbours: rows of the training pictures that see what each sees. training: these pictures. trust: how far both
+    kinds of poses were trusted.
     """
 
     poses: Poses
     located: list[Located | None]
     neighbours: np.ndarray
     training: Scene
+    trust: Trust
 
     @property
     def refined(self) -> np.ndarray:
@@ -51,7 +54,8 @@ class Refinement:
     @property
     def deviations(self) -> np.ndarray:
         """(n, 2) standard deviations of the refined positions (scene's unit) and rotations (degrees); NaN without."""
-        return np.array([each.deviations if each else (np.nan, np.nan) for each in self.located]).reshape(-1, 2)
+        each = [each.deviations if each else (np.nan, np.nan) for each in self.located]
+        return self.trust.stretch * np.array(each).reshape(-1, 2)
 
 
 class Refiner:
@@ -63,29 +67,45 @@ class Refiner:
         self.forward = self.poses.rotations.apply([0.0, 0, 1])
         self.depth = _median_depth(self.poses, landmarks)
 
-    def refine(self, paths: Sequence[Path], cameras: Sequence[Camera | None], first: Poses, descriptors) -> Refinement:
+    def refine(
+        self, paths: Sequence[Path], cameras: Sequence[Camera | None], first: Poses, descriptors, trust: Trust
+    ) -> Refinement:
         """Refine regressed poses. cameras: of the pictures as they lie on the disk. descriptors: by the network."""
-        alike = self.gallery.nearest(descriptors, MORE_NEIGHBOURS)
-        nearby = [self.nearby(first, row) for row in range(len(first))]
-
-        def work(row: int) -> Located | None:
-            return self._one(paths[row], cameras[row], first[row], _merged(alike[row], nearby[row]))
-
-        located = in_parallel(work, range(len(paths)), "refining")
-        rows = [row for row, each in enumerate(located) if each is not None]
+        located = self.locate(paths, cameras, first, descriptors)
+        kept = [each if each is not None and trust.stands(each) else None for each in located]
         positions, quaternions = first.positions.copy(), first.quaternions_wxyz.copy()
-        for row in rows:
-            positions[row] = located[row].position
-            quaternions[row] = located[row].rotation.as_quat(canonical=True, scalar_first=True)
+        for row, each in enumerate(kept):
+            if each is not None:
+                positions[row], rotation = trust.joined(first.positions[row], first.rotations[row], each)
+                quaternions[row] = rotation.as_quat(canonical=True, scalar_first=True)
         poses = Poses.from_quaternions(positions, quaternions)
         best = np.array([self.nearby(poses, row)[0] for row in range(len(poses))], int)
-        return Refinement(poses, located, best, self.gallery.scene)
+        return Refinement(poses, kept, best, self.gallery.scene, trust)
+
+    def locate(
+        self,
+        paths: Sequence[Path],
+        cameras: Sequence[Camera | None],
+        first: Poses,
+        descriptors: np.ndarray,
+        excluded: np.ndarray | None = None,
+    ) -> list[Located | None]:
+        """What is found for each picture by matching alone. excluded: training pictures not to be used."""
+        alike, usable = self.gallery.nearest(descriptors, len(self.poses)), np.ones(len(self.poses), bool)
+        if excluded is not None:
+            usable[excluded] = False
+
+        def work(row: int) -> Located | None:
+            nearby, similar = (each[usable[each]][:MORE_NEIGHBOURS] for each in (self.nearby(first, row), alike[row]))
+            return self._one(paths[row], cameras[row], first[row], _merged(similar, nearby))
+
+        return in_parallel(work, range(len(paths)), "refining")
 
     def nearby(self, poses: Poses, row: int) -> np.ndarray:
         """Rows of the training pictures that see what a pose should see, the nearest first."""
         turned = np.arccos(np.clip(self.forward @ poses.rotations[row].apply([0.0, 0, 1]), -1, 1))
         away = np.linalg.norm(self.poses.positions - poses.positions[row], axis=1) / self.depth
-        return np.argsort(away + turned, kind="stable")[:MORE_NEIGHBOURS]
+        return np.argsort(away + turned, kind="stable")
 
     def _one(self, path: Path, camera: Camera | None, first: Poses, neighbours: np.ndarray) -> Located | None:
         if camera is None:

@@ -15,7 +15,10 @@ from posenet.plots_matches import plot_matches, write_matches
 from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.refinement import Refiner
 from posenet.retrieval import Gallery
+from posenet.trust import Trust
 from tests.planes import CAMERA, painting, picture_of_plane, plane_scene, plane_to_pixels, towards_plane
+
+TRUST = Trust(0.1, 3.0, 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +52,7 @@ def off(poses, metres=0.1, degrees=3.0):
 def test_regressed_poses_become_exact_and_other_places_stay_as_they_were(refiner, tmp_path):
     paths, truth = queries(tmp_path, [0, 0, 9, 0])  # the third is of another painting
     first = off(truth)
-    found = refiner.refine(paths, [CAMERA] * 4, first, np.full((4, 14), 0.1, np.float32))
+    found = refiner.refine(paths, [CAMERA] * 4, first, np.full((4, 14), 0.1, np.float32), TRUST)
     assert found.refined.tolist() == [True, True, False, True]
     errors, degrees = position_errors(found.poses, truth), rotation_errors_deg(found.poses, truth)
     assert errors[found.refined].max() < 0.01
@@ -63,15 +66,15 @@ def test_a_weak_match_must_agree_with_the_regressed_pose(refiner, tmp_path, monk
     monkeypatch.setattr(refinement, "CERTAIN_INLIERS", 10**6)
     paths, truth = queries(tmp_path, [0, 0])
     descriptors = np.full((2, 14), 0.1, np.float32)
-    assert refiner.refine(paths, [CAMERA] * 2, off(truth), descriptors).refined.all()
-    assert not refiner.refine(paths, [CAMERA] * 2, off(truth, metres=1.5), descriptors).refined.any()
-    assert not refiner.refine(paths, [CAMERA] * 2, off(truth, degrees=40.0), descriptors).refined.any()
+    assert refiner.refine(paths, [CAMERA] * 2, off(truth), descriptors, TRUST).refined.all()
+    assert not refiner.refine(paths, [CAMERA] * 2, off(truth, metres=1.5), descriptors, TRUST).refined.any()
+    assert not refiner.refine(paths, [CAMERA] * 2, off(truth, degrees=40.0), descriptors, TRUST).refined.any()
 
 
 def test_pictures_without_a_camera_or_that_do_not_decode_keep_the_regressed_pose(refiner, tmp_path):
     paths, truth = queries(tmp_path, [0, 0])
     paths[1].write_bytes(b"no picture")
-    found = refiner.refine(paths, [None, CAMERA], off(truth), np.full((2, 14), 0.1, np.float32))
+    found = refiner.refine(paths, [None, CAMERA], off(truth), np.full((2, 14), 0.1, np.float32), TRUST)
     assert not found.refined.any()
     np.testing.assert_allclose(found.poses.positions, off(truth).positions)
 
@@ -85,7 +88,7 @@ def test_the_nearest_see_the_same_first(refiner):
 
 def test_matches_are_drawn_between_the_same_spots(refiner, tmp_path):
     paths, truth = queries(tmp_path, [0, 9])
-    found = refiner.refine(paths, [CAMERA] * 2, off(truth), np.full((2, 14), 0.1, np.float32))
+    found = refiner.refine(paths, [CAMERA] * 2, off(truth), np.full((2, 14), 0.1, np.float32), TRUST)
     pair = Figure().subplots(1, 2)
     neighbour = refiner.gallery.scene.subset([int(found.neighbours[0])])
     plot_matches(pair, (paths[0], CAMERA), "query", found.located[0], neighbour)

@@ -1,0 +1,74 @@
+"""How far to trust the regressed and the refined poses, measured on the training pictures that were held out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from posenet.localisation import Located
+from posenet.poses import Poses, position_errors, rotation_errors_deg
+from posenet.storage import write_text
+
+TRUST = "trust.json"
+# the median length of a 3-D normal error of unit deviation along each axis, over the root of 3 of `deviations`
+MEDIAN_TO_DEVIATION = np.sqrt(3) / 1.538
+
+
+@dataclass(frozen=True)
+class Trust:
+    """position, degrees: standard deviations of the regressed poses, scene's unit and degrees. stretch: how many times
+    as large the errors of refined poses are as their keypoints say: these know nothing of the training poses' errors.
+    """
+
+    position: float
+    degrees: float
+    stretch: float
+
+    def joined(self, position: np.ndarray, rotation: Rotation, located: Located) -> tuple[np.ndarray, Rotation]:
+        """The likeliest pose by a regressed pose and a refined one, each as sure as it is."""
+        spread = np.repeat([self.position**2, np.radians(self.degrees) ** 2], 3) / 3
+        refined = self.stretch**2 * located.covariance
+        away = np.concatenate([position - located.position, (located.rotation.inv() * rotation).as_rotvec()])
+        change = refined @ np.linalg.solve(refined + np.diag(spread), away)
+        return located.position + change[:3], located.rotation * Rotation.from_rotvec(change[3:])
+
+    def stands(self, located: Located) -> bool:
+        """Whether a refined pose is surer than a regressed one, in position and in rotation."""
+        position, degrees = located.deviations
+        return self.stretch * position < self.position and self.stretch * degrees < self.degrees
+
+
+def measured_trust(regressed: Poses, located: list[Located | None], truth: Poses) -> Trust:
+    """From what became of held-out pictures, whose true poses are known."""
+    position = float(np.median(position_errors(regressed, truth)))
+    degrees = float(np.median(rotation_errors_deg(regressed, truth)))
+    ratios = []
+    for row, each in enumerate(located):
+        if each is not None:
+            off = np.linalg.norm(each.position - truth.positions[row])
+            ratios.append(off / max(each.deviations[0], 1e-12))
+    stretch = float(np.median(ratios)) if len(ratios) >= 5 else 10.0
+    scale = MEDIAN_TO_DEVIATION
+    return Trust(scale * max(position, 1e-9), scale * max(degrees, 1e-6), max(1.0, scale * stretch))
+
+
+def read_trust(folder: Path, stamp: str) -> Trust | None:
+    """What was measured before of the model of that stamp; None where nothing was, or it cannot be read."""
+    try:
+        kept = json.loads((folder / TRUST).read_text())
+        return (
+            Trust(*(float(kept[name]) for name in ("position", "degrees", "stretch")))
+            if kept["stamp"] == stamp
+            else None
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def write_trust(folder: Path, stamp: str, trust: Trust) -> None:
+    """Keep what was measured."""
+    write_text(folder / TRUST, json.dumps(asdict(trust) | {"stamp": stamp}) + "\n")

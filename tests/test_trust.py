@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from posenet.localisation import Located
+from posenet.poses import Poses
+from posenet.trust import Trust, measured_trust, read_trust, write_trust
+
+
+def located(position, deviation=0.01, degrees=0.1, rotation=None):
+    """A refined pose whose deviations are these, the same along each axis."""
+    variances = np.repeat([deviation**2, np.radians(degrees) ** 2], 3) / 3
+    rotation = rotation or Rotation.identity()
+    return Located(np.array(position, float), rotation, 50, np.diag(variances), *[np.zeros((0, 2))] * 3)
+
+
+def test_deviations_are_over_all_directions():
+    assert located([0, 0, 0], 0.03, 0.6).deviations == pytest.approx((0.03, 0.6))
+
+
+def test_two_answers_are_joined_by_how_sure_they_are():
+    # variances 1 : 4 by hand: four fifths of the refined pose, one fifth of the regressed one
+    trust = Trust(0.2, 2.0, 10.0)
+    turn = Rotation.from_rotvec([0, 0, np.radians(5)])
+    position, rotation = trust.joined(np.array([1.0, 0, 0]), turn, located([0, 0, 0], 0.01, 0.1))
+    np.testing.assert_allclose(position, [0.2, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(np.degrees(rotation.as_rotvec()), [0, 0, 1], atol=1e-12)
+    position, _ = trust.joined(np.array([1.0, 0, 0]), turn, located([0, 0, 0], 1e-9, 1e-9))
+    np.testing.assert_allclose(position, 0, atol=1e-9)
+
+
+def test_a_refined_pose_stands_when_it_is_surer_in_both():
+    trust = Trust(0.2, 2.0, 10.0)
+    assert trust.stands(located([0, 0, 0], 0.01, 0.1))
+    assert not trust.stands(located([0, 0, 0], 0.03, 0.1))
+    assert not trust.stands(located([0, 0, 0], 0.01, 0.3))
+
+
+def test_trust_is_what_held_out_pictures_show():
+    rng = np.random.default_rng(0)
+    truth = Poses(rng.normal(size=(4000, 3)), Rotation.random(4000, rng=rng))
+    regressed = Poses(truth.positions + 0.1 * rng.normal(size=(4000, 3)), truth.rotations)
+    refined = [located(p + 0.02 * rng.normal(size=3), np.sqrt(3) * 0.004) for p in truth.positions]
+    trust = measured_trust(regressed, refined, truth)
+    assert trust.position == pytest.approx(0.1 * np.sqrt(3), rel=0.03)  # over three directions
+    assert trust.stretch == pytest.approx(0.02 / 0.004, rel=0.03)
+    few = measured_trust(regressed, [None] * 4000, truth)
+    assert few.stretch > 10
+    assert few.degrees > 0
+
+
+def test_trust_is_kept_for_one_model(tmp_path):
+    trust = Trust(0.1, 1.5, 7.0)
+    assert read_trust(tmp_path, "model") is None
+    write_trust(tmp_path, "model", trust)
+    assert read_trust(tmp_path, "model") == trust
+    assert read_trust(tmp_path, "another") is None
+    (tmp_path / "trust.json").write_text("[1]")
+    assert read_trust(tmp_path, "model") is None
