@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -25,9 +25,10 @@ class Located:
     """A camera's pose found from points.
 
     position: (3,) camera centre in the world. rotation: camera axes to world axes. inliers: how many of the
-    picture's keypoints agree. covariance: (6, 6) of the centre (world axes, scene unit) and of a small turn about the
-    camera's axes (radians). rows: the keypoints that agree, rays: (inliers, 2) where they lie on the plane z = 1,
-    points: (inliers, 3) what they show.
+    picture's keypoints whose match is distinct agree; others, found where the pose looks for them, only make it more
+    exact. covariance: (6, 6) of the centre (world axes, scene unit) and of a small turn about the
+    camera's axes (radians). rows: (k,) all keypoints that agree, rays: (k, 2) where they lie on the plane z = 1,
+    points: (k, 3) what they show.
     """
 
     position: np.ndarray
@@ -55,13 +56,19 @@ def locate(keypoints: Keypoints, seen: list[SeenPoints]) -> Located | None:
     start = _ransac(keypoints, rows, points)
     if start is None:
         return None
+    distinct = rows, points
     candidates = np.concatenate([each.points for each in seen]), np.concatenate(theirs)
     for _ in range(2):
         rows, points = _guided(keypoints, ours, *candidates, *start)
         if len(rows) < FEWEST_INLIERS:
             return None
         start = _refined(keypoints, rows, points, *start)
-    return _judged(keypoints, rows, points, *start)
+    found = _judged(keypoints, rows, points, *start)
+    if found is None:
+        return None
+    errors = _residuals(np.zeros(6), keypoints, *distinct, *start).reshape(-1, 2)
+    agreeing = np.unique(distinct[0][np.linalg.norm(errors, axis=1) < INLIER_PIXELS])
+    return replace(found, inliers=len(agreeing)) if len(agreeing) >= FEWEST_INLIERS else None
 
 
 def _ransac(keypoints: Keypoints, rows, points):

@@ -32,9 +32,8 @@ def write_matches(folder: Path, scene: Scene, refinement: Refinement) -> Path | 
     for pair, row in zip(axes, rows, strict=True):
         located, neighbour = refinement.located[row], int(refinement.neighbours[row])
         assert located is not None
-        title = (
-            f"{scene.names[row]}: {located.inliers} inliers, deviation {refinement.deviations[row, 0]:.2g} {scene.unit}"
-        )
+        deviation = f"deviation {refinement.deviations[row, 0]:.2g} {scene.unit}"
+        title = f"{scene.names[row]}: {located.inliers} inliers, {deviation}"
         plot_matches(
             pair, (scene.paths[row], scene.cameras[row]), title, located, refinement.training.subset([neighbour])
         )

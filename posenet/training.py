@@ -199,8 +199,10 @@ def _head(config: TrainConfig, batches: Batches) -> Head:
 def _depths(scene: Scene, run: Run) -> np.ndarray | None:
     """Depth grids of the training pictures, kept in the run folder for when training goes on."""
     kept = run.folder / "backup" / "depths.npy"
-    if kept.is_file():
+    try:
         return np.load(kept, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        pass  # not there, or damaged
     depths = scene_depths(scene, run.framing)
     if depths is not None:
         kept.parent.mkdir(exist_ok=True)

@@ -16,7 +16,7 @@ from posenet.trainer import Trainer
 
 log = logging.getLogger("posenet")
 
-VIEWS, STEPS, BATCH, PEAK = 1500, 400, 64, 2e-3
+VIEWS, VIEWS_EACH, STEPS, BATCH, PEAK = 1500, 8, 400, 64, 2e-3
 VIEW_EPOCH = 1_000_000  # epochs of the batches' stream that training itself never comes to
 
 
@@ -43,12 +43,14 @@ def _features(trunk, batches: Batches) -> tuple[list[np.ndarray], dict[str, np.n
     """Feature maps (n, h, w, c) float16 of augmented views, and the truth about them."""
     seen: list[list[np.ndarray]] = []
     truth, epoch, count = [], VIEW_EPOCH, 0
-    while count < VIEWS:
+    wanted = min(VIEWS, VIEWS_EACH * len(batches.scene))
+    while count < wanted:
         for images, each in batches.epoch(epoch):
-            seen.append([np.asarray(maps, np.float16) for maps in trunk.predict_on_batch(images.astype(np.float32))])
+            maps = trunk.predict_on_batch(images.astype(np.float32))  # not a list where there is only one
+            seen.append([np.asarray(each, np.float16) for each in (maps if isinstance(maps, list) else [maps])])
             truth.append(each)
             count += len(images)
-            if count >= VIEWS:
+            if count >= wanted:
                 break
         epoch += 1
     maps = [np.concatenate(each) for each in zip(*seen, strict=True)]

@@ -60,11 +60,8 @@ def read_trust(folder: Path, stamp: str) -> Trust | None:
     """What was measured before of the model of that stamp; None where nothing was, or it cannot be read."""
     try:
         kept = json.loads((folder / TRUST).read_text())
-        return (
-            Trust(*(float(kept[name]) for name in ("position", "degrees", "stretch")))
-            if kept["stamp"] == stamp
-            else None
-        )
+        numbers = [float(kept[name]) for name in ("position", "degrees", "stretch")]
+        return Trust(*numbers) if kept["stamp"] == stamp else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

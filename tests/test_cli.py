@@ -132,7 +132,18 @@ def test_names_that_leave_the_folder(capsys, cambridge):
 
 def test_the_whole_path(capsys, cambridge, tmp_path):
     run = tmp_path / "run"
-    options = ["--epochs", "1", "--short-side", "64", "--batch-size", "4", "--precision", "float32"]
+    options = [
+        "--epochs",
+        "1",
+        "--short-side",
+        "64",
+        "--batch-size",
+        "4",
+        "--precision",
+        "float32",
+        "--trunk",
+        "googlenet",
+    ]
     assert main(["train", str(cambridge), "--output", str(run), *options]) == 0
     out = capsys.readouterr().out
     assert "Square, test split: 4 pictures" in out
@@ -184,7 +195,19 @@ def test_a_full_disk_while_writing_a_run(capsys, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    line = failure(capsys, "train", scene, "--output", tmp_path / "r", "--epochs", "1", "--short-side", "64")
+    line = failure(
+        capsys,
+        "train",
+        scene,
+        "--output",
+        tmp_path / "r",
+        "--epochs",
+        "1",
+        "--short-side",
+        "64",
+        "--trunk",
+        "googlenet",
+    )
     assert "state.npz cannot be written: No space left on device" in line
     assert list((tmp_path / "r" / "backup").iterdir()) == []
 

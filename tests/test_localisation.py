@@ -23,7 +23,7 @@ def test_a_new_picture_is_placed_within_a_centimetre(seen, seed):
     assert found.inliers > 60
     assert np.linalg.norm(found.position - position) < 0.01  # two metres away
     assert np.degrees((found.rotation.inv() * rotation).magnitude()) < 0.2
-    assert len(found.rows) == len(set(found.rows.tolist())) == found.inliers == len(found.points)
+    assert len(found.rows) == len(set(found.rows.tolist())) == len(found.points) >= found.inliers
     assert np.median(np.abs(found.points[:, 2])) < 0.02  # the points lie on the plane
     deviations = np.sqrt(np.diag(found.covariance))
     assert 1e-5 < deviations[:3].max() < 0.02

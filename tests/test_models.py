@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from posenet.errors import PoseNetError
+from posenet.framing import Framing
 from posenet.models import TRUNKS, build_network, inference_network
 from posenet.models.layers import FastBatchNorm, LocalResponseNorm, ToMeanBGR
 
@@ -135,3 +136,28 @@ def test_saved_networks_hold_kerass_own_normalisation():
     saved = inference_network(network, "googlenet", (64, 64), (0.0, 0.0, 0.0), 1.0)
     kinds = {type(layer) for layer in saved.layers if layer.name.endswith("_bn")}
     assert kinds == {keras.layers.BatchNormalization}
+
+
+@pytest.mark.parametrize("trunk", [name for name, each in TRUNKS.items() if each.maps])
+def test_the_head_of_points_answers_in_the_scenes_unit(trunk, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = build_network(trunk, (96, 128), (10, 20, 30), 5.0, head="points")
+    images = np.random.default_rng(0).uniform(0, 255, (2, 96, 128, 3)).astype(np.float32)
+    answer = {name: np.asarray(value) for name, value in model(images).items()}
+    assert answer["scene_points"].shape == answer["camera_points"].shape == (2, 6, 8, 3)
+    # an untrained network's scene points lie near the scene's centre
+    np.testing.assert_allclose(answer["scene_points"].mean(axis=(0, 1, 2)), [10, 20, 30], atol=5)
+    assert set(answer) == {"position", "quaternion", "doubt", "scene_points", "camera_points"}
+    plain = inference_network(model, trunk, (96, 128), (10, 20, 30), 5.0, "points")
+    plain.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras", compile=False)(images)
+    assert set(again) == {"position", "quaternion", "doubt"}
+    np.testing.assert_allclose(again["position"], answer["position"], rtol=1e-3, atol=1e-2)
+    np.testing.assert_allclose(np.linalg.norm(answer["quaternion"], axis=1), 1, atol=1e-5)
+
+
+def test_maps_have_the_size_of_the_cells():
+    for trunk in (each for each in TRUNKS.values() if each.maps):
+        fine, coarse = trunk.maps(keras.Input((160, 208, 3)))
+        assert fine.shape[1:3] == Framing((160, 208), (160, 208)).cells == (10, 13)
+        assert coarse.shape[1:3] == (5, 7)

@@ -4,9 +4,11 @@ import pytest
 from posenet.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.cache import load_pictures
 from posenet.datasets import open_scene
+from posenet.depth import scene_depths
 from posenet.framing import Framing
 from posenet.pipeline import Batches, default_batch_size, predict_in_batches
 from posenet.poses import Poses, rotation_errors_deg
+from tests.planes import CAMERA, plane_scene
 
 FRAMING = Framing((48, 64), (32, 48))
 
@@ -88,3 +90,43 @@ def test_prediction_keeps_order_and_number(loaded):
 )
 def test_batches_are_smaller_for_small_scenes_and_large_pictures(pictures, size, expected):
     assert default_batch_size(pictures, size) == expected  # 32 * 192 * 256 / (192 * 336) = 24.4
+
+
+def test_the_position_moves_with_the_view_and_the_points_are_where_the_pose_sees_them(tmp_path):
+    scene = plane_scene(tmp_path, 6)  # a painted plane at z = 0
+    framing = Framing((240, 320), (192, 256))
+    pictures = load_pictures(scene.paths, framing.stored)
+    depths = scene_depths(scene, framing)
+    depths[5] = np.nan
+    batches = Batches(scene, pictures, framing, Augmentation(move=0.1), 6, 0, depths)
+    assert batches.share_with_depth == pytest.approx(5 / 6)
+    ((_, truth),) = list(batches.epoch(0))
+    away = np.linalg.norm(truth["position"][:, None] - scene.poses.positions[None], axis=2)
+    rows = away.argmin(axis=1)
+    assert sorted(rows) == list(range(6))
+    moved = away.min(axis=1)
+    assert moved[rows == 5] == pytest.approx(0, abs=1e-6)  # without depth it stays where it was
+    assert ((moved[rows != 5] > 0.001) & (moved[rows != 5] < 0.26)).all()
+    points = truth["scene_points"][rows != 5]
+    assert np.isnan(truth["scene_points"][rows == 5]).all()
+    assert np.isfinite(points[..., 0]).mean() > 0.5
+    assert np.nanmedian(np.abs(points[..., 2])) < 0.05  # they lie on the plane
+    poses = Poses.from_quaternions(truth["position"], truth["quaternion"])
+    for row in range(6):
+        back = poses.rotations[row].apply(truth["camera_points"][row].reshape(-1, 3)) + poses.positions[row]
+        np.testing.assert_allclose(back, truth["scene_points"][row].reshape(-1, 3), atol=1e-4)
+
+
+def test_what_the_cells_show_lies_on_their_rays(tmp_path):
+    scene = plane_scene(tmp_path, 6)
+    framing = Framing((240, 320), (192, 256))
+    batches = Batches(
+        scene, load_pictures(scene.paths, framing.stored), framing, Augmentation(), 6, 0, scene_depths(scene, framing)
+    )
+    ((_, truth),) = list(batches.epoch(0))
+    points = truth["camera_points"]
+    rows, columns = np.mgrid[:12, :16]
+    x = ((columns + 0.5) * 16 + 32 - CAMERA.cx) / CAMERA.fx  # the cut begins 32 pixels from the left, 24 from the top
+    y = ((rows + 0.5) * 16 + 24 - CAMERA.cy) / CAMERA.fy
+    np.testing.assert_allclose(np.nanmedian(points[..., 0] / points[..., 2], axis=0), x, atol=0.01)
+    np.testing.assert_allclose(np.nanmedian(points[..., 1] / points[..., 2], axis=0), y, atol=0.01)

@@ -7,7 +7,7 @@ from posenet.datasets import open_scene
 from posenet.retrieval import GALLERY, describe_by_network, gallery_of
 from posenet.run import open_run
 from posenet.training import train
-from tests.test_training import SMALL
+from tests.test_training import QUICK
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def default_policy():
 
 @pytest.fixture
 def run(cambridge, tmp_path):
-    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, trunk="googlenet", **SMALL))
+    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
     return open_run(tmp_path / "run")
 
 

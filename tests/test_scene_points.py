@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from posenet.losses import rotate
-from posenet.models.scene_points import PointsToPose, largest_eigenvector, rigid_motion
+from posenet.models.scene_points import Mixed, PointsToPose, largest_eigenvector, rigid_motion
 
 
 def scattered(seed, noise, count=40):
@@ -97,3 +97,13 @@ def test_the_layer_starts_with_points_before_the_camera_and_is_saved(tmp_path):
     model.save(tmp_path / "m.keras")
     again = keras.saving.load_model(tmp_path / "m.keras", compile=False)
     np.testing.assert_array_equal(again(maps)["position"], answer["position"])
+
+
+def test_two_answers_are_mixed_by_one_share():
+    mixed = Mixed()
+    ours, theirs = float32([[1, 2, 3]], [[5, 6, 7]])
+    first = np.asarray(mixed([ours, theirs]))
+    share = 1 / (1 + np.exp(-1.0))  # the logit starts at 1
+    np.testing.assert_allclose(first, share * ours + (1 - share) * theirs, rtol=1e-5)
+    mixed.paced.assign(-10.0)
+    np.testing.assert_allclose(mixed([ours, theirs]), theirs, rtol=1e-5)

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -11,11 +12,14 @@ import pytest
 
 from posenet import callbacks
 from posenet.config import TrainConfig
+from posenet.datasets.convert import convert
 from posenet.errors import PoseNetError
 from posenet.run import open_run
 from posenet.training import train
+from tests.planes import plane_scene
 
 SMALL = {"short_side": 64, "batch_size": 4, "validation": 0.25, "precision": "float32"}
+QUICK = SMALL | {"trunk": "googlenet"}
 
 
 def rows_of(folder):
@@ -32,7 +36,7 @@ def default_policy():
 def test_a_run_writes_its_folder_and_is_repeatable(cambridge, tmp_path):
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder in folders:
-        train(TrainConfig(cambridge, folder, epochs=2, seed=3, **SMALL))
+        train(TrainConfig(cambridge, folder, epochs=2, seed=3, **QUICK))
     first, second = (rows_of(folder) for folder in folders)
     assert [row["epoch"] for row in first] == ["1", "2"]
     for a, b in zip(first, second, strict=True):
@@ -67,7 +71,7 @@ def test_an_unknown_trunk_is_told_before_anything_is_written(cambridge, tmp_path
 def test_the_test_split_is_never_opened_in_training(cambridge, tmp_path):
     for picture in (cambridge / "seq3").iterdir():
         picture.write_bytes(b"\x89PNG broken IEND")
-    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **SMALL))
+    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
     assert not set(open_run(tmp_path / "run").held_out) & {f"seq3/frame{i:05d}.png" for i in range(1, 5)}
 
 
@@ -75,6 +79,7 @@ def test_killed_and_resumed_ends_with_all_epochs(cambridge, tmp_path):
     output = tmp_path / "run"
     command = [sys.executable, "-m", "posenet", "train", str(cambridge), "--output", str(output), "--no-evaluate"]
     command += ["--epochs", "25", "--short-side", "64", "--batch-size", "4", "--precision", "float32"]
+    command += ["--trunk", "googlenet"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (output / "backup" / "state.npz").exists() or len(rows_of(output)) < 3:
@@ -92,7 +97,7 @@ def test_killed_and_resumed_ends_with_all_epochs(cambridge, tmp_path):
 
 def test_a_loss_that_is_no_number_stops_with_an_explanation(cambridge, tmp_path):
     with pytest.raises(PoseNetError, match=r"training stopped: the loss became (nan|inf) .* last good model is kept"):
-        train(TrainConfig(cambridge, tmp_path / "run", epochs=60, learning_rate=1e25, **SMALL))
+        train(TrainConfig(cambridge, tmp_path / "run", epochs=60, learning_rate=1e25, **QUICK))
 
 
 def test_a_run_folder_that_exists_is_refused(cambridge, tmp_path):
@@ -100,9 +105,9 @@ def test_a_run_folder_that_exists_is_refused(cambridge, tmp_path):
     folder.mkdir()
     (folder / "mine.txt").write_text("precious")
     with pytest.raises(PoseNetError, match="run exists: give --resume to go on, --overwrite to replace it"):
-        train(TrainConfig(cambridge, folder, epochs=1, **SMALL))
+        train(TrainConfig(cambridge, folder, epochs=1, **QUICK))
     with pytest.raises(PoseNetError, match="is no run folder .* it is not overwritten"):
-        train(TrainConfig(cambridge, folder, epochs=1, overwrite=True, **SMALL))
+        train(TrainConfig(cambridge, folder, epochs=1, overwrite=True, **QUICK))
     assert (folder / "mine.txt").read_text() == "precious"
 
 
@@ -130,7 +135,51 @@ def test_schedule_warms_up_and_falls_to_zero():
 
 
 def test_a_backup_of_something_else_is_refused(cambridge, tmp_path):
-    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **SMALL))
+    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
     (tmp_path / "run" / "backup" / "state.npz").write_bytes(b"nonsense")
     with pytest.raises(PoseNetError, match=r"state.npz must be a backup of this run, it cannot be read"):
         train(TrainConfig(None, tmp_path / "run", resume=True))
+
+
+@pytest.fixture
+def plane(tmp_path):
+    """A small scene with intrinsics, of pictures that tell depth, in the transforms layout."""
+    scene = plane_scene(tmp_path / "made", 16)
+    scene = replace(scene, splits=np.array(["train"] * 12 + ["test"] * 4))
+    convert(scene, tmp_path / "plane", "transforms", copy=True)
+    return tmp_path / "plane"
+
+
+def test_where_pictures_tell_depth_the_network_answers_by_points(plane, tmp_path):
+    train(TrainConfig(plane, tmp_path / "run", epochs=1, **QUICK))
+    run = open_run(tmp_path / "run")
+    assert run.head == "points"
+    assert run.camera.fx == pytest.approx(260.0)
+    assert "doubt" in run.load_model().output
+    kept = np.load(tmp_path / "run" / "backup" / "depths.npy")
+    assert np.median(1 / kept[np.isfinite(kept)]) == pytest.approx(2.0, rel=0.2)  # the plane is two metres away
+    for head, novel in (("pose", True), ("points", False)):
+        config = TrainConfig(plane, tmp_path / head, epochs=1, head=head, novel_views=novel, **QUICK)
+        assert train(config).head == head
+
+
+def test_the_geometric_loss_trains(plane, tmp_path):
+    train(TrainConfig(plane, tmp_path / "run", epochs=12, loss="geometric", **QUICK))
+    losses = [float(row["loss"]) for row in rows_of(tmp_path / "run")]
+    assert max(losses[-3:]) < losses[0]
+
+
+def test_points_and_the_geometric_loss_say_what_they_need(cambridge, plane, tmp_path):
+    with pytest.raises(PoseNetError, match="--head points needs one of the trunks googlenet, efficientnet_lite0"):
+        train(TrainConfig(plane, tmp_path / "a", epochs=1, trunk="posenet", head="points", **SMALL))
+    with pytest.raises(PoseNetError, match="--loss geometric needs the depth of most training pictures, 0% have one"):
+        train(TrainConfig(cambridge, tmp_path / "b", epochs=1, loss="geometric", **QUICK))
+
+
+def test_damaged_depths_are_made_anew(plane, tmp_path):
+    train(TrainConfig(plane, tmp_path / "run", epochs=1, **QUICK))
+    kept = tmp_path / "run" / "backup" / "depths.npy"
+    whole = np.load(kept)
+    kept.write_bytes(b"damaged")
+    train(TrainConfig(output=tmp_path / "run", resume=True))
+    np.testing.assert_allclose(np.load(kept), whole, rtol=1e-4)

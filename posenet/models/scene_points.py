@@ -27,8 +27,8 @@ class ScenePointsHead:
         name = self.name
         rows, columns = fine.shape[1:3]
         far = self._convolution(coarse, 1, "coarse")
-        whole = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(coarse)
-        whole = layers.Conv2D(WIDTH, 1, name=f"{name}_whole")(whole)
+        pooled = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(coarse)
+        whole = layers.Conv2D(WIDTH, 1, name=f"{name}_whole")(pooled)
         far = layers.Add(name=f"{name}_context")([far, whole])
         far = layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_up")(far)
         far = layers.Cropping2D(((0, far.shape[1] - rows), (0, far.shape[2] - columns)), name=f"{name}_cut")(far)
@@ -38,7 +38,13 @@ class ScenePointsHead:
         x = layers.Conv2D(
             7, 1, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), dtype="float32", name=f"{name}_out"
         )(x)
-        return PointsToPose(dtype="float32", name=f"{name}_pose")(x)
+        outputs = PointsToPose(dtype="float32", name=f"{name}_pose")(x)
+        direct = layers.Dense(256, activation="relu", name=f"{name}_hidden")(
+            layers.Flatten(name=f"{name}_flat")(pooled)
+        )
+        direct = layers.Dense(3, dtype="float32", name=f"{name}_direct")(direct)
+        outputs["position"] = Mixed(dtype="float32", name=f"{name}_mixed")([outputs["position"], direct])
+        return outputs
 
     def _convolution(self, x, size: int, name: str):
         x = layers.Conv2D(WIDTH, size, padding="same", use_bias=False, name=f"{self.name}_{name}")(x)
@@ -74,6 +80,24 @@ class PointsToPose(keras.layers.Layer):
             "position": position, "quaternion": quaternion, "doubt": doubt,
             "scene_points": scene, "camera_points": camera,
         }  # fmt: skip
+
+
+@keras.saving.register_keras_serializable("posenet")
+class Mixed(keras.layers.Layer):
+    """Two answers (b, 3), mixed by one learned share: how well geometry tells the position depends on the scene.
+
+    Where the camera hardly moves, an error of depth is larger than all its movement, and features alone tell more.
+    The variable holds a tenth of the share's logit, so that it settles within a short training.
+    """
+
+    PACE = 10.0
+
+    def build(self, *_):
+        self.paced = self.add_weight(shape=(), initializer=keras.initializers.Constant(0.1), name="paced")
+
+    def call(self, answers):
+        share = ops.sigmoid(self.PACE * ops.convert_to_tensor(self.paced))
+        return share * answers[0] + (1 - share) * answers[1]
 
 
 def rigid_motion(points, targets, weights):
