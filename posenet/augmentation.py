@@ -7,6 +7,7 @@ Never a flip: a mirrored place is another place.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -42,7 +43,7 @@ class Augmentation:
     turn_deg: largest turns about the camera's x (pitch), y (yaw) and z (roll) axes, degrees. Pitch and yaw
     need intrinsics; without them the picture only rolls, which is exact for any focal length.
     move: largest distance that the camera moves in any direction, as a share of the picture's median depth; only where
-    depth is known.
+    depth is known. farthest: the most that this may be, in the scene's unit.
     shift: largest shift of the cut as a share of the room around it (0 to 1); used where the intrinsics are unknown.
     contrast, brightness (of 255), colour: half-widths of the random factors and offset.
     """
@@ -53,6 +54,7 @@ class Augmentation:
     contrast: float = 0.3
     brightness: float = 30.0
     colour: float = 0.15
+    farthest: float = math.inf
 
 
 NO_AUGMENTATION = Augmentation((0, 0, 0), 0, 0, 0, 0, 0)
@@ -136,8 +138,8 @@ class Augmenter:
             view = self.turned(picture, camera, turn, shift)
         else:
             direction = rng.normal(size=3)
-            distance = self.settings.move * rng.uniform() ** (1 / 3) / np.median(depth)
-            move = distance * direction / np.linalg.norm(direction)
+            farthest = min(self.settings.move / np.median(depth), self.settings.farthest)
+            move = farthest * rng.uniform() ** (1 / 3) * direction / np.linalg.norm(direction)
             view, points = self.moved(picture, camera, turn, move, depth)
         return View(self._recolour(view, rng), turn, move, points)
 

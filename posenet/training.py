@@ -38,6 +38,8 @@ from posenet.transfer import train_heads
 
 log = logging.getLogger("posenet")
 
+FARTHEST = 0.5  # that views move, in mean distances of the cameras from their centre
+
 
 def train(config: TrainConfig) -> Run:
     """Train on the training split of config.scene and write the run folder config.output; returns the run.
@@ -176,8 +178,9 @@ def _batches(config: TrainConfig, scene: Scene, pictures, run: Run, chosen: np.n
     scene, pictures = scene.subset(rows), pictures.subset(rows)
     size = config.batch_size or default_batch_size(len(rows), run.framing.cut)
     depths = _depths(scene, run) if config.head != "pose" or (config.augment and config.novel_views) else None
-    if not config.novel_views:
-        augmentation = replace(augmentation, move=0.0)
+    # where the cameras hardly move, their new views must not stand far beside them either
+    move = augmentation.move if config.novel_views else 0.0
+    augmentation = replace(augmentation, move=move, farthest=FARTHEST * run.scale)
     return Batches(scene, pictures, run.framing, augmentation, size, config.seed, depths)
 
 

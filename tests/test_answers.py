@@ -50,7 +50,7 @@ def test_more_views_tell_doubt_and_a_video_is_smoothed(ready):
 
 def test_refining_without_intrinsics_is_one_line(ready):
     answerer, known = ready
-    with pytest.raises(PoseNetError, match="--refine needs the training pictures' intrinsics"):
+    with pytest.raises(PoseNetError, match="--refine needs the intrinsics of the training pictures"):
         answerer.answer(*known, Manner(refine=True))
 
 

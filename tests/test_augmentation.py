@@ -116,7 +116,10 @@ def test_the_camera_moves_only_where_depth_is_known():
     augmenter, rng = Augmenter(FRAMING, Augmentation()), np.random.default_rng(0)
     depth = np.full((13, 17), 0.5, np.float32)  # two metres
     distances = [np.linalg.norm(augmenter.view(picture, CAMERA, rng, depth)[2]) for _ in range(200)]
-    assert 0.25 < max(distances) <= 0.3  # 0.15 of the depth
-    assert np.median(distances) == pytest.approx(0.3 * 0.5 ** (1 / 3), rel=0.1)  # evenly over the ball
+    assert 0.15 < max(distances) <= 0.16  # 0.08 of the depth
+    assert np.median(distances) == pytest.approx(0.16 * 0.5 ** (1 / 3), rel=0.1)  # evenly over the ball
+    near = Augmenter(FRAMING, Augmentation(farthest=0.1))
+    distances = [np.linalg.norm(near.view(picture, CAMERA, rng, depth)[2]) for _ in range(200)]
+    assert 0.09 < max(distances) <= 0.1
     assert (augmenter.view(picture, CAMERA, rng, None)[2] == 0).all()
     assert (augmenter.view(picture, None, rng, depth)[2] == 0).all()

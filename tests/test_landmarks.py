@@ -46,7 +46,7 @@ def test_a_map_of_other_pictures_or_a_damaged_one_is_made_anew(scene, tmp_path, 
 
 
 def test_what_cannot_be_mapped_is_said(scene, tmp_path):
-    with pytest.raises(PoseNetError, match="--refine needs the training pictures' intrinsics"):
+    with pytest.raises(PoseNetError, match="--refine needs the intrinsics of the training pictures"):
         landmarks_of(tmp_path, replace(scene, cameras=(None,) * 6))
     for path in scene.paths:
         path.write_bytes(b"no picture")
