@@ -58,7 +58,8 @@ class TrainConfig:
     augment: bool = True
     """Turn the camera about its centre (pose moved along) and change the colours."""
     novel_views: bool = True
-    """Also move the camera a little when augmenting, by the depth that neighbouring training pictures tell."""
+    """Also move the camera a little when augmenting, by the depth that neighbouring training pictures tell (with the
+    head of points, or the geometric loss)."""
     split: str = "auto"
     """Which pictures are for testing: auto (what the scene says, else blocks), blocks of time, sequence:NAME, a file
     that lists them, every:8 or random:0.25. The last two make the error look better than it is: neighbouring frames

@@ -1,0 +1,101 @@
+"""What a training starts from: what is settled of its scene, its batches, and how its network will answer."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from posenet.augmentation import NO_AUGMENTATION, Augmentation
+from posenet.cache import Pictures
+from posenet.config import Head, TrainConfig
+from posenet.datasets import settled_split
+from posenet.depth import scene_depths
+from posenet.errors import PoseNetError
+from posenet.framing import square_cut, whole_frame
+from posenet.holdout import holdout_mask
+from posenet.images import picture_size
+from posenet.models import TRUNKS, trunk_named
+from posenet.pipeline import Batches, default_batch_size
+from posenet.run import Run
+from posenet.scene import Camera, Scene
+from posenet.storage import atomic_path
+
+log = logging.getLogger("posenet")
+
+FARTHEST = 0.5  # that views move, in mean distances of the cameras from their centre
+
+
+def described(config: TrainConfig, scene: Scene, precision: str) -> Run:
+    """A new run, with what depends on the scene: framing, the positions' centre and scale, the held-out pictures."""
+    sizes = [picture_size(path) for path in scene.paths[:: max(1, len(scene) // 50)]]
+    fixed = trunk_named(config.trunk).fixed_size
+    framing = (
+        square_cut(sizes, config.short_side or 256, fixed[0])
+        if fixed
+        else whole_frame(sizes, config.short_side or config.default_short_side)
+    )
+    positions = scene.poses.positions
+    centre = positions.mean(axis=0)
+    scale = float(np.linalg.norm(positions - centre, axis=1).mean()) or 1.0
+    mask = holdout_mask(scene, config.validation)
+    if not all(camera and camera.turns_by_homography for camera in scene.cameras):
+        log.warning("%s: pictures of unknown focal length or bent lines only roll and shift when augmented", scene.name)
+    return Run(
+        config.output or Path(), config, scene.root.absolute(), scene.unit, framing, tuple(centre.tolist()), scale,
+        tuple(name for name, out in zip(scene.names, mask, strict=True) if out), precision,
+        settled_split(scene.root, config.split), camera=_commonest_camera(scene),
+    )  # fmt: skip
+
+
+def _commonest_camera(scene: Scene) -> Camera | None:
+    """The camera of most of the pictures whose intrinsics are known."""
+    counts = Counter(camera for camera in scene.cameras if camera and camera.source != "assumed")
+    return counts.most_common(1)[0][0] if counts else None
+
+
+def training_batches(config: TrainConfig, scene: Scene, pictures: Pictures, run: Run, chosen: np.ndarray) -> Batches:
+    """The batches of the chosen (n,) training pictures; where the head or the loss uses depth, it is found first."""
+    augmentation = Augmentation() if config.augment else NO_AUGMENTATION
+    rows = np.flatnonzero(chosen)
+    scene, pictures = scene.subset(rows), pictures.subset(rows)
+    size = config.batch_size or default_batch_size(len(rows), run.framing.cut)
+    points = config.head != "pose" and trunk_named(config.trunk).maps is not None
+    depths = _depths(scene, run) if points or config.loss == "geometric" else None
+    # where the cameras hardly move, their new views must not stand far beside them either
+    move = augmentation.move if config.novel_views else 0.0
+    augmentation = replace(augmentation, move=move, farthest=FARTHEST * run.scale)
+    return Batches(scene, pictures, run.framing, augmentation, size, config.seed, depths)
+
+
+def head_for(config: TrainConfig, batches: Batches) -> Head:
+    """How the network answers: as wanted, or by points where the trunk and the scene allow it."""
+    able = trunk_named(config.trunk).maps is not None
+    if config.loss == "geometric" and batches.share_with_depth < 0.5:
+        raise PoseNetError(
+            f"--loss geometric needs the depth of most training pictures, {batches.share_with_depth:.0%} have one"
+        )
+    if config.head == "points" and not able:
+        names = ", ".join(name for name, trunk in TRUNKS.items() if trunk.maps)
+        raise PoseNetError(f"--head points needs one of the trunks {names}, received {config.trunk}")
+    if config.head != "auto":
+        return config.head
+    return "points" if able and batches.share_with_depth >= 0.5 else "pose"
+
+
+def _depths(scene: Scene, run: Run) -> np.ndarray | None:
+    """Depth grids of the training pictures, kept in the run folder for when training goes on."""
+    kept = run.folder / "backup" / "depths.npy"
+    try:
+        return np.load(kept, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        pass  # not there, or damaged
+    depths = scene_depths(scene, run.framing)
+    if depths is not None:
+        kept.parent.mkdir(exist_ok=True)
+        with atomic_path(kept) as temporary, open(temporary, "wb") as file:
+            np.save(file, depths)
+    return depths
