@@ -22,8 +22,7 @@ from posenet.scene import Camera, Scene
 from posenet.trust import Trust
 
 NEIGHBOURS, MORE_NEIGHBOURS = 10, 25
-CERTAIN_INLIERS = 40  # fewer must agree with the regressed pose
-FARTHEST, WIDEST_DEG = 0.4, 25.0  # from the regressed pose: a share of the scene's median depth, and a turn
+CERTAIN_INLIERS = 80  # fewer must agree with the regressed pose
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +71,10 @@ class Refiner:
     ) -> Refinement:
         """Refine regressed poses. cameras: of the pictures as they lie on the disk. descriptors: by the network."""
         located = self.locate(paths, cameras, first, descriptors)
-        kept = [each if each is not None and trust.stands(each) else None for each in located]
+        kept = [
+            each if each is not None and self._accepted(each, first[row], trust) else None
+            for row, each in enumerate(located)
+        ]
         positions, quaternions = first.positions.copy(), first.quaternions_wxyz.copy()
         for row, each in enumerate(kept):
             if each is not None:
@@ -116,14 +118,13 @@ class Refiner:
             return None
         for tried in (neighbours[:NEIGHBOURS], neighbours[NEIGHBOURS:]):
             found = locate(keypoints, [self.landmarks.seen(each) for each in tried])
-            if found is not None and (found.inliers >= CERTAIN_INLIERS or self._agree(found, first)):
+            if found is not None:
                 return found
         return None
 
-    def _agree(self, found: Located, first: Poses) -> bool:
-        away = np.linalg.norm(found.position - first.positions[0]) / self.depth
-        turned = np.degrees((first.rotations[0].inv() * found.rotation).magnitude())
-        return bool(away < FARTHEST and turned < WIDEST_DEG)
+    def _accepted(self, found: Located, first: Poses, trust: Trust) -> bool:
+        """Whether a refined pose is believed: many keypoints agree, or some do and the regressed pose too."""
+        return found.inliers >= CERTAIN_INLIERS or trust.allows(first.positions[0], first.rotations[0], found)
 
 
 def _merged(first: np.ndarray, second: np.ndarray) -> np.ndarray:

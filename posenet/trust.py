@@ -14,6 +14,9 @@ from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.storage import write_text
 
 TRUST = "trust.json"
+# a new walk is about twice as far off as pictures held out between training pictures (docs/accuracy.md)
+NEW_WALK = 2.0
+FARTHEST = 3.0  # deviations that a refined pose may lie from the regressed one
 # the median length of a 3-D normal error of unit deviation along each axis, over the root of 3 of `deviations`
 MEDIAN_TO_DEVIATION = np.sqrt(3) / 1.538
 
@@ -36,10 +39,14 @@ class Trust:
         change = refined @ np.linalg.solve(refined + np.diag(spread), away)
         return located.position + change[:3], located.rotation * Rotation.from_rotvec(change[3:])
 
-    def stands(self, located: Located) -> bool:
-        """Whether a refined pose is surer than a regressed one, in position and in rotation."""
-        position, degrees = located.deviations
-        return self.stretch * position < self.position and self.stretch * degrees < self.degrees
+    def allows(self, position: np.ndarray, rotation: Rotation, located: Located) -> bool:
+        """Whether a refined pose lies within three deviations of the regressed one, both kinds of poses together."""
+        own, own_degrees = (self.stretch * each for each in located.deviations)
+        away = np.linalg.norm(located.position - position)
+        turned = np.degrees((located.rotation.inv() * rotation).magnitude())
+        return bool(
+            away < FARTHEST * np.hypot(own, self.position) and turned < FARTHEST * np.hypot(own_degrees, self.degrees)
+        )
 
 
 def measured_trust(regressed: Poses, located: list[Located | None], truth: Poses) -> Trust:
@@ -53,7 +60,8 @@ def measured_trust(regressed: Poses, located: list[Located | None], truth: Poses
             ratios.append(off / max(each.deviations[0], 1e-12))
     stretch = float(np.median(ratios)) if len(ratios) >= 5 else 10.0
     scale = MEDIAN_TO_DEVIATION
-    return Trust(scale * max(position, 1e-9), scale * max(degrees, 1e-6), max(1.0, scale * stretch))
+    regression = NEW_WALK * scale
+    return Trust(regression * max(position, 1e-9), regression * max(degrees, 1e-6), max(1.0, scale * stretch))
 
 
 def read_trust(folder: Path, stamp: str) -> Trust | None:

@@ -29,11 +29,14 @@ def test_two_answers_are_joined_by_how_sure_they_are():
     np.testing.assert_allclose(position, 0, atol=1e-9)
 
 
-def test_a_refined_pose_stands_when_it_is_surer_in_both():
-    trust = Trust(0.2, 2.0, 10.0)
-    assert trust.stands(located([0, 0, 0], 0.01, 0.1))
-    assert not trust.stands(located([0, 0, 0], 0.03, 0.1))
-    assert not trust.stands(located([0, 0, 0], 0.01, 0.3))
+def test_a_refined_pose_may_lie_three_deviations_from_the_regressed_one():
+    # deviations 0.3 (10 x 0.03) and 0.4: together 0.5, so 1.5 is the limit; in rotation 3 and 4 degrees: 15
+    trust, found = Trust(0.4, 4.0, 10.0), located([0, 0, 0], 0.03, 0.3)
+    turn = {degrees: Rotation.from_rotvec([0, np.radians(degrees), 0]) for degrees in (0, 14.9, 15.1)}
+    assert trust.allows(np.array([1.49, 0, 0]), turn[0], found)
+    assert not trust.allows(np.array([1.51, 0, 0]), turn[0], found)
+    assert trust.allows(np.zeros(3), turn[14.9], found)
+    assert not trust.allows(np.zeros(3), turn[15.1], found)
 
 
 def test_trust_is_what_held_out_pictures_show():
@@ -42,7 +45,7 @@ def test_trust_is_what_held_out_pictures_show():
     regressed = Poses(truth.positions + 0.1 * rng.normal(size=(4000, 3)), truth.rotations)
     refined = [located(p + 0.02 * rng.normal(size=3), np.sqrt(3) * 0.004) for p in truth.positions]
     trust = measured_trust(regressed, refined, truth)
-    assert trust.position == pytest.approx(0.1 * np.sqrt(3), rel=0.03)  # over three directions
+    assert trust.position == pytest.approx(2 * 0.1 * np.sqrt(3), rel=0.03)  # over three directions, of a new walk
     assert trust.stretch == pytest.approx(0.02 / 0.004, rel=0.03)
     few = measured_trust(regressed, [None] * 4000, truth)
     assert few.stretch > 10
