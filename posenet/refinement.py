@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from posenet.errors import PoseNetError
 from posenet.keypoints import detect
@@ -71,18 +72,16 @@ class Refiner:
     ) -> Refinement:
         """Refine regressed poses. cameras: of the pictures as they lie on the disk. descriptors: by the network."""
         located = self.locate(paths, cameras, first, descriptors)
-        kept = [
-            each if each is not None and self._accepted(each, first[row], trust) else None
-            for row, each in enumerate(located)
-        ]
         positions, quaternions = first.positions.copy(), first.quaternions_wxyz.copy()
-        for row, each in enumerate(kept):
-            if each is not None:
-                positions[row], rotation = trust.joined(first.positions[row], first.rotations[row], each)
-                quaternions[row] = rotation.as_quat(canonical=True, scalar_first=True)
+        for row, each in enumerate(located):
+            pose = _believed(each, first.positions[row], first.rotations[row], trust)
+            if pose is None:
+                located[row] = None
+            else:
+                positions[row], quaternions[row] = pose[0], pose[1].as_quat(canonical=True, scalar_first=True)
         poses = Poses.from_quaternions(positions, quaternions)
         best = np.array([self.nearby(poses, row)[0] for row in range(len(poses))], int)
-        return Refinement(poses, kept, best, self.gallery.scene, trust)
+        return Refinement(poses, located, best, self.gallery.scene, trust)
 
     def locate(
         self,
@@ -122,9 +121,15 @@ class Refiner:
                 return found
         return None
 
-    def _accepted(self, found: Located, first: Poses, trust: Trust) -> bool:
-        """Whether a refined pose is believed: many keypoints agree, or some do and the regressed pose too."""
-        return found.inliers >= CERTAIN_INLIERS or trust.allows(first.positions[0], first.rotations[0], found)
+
+def _believed(found: Located | None, position: np.ndarray, rotation: Rotation, trust: Trust):
+    """The pose by a refined and a regressed one: both joined where they agree, the refined one alone where they do not
+    but many keypoints speak for it, else None."""
+    if found is None:
+        return None
+    if trust.allows(position, rotation, found):
+        return trust.joined(position, rotation, found)
+    return (found.position, found.rotation) if found.inliers >= CERTAIN_INLIERS else None
 
 
 def _merged(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -64,3 +65,15 @@ def write_cambridge(folder: Path, train=12, test=4, seed=0) -> Path:
 def cambridge(tmp_path):
     """A small scene of 12 training and 4 test pictures."""
     return write_cambridge(tmp_path / "Square")
+
+
+@pytest.fixture
+def plane(tmp_path):
+    """A small scene with intrinsics, of pictures that tell depth, in the transforms layout."""
+    from posenet.datasets.convert import convert
+    from tests.planes import plane_scene
+
+    scene = plane_scene(tmp_path / "made", 16)
+    scene = replace(scene, splits=np.array(["train"] * 12 + ["test"] * 4))
+    convert(scene, tmp_path / "plane", "transforms", copy=True)
+    return tmp_path / "plane"

@@ -14,6 +14,7 @@ from posenet.report import report, write_evaluation
 from posenet.run import open_run
 from posenet.training import train
 from posenet.trajectories import write_tum
+from tests.test_training import QUICK
 
 
 def listed(scene, offset=(0.0, 0.0, 0.0), skip=()):
@@ -122,3 +123,42 @@ def test_published_predictions(real_data):
 def test_no_pose_file(cambridge, tmp_path):
     with pytest.raises(PoseNetError, match=r"p.txt: the file cannot be read \(No such file or directory\)"):
         evaluate_poses(tmp_path / "p.txt", cambridge)
+
+
+def test_refined_beside_regressed(plane, tmp_path, monkeypatch):
+    from posenet.answers import Manner
+
+    monkeypatch.setattr("posenet.landmarks.KEYPOINTS", 700)
+    monkeypatch.setattr("posenet.refinement.KEYPOINTS", 700)
+    train(TrainConfig(plane, tmp_path / "run", epochs=1, **QUICK))
+    result = evaluate_run(open_run(tmp_path / "run"), manner=Manner(refine=True, views=1))
+    summary = result.summary()
+    assert summary["method"] == "network, refined"
+    assert summary["refined"]["share"] == 1.0
+    assert summary["refined"]["median_m"] < 0.02  # the regressed ones, after one epoch, are nowhere
+    assert summary["baselines"]["network"]["median_m"] > 0.1
+    text = report(result)
+    assert "network alone" in text
+    assert "refined: 100 % of the pictures" in text
+    assert "It beats the network alone in position and rotation." in text
+    write_evaluation(result, tmp_path / "out")
+    with open(tmp_path / "out" / "errors.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(int(row["inliers"]) >= 12 and 0 < float(row["deviation"]) < 1 for row in rows)
+    assert (tmp_path / "out" / "matches.png").stat().st_size > 10_000
+    again = evaluate_run(open_run(tmp_path / "run"), manner=Manner(refine=True, views=1))
+    np.testing.assert_allclose(again.errors, result.errors, atol=1e-6)
+
+
+def test_the_surest_pictures_are_reported(cambridge, tmp_path):
+    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
+    result = evaluate_run(open_run(tmp_path / "run"))
+    order = np.argsort(result.doubt)
+    surest = result.summary()["surest"]
+    assert surest["50%"]["median_m"] == pytest.approx(np.median(result.errors[order[:2]]))
+    assert surest["25%"]["median_deg"] == pytest.approx(result.errors_deg[order[0]])
+    assert "medians of the pictures it is surest of: 75 %" in report(result)
+    write_evaluation(result, tmp_path / "out")
+    assert (tmp_path / "out" / "uncertainty.png").is_file()
+    with open(tmp_path / "out" / "errors.csv", newline="") as file:
+        assert [float(row["doubt_deg"]) for row in csv.DictReader(file)] == pytest.approx(result.doubt.tolist())

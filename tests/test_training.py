@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import keras
 import numpy as np
@@ -12,11 +11,9 @@ import pytest
 
 from posenet import callbacks
 from posenet.config import TrainConfig
-from posenet.datasets.convert import convert
 from posenet.errors import PoseNetError
 from posenet.run import open_run
 from posenet.training import train
-from tests.planes import plane_scene
 
 SMALL = {"short_side": 64, "batch_size": 4, "validation": 0.25, "precision": "float32"}
 QUICK = SMALL | {"trunk": "googlenet"}
@@ -139,15 +136,6 @@ def test_a_backup_of_something_else_is_refused(cambridge, tmp_path):
     (tmp_path / "run" / "backup" / "state.npz").write_bytes(b"nonsense")
     with pytest.raises(PoseNetError, match=r"state.npz must be a backup of this run, it cannot be read"):
         train(TrainConfig(None, tmp_path / "run", resume=True))
-
-
-@pytest.fixture
-def plane(tmp_path):
-    """A small scene with intrinsics, of pictures that tell depth, in the transforms layout."""
-    scene = plane_scene(tmp_path / "made", 16)
-    scene = replace(scene, splits=np.array(["train"] * 12 + ["test"] * 4))
-    convert(scene, tmp_path / "plane", "transforms", copy=True)
-    return tmp_path / "plane"
 
 
 def test_where_pictures_tell_depth_the_network_answers_by_points(plane, tmp_path):
