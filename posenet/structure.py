@@ -42,9 +42,12 @@ def triangulate_scene(scene: Scene, most: int = 1200, ranks=NEIGHBOUR_RANKS) -> 
     most: keypoints a picture. ranks: which neighbours are matched.
     """
     found = in_parallel(lambda row: _keypoints(scene, row, most), range(len(scene)), "keypoints")
-    described = [root_sift(each.descriptors) for each in found]
     pairs = neighbour_pairs(scene.poses, ranks)
-    matches = in_parallel(lambda pair: match(described[pair[0]], described[pair[1]]), pairs, "matching")
+
+    def matched(pair):  # from bytes each time: as floats all of them would take four times the memory
+        return match(*(root_sift(found[row].descriptors) for row in pair))
+
+    matches = in_parallel(matched, pairs, "matching")
     seen_by: list[list] = [[] for _ in found]
     for (first, second), (ours, theirs) in zip(pairs, matches, strict=True):
         seen_by[first].append((second, ours, theirs))
