@@ -20,7 +20,7 @@ log = logging.getLogger("posenet")
 
 FEWEST_POINTS, ENOUGH_POINTS = 12, 150
 BENDING, SLOPE, OUTLIER = 0.3, 0.05, 0.1  # chosen by how well a warped picture equals its neighbour
-KEYPOINTS = 1200
+KEYPOINTS, MOST_PICTURES = 1200, 2000
 
 Sight = tuple[np.ndarray, np.ndarray]  # points (n, 3) in the world, and their weights (n,)
 
@@ -29,8 +29,16 @@ def scene_depths(scene: Scene, framing: Framing) -> np.ndarray | None:
     """(n, rows, columns) float32 inverse depths, 1 / scene unit, of the stored pictures; NaN for those without.
 
     The grid's first and last nodes lie on the stored picture's edges. Points are the scene's own where it has some
-    (structure from motion), else triangulated from the pictures and their poses. None where too little is known.
+    (structure from motion), else triangulated from the pictures and their poses. Of very many pictures an even choice
+    has depth, which takes a few minutes. None where too little is known.
     """
+    chosen = np.unique(np.linspace(0, len(scene) - 1, min(len(scene), MOST_PICTURES)).round().astype(int))
+    if len(chosen) < len(scene):
+        some = scene_depths(scene.subset(chosen), framing)
+        grids = np.full((len(scene), *grid_shape(framing.stored)), np.nan, np.float32)
+        if some is not None:
+            grids[chosen] = some
+        return None if some is None else grids
     if sum(camera is not None and camera.turns_by_homography for camera in scene.cameras) < 2:
         return None
     sights = _own_points(scene) if scene.points is not None else _triangulated_points(scene)

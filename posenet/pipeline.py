@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.augmentation import Augmentation, Augmenter
 from posenet.cache import Pictures
+from posenet.depth import MOST_PICTURES
 from posenet.framing import Framing
 from posenet.scene import Scene
 
@@ -51,8 +52,8 @@ class Batches:
 
     @property
     def share_with_depth(self) -> float:
-        """Share of the pictures of which depth is known."""
-        return sum(depth is not None for depth in self.depths or []) / len(self.scene)
+        """Share of the pictures of which depth is known, of those for which it is sought."""
+        return sum(depth is not None for depth in self.depths or []) / min(len(self.scene), MOST_PICTURES)
 
     def epoch(self, number: int):
         """Yield (images (b, h, w, 3) uint8, truth float32) of one epoch.

@@ -79,3 +79,9 @@ def test_a_lens_that_cannot_be_computed_has_no_depth(tmp_path):
     scene = plane_scene(tmp_path, 3)
     unknown = Camera(320, 240, 260, 260, 160, 120, "DIVISION", (0.1,))
     assert scene_depths(replace(scene, cameras=(unknown,) * 3), FRAMING) is None
+
+
+def test_of_many_pictures_an_even_choice_has_depth(tmp_path, monkeypatch):
+    monkeypatch.setattr("posenet.depth.MOST_PICTURES", 8)
+    grids = scene_depths(plane_scene(tmp_path, 15), FRAMING)
+    assert np.flatnonzero(np.isfinite(grids[:, 0, 0])).tolist() == [0, 2, 4, 6, 8, 10, 12, 14]
