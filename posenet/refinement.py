@@ -5,6 +5,7 @@ The regressed pose stays where too little matches, or where a weak match contrad
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from posenet.poses import Poses
 from posenet.retrieval import Gallery
 from posenet.scene import Camera, Scene
 from posenet.trust import Trust
+
+log = logging.getLogger("posenet")
 
 NEIGHBOURS, MORE_NEIGHBOURS = 10, 25
 CERTAIN_INLIERS = 80  # fewer must agree with the regressed pose
@@ -70,7 +73,12 @@ class Refiner:
     def refine(
         self, paths: Sequence[Path], cameras: Sequence[Camera | None], first: Poses, descriptors, trust: Trust
     ) -> Refinement:
-        """Refine regressed poses. cameras: of the pictures as they lie on the disk. descriptors: by the network."""
+        """Refine regressed poses. cameras: of the pictures as they lie on the disk. descriptors: by the network.
+
+        Pictures whose focal length is not known are not refined.
+        """
+        if unknown := sum(camera is None or camera.source == "assumed" for camera in cameras):
+            log.warning("%d pictures are not refined, their focal length is not known", unknown)
         located = self.locate(paths, cameras, first, descriptors)
         positions, quaternions = first.positions.copy(), first.quaternions_wxyz.copy()
         for row, each in enumerate(located):
@@ -109,7 +117,7 @@ class Refiner:
         return np.argsort(away + turned, kind="stable")
 
     def _one(self, path: Path, camera: Camera | None, first: Poses, neighbours: np.ndarray) -> Located | None:
-        if camera is None:
+        if camera is None or camera.source == "assumed":
             return None
         try:
             keypoints = detect(path, camera, KEYPOINTS)

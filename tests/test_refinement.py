@@ -71,11 +71,13 @@ def test_a_weak_match_must_agree_with_the_regressed_pose(refiner, tmp_path, monk
     assert not refiner.refine(paths, [CAMERA] * 2, off(truth, degrees=40.0), descriptors, TRUST).refined.any()
 
 
-def test_pictures_without_a_camera_or_that_do_not_decode_keep_the_regressed_pose(refiner, tmp_path):
-    paths, truth = queries(tmp_path, [0, 0])
+def test_pictures_without_a_camera_or_that_do_not_decode_keep_the_regressed_pose(refiner, tmp_path, caplog):
+    paths, truth = queries(tmp_path, [0, 0, 0])
     paths[1].write_bytes(b"no picture")
-    found = refiner.refine(paths, [None, CAMERA], off(truth), np.full((2, 14), 0.1, np.float32), TRUST)
+    cameras = [None, CAMERA, replace(CAMERA, source="assumed")]
+    found = refiner.refine(paths, cameras, off(truth), np.full((3, 14), 0.1, np.float32), TRUST)
     assert not found.refined.any()
+    assert "2 pictures are not refined, their focal length is not known" in caplog.text
     np.testing.assert_allclose(found.poses.positions, off(truth).positions)
 
 
