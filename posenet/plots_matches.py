@@ -33,7 +33,7 @@ def write_matches(folder: Path, scene: Scene, refinement: Refinement) -> Path | 
         located, neighbour = refinement.located[row], int(refinement.neighbours[row])
         assert located is not None
         deviation = f"deviation {refinement.deviations[row, 0]:.2g} {scene.unit}"
-        title = f"{scene.names[row]}: {located.inliers} inliers, {deviation}"
+        title = f"{scene.names[row]}: {located.inliers} inliers,\n{deviation}"
         plot_matches(
             pair, (scene.paths[row], scene.cameras[row]), title, located, refinement.training.subset([neighbour])
         )
@@ -50,7 +50,7 @@ def plot_matches(pair, picture: tuple[Path, Camera | None], title: str, located:
     camera = picture[1]
     rays = np.column_stack([located.rays, np.ones(len(located.rays))])
     ours = projected(camera, rays) if camera is not None else None
-    titles = title, f"training picture {neighbour.names[0]}"
+    titles = title, f"training picture\n{neighbour.names[0]}"
     for ax, path, each in zip(pair, (picture[0], neighbour.paths[0]), titles, strict=True):
         try:
             ax.imshow(read_image(path))
@@ -60,13 +60,14 @@ def plot_matches(pair, picture: tuple[Path, Camera | None], title: str, located:
         ax.axis("off")
     if ours is None or theirs is None:
         return
-    pair[0].scatter(*ours.T, s=5, color=NETWORK)
+    pair[0].scatter(*ours.T, s=2, color=NETWORK)
     shown = np.flatnonzero(inside)
-    pair[1].scatter(*theirs[shown].T, s=5, color=NETWORK)
+    pair[1].scatter(*theirs[shown].T, s=2, color=NETWORK)
     for row in shown[:: max(1, len(shown) // MOST_LINES)]:
         line = ConnectionPatch(
             theirs[row], ours[row], "data", "data", axesA=pair[1], axesB=pair[0], color=NETWORK, lw=0.4, alpha=0.6
         )
+        line.set_in_layout(False)  # else the pictures shrink to make room for it
         pair[1].add_artist(line)
 
 

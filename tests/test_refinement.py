@@ -103,7 +103,7 @@ def test_matches_are_drawn_between_the_same_spots(refiner, tmp_path):
             spot = np.linalg.inv(plane_to_pixels(CAMERA, *pose)) @ [*end, 1.0]
             spots.append(spot[:2] / spot[2])
         assert np.linalg.norm(spots[0] - spots[1]) < 0.04  # metres
-    assert pair[1].get_title() == f"training picture {neighbour.names[0]}"
+    assert pair[1].get_title() == f"training picture\n{neighbour.names[0]}"
     test = refiner.gallery.scene.subset([0, 1])
     assert write_matches(tmp_path, test, found).stat().st_size > 10_000
     assert write_matches(tmp_path, test, replace(found, located=[None, None])) is None
