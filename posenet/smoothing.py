@@ -45,11 +45,12 @@ def _smooth_rows(values: np.ndarray, stiffness: float) -> np.ndarray:
     for below in range(3):
         bands[below, : len(values) - below] = np.diagonal(penalty, -below)
     weights, path = np.ones(len(values)), values
+    step = float(np.median(np.linalg.norm(np.diff(values, axis=0), axis=1)))
     for _ in range(ROUNDS):
         system = bands.copy()
         system[0] += weights
         path = solveh_banded(system, weights[:, None] * values, lower=True)
         off = np.linalg.norm(values - path, axis=1)
-        spread = max(1.4826 * float(np.median(off)), 1e-12)
+        spread = max(1.4826 * float(np.median(off)), 0.5 * step, 1e-12)  # less than half a step is no fault
         weights = 1 / (1 + (off / (DOUBT * spread)) ** 2)
     return path
