@@ -41,7 +41,7 @@ class PoseNetLoss(keras.layers.Layer):
     """
 
     def __init__(self, beta: float = 500.0, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32"} | kwargs)  # a mixed policy would round the truth to three digits
         self.beta = beta
 
     def call(self, truth, heads):
@@ -74,7 +74,7 @@ class LearnedWeightsLoss(keras.layers.Layer):
     PACE = 10.0
 
     def __init__(self, scale: float = 1.0, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32"} | kwargs)
         self.scale = scale
 
     def build(self, *_):

@@ -121,3 +121,17 @@ def test_gradients_are_finite_where_no_point_is_known():
         assert np.isfinite(float(value))
         for gradient in tape.gradient(value, list(told.values()), unconnected_gradients="zero"):
             assert np.isfinite(gradient.numpy()).all()
+
+
+@pytest.mark.parametrize("kind", [PoseNetLoss, LearnedWeightsLoss, GeometricLoss])
+def test_losses_are_computed_in_float32_under_a_mixed_policy(kind):
+    truth, output = with_points([1.001, 2, 3], [1, 0, 0, 0])  # bfloat16 has no 1.001
+    output |= {name: np.nan_to_num(truth[name]) for name in ("scene_points", "camera_points")}
+    expected = float(kind()(truth, output)[0])
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        found = kind()(truth, output)[0]
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+    assert expected > 1e-4
