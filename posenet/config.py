@@ -15,7 +15,7 @@ from posenet.errors import PoseNetError
 
 Head = Literal["pose", "points"]
 COURTYARD_MINUTES, SCENE_MINUTES = 4.5, 15.0
-VIEWS = 11  # of each picture, averaged; more brought nothing
+VIEWS = 11  # of each picture, averaged: all the turns that views.py has
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp")
 
 

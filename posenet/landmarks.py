@@ -14,7 +14,7 @@ import numpy as np
 from posenet.errors import PoseNetError
 from posenet.keypoints import Keypoints
 from posenet.scene import Scene
-from posenet.storage import new_folder
+from posenet.storage import files_digest, new_folder
 from posenet.structure import SeenPoints, triangulate_scene
 
 log = logging.getLogger("posenet")
@@ -112,7 +112,5 @@ def _stamp(training: Scene) -> str:
     """A digest of the pictures' names, sizes and times, and of their poses and cameras."""
     digest = hashlib.sha256(repr((KEYPOINTS, RANKS, training.cameras)).encode())
     digest.update(training.poses.matrices.round(9).tobytes())
-    for path in training.paths:
-        stat = path.stat() if path.is_file() else None
-        digest.update(f"{path.name}\0{stat.st_size if stat else 0}\0{stat.st_mtime_ns if stat else 0}\0".encode())
+    digest.update(files_digest(training.paths).encode())
     return digest.hexdigest()[:32]

@@ -106,7 +106,7 @@ class Refiner:
 
         def work(row: int) -> Located | None:
             nearby, similar = (each[usable[each]][:MORE_NEIGHBOURS] for each in (self.nearby(first, row), alike[row]))
-            return self._one(paths[row], cameras[row], first[row], _merged(similar, nearby))
+            return self._one(paths[row], cameras[row], _merged(similar, nearby))
 
         return in_parallel(work, range(len(paths)), "refining")
 
@@ -116,7 +116,7 @@ class Refiner:
         away = np.linalg.norm(self.poses.positions - poses.positions[row], axis=1) / self.depth
         return np.argsort(away + turned, kind="stable")
 
-    def _one(self, path: Path, camera: Camera | None, first: Poses, neighbours: np.ndarray) -> Located | None:
+    def _one(self, path: Path, camera: Camera | None, neighbours: np.ndarray) -> Located | None:
         if camera is None or camera.source == "assumed":
             return None
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from posenet.pipeline import predict_in_batches
 from posenet.poses import Poses
 from posenet.run import MODEL, Run
 from posenet.scene import Scene
-from posenet.storage import atomic_path
+from posenet.storage import atomic_path, files_digest
 
 GALLERY = "gallery.npz"
 POOLED = ("points_pool", "cls3_pool")  # the layers that average the trunk's last feature map, by the network's head
@@ -54,7 +53,7 @@ def gallery_of(run: Run, network: keras.Model, scene: Scene | None = None) -> Ga
     scene: the training split, if it is open already. Raises PoseNetError when the pictures are not there any more.
     """
     training = scene or open_scene(run.scene, split=run.split).split("train")
-    stamp = _stamp(run, training)
+    stamp = files_digest([run.folder / MODEL, *training.paths])
     path = run.folder / GALLERY
     try:
         with np.load(path, allow_pickle=False) as kept:
@@ -67,12 +66,3 @@ def gallery_of(run: Run, network: keras.Model, scene: Scene | None = None) -> Ga
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, stamp=stamp, rows=pictures.rows, descriptors=descriptors.astype(np.float16))
     return Gallery(training.subset(pictures.rows), descriptors)
-
-
-def _stamp(run: Run, training: Scene) -> str:
-    """A digest of the model and of the pictures' names, sizes and times."""
-    digest = hashlib.sha256()
-    for path in (run.folder / MODEL, *training.paths):
-        stat = path.stat() if path.is_file() else None
-        digest.update(f"{path.name}\0{stat.st_size if stat else 0}\0{stat.st_mtime_ns if stat else 0}\0".encode())
-    return digest.hexdigest()[:32]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,6 +55,15 @@ def write_text(target: Path, text: str) -> None:
     """Write a whole text file, or leave the old one untouched."""
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def files_digest(paths: Iterable[Path]) -> str:
+    """A digest of files' names, sizes and times, to tell whether what was made of them is still of them."""
+    digest = hashlib.sha256()
+    for path in paths:
+        stat = path.stat() if path.is_file() else None
+        digest.update(f"{path.name}\0{stat.st_size if stat else 0}\0{stat.st_mtime_ns if stat else 0}\0".encode())
+    return digest.hexdigest()[:32]
 
 
 def free_space_needed(folder: Path, size: int) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from posenet.errors import PoseNetError
-from posenet.storage import atomic_path, write_text
+from posenet.storage import atomic_path, files_digest, write_text
 
 
 def test_the_old_file_survives_a_failure(tmp_path):
@@ -24,3 +24,16 @@ def test_the_new_file_replaces_the_old_whole(tmp_path):
     write_text(tmp_path / "a.txt", "new")
     assert (tmp_path / "a.txt").read_text() == "new"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_digest_changes_with_names_sizes_and_presence(tmp_path):
+    paths = [tmp_path / "a", tmp_path / "b"]
+    paths[0].write_bytes(b"12")
+    first = files_digest(paths)  # the second is not there
+    assert files_digest(paths) == first
+    assert files_digest(paths[::-1]) != first
+    paths[1].write_bytes(b"3")
+    second = files_digest(paths)
+    assert second != first
+    paths[1].write_bytes(b"34")
+    assert files_digest(paths) not in (first, second)
