@@ -14,7 +14,7 @@ from posenet.config import VIEWS
 from posenet.landmarks import MAP, landmarks_of
 from posenet.poses import Poses
 from posenet.refinement import Refinement, Refiner
-from posenet.retrieval import Gallery, describe_by_network, gallery_of
+from posenet.retrieval import Gallery, describing, descriptors, gallery_of
 from posenet.run import MODEL, Run
 from posenet.scene import Camera, Scene
 from posenet.smoothing import smooth
@@ -43,13 +43,14 @@ class Answers:
 
     poses: world_from_camera, the best there is; regressed: what the network alone says. Both are meaningless where
     found (n,) is False. doubt_deg: (n,) how far the views' rotations lie from their mean; None for one view.
-    refinement: what refining found; None where it was not asked for.
+    descriptors: (n, d), to be looked up in the gallery. refinement: what refining found; None if it was not asked for.
     """
 
     poses: Poses
     regressed: Poses
     found: np.ndarray
     doubt_deg: np.ndarray | None
+    descriptors: np.ndarray
     refinement: Refinement | None = None
 
 
@@ -58,7 +59,7 @@ class Answerer:
 
     def __init__(self, run: Run, training: Scene | None = None):
         self.run, self.training = run, training
-        self.network = run.load_model()
+        self.network = describing(run.load_model())
 
     @cached_property
     def gallery(self) -> Gallery:
@@ -86,14 +87,11 @@ class Answerer:
         held_out = held_out.subset(pictures.rows)
         outputs = predict_views(self.network, pictures, held_out.cameras, self.run.framing, VIEWS)
         regressed, _ = usable_poses(outputs)
-        located = self.refiner.locate(held_out.paths, held_out.cameras, regressed, self.describe(pictures), rows)
+        described = descriptors(outputs["pooled"])
+        located = self.refiner.locate(held_out.paths, held_out.cameras, regressed, described, rows)
         trust = measured_trust(regressed, located, held_out.poses)
         write_trust(folder, stamp, trust)
         return trust
-
-    def describe(self, pictures: Pictures) -> np.ndarray:
-        """(n, d) descriptors of stored pictures, to be looked up in the gallery."""
-        return describe_by_network(self.network, pictures, self.run.framing)
 
     def answer(
         self,
@@ -109,10 +107,11 @@ class Answerer:
         if manner.smooth:
             regressed = _smoothed(regressed, found, sequences)
         doubt = outputs["spread_deg"] if manner.views > 1 else None
+        described = descriptors(outputs["pooled"])
         if not manner.refine:
-            return Answers(regressed, regressed, found, doubt)
-        refinement = self.refiner.refine(paths, cameras, regressed, self.describe(pictures), self.trust)
-        return Answers(refinement.poses, regressed, found | refinement.refined, doubt, refinement)
+            return Answers(regressed, regressed, found, doubt, described)
+        refinement = self.refiner.refine(paths, cameras, regressed, described, self.trust)
+        return Answers(refinement.poses, regressed, found | refinement.refined, doubt, described, refinement)
 
 
 def usable_poses(outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:

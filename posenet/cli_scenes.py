@@ -44,6 +44,7 @@ def info(config: InfoConfig) -> None:
     from posenet.conventions import check_convention
     from posenet.datasets import open_scene_with_faults, read_scene, settled_split
     from posenet.datasets.pictures import is_there
+    from posenet.focal import measured_focals
     from posenet.scene_facts import facts_text, scene_facts
 
     raw = read_scene(config.scene)
@@ -57,7 +58,8 @@ def info(config: InfoConfig) -> None:
     finally:
         log.setLevel(level)
     convention = check_convention(scene, pictures)
-    facts = scene_facts(scene, faults, raw.format, settled_split(config.scene, config.split), convention)
+    focals = measured_focals(scene) if pictures and convention.verdict != "wrong" else {}
+    facts = scene_facts(scene, faults, raw.format, settled_split(config.scene, config.split), convention, focals)
     if config.plot:
         from posenet.scene_map import write_scene_map
 

@@ -108,7 +108,7 @@ def evaluate_run(
     """
     from posenet.answers import Answerer, Manner
 
-    scene = open_scene(scene_path or run.scene, strict=strict, split=run.split)
+    scene = run.open_scene(scene_path, strict)
     test = scene.split("test")
     manner = manner or Manner()
     has_training = bool((scene.splits == "train").any())
@@ -116,7 +116,7 @@ def evaluate_run(
     pictures = load_pictures(test.paths, run.framing.stored, "test pictures")
     test = test.subset(pictures.rows)
     answers = answerer.answer(pictures, test.paths, test.cameras, test.sequences, manner)
-    retrieved = answerer.gallery.nearest_poses(answerer.describe(pictures)) if has_training else None
+    retrieved = answerer.gallery.nearest_poses(answers.descriptors) if has_training else None
     method = "network" + (", smoothed" if manner.smooth else "") + (", refined" if manner.refine else "")
     result = compare(scene, test, "test", method, answers.poses, answers.found, pictures, retrieved)
     if answers.refinement is None:

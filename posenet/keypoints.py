@@ -34,6 +34,10 @@ class Keypoints:
     def __getitem__(self, rows) -> Keypoints:
         return Keypoints(self.rays[rows], self.descriptors[rows], self.pixel)
 
+    def zoomed(self, factor: float) -> Keypoints:
+        """The same keypoints, had the focal length been `factor` times as long."""
+        return Keypoints(self.rays / factor, self.descriptors, self.pixel / factor)
+
 
 def detect(path: Path, camera: Camera, most: int, long_side: int = LONG_SIDE) -> Keypoints:
     """At most `most` keypoints of a picture, scaled to long_side pixels where it is larger.

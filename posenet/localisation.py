@@ -1,22 +1,20 @@
-"""Where a picture was taken, from its keypoints and the scene's triangulated points: perspective-n-point, robustly."""
+"""Where a picture was taken, from its keypoints and the scene's triangulated points."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
-from scipy.optimize import least_squares
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from posenet.keypoints import Keypoints, match, root_sift
+from posenet.pnp import FEWEST_INLIERS, focal_factor, ransac, refined, residuals
 from posenet.structure import SeenPoints
 
-RANSAC_PIXELS, INLIER_PIXELS, GUIDED_PIXELS = 8.0, 4.0, 12.0
-RANSAC_ROUNDS = 2000
+INLIER_PIXELS, GUIDED_PIXELS = 4.0, 12.0
 LIKENESS = 0.85  # cosine that descriptors must reach where the pose already says where to look
-FEWEST_INLIERS, FEWEST_CELLS = 12, 4
+FEWEST_CELLS = 4
 CELLS = 6  # of the picture's side, for counting how far the inliers spread
 
 
@@ -28,7 +26,7 @@ class Located:
     picture's keypoints whose match is distinct agree; others, found where the pose looks for them, only make it more
     exact. covariance: (6, 6) of the centre (world axes, scene unit) and of a small turn about the
     camera's axes (radians). rows: (k,) all keypoints that agree, rays: (k, 2) where they lie on the plane z = 1,
-    points: (k, 3) what they show.
+    points: (k, 3) what they show. focal: what the focal length was multiplied by, 1 where it was known.
     """
 
     position: np.ndarray
@@ -38,6 +36,7 @@ class Located:
     rows: np.ndarray
     rays: np.ndarray
     points: np.ndarray
+    focal: float = 1.0
 
     @property
     def deviations(self) -> tuple[float, float]:
@@ -46,14 +45,21 @@ class Located:
         return float(np.sqrt(variances[:3].sum())), float(np.degrees(np.sqrt(variances[3:].sum())))
 
 
-def locate(keypoints: Keypoints, seen: list[SeenPoints]) -> Located | None:
-    """The pose of a picture's camera, by what some of the scene's pictures see; None where too little agrees."""
+def locate(keypoints: Keypoints, seen: list[SeenPoints], focal_known: bool = True) -> Located | None:
+    """The pose of a picture's camera, by what some of the scene's pictures see; None where too little agrees.
+
+    focal_known: False where the focal length must be found too; None, then, also where it stays vague.
+    """
     ours = root_sift(keypoints.descriptors)
     theirs = [root_sift(each.keypoints.descriptors) for each in seen]
     pairs = [match(ours, each) for each in theirs]
     rows = np.concatenate([np.zeros(0, int), *(pair[0] for pair in pairs)])
     points = np.concatenate([np.zeros((0, 3)), *(each.points[pair[1]] for each, pair in zip(seen, pairs, strict=True))])
-    start = _ransac(keypoints, rows, points)
+    factor = 1.0 if focal_known else focal_factor(keypoints, rows, points)
+    if factor is None:
+        return None
+    keypoints = keypoints.zoomed(factor)
+    start = ransac(keypoints, rows, points)
     if start is None:
         return None
     distinct = rows, points
@@ -62,32 +68,13 @@ def locate(keypoints: Keypoints, seen: list[SeenPoints]) -> Located | None:
         rows, points = _guided(keypoints, ours, *candidates, *start)
         if len(rows) < FEWEST_INLIERS:
             return None
-        start = _refined(keypoints, rows, points, *start)
+        start = refined(keypoints, rows, points, *start)
     found = _judged(keypoints, rows, points, *start)
     if found is None:
         return None
-    errors = _residuals(np.zeros(6), keypoints, *distinct, *start).reshape(-1, 2)
-    agreeing = np.unique(distinct[0][np.linalg.norm(errors, axis=1) < INLIER_PIXELS])
-    return replace(found, inliers=len(agreeing)) if len(agreeing) >= FEWEST_INLIERS else None
-
-
-def _ransac(keypoints: Keypoints, rows, points):
-    """(position, rotation) that most of the pairs agree with; None where hardly any do."""
-    if len(np.unique(rows)) < FEWEST_INLIERS:
-        return None
-    cv2.setRNGSeed(0)
-    try:
-        good, turn, shift, inliers = cv2.solvePnPRansac(
-            points, keypoints.rays[rows], np.eye(3), None, iterationsCount=RANSAC_ROUNDS, confidence=0.9999,
-            reprojectionError=RANSAC_PIXELS * keypoints.pixel, flags=cv2.SOLVEPNP_SQPNP,
-        )  # fmt: skip
-    except cv2.error:
-        return None
-    if not good or inliers is None or len(np.unique(rows[inliers[:, 0]])) < FEWEST_INLIERS:
-        return None
-    world_from_camera = Rotation.from_rotvec(turn[:, 0]).inv()
-    start = -world_from_camera.apply(shift[:, 0]), world_from_camera
-    return _refined(keypoints, rows[inliers[:, 0]], points[inliers[:, 0]], *start)
+    errors = residuals(np.zeros(6), keypoints, *distinct, *start).reshape(-1, 2)
+    agreeing = len(np.unique(distinct[0][np.linalg.norm(errors, axis=1) < INLIER_PIXELS]))
+    return replace(found, inliers=agreeing, focal=factor) if agreeing >= FEWEST_INLIERS else None
 
 
 def _guided(keypoints: Keypoints, ours, points, theirs, position, rotation: Rotation):
@@ -107,28 +94,11 @@ def _guided(keypoints: Keypoints, ours, points, theirs, position, rotation: Rota
     return rows[chosen], points[columns[chosen]]
 
 
-def _refined(keypoints: Keypoints, rows, points, position, rotation: Rotation):
-    """The pose with the least reprojection errors, doubting large ones (Cauchy's loss)."""
-    found = least_squares(
-        _residuals, np.zeros(6), loss="cauchy", f_scale=1.5, max_nfev=30, x_scale="jac",
-        args=(keypoints, rows, points, position, rotation),
-    )  # fmt: skip
-    return position + found.x[:3], rotation * Rotation.from_rotvec(found.x[3:])
-
-
-def _residuals(change, keypoints: Keypoints, rows, points, position, rotation: Rotation):
-    """(2n,) reprojection errors in pixels after a change of the position and a turn of the camera."""
-    turned = rotation * Rotation.from_rotvec(change[3:])
-    local = turned.inv().apply(points - position - change[:3])
-    projected = local[:, :2] / np.maximum(local[:, 2:], 1e-6)
-    return ((projected - keypoints.rays[rows]) / keypoints.pixel).ravel()
-
-
 def _judged(keypoints: Keypoints, rows, points, position, rotation: Rotation) -> Located | None:
     """The pose with what speaks for it; None where that is too little."""
 
     def off(change):
-        return _residuals(change, keypoints, rows, points, position, rotation)
+        return residuals(change, keypoints, rows, points, position, rotation)
 
     errors = off(np.zeros(6)).reshape(-1, 2)
     good = np.linalg.norm(errors, axis=1) < INLIER_PIXELS

@@ -58,14 +58,23 @@ def predict(run: Run, paths: list[Path], manner: Manner | None = None, nearest: 
     answers = answerer.answer(pictures, decoded, cameras, np.zeros(len(decoded)), manner or Manner())
     if not nearest:
         return Prediction(answers, pictures.rows)
-    likest = answerer.gallery.nearest(answerer.describe(pictures))[:, 0]
+    likest = answerer.gallery.nearest(answers.descriptors)[:, 0]
     return Prediction(answers, pictures.rows, [answerer.gallery.scene.names[row] for row in likest])
 
 
 def camera_for(run: Run, path: Path) -> Camera:
-    """A new picture's camera: the training pictures', if it has their shape, else what its EXIF says, or a guess."""
+    """A new picture's camera: the training pictures', if it has their shape, or would have if the camera were held
+    upright or on its side; else what its EXIF says, or a guess."""
     width, height = picture_size(path)
     known = run.camera
-    if known and abs(width * known.height - height * known.width) < 0.01 * width * known.height:
+    if known and _alike(width, height, known.width, known.height):
         return known.resized(width, height)
+    if known and _alike(width, height, known.height, known.width):
+        focal = (known.fx + known.fy) / 2 * width / known.height
+        return Camera(width, height, focal, focal, width / 2, height / 2, source=known.source)
     return guessed_camera(path)
+
+
+def _alike(width: int, height: int, known_width: int, known_height: int) -> bool:
+    """Whether two pictures have the same shape."""
+    return abs(width * known_height - height * known_width) < 0.01 * width * known_height

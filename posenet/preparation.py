@@ -15,6 +15,7 @@ from posenet.config import Head, TrainConfig
 from posenet.datasets import settled_split
 from posenet.depth import scene_depths
 from posenet.errors import PoseNetError
+from posenet.focal import measured_focals, told, with_focals
 from posenet.framing import square_cut, whole_frame
 from posenet.holdout import holdout_mask
 from posenet.images import picture_size
@@ -29,8 +30,13 @@ log = logging.getLogger("posenet")
 FARTHEST = 0.5  # that views move, in mean distances of the cameras from their centre
 
 
-def described(config: TrainConfig, scene: Scene, precision: str) -> Run:
-    """A new run, with what depends on the scene: framing, the positions' centre and scale, the held-out pictures."""
+def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, Scene]:
+    """A new run, with what depends on the scene: framing, the positions' centre and scale, the held-out pictures, the
+    focal lengths. And the scene with these."""
+    focals = measured_focals(scene)
+    for sentence in told(scene, focals):
+        log.warning("%s: %s", scene.name, sentence)
+    scene = with_focals(scene, focals)
     sizes = [picture_size(path) for path in scene.paths[:: max(1, len(scene) // 50)]]
     fixed = trunk_named(config.trunk).fixed_size
     framing = (
@@ -44,11 +50,12 @@ def described(config: TrainConfig, scene: Scene, precision: str) -> Run:
     mask = holdout_mask(scene, config.validation)
     if not all(camera and camera.turns_by_homography for camera in scene.cameras):
         log.warning("%s: pictures of unknown focal length or bent lines only roll and shift when augmented", scene.name)
-    return Run(
+    run = Run(
         config.output or Path(), config, scene.root.absolute(), scene.unit, framing, tuple(centre.tolist()), scale,
         tuple(name for name, out in zip(scene.names, mask, strict=True) if out), precision,
-        settled_split(scene.root, config.split), camera=_commonest_camera(scene),
+        settled_split(scene.root, config.split), camera=_commonest_camera(scene), focals=focals,
     )  # fmt: skip
+    return run, scene
 
 
 def _commonest_camera(scene: Scene) -> Camera | None:

@@ -75,10 +75,10 @@ class Refiner:
     ) -> Refinement:
         """Refine regressed poses. cameras: of the pictures as they lie on the disk. descriptors: by the network.
 
-        Pictures whose focal length is not known are not refined.
+        Where a picture's focal length is only assumed, it is found together with the pose, if the picture tells it.
         """
-        if unknown := sum(camera is None or camera.source == "assumed" for camera in cameras):
-            log.warning("%d pictures are not refined, their focal length is not known", unknown)
+        if unknown := sum(camera is not None and camera.source == "assumed" for camera in cameras):
+            log.warning("the focal length of %d pictures is not known, it is sought together with their pose", unknown)
         located = self.locate(paths, cameras, first, descriptors)
         positions, quaternions = first.positions.copy(), first.quaternions_wxyz.copy()
         for row, each in enumerate(located):
@@ -117,14 +117,15 @@ class Refiner:
         return np.argsort(away + turned, kind="stable")
 
     def _one(self, path: Path, camera: Camera | None, neighbours: np.ndarray) -> Located | None:
-        if camera is None or camera.source == "assumed":
+        if camera is None:
             return None
         try:
             keypoints = detect(path, camera, KEYPOINTS)
         except PoseNetError:
             return None
         for tried in (neighbours[:NEIGHBOURS], neighbours[NEIGHBOURS:]):
-            found = locate(keypoints, [self.landmarks.seen(each) for each in tried])
+            seen = [self.landmarks.seen(each) for each in tried]
+            found = locate(keypoints, seen, camera.source != "assumed")
             if found is not None:
                 return found
         return None

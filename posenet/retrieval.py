@@ -9,9 +9,7 @@ import keras
 import numpy as np
 
 from posenet.baselines import nearest_pictures
-from posenet.cache import Pictures, load_pictures
-from posenet.datasets import open_scene
-from posenet.framing import Framing
+from posenet.cache import load_pictures
 from posenet.pipeline import predict_in_batches
 from posenet.poses import Poses
 from posenet.run import MODEL, Run
@@ -38,21 +36,25 @@ class Gallery:
         return self.scene.poses[self.nearest(queries)[:, 0]]
 
 
-def describe_by_network(network: keras.Model, pictures: Pictures, framing: Framing) -> np.ndarray:
-    """(n, d) float32 unit descriptors of stored pictures: the trunk's last features, averaged over the picture."""
+def describing(network: keras.Model) -> keras.Model:
+    """The network with one more output, "pooled": the trunk's last features, averaged over the picture."""
     layer = next(layer for layer in network.layers if layer.name in POOLED)
-    features = keras.Model(network.input, {"pooled": layer.output})
-    pooled = predict_in_batches(features, pictures, framing)["pooled"]
+    return keras.Model(network.input, {**network.output, "pooled": layer.output})
+
+
+def descriptors(pooled: np.ndarray) -> np.ndarray:
+    """(n, d) float32 unit descriptors from a describing network's "pooled"."""
     flat = pooled.reshape(len(pooled), -1).astype(np.float32)
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
 
 
 def gallery_of(run: Run, network: keras.Model, scene: Scene | None = None) -> Gallery:
-    """The run's training pictures, described by its network; kept in RUN/gallery.npz as long as both stay the same.
+    """The run's training pictures as its network sees them; kept in RUN/gallery.npz as long as both stay the same.
 
-    scene: the training split, if it is open already. Raises PoseNetError when the pictures are not there any more.
+    network: a describing one. scene: the training split, if it is open already. Raises PoseNetError when the pictures
+    are not there any more.
     """
-    training = scene or open_scene(run.scene, split=run.split).split("train")
+    training = scene or run.open_scene().split("train")
     stamp = files_digest([run.folder / MODEL, *training.paths])
     path = run.folder / GALLERY
     try:
@@ -62,7 +64,7 @@ def gallery_of(run: Run, network: keras.Model, scene: Scene | None = None) -> Ga
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass  # made anew
     pictures = load_pictures(training.paths, run.framing.stored, "training pictures")
-    descriptors = describe_by_network(network, pictures, run.framing)
+    described = descriptors(predict_in_batches(network, pictures, run.framing)["pooled"])
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, stamp=stamp, rows=pictures.rows, descriptors=descriptors.astype(np.float16))
-    return Gallery(training.subset(pictures.rows), descriptors)
+        np.savez(file, stamp=stamp, rows=pictures.rows, descriptors=described.astype(np.float16))
+    return Gallery(training.subset(pictures.rows), described)

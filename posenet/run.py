@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from posenet.config import Head, TrainConfig
+from posenet.datasets import open_scene
 from posenet.errors import PoseNetError
+from posenet.focal import Factors, with_focals
 from posenet.framing import Framing
-from posenet.scene import Camera
+from posenet.scene import Camera, Scene
 from posenet.storage import atomic_path, write_text
 
 CONFIG, MODEL, HISTORY, EVALUATION = "config.json", "model.keras", "history.csv", "evaluation"
@@ -23,7 +25,7 @@ class Run:
     framing: how pictures become the network's input. centre, scale: of the training positions, in the scene's
     unit. held_out: names of the training pictures that chose the model. split: the rule that set test pictures aside.
     head: "pose" or "points", how the network answers (see models/build.py). camera: that of most training pictures, if
-    it is known.
+    it is known. focals: what the scene's focal lengths are multiplied by (see focal.py).
     """
 
     folder: Path
@@ -38,12 +40,18 @@ class Run:
     split: str = "auto"
     head: Head = "pose"
     camera: Camera | None = None
+    focals: Factors = field(default_factory=dict)
+
+    def open_scene(self, path: Path | None = None, strict: bool = False) -> Scene:
+        """The run's scene, or the same one at another path, with the run's split and focal lengths."""
+        return with_focals(open_scene(path or self.scene, strict=strict, split=self.split), self.focals)
 
     def save(self) -> None:
         """Write config.json."""
         values = {"format": 1, "scene": str(self.scene), "unit": self.unit, "precision": self.precision}
         values |= {"split": self.split, "stored": list(self.framing.stored), "cut": list(self.framing.cut)}
         values |= {"centre": list(self.centre), "scale": self.scale, "head": self.head}
+        values["focals"] = dict(self.focals)
         values["camera"] = asdict(self.camera) if self.camera else None
         values |= {"settings": json.loads(self.config.to_json()), "held_out": list(self.held_out)}
         write_text(self.folder / CONFIG, json.dumps(values, indent=2) + "\n")
@@ -97,6 +105,7 @@ def open_run(folder: Path) -> Run:
             precision=values["precision"],
             split=values.get("split", "auto"),
             head=values.get("head", "pose"),
+            focals={str(source): float(factor) for source, factor in values.get("focals", {}).items()},
             camera=Camera(**values["camera"]) if values.get("camera") else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:

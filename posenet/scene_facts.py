@@ -10,6 +10,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from posenet.conventions import ConventionCheck
+from posenet.focal import Factors, told
 from posenet.hygiene import Fault
 from posenet.poses import up_direction
 from posenet.scene import Scene
@@ -47,9 +48,14 @@ class SceneFacts:
 
 
 def scene_facts(
-    scene: Scene, faults: list[Fault], format_name: str, split: str, convention: ConventionCheck
+    scene: Scene,
+    faults: list[Fault],
+    format_name: str,
+    split: str,
+    convention: ConventionCheck,
+    focals: Factors | None = None,
 ) -> SceneFacts:
-    """Gather the facts. split: the rule that made the scene's splits."""
+    """Gather the facts. split: the rule that made the scene's splits. focals: as measured_focals tells them."""
     chosen = {name: scene.splits == name for name in ("train", "test")}
     cameras = [camera for camera in scene.cameras if camera is not None]
     views = [2 * math.degrees(math.atan(camera.width / 2 / camera.fx)) for camera in cameras]
@@ -71,7 +77,7 @@ def scene_facts(
         points=0 if scene.points is None else len(scene.points.positions),
         faults=[str(fault) for fault in faults],
         nearest_training=nearest_training(scene),
-        warnings=_warnings(scene),
+        warnings=[*told(scene, focals or {}), *_warnings(scene)],
         convention=convention,
     )
 

@@ -125,3 +125,11 @@ def meet(centre: np.ndarray, rays: np.ndarray, other: np.ndarray, others: np.nda
     missed = np.linalg.norm(along[:, None] * across - offset, axis=1)
     far = np.linalg.norm(along[:, None] * rays - base, axis=1)
     return along, missed / np.maximum(far, 1e-12), np.linalg.norm(across, axis=1)
+
+
+def epipolar_errors(base: np.ndarray, rays: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Angles (n,), in radians and for small ones, by which unit rays (n, 3) and others, from a camera `base` (3,) away,
+    miss each other: Sampson's distance of both from a common epipolar plane (Hartley & Zisserman 2004, 11.4.3)."""
+    missed = (base * np.cross(rays, others)).sum(axis=1)
+    slopes = (np.cross(others, base) ** 2).sum(axis=1) + (np.cross(base, rays) ** 2).sum(axis=1)
+    return np.abs(missed) / np.sqrt(np.maximum(slopes, 1e-24))

@@ -64,12 +64,11 @@ def train(config: TrainConfig) -> Run:
 def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
     precision = set_up(config.precision, trunk_named(config.trunk).dense)
     keras.utils.set_random_seed(config.seed)
-    scene = open_scene(
-        (resumed.scene if resumed else config.scene) or Path(),
-        strict=config.strict,
-        split=resumed.split if resumed else config.split,
-    ).split("train")
-    run = resumed or described(config, scene, precision)
+    if resumed:
+        run, scene = resumed, resumed.open_scene(strict=config.strict).split("train")
+    else:
+        scene = open_scene(config.scene or Path(), strict=config.strict, split=config.split).split("train")
+        run, scene = described(config, scene, precision)
     pictures = load_pictures(scene.paths, run.framing.stored, "training pictures")
     scene = scene.subset(pictures.rows)
     held_out = np.isin(scene.names, run.held_out)

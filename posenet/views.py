@@ -43,7 +43,8 @@ def predict_views(network, pictures, cameras: Sequence[Camera | None], framing: 
     """One pose of `count` views (1 to 11) of each of n stored pictures, as `predict_in_batches` gives them.
 
     cameras: of the pictures themselves; None or bent lines: they only roll. Adds "spread" (n,), the standard deviation
-    of the positions in the scene's unit, and "spread_deg" (n,), the rotations' mean distance from their mean.
+    of the positions in the scene's unit, and "spread_deg" (n,), the rotations' mean distance from their mean. The
+    network's other outputs are those of the pictures themselves.
     Raises PoseNetError for another count.
     """
     if not 1 <= count <= MOST:
@@ -51,14 +52,15 @@ def predict_views(network, pictures, cameras: Sequence[Camera | None], framing: 
     known = [framing.stored_camera(each) if each and each.turns_by_homography else None for each in cameras]
     augmenter, cut = Augmenter(framing, NO_AUGMENTATION), Framing(framing.cut, framing.cut)
     rolls_only = np.array([camera is None for camera in known])
-    positions, quaternions = [], []
+    positions, quaternions, others = [], [], {}
     for turn in TURNS_DEG[:count]:
         degrees = np.where(rolls_only[:, None], [0, 0, turn.sum()], turn)
         turns = Rotation.from_euler("xyz", degrees, degrees=True)
         outputs = predict_in_batches(network, _Turned(pictures, known, augmenter, turns), cut)
-        positions.append(outputs["position"])
-        quaternions.append(_turned_back(outputs["quaternion"], turns))
-    return _joined(np.stack(positions), np.stack(quaternions))
+        positions.append(outputs.pop("position"))
+        quaternions.append(_turned_back(outputs.pop("quaternion"), turns))
+        others = others or outputs
+    return others | _joined(np.stack(positions), np.stack(quaternions))
 
 
 def _turned_back(quaternions: np.ndarray, turns: Rotation) -> np.ndarray:

@@ -72,13 +72,24 @@ def test_a_weak_match_must_agree_with_the_regressed_pose(refiner, tmp_path, monk
 
 
 def test_pictures_without_a_camera_or_that_do_not_decode_keep_the_regressed_pose(refiner, tmp_path, caplog):
-    paths, truth = queries(tmp_path, [0, 0, 0])
+    paths, truth = queries(tmp_path, [0, 0])
     paths[1].write_bytes(b"no picture")
-    cameras = [None, CAMERA, replace(CAMERA, source="assumed")]
-    found = refiner.refine(paths, cameras, off(truth), np.full((3, 14), 0.1, np.float32), TRUST)
+    found = refiner.refine(paths, [None, CAMERA], off(truth), np.full((2, 14), 0.1, np.float32), TRUST)
     assert not found.refined.any()
-    assert "2 pictures are not refined, their focal length is not known" in caplog.text
+    assert not caplog.text
     np.testing.assert_allclose(found.poses.positions, off(truth).positions)
+
+
+def test_an_assumed_focal_length_is_found_with_the_pose(refiner, tmp_path, caplog):
+    position, rotation = np.array([1.0, 0.1, -1.7]), Rotation.from_euler("y", -30, degrees=True)  # the plane slants
+    cv2.imwrite(str(tmp_path / "a.png"), picture_of_plane(painting(), CAMERA, position, rotation)[..., ::-1])
+    truth = Poses(position[None], Rotation.concatenate([rotation]))
+    camera = replace(CAMERA, fx=1.3 * CAMERA.fx, fy=1.3 * CAMERA.fy, source="assumed")
+    found = refiner.refine([tmp_path / "a.png"], [camera], off(truth), np.full((1, 14), 0.1, np.float32), TRUST)
+    assert found.refined.all()
+    assert found.located[0].focal == pytest.approx(1 / 1.3, rel=0.02)
+    assert position_errors(found.poses, truth)[0] < 0.03
+    assert "the focal length of 1 pictures is not known, it is sought together with their pose" in caplog.text
 
 
 def test_the_nearest_see_the_same_first(refiner):

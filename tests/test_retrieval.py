@@ -4,7 +4,8 @@ import pytest
 
 from posenet.config import TrainConfig
 from posenet.datasets import open_scene
-from posenet.retrieval import GALLERY, describe_by_network, gallery_of
+from posenet.pipeline import predict_in_batches
+from posenet.retrieval import GALLERY, describing, descriptors, gallery_of
 from posenet.run import open_run
 from posenet.training import train
 from tests.test_training import QUICK
@@ -23,7 +24,7 @@ def run(cambridge, tmp_path):
 
 
 def test_every_training_picture_is_nearest_to_itself(run):
-    gallery = gallery_of(run, run.load_model())
+    gallery = gallery_of(run, describing(run.load_model()))
     assert len(gallery.scene) == 12
     np.testing.assert_allclose(np.linalg.norm(gallery.descriptors, axis=1), 1, atol=1e-3)
     assert gallery.nearest(gallery.descriptors)[:, 0].tolist() == list(range(12))
@@ -40,7 +41,7 @@ def test_descriptors_are_the_average_of_the_last_map(run):
         def __getitem__(self, rows):
             return np.full((len(rows), *run.framing.stored, 3), 50 * (1 + np.asarray(rows))[:, None, None, None])
 
-    found = describe_by_network(network, Two(), run.framing)
+    found = descriptors(predict_in_batches(describing(network), Two(), run.framing)["pooled"])
     maps = keras.Model(network.input, network.get_layer("cls3_pool").input)
     images = Two()[np.arange(2)].astype(np.float32)
     expected = np.asarray(maps.predict_on_batch(images)).mean(axis=(1, 2))
@@ -48,7 +49,7 @@ def test_descriptors_are_the_average_of_the_last_map(run):
 
 
 def test_the_gallery_is_kept_and_made_anew_when_something_changed(run, cambridge):
-    network = run.load_model()
+    network = describing(run.load_model())
     first = gallery_of(run, network)
     written = (run.folder / GALLERY).stat().st_mtime_ns
     again = gallery_of(run, network)

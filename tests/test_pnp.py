@@ -1,0 +1,67 @@
+"""Poses from exact points, with and without a known focal length."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from posenet.keypoints import Keypoints
+from posenet.pnp import focal_factor, ransac, refined, residuals
+
+POSITION, ROTATION = np.array([0.2, 0.1, -0.3]), Rotation.from_rotvec([0.1, -0.2, 0.3])
+EVERY = np.arange(60)
+
+
+def view(points, focal=1.0):
+    """Keypoints of points (60, 3), on the plane z = 1 of a camera whose focal length is taken for 1 / focal as long."""
+    local = ROTATION.inv().apply(points - POSITION)
+    return Keypoints(focal * local[:, :2] / local[:, 2:], np.zeros((60, 128), np.uint8), 1 / 500)
+
+
+@pytest.fixture
+def points():
+    return np.random.default_rng(0).uniform((-1, -1, 3), (1, 1, 6), (60, 3))
+
+
+def test_a_third_of_wrong_pairs_does_not_matter(points):
+    seen = view(points)
+    shown = points.copy()
+    shown[:20] = shown[19::-1]  # wrongly paired
+    position, rotation = ransac(seen, EVERY, shown)
+    np.testing.assert_allclose(position, POSITION, atol=1e-4)
+    assert (rotation.inv() * ROTATION).magnitude() < 1e-4
+    assert ransac(seen, EVERY, points[np.random.default_rng(1).permutation(60)]) is None
+    assert ransac(seen, EVERY[:11], points[:11]) is None
+
+
+def test_least_squares_from_nearby(points):
+    seen, off = view(points), (POSITION + 0.1, ROTATION * Rotation.from_rotvec([0.02, -0.03, 0.01]))
+    position, rotation = refined(seen, EVERY, points, *off)
+    np.testing.assert_allclose(position, POSITION, atol=1e-8)
+    assert (rotation.inv() * ROTATION).magnitude() < 1e-8
+
+
+def test_residuals_are_pixels(points):
+    seen = view(points)
+    np.testing.assert_allclose(residuals(np.zeros(6), seen, EVERY, points, POSITION, ROTATION), 0, atol=1e-9)
+    moved = replace(seen, rays=seen.rays + [0.01, 0])  # five pixels of 1 / 500
+    found = residuals(np.zeros(6), moved, EVERY, points, POSITION, ROTATION).reshape(-1, 2)
+    np.testing.assert_allclose(found, np.tile([-5.0, 0], (60, 1)), atol=1e-9)
+    change = np.array([0, 0, 0, 0, 0, 0, np.log(1.1)])
+    longer = residuals(change, seen.zoomed(1 / 1.1), EVERY, points, POSITION, ROTATION)
+    np.testing.assert_allclose(longer, 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("focal", [0.6, 1.0, 1.7])
+def test_the_focal_length_is_found_with_the_pose(points, focal):
+    seen = view(points, focal)
+    assert focal_factor(seen, EVERY, points) == pytest.approx(focal, rel=1e-4)
+
+
+def test_a_wall_from_the_front_does_not_tell_the_focal_length():
+    wall = np.random.default_rng(0).uniform((-1, -1, 4), (1, 1, 4), (60, 3))
+    noise = np.random.default_rng(1).normal(0, 1e-3, (60, 2))
+    facing = Keypoints(wall[:, :2] / 4 + noise, np.zeros((60, 128), np.uint8), 1 / 500)
+    assert focal_factor(facing, EVERY, wall) is None
+    assert focal_factor(view(wall), EVERY[:5], wall[:5]) is None
