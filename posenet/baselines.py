@@ -7,6 +7,7 @@ import numpy as np
 
 from posenet.poses import Poses, concatenate, mean_pose, position_errors, rotation_errors_deg
 
+BASELINE_NAMES = {"network": "network alone", "retrieval": "nearest picture", "mean_pose": "mean training pose"}
 SIZE, CELL, ORIENTATIONS = (96, 128), 32, 8  # pixels that pictures are described at (height, width), and bins
 
 

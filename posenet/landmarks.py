@@ -14,12 +14,12 @@ import numpy as np
 from posenet.errors import PoseNetError
 from posenet.keypoints import Keypoints
 from posenet.scene import Scene
-from posenet.storage import files_digest, new_folder
+from posenet.storage import files_digest, new_folder, write_text
 from posenet.structure import SeenPoints, triangulate_scene
 
 log = logging.getLogger("posenet")
 
-MAP, KEYPOINTS = "map", 2500
+MAP, UNFINISHED, KEYPOINTS = "map", "map.unfinished", 2500
 RANKS = (1, 3, 6, 10, 16, 25, 40)  # the neighbours that each picture is matched with
 
 
@@ -66,7 +66,7 @@ def landmarks_of(folder: Path, training: Scene) -> Landmarks:
             f"--refine needs the intrinsics of the training pictures, {training.root} does not tell them"
         )
     log.info("making the map of %d training pictures", len(training))
-    seen = triangulate_scene(training, KEYPOINTS, RANKS)
+    seen = triangulate_scene(training, KEYPOINTS, RANKS, _begun(folder / UNFINISHED, stamp))
     if sum(len(each.points) for each in seen) < 10 * len(seen):
         raise PoseNetError(
             f"--refine needs points that several pictures see, those of {training.root} hardly share any"
@@ -74,10 +74,24 @@ def landmarks_of(folder: Path, training: Scene) -> Landmarks:
     shutil.rmtree(target, ignore_errors=True)
     with new_folder(target) as unfinished:
         _write(unfinished, seen, stamp)
+    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     made = _opened(target, stamp)
     assert made is not None
     log.info("written: %s, %d points, %.0f MB", target, len(made.points), made.megabytes)
     return made
+
+
+def _begun(folder: Path, stamp: str) -> Path:
+    """The folder of what an earlier, stopped making of the same map has done; empty where there was none."""
+    try:
+        if (folder / "stamp").read_text() == stamp:
+            return folder
+    except (OSError, ValueError):
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    write_text(folder / "stamp", stamp)
+    return folder
 
 
 def _write(folder: Path, seen: list[SeenPoints], stamp: str) -> None:

@@ -33,7 +33,7 @@ FARTHEST = 0.5  # that views move, in mean distances of the cameras from their c
 def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, Scene]:
     """A new run, with what depends on the scene: framing, the positions' centre and scale, the held-out pictures, the
     focal lengths. And the scene with these."""
-    focals = measured_focals(scene)
+    focals = measured_focals(scene) if config.measure_focal else {}
     for sentence in told(scene, focals):
         log.warning("%s: %s", scene.name, sentence)
     scene = with_focals(scene, focals)

@@ -9,50 +9,29 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.errors import PoseNetError
-from posenet.images import read_image
+from posenet.keypoints import detect, match, root_sift
 from posenet.scene import Camera, Scene
 
-LONG_SIDE = 640
+KEYPOINTS, RATIO = 1500, 0.75
 FEWEST_INLIERS, FEWEST_PAIRS = 30, 4
 
 
 def measured_rotation(paths: list[Path], cameras: tuple[Camera, Camera]) -> Rotation | None:
     """second_from_first rotation of camera axes between two pictures; None where too little matches."""
-    views = [_view(path, camera) for path, camera in zip(paths, cameras, strict=True)]
-    if any(view is None for view in views):
+    try:
+        first, second = (detect(path, camera, KEYPOINTS) for path, camera in zip(paths, cameras, strict=True))
+    except PoseNetError:
         return None
-    (first, first_found), (second, second_found) = views
-    pairs = [
-        pair[0]
-        for pair in cv2.BFMatcher().knnMatch(first_found, second_found, k=2)
-        if len(pair) == 2 and pair[0].distance < 0.75 * pair[1].distance
-    ]
-    if len(pairs) < FEWEST_INLIERS:
+    rows, others = match(root_sift(first.descriptors), root_sift(second.descriptors), RATIO)
+    if len(rows) < FEWEST_INLIERS:
         return None
-    ours = first[[pair.queryIdx for pair in pairs]]
-    theirs = second[[pair.trainIdx for pair in pairs]]
-    essential, mask = cv2.findEssentialMat(ours, theirs, np.eye(3), cv2.RANSAC, 0.999, 1.5 / LONG_SIDE)
+    ours, theirs = first.rays[rows], second.rays[others]
+    tolerance = 1.5 * max(first.pixel, second.pixel)
+    essential, mask = cv2.findEssentialMat(ours, theirs, np.eye(3), cv2.RANSAC, 0.999, tolerance)
     if essential is None or essential.shape != (3, 3) or mask.sum() < FEWEST_INLIERS:
         return None
     _, turn, _, _ = cv2.recoverPose(essential, ours, theirs, np.eye(3), mask=mask)
     return Rotation.from_matrix(turn)
-
-
-def _view(path: Path, camera: Camera):
-    """Keypoints on the plane z = 1 of the camera (n, 2), and their descriptors (n, 128)."""
-    try:
-        picture = read_image(path)
-    except PoseNetError:
-        return None
-    height, width = picture.shape[:2]
-    scale = min(1.0, LONG_SIDE / max(height, width))
-    small = cv2.resize(picture, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
-    keypoints, found = cv2.SIFT.create(1500).detectAndCompute(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), None)
-    if found is None or len(keypoints) < FEWEST_INLIERS:
-        return None
-    camera = camera.resized(small.shape[1], small.shape[0])
-    pixels = np.array([keypoint.pt for keypoint in keypoints]) + 0.5
-    return (pixels - (camera.cx, camera.cy)) / (camera.fx, camera.fy), found
 
 
 def rotation_agreement(scene: Scene, rotations: list[Rotation], most: int = 12) -> list[float] | None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from posenet.baselines import BASELINE_NAMES
 from posenet.evaluation import Evaluation
 from posenet.storage import write_text
 from posenet.trajectories import write_tum
 
-BASELINE_NAMES = {"network": "network alone", "retrieval": "nearest picture", "mean_pose": "mean training pose"}
 POSE_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz")
 ERROR_COLUMNS = ("name", "error", "error_deg", *POSE_COLUMNS, *(f"true_{name}" for name in POSE_COLUMNS))
 
@@ -95,18 +95,11 @@ def write_evaluation(evaluation: Evaluation, folder: Path, pictures: bool = True
     if pictures:
         from posenet.report_pictures import write_report_pictures
 
-        scene = evaluation.scene
-        training = evaluation.training if evaluation.training is not None else scene.poses[:0]
-        baselines = {BASELINE_NAMES[name]: errors for name, errors in evaluation.baselines.items()}
-        write_report_pictures(
-            folder, scene.name, scene.unit, scene.poses, evaluation.estimate, training, scene.sequences,
-            scene.names, scene.paths, evaluation.errors, evaluation.errors_deg, baselines, evaluation.doubt,
-            evaluation.regressed,
-        )  # fmt: skip
+        write_report_pictures(folder, evaluation)
         if evaluation.refinement is not None:
             from posenet.plots_matches import write_matches
 
-            write_matches(folder, scene, evaluation.refinement)
+            write_matches(folder, evaluation.scene, evaluation.refinement)
 
 
 def _errors_csv(evaluation: Evaluation) -> str:

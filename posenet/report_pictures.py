@@ -6,54 +6,89 @@ from pathlib import Path
 
 import numpy as np
 
+from posenet.baselines import BASELINE_NAMES
 from posenet.errors import PoseNetError
+from posenet.evaluation import Evaluation
 from posenet.images import read_image
 from posenet.plots import new_figure, plot_trajectory, plot_trajectory_3d, save_figure
 from posenet.plots_errors import plot_coverage, plot_cumulative, plot_errors
 
+WORST = 8
 
-def write_report_pictures(
-    folder: Path, scene_name, unit, truth, estimate, training, sequences, names, paths, errors, errors_deg, baselines,
-    doubt=None,
-    regressed=None,
-) -> list[Path]:  # fmt: skip
-    """Write trajectory.png, trajectory_3d.png, errors.png, worst.png and, with doubt, uncertainty.png.
 
-    Each is written whole or not at all. baselines: {name: (errors (n,), errors_deg (n,))}. Other arguments as in the
-    plot functions.
-    """
-    title = f"{scene_name}: median {np.median(errors):.3g} {unit}, {np.median(errors_deg):.3g} deg"
-    written = []
-    for name, projection, draw in (("trajectory", None, plot_trajectory), ("trajectory_3d", "3d", plot_trajectory_3d)):
-        figure = new_figure(12, 7.6)
-        more = {} if projection else {"regressed": regressed}
-        draw(figure.add_subplot(projection=projection), truth, estimate, training, errors, unit, sequences, **more)
-        figure.suptitle(title)
-        written.append(save_figure(figure, folder / f"{name}.png"))
+def write_report_pictures(folder: Path, evaluation: Evaluation) -> list[Path]:
+    """Write trajectory.png, trajectory_3d.png, errors.png, worst.png and, where the method tells its doubt,
+    uncertainty.png; each whole or not at all."""
+    figures = {"trajectory": _path(evaluation), "trajectory_3d": _path_3d(evaluation), "errors": _errors(evaluation)}
+    if evaluation.doubt is not None and np.isfinite(evaluation.errors).all():
+        figures["uncertainty"] = _uncertainty(evaluation)
+    worst = [row for row in np.argsort(-_finite(evaluation.errors))[:WORST] if evaluation.scene.paths[row].is_file()]
+    if worst:
+        figures["worst"] = _worst(evaluation, worst)
+    return [save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
+
+
+def _title(evaluation: Evaluation) -> str:
+    metres, degrees = (np.median(each) for each in evaluation.both)
+    return f"{evaluation.scene.name}: median {metres:.3g} {evaluation.scene.unit}, {degrees:.3g} deg"
+
+
+def _finite(errors: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(errors), errors, -1)
+
+
+def _kinds(evaluation: Evaluation):
+    """Errors, what they are of, and their unit, for position and rotation."""
+    return zip(evaluation.both, ("position", "rotation"), (evaluation.scene.unit, "deg"), strict=True)
+
+
+def _path(evaluation: Evaluation):
+    figure = new_figure(12, 7.6)
+    plot_trajectory(figure.add_subplot(), *_paths(evaluation), regressed=evaluation.regressed)
+    figure.suptitle(_title(evaluation))
+    return figure
+
+
+def _path_3d(evaluation: Evaluation):
+    figure = new_figure(12, 7.6)
+    plot_trajectory_3d(figure.add_subplot(projection="3d"), *_paths(evaluation))
+    figure.suptitle(_title(evaluation))
+    return figure
+
+
+def _paths(evaluation: Evaluation):
+    """What both drawings of the path show."""
+    scene = evaluation.scene
+    training = evaluation.training if evaluation.training is not None else scene.poses[:0]
+    return scene.poses, evaluation.estimate, training, evaluation.errors, scene.unit, scene.sequences
+
+
+def _errors(evaluation: Evaluation):
     figure = new_figure(12, 7.6)
     axes = figure.subplots(2, 2)
-    for row, (own, what, its_unit) in enumerate(((errors, "position", unit), (errors_deg, "rotation", "deg"))):
-        others = {name: both[row] for name, both in baselines.items()}
-        plot_errors(axes[row, 0], own, its_unit, what, others, sequences)
-        plot_cumulative(axes[row, 1], {"network": own} | others, its_unit, what)
-    figure.suptitle(title)
-    written.append(save_figure(figure, folder / "errors.png"))
-    if doubt is not None and np.isfinite(errors).all():
-        figure = new_figure(12, 5)
-        for ax, (own, what, its_unit) in zip(
-            figure.subplots(1, 2), ((errors, "position", unit), (errors_deg, "rotation", "deg")), strict=True
-        ):
-            plot_coverage(ax, own, doubt, its_unit, what)
-        figure.suptitle(f"{scene_name}: does the network know when it is wrong?")
-        written.append(save_figure(figure, folder / "uncertainty.png"))
-    worst = [row for row in np.argsort(-np.where(np.isfinite(errors), errors, -1))[:8] if Path(paths[row]).is_file()]
-    if worst:
-        figure = new_figure(12, 6.4)
-        captions = [f"{names[row]}\n{errors[row]:.3g} {unit}, {errors_deg[row]:.3g} deg" for row in worst]
-        contact_sheet(figure, [Path(paths[row]) for row in worst], captions)
-        figure.suptitle(f"{scene_name}: the pictures with the largest position errors")
-        written.append(save_figure(figure, folder / "worst.png"))
-    return written
+    for row, (own, what, unit) in enumerate(_kinds(evaluation)):
+        others = {BASELINE_NAMES[name]: both[row] for name, both in evaluation.baselines.items()}
+        plot_errors(axes[row, 0], own, unit, what, others, evaluation.scene.sequences)
+        plot_cumulative(axes[row, 1], {evaluation.method: own} | others, unit, what)
+    figure.suptitle(_title(evaluation))
+    return figure
+
+
+def _uncertainty(evaluation: Evaluation):
+    figure = new_figure(12, 5)
+    for ax, (own, what, unit) in zip(figure.subplots(1, 2), _kinds(evaluation), strict=True):
+        plot_coverage(ax, own, evaluation.doubt, unit, what)
+    figure.suptitle(f"{evaluation.scene.name}: does the network know when it is wrong?")
+    return figure
+
+
+def _worst(evaluation: Evaluation, rows: list[int]):
+    scene, (errors, errors_deg) = evaluation.scene, evaluation.both
+    figure = new_figure(12, 6.4)
+    captions = [f"{scene.names[row]}\n{errors[row]:.3g} {scene.unit}, {errors_deg[row]:.3g} deg" for row in rows]
+    contact_sheet(figure, [scene.paths[row] for row in rows], captions)
+    figure.suptitle(f"{scene.name}: the pictures with the largest position errors")
+    return figure
 
 
 def contact_sheet(figure, paths: list[Path], captions: list[str], columns: int = 4) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from posenet.errors import PoseNetError
 from posenet.keypoints import Keypoints, detect, match, root_sift
-from posenet.parallel import in_parallel
+from posenet.parallel import Arrays, kept_in_parallel
 from posenet.poses import Poses
 from posenet.scene import Scene
 
@@ -36,18 +37,22 @@ class SeenPoints:
     parallax: np.ndarray
 
 
-def triangulate_scene(scene: Scene, most: int = 1200, ranks=NEIGHBOUR_RANKS) -> list[SeenPoints]:
+def triangulate_scene(
+    scene: Scene, most: int = 1200, ranks: Iterable[int] = NEIGHBOUR_RANKS, keep: Path | None = None
+) -> list[SeenPoints]:
     """The 3-D points that each picture of a scene sees; none for pictures without intrinsics or that do not decode.
 
-    most: keypoints a picture. ranks: which neighbours are matched.
+    most: keypoints a picture. ranks: which neighbours are matched. keep: a folder for what is done, so that stopped
+    work goes on; it must hold nothing of other work.
     """
-    found = in_parallel(lambda row: _keypoints(scene, row, most), range(len(scene)), "keypoints")
+    arrays = kept_in_parallel(lambda row: _keypoints(scene, row, most), range(len(scene)), "keypoints", keep)
+    found = [Keypoints(rays, descriptors, float(pixel)) for rays, descriptors, pixel in arrays]
     pairs = neighbour_pairs(scene.poses, ranks)
 
     def matched(pair):  # from bytes each time: as floats all of them would take four times the memory
         return match(*(root_sift(found[row].descriptors) for row in pair))
 
-    matches = in_parallel(matched, pairs, "matching")
+    matches = kept_in_parallel(matched, pairs, "matching", keep)
     seen_by: list[list] = [[] for _ in found]
     for (first, second), (ours, theirs) in zip(pairs, matches, strict=True):
         seen_by[first].append((second, ours, theirs))
@@ -68,14 +73,16 @@ def neighbour_pairs(poses: Poses, ranks: Iterable[int]) -> list[tuple[int, int]]
     return sorted(pairs)
 
 
-def _keypoints(scene: Scene, row: int, most: int) -> Keypoints:
+def _keypoints(scene: Scene, row: int, most: int) -> Arrays:
+    """One picture's rays, descriptors and width of a pixel."""
     camera = scene.cameras[row]
+    found = Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), 1.0)
     try:
         if camera is not None and camera.source != "assumed":
-            return detect(scene.paths[row], camera, most)
+            found = detect(scene.paths[row], camera, most)
     except PoseNetError as error:
         log.warning("%s", error)
-    return Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), 1.0)
+    return found.rays, found.descriptors, np.array(found.pixel)
 
 
 def _triangulated(row: int, found: list[Keypoints], poses: Poses, seen_by: list) -> SeenPoints:

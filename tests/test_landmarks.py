@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from posenet import landmarks
+from posenet import landmarks, parallel, structure
 from posenet.errors import PoseNetError
 from posenet.landmarks import landmarks_of
 from tests.planes import plane_scene
@@ -53,3 +53,31 @@ def test_what_cannot_be_mapped_is_said(scene, tmp_path):
     with pytest.raises(PoseNetError, match="--refine needs points that several pictures see"):
         landmarks_of(tmp_path, scene)
     assert not (tmp_path / "map").exists()
+
+
+def test_a_stopped_map_goes_on(scene, tmp_path, monkeypatch):
+    whole = landmarks_of(tmp_path / "whole", scene)
+    monkeypatch.setattr(parallel, "CHUNK", 2)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(structure, "match", stop)
+        with pytest.raises(KeyboardInterrupt):
+            landmarks_of(tmp_path, scene)
+    assert not (tmp_path / "map").exists()
+    assert len(list((tmp_path / "map.unfinished").glob("keypoints-*.npz"))) == 3
+    with monkeypatch.context() as patch:
+        patch.setattr(structure, "detect", stop)  # not needed again
+        again = landmarks_of(tmp_path, scene)
+    np.testing.assert_array_equal(again.points, whole.points)
+    np.testing.assert_array_equal(again.descriptors, whole.descriptors)
+    assert not (tmp_path / "map.unfinished").exists()
+
+
+def test_what_was_begun_of_another_map_is_thrown_away(scene, tmp_path):
+    (tmp_path / "map.unfinished").mkdir()
+    (tmp_path / "map.unfinished" / "stamp").write_text("another")
+    (tmp_path / "map.unfinished" / "keypoints-000000.npz").write_bytes(b"of another scene")
+    assert len(landmarks_of(tmp_path, scene).points) > 180

@@ -2,9 +2,11 @@ import threading
 import time
 
 import cv2
+import numpy as np
 import pytest
 
-from posenet.parallel import in_parallel
+from posenet import parallel
+from posenet.parallel import in_parallel, kept_in_parallel
 
 
 def test_results_come_in_order_and_opencv_gets_its_threads_back():
@@ -19,3 +21,39 @@ def test_a_failure_is_raised_and_opencv_gets_its_threads_back():
         in_parallel(lambda item: 1 / item, [1, 0], "x")
     assert cv2.getNumThreads() == before
     assert threading.active_count() < 50
+
+
+def test_kept_results_are_not_worked_out_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "CHUNK", 3)
+    asked = []
+
+    def work(item):
+        asked.append(item)
+        return np.full(item, item), np.array(float(item))
+
+    first = kept_in_parallel(work, range(8), "x", tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x-000000.npz", "x-000003.npz", "x-000006.npz"]
+    (tmp_path / "x-000003.npz").write_bytes(b"damaged")
+    asked.clear()
+    again = kept_in_parallel(work, range(8), "x", tmp_path)
+    assert sorted(asked) == [3, 4, 5]
+    for row, (ones, others) in enumerate(zip(first, again, strict=True)):
+        np.testing.assert_array_equal(ones[0], np.full(row, row))
+        np.testing.assert_array_equal(others[0], ones[0])
+        assert float(others[1]) == row
+    assert [len(each[0]) for each in kept_in_parallel(work, range(4), "y", None)] == [0, 1, 2, 3]
+    assert not list(tmp_path.glob("y*"))
+
+
+def test_stopped_work_ends_soon():
+    done = []
+
+    def work(item):
+        if item == 0:
+            raise KeyboardInterrupt
+        time.sleep(0.05)
+        done.append(item)
+
+    with pytest.raises(KeyboardInterrupt):
+        in_parallel(work, range(1000), "x")
+    assert len(done) < 100

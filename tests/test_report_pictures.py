@@ -5,8 +5,10 @@ from matplotlib.figure import Figure
 from scipy.spatial.transform import Rotation
 
 from posenet.errors import PoseNetError
+from posenet.evaluation import Evaluation
 from posenet.poses import Poses
 from posenet.report_pictures import write_report_pictures
+from posenet.scene import Scene
 
 from .conftest import write_picture
 from .test_plots import circle
@@ -17,6 +19,19 @@ CASES = {
     "on a line": (Poses(np.arange(15.0).reshape(5, 3), Rotation.identity(5)), circle(4)),
     "no training": (circle(6), circle(6)[:0]),
 }
+
+
+def evaluation(folder, truth, training, errors):
+    """Perfect predictions, said to have these errors, of pictures 0.png, 1.png ... in a folder."""
+    n = len(truth)
+    names = tuple(f"{row}.png" for row in range(n))
+    scene = Scene(
+        "square", folder, names, truth, (None,) * n, np.full(n, "test"), np.full(n, "a"), unit="scene units"
+    )  # fmt: skip
+    baselines = {"mean_pose": (np.ones(n), np.ones(n))}
+    return Evaluation(
+        scene, "test", "network", truth, np.isfinite(errors), errors, errors, baselines, training, np.arange(n)
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -31,10 +46,7 @@ def test_every_picture_is_written(case, missing, tmp_path):
     paths[-1].write_bytes(b"broken")
     out = tmp_path / "out"
     out.mkdir()
-    written = write_report_pictures(
-        out, "square", "scene units", truth, truth, training, np.full(n, "a"), tuple(map(str, range(n))), paths,
-        errors, errors, {"mean training pose": (np.ones(n), np.ones(n))}, np.arange(n),
-    )  # fmt: skip
+    written = write_report_pictures(out, evaluation(tmp_path, truth, training, errors))
     names = {"trajectory.png", "trajectory_3d.png", "errors.png", "worst.png"}
     assert {path.name for path in written} == names | (set() if missing else {"uncertainty.png"})
     for path in written:
@@ -51,7 +63,5 @@ def test_the_old_picture_survives_a_failure(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Figure, "savefig", full)
     with pytest.raises(PoseNetError, match=r"trajectory.png cannot be written: No space left on device"):
-        write_report_pictures(
-            tmp_path, "s", "m", circle(3), circle(3), None, None, ("a",) * 3, [tmp_path] * 3, np.ones(3), np.ones(3), {}
-        )
+        write_report_pictures(tmp_path, evaluation(tmp_path, circle(3), None, np.ones(3)))
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]

@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -149,6 +150,27 @@ def test_where_pictures_tell_depth_the_network_answers_by_points(plane, tmp_path
     for head, novel in (("pose", True), ("points", False)):
         config = TrainConfig(plane, tmp_path / head, epochs=1, head=head, novel_views=novel, **QUICK)
         assert train(config).head == head
+
+
+def test_a_wrong_focal_length_is_measured_and_used_everywhere(plane, tmp_path, caplog):
+    for file in plane.glob("transforms*.json"):
+        told = json.loads(file.read_text())
+        for each in (told, *told["frames"]):
+            for name in ("fl_x", "fl_y"):
+                if name in each:
+                    each[name] *= 1.4
+        file.write_text(json.dumps(told))
+    run = train(TrainConfig(plane, tmp_path / "run", epochs=1, **QUICK))
+    assert run.focals == {"file": pytest.approx(1 / 1.4, rel=0.02)}
+    assert "pictures and poses agree on a focal length of" in caplog.text
+    again = open_run(tmp_path / "run")
+    assert again.focals == run.focals
+    assert again.camera.fx == pytest.approx(260, rel=0.02)
+    assert again.open_scene().split("test").cameras[0].fx == pytest.approx(260, rel=0.02)
+    assert again.open_scene(plane).cameras[0].source == "measured"
+    kept = train(TrainConfig(plane, tmp_path / "kept", epochs=1, measure_focal=False, **QUICK))
+    assert kept.focals == {}
+    assert kept.camera.fx == pytest.approx(1.4 * 260)
 
 
 def test_the_geometric_loss_trains(plane, tmp_path):

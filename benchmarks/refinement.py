@@ -1,0 +1,109 @@
+"""How answers stand disturbed pictures, and how often pictures of other places are claimed to be recognised.
+
+    python benchmarks/refinement.py RUN --others FOLDER...
+
+Test pictures as they are, blurred, dark, cut to their middle, turned by 90 degrees: median errors of the network alone
+and refined, the share refined, and the time a picture takes. Pictures of the other folders should never be refined.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from posenet.answers import Answerer, Answers, Manner
+from posenet.cache import load_pictures
+from posenet.images import read_image
+from posenet.poses import Poses, position_errors, rotation_errors_deg
+from posenet.prediction import camera_for, picture_files
+from posenet.run import open_run
+from posenet.scene import Camera
+
+QUARTER_TURN = Rotation.from_matrix([[0, -1, 0], [1, 0, 0], [0, 0, 1]])  # the turned camera's x axis is the old y axis
+
+
+def blurred(picture: np.ndarray, camera: Camera):
+    """By a Gaussian of half a hundredth of the width (3 pixels of 640)."""
+    return cv2.GaussianBlur(picture, None, picture.shape[1] / 200), camera, Rotation.identity()
+
+
+def dark(picture: np.ndarray, camera: Camera):
+    """A fifth of the light, with a sensor's noise of 3 grey levels."""
+    noise = np.random.default_rng(0).normal(0, 3, picture.shape)
+    return np.clip(picture * 0.2 + noise, 0, 255).astype(np.uint8), camera, Rotation.identity()
+
+
+def cut(picture: np.ndarray, camera: Camera):
+    """The middle half of the width and of the height."""
+    height, width = picture.shape[:2]
+    left, top = width // 4, height // 4
+    camera = replace(camera, width=width // 2, height=height // 2, cx=camera.cx - left, cy=camera.cy - top)
+    return picture[top : top + height // 2, left : left + width // 2], camera, Rotation.identity()
+
+
+def turned(picture: np.ndarray, camera: Camera):
+    """By 90 degrees, counter-clockwise."""
+    camera = Camera(
+        camera.height, camera.width, camera.fy, camera.fx, camera.cy, camera.width - camera.cx, source=camera.source
+    )
+    return np.ascontiguousarray(np.rot90(picture)), camera, QUARTER_TURN
+
+
+DISTURBANCES = {"as they are": lambda p, c: (p, c, Rotation.identity()), "blurred": blurred, "dark": dark,
+                "cut to the middle": cut, "turned by 90 degrees": turned}  # fmt: skip
+
+
+def answered(answerer: Answerer, paths: list[Path], cameras) -> tuple[Answers, float]:
+    """Refined answers and the seconds that each picture took, reading included."""
+    start = time.monotonic()
+    pictures = load_pictures(paths, answerer.run.framing.stored, "pictures")
+    answers = answerer.answer(pictures, paths, cameras, np.zeros(len(paths)), Manner(refine=True))
+    return answers, (time.monotonic() - start) / len(paths)
+
+
+def disturbed(answerer: Answerer, test, how, folder: Path) -> str:
+    """A row of the table."""
+    paths, cameras, turns = [], [], []
+    for row, (path, camera) in enumerate(zip(test.paths, test.cameras, strict=True)):
+        picture, camera, turn = how(read_image(path), camera)
+        paths.append(folder / f"{row:05d}.png")
+        cv2.imwrite(str(paths[-1]), picture[..., ::-1])
+        cameras.append(camera)
+        turns.append(turn)
+    answers, seconds = answered(answerer, paths, cameras)
+    truth = Poses(test.poses.positions, test.poses.rotations * Rotation.concatenate(turns))
+    cells = [
+        f"{np.median(position_errors(each, truth)):.3f} / {np.median(rotation_errors_deg(each, truth)):.2f}"
+        for each in (answers.regressed, answers.poses)
+    ]
+    return " | ".join([*cells, f"{answers.refinement.refined.mean():.0%}", f"{seconds:.2f} s"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--others", nargs="+", type=Path, default=[])
+    options = parser.parse_args()
+    run = open_run(options.run)
+    scene = run.open_scene()
+    answerer = Answerer(run, scene.split("train"))
+    print(f"map: {answerer.refiner.landmarks.megabytes:.0f} MB, {answerer.trust}")  # also makes both ready
+    print("| test pictures | network | refined | share refined | time a picture |\n|---|---|---|---|---|")
+    for name, how in DISTURBANCES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            print(f"| {name} | {disturbed(answerer, scene.split('test'), how, Path(folder))} |", flush=True)
+    for place in options.others:
+        paths = picture_files([place])
+        answers, _ = answered(answerer, paths, [camera_for(run, path) for path in paths])
+        print(f"{place.name}: {int(answers.refinement.refined.sum())} of {len(paths)} pictures claimed")
+
+
+if __name__ == "__main__":
+    main()
