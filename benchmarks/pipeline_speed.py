@@ -1,10 +1,12 @@
 """Training speed with the real pipeline against the bare model on fixed tensors, in one run.
 
-    python benchmarks/pipeline_speed.py
+    python benchmarks/pipeline_speed.py [--trunk efficientnet_lite0] [--short-side 128]
 
-The two take turns, so that a noisy machine slows both. Prints pictures/s and their ratio.
+The two take turns, so that a noisy machine slows both. Prints pictures/s and their ratio. The pictures have depth: the
+cameras of their views turn and move.
 """
 
+import argparse
 import time
 from pathlib import Path
 
@@ -18,15 +20,15 @@ import keras  # noqa: E402
 from posenet.augmentation import Augmentation  # noqa: E402
 from posenet.cache import Pictures  # noqa: E402
 from posenet.device import set_up  # noqa: E402
-from posenet.framing import Framing  # noqa: E402
+from posenet.framing import Framing, grid_shape  # noqa: E402
 from posenet.losses import LearnedWeightsLoss  # noqa: E402
-from posenet.models import build_network  # noqa: E402
+from posenet.models import build_network, trunk_named  # noqa: E402
 from posenet.pipeline import Batches  # noqa: E402
 from posenet.poses import Poses  # noqa: E402
 from posenet.scene import Camera, Scene  # noqa: E402
 from posenet.trainer import Trainer  # noqa: E402
 
-PICTURES, BATCH, STEPS, ROUNDS, SIZE = 320, 32, 10, 6, (192, 256)
+PICTURES, BATCH, STEPS, ROUNDS = 320, 32, 10, 6
 
 
 def scene() -> Scene:
@@ -40,12 +42,19 @@ def scene() -> Scene:
 
 
 def main() -> None:
-    precision = set_up("auto")
-    trainer = Trainer(build_network("googlenet", SIZE), LearnedWeightsLoss())
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--trunk", default="googlenet")
+    parser.add_argument("--short-side", type=int, default=192)
+    options = parser.parse_args()
+    size = (options.short_side, options.short_side * 4 // 3 // 16 * 16)
+    precision = set_up("auto", trunk_named(options.trunk).dense)
+    trainer = Trainer(build_network(options.trunk, size, head="points"), LearnedWeightsLoss())
     trainer.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
-    array = np.random.default_rng(0).integers(0, 255, (PICTURES, *SIZE, 3), np.uint8)
+    array = np.random.default_rng(0).integers(0, 255, (PICTURES, *size, 3), np.uint8)
     pictures = Pictures(array, np.arange(PICTURES), [])
-    batches = Batches(scene(), pictures, Framing(SIZE, SIZE), Augmentation(), BATCH, 0)
+    framing = Framing(size, size)
+    depths = np.full((PICTURES, *grid_shape(framing.stored)), 0.5, np.float32)
+    batches = Batches(scene(), pictures, framing, Augmentation(), BATCH, 0, depths)
     stream = batches.stream()
     fixed = stream.take(1).cache().repeat()
     trainer.fit(fixed, steps_per_epoch=3, verbose=0)  # compiles
@@ -58,7 +67,7 @@ def main() -> None:
             seconds[name].append(time.perf_counter() - start)
     rates = {name: STEPS * BATCH / np.median(values) for name, values in seconds.items()}
     ratio = np.median(np.array(seconds["bare"]) / np.array(seconds["pipeline"]))
-    print(f"{precision}, {SIZE[1]} x {SIZE[0]}, batch {BATCH}")
+    print(f"{options.trunk}, {precision}, {size[1]} x {size[0]}, batch {BATCH}")
     print(f"bare model {rates['bare']:.1f} pictures/s, with the pipeline {rates['pipeline']:.1f}: ratio {ratio:.3f}")
 
 

@@ -28,14 +28,13 @@ class Landmarks:
     """m keypoints of n pictures with the points that they show; memory-mapped.
 
     starts: (n + 1,) where each picture's rows begin. points: (m, 3) float32 world. rays: (m, 2) float32 on the plane
-    z = 1. descriptors: (m, 128) uint8 SIFT. parallax: (m,) float16 sines. pixels: (n,) widths of a pixel at z = 1.
+    z = 1. descriptors: (m, 128) uint8 SIFT. pixels: (n,) widths of a pixel there.
     """
 
     starts: np.ndarray
     points: np.ndarray
     rays: np.ndarray
     descriptors: np.ndarray
-    parallax: np.ndarray
     pixels: np.ndarray
 
     def seen(self, row: int) -> SeenPoints:
@@ -44,12 +43,12 @@ class Landmarks:
         keypoints = Keypoints(
             np.array(self.rays[rows], float), np.array(self.descriptors[rows]), float(self.pixels[row])
         )
-        return SeenPoints(keypoints, np.array(self.points[rows], float), np.array(self.parallax[rows], float))
+        return SeenPoints(keypoints, np.array(self.points[rows], float))
 
     @property
     def megabytes(self) -> float:
         """Size on the disk, in millions of bytes."""
-        return sum(each.nbytes for each in (self.points, self.rays, self.descriptors, self.parallax)) / 1e6
+        return sum(each.nbytes for each in (self.points, self.rays, self.descriptors)) / 1e6
 
 
 def landmarks_of(folder: Path, training: Scene) -> Landmarks:
@@ -99,7 +98,6 @@ def _write(folder: Path, seen: list[SeenPoints], stamp: str) -> None:
         "points": np.concatenate([each.points for each in seen]).astype(np.float32),
         "rays": np.concatenate([each.keypoints.rays for each in seen]).astype(np.float32),
         "descriptors": np.concatenate([each.keypoints.descriptors for each in seen]),
-        "parallax": np.concatenate([each.parallax for each in seen]).astype(np.float16),
         "starts": np.concatenate([[0], np.cumsum([len(each.points) for each in seen])]),
         "pixels": np.array([each.keypoints.pixel for each in seen]),
     }
@@ -110,7 +108,7 @@ def _write(folder: Path, seen: list[SeenPoints], stamp: str) -> None:
 
 def _opened(folder: Path, stamp: str) -> Landmarks | None:
     """The map in a folder; None where there is none, or one of other pictures, or a damaged one."""
-    names = ("starts", "points", "rays", "descriptors", "parallax", "pixels")
+    names = ("starts", "points", "rays", "descriptors", "pixels")
     try:
         if json.loads((folder / "map.json").read_text())["stamp"] != stamp:
             return None
@@ -118,7 +116,7 @@ def _opened(folder: Path, stamp: str) -> Landmarks | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     rows = len(parts["points"])
-    whole = all(len(parts[name]) == rows for name in ("rays", "descriptors", "parallax"))
+    whole = all(len(parts[name]) == rows for name in ("rays", "descriptors"))
     return Landmarks(**parts) if whole and parts["starts"][-1] == rows else None
 
 

@@ -28,13 +28,11 @@ TOLERANCE = 3.0  # pixels
 class SeenPoints:
     """What a picture sees of the scene's 3-D points: its keypoints that were triangulated.
 
-    keypoints: n of them. points: (n, 3) world frame, scene unit. parallax: (n,) sine of the widest angle they were
-    seen under.
+    keypoints: n of them. points: (n, 3) world frame, scene unit.
     """
 
     keypoints: Keypoints
     points: np.ndarray
-    parallax: np.ndarray
 
 
 def triangulate_scene(
@@ -104,7 +102,7 @@ def _triangulated(row: int, found: list[Keypoints], poses: Poses, seen_by: list)
     good = (agree.sum(axis=1) >= 2) | ((agree.sum(axis=1) == 1) & (widest > 2 * LEAST_PARALLAX))
     mean = np.where(agree, inverse, 0)[good] * weight[good]
     distances = weight[good].sum(axis=1) / mean.sum(axis=1)
-    return SeenPoints(own[good], centre + distances[:, None] * rays[good], widest[good])
+    return SeenPoints(own[good], centre + distances[:, None] * rays[good])
 
 
 def _row_median(values: np.ndarray) -> np.ndarray:

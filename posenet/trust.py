@@ -18,7 +18,7 @@ TRUST = "trust.json"
 NEW_WALK = 2.0
 FARTHEST = 3.0  # deviations that a refined pose may lie from the regressed one
 # the median length of a 3-D normal error of unit deviation along each axis, over the root of 3 of `deviations`
-MEDIAN_TO_DEVIATION = np.sqrt(3) / 1.538
+MEDIAN_TO_DEVIATION = float(np.sqrt(3)) / 1.538
 
 
 @dataclass(frozen=True)

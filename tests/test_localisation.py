@@ -37,7 +37,7 @@ def test_the_pose_is_exact_for_exact_points():
     local = rotation.inv().apply(points - position)
     descriptors = rng.integers(0, 255, (60, 128)).astype(np.uint8)
     ours = Keypoints(local[:, :2] / local[:, 2:], descriptors, 1 / 500)
-    found = locate(ours, [SeenPoints(ours, points, np.ones(60))])
+    found = locate(ours, [SeenPoints(ours, points)])
     np.testing.assert_allclose(found.position, position, atol=1e-6)
     assert (found.rotation.inv() * rotation).magnitude() < 1e-6
     assert found.inliers == 60
@@ -52,7 +52,7 @@ def test_another_place_is_not_recognised(seen):
 
 def test_nothing_to_go_by():
     empty = Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), 0.01)
-    nothing = SeenPoints(empty, np.zeros((0, 3)), np.zeros(0))
+    nothing = SeenPoints(empty, np.zeros((0, 3)))
     assert locate(empty, [nothing]) is None
     assert locate(empty, []) is None
     grey = detect_in(np.full((240, 320, 3), 9, np.uint8), Camera(320, 240, 260, 260, 160, 120), 100)
