@@ -58,7 +58,8 @@ def info(config: InfoConfig) -> None:
     finally:
         log.setLevel(level)
     convention = check_convention(scene, pictures)
-    focals = measured_focals(scene) if pictures and convention.verdict != "wrong" else {}
+    training = scene.subset(scene.splits == "train")
+    focals = measured_focals(training) if pictures and convention.verdict != "wrong" else {}
     facts = scene_facts(scene, faults, raw.format, settled_split(config.scene, config.split), convention, focals)
     if config.plot:
         from posenet.scene_map import write_scene_map

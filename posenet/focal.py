@@ -66,7 +66,7 @@ def told(scene: Scene, factors: Factors) -> list[str]:
         where = {"file": "its files say", "EXIF": "EXIF says", "assumed": "was assumed"}[source]
         sentences.append(
             f"pictures and poses agree on a focal length of {factor * focal:.0f} pixels, not {focal:.0f} as {where}: "
-            "it is used"
+            "training uses it"
         )
     return sentences
 

@@ -31,7 +31,7 @@ def test_a_wrong_focal_length_is_found_and_mended(scene, wrong):
     assert (mended.source, mended.cx, mended.turns_by_homography) == ("measured", CAMERA.cx, True)
     assert told(claimed, factors) == [
         f"pictures and poses agree on a focal length of {factors['file'] * CAMERA.fx * wrong:.0f} pixels, "
-        f"not {CAMERA.fx * wrong:.0f} as its files say: it is used"
+        f"not {CAMERA.fx * wrong:.0f} as its files say: training uses it"
     ]
 
 

@@ -1,6 +1,7 @@
 """What scene info tells."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -42,6 +43,19 @@ def test_a_line_is_warned_of():
     facts = scene_facts(scene_of(Poses(places, Rotation.concatenate([LEVEL] * 50))), [], "x", "own", told)
     assert "training positions lie nearly on a line (spread 2% across against along)" in facts.warnings[0]
     assert scene_facts(scene_of(walk()), [], "x", "own", told).warnings == []
+
+
+def test_a_wrong_focal_length_is_warned_of(plane, capsys):
+    for file in plane.glob("transforms*.json"):
+        values = json.loads(file.read_text())
+        for each in (values, *values["frames"]):
+            each |= {name: 2 * each[name] for name in ("fl_x", "fl_y") if name in each}
+        file.write_text(json.dumps(values))
+    assert main(["scene", "info", str(plane), "--no-plot"]) == 0
+    pattern = r"warning +pictures and poses agree on a focal length of (\d+) pixels, not (\d+) as its files say"
+    warning = re.search(pattern, capsys.readouterr().out)
+    assert int(warning[1]) == pytest.approx(260, abs=5)
+    assert int(warning[2]) == 520
 
 
 def test_info_command(cambridge, tmp_path, monkeypatch, capsys):
