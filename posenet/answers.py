@@ -85,13 +85,19 @@ class Answerer:
         held_out = scene.subset(rows)
         pictures = load_pictures(held_out.paths, self.run.framing.stored, "held-out pictures")
         held_out = held_out.subset(pictures.rows)
-        outputs = predict_views(self.network, pictures, held_out.cameras, self.run.framing, VIEWS)
+        outputs = self._views(pictures, held_out.cameras, VIEWS)
         regressed, _ = usable_poses(outputs)
         described = descriptors(outputs["pooled"])
         located = self.refiner.locate(held_out.paths, held_out.cameras, regressed, described, rows)
         trust = measured_trust(regressed, located, held_out.poses)
         write_trust(folder, stamp, trust)
         return trust
+
+    def _views(self, pictures: Pictures, cameras: Sequence[Camera | None], count: int) -> dict[str, np.ndarray]:
+        run = self.run
+        return predict_views(
+            self.network, pictures, cameras, run.framing, count, run.camera if run.one_camera else None
+        )  # fmt: skip
 
     def answer(
         self,
@@ -102,7 +108,7 @@ class Answerer:
         manner: Manner,
     ) -> Answers:
         """Poses of n stored pictures, whose files, cameras and sequences (n,) are given in the same order."""
-        outputs = predict_views(self.network, pictures, cameras, self.run.framing, manner.views)
+        outputs = self._views(pictures, cameras, manner.views)
         regressed, found = usable_poses(outputs)
         if manner.smooth:
             regressed = _smoothed(regressed, found, sequences)

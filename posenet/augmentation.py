@@ -143,16 +143,24 @@ class Augmenter:
             view, points = self.moved(picture, camera, turn, move, depth)
         return View(self._recolour(view, rng), turn, move, points)
 
-    def turned(self, picture: np.ndarray, camera: Camera | None, turn: Rotation, shift=(0.0, 0.0)) -> np.ndarray:
+    def turned(
+        self,
+        picture: np.ndarray,
+        camera: Camera | None,
+        turn: Rotation,
+        shift=(0.0, 0.0),
+        seen_by: Camera | None = None,
+    ) -> np.ndarray:
         """The cut (h, w, 3) uint8 of a stored picture that a camera turned by `turn` would see, moved by shift (x, y).
 
-        camera: as for `view`; where it is unknown, only rolls are exact.
+        camera: as for `view`; where it is unknown, only rolls are exact. seen_by: the stored camera that turned, where
+        it is not the picture's own.
         """
         height, width = self.framing.stored
         size = float(max(height, width))
         stored = (camera or Camera(width, height, size, size, width / 2, height / 2)).matrix
         top, left = self.framing.corner
-        cut = stored - [[0, 0, left + shift[0]], [0, 0, top + shift[1]], [0, 0, 0]]
+        cut = (seen_by.matrix if seen_by else stored) - [[0, 0, left + shift[0]], [0, 0, top + shift[1]], [0, 0, 0]]
         return self._warp(picture, turning_homography(stored, cut, turn))
 
     def moved(self, picture, camera: Camera, turn: Rotation, move: np.ndarray, depth: np.ndarray):

@@ -50,10 +50,11 @@ def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, S
     mask = holdout_mask(scene, config.validation)
     if not all(camera and camera.turns_by_homography for camera in scene.cameras):
         log.warning("%s: pictures of unknown focal length or bent lines only roll and shift when augmented", scene.name)
+    camera = _commonest_camera(scene)
     run = Run(
         config.output or Path(), config, scene.root.absolute(), scene.unit, framing, tuple(centre.tolist()), scale,
         tuple(name for name, out in zip(scene.names, mask, strict=True) if out), precision,
-        settled_split(scene.root, config.split), camera=_commonest_camera(scene), focals=focals,
+        settled_split(scene.root, config.split), camera=camera, one_camera=_one_camera(scene, camera), focals=focals,
     )  # fmt: skip
     return run, scene
 
@@ -62,6 +63,12 @@ def _commonest_camera(scene: Scene) -> Camera | None:
     """The camera of most of the pictures whose intrinsics are known."""
     counts = Counter(camera for camera in scene.cameras if camera and camera.source != "assumed")
     return counts.most_common(1)[0][0] if counts else None
+
+
+def _one_camera(scene: Scene, camera: Camera | None) -> bool:
+    """Whether all training pictures see the same angle as the commonest camera's, to within 5 %."""
+    views = [each.width / each.fx if each else 0.0 for each in scene.cameras]
+    return camera is not None and all(abs(view * camera.fx / camera.width - 1) < 0.05 for view in views)
 
 
 def training_batches(config: TrainConfig, scene: Scene, pictures: Pictures, run: Run, chosen: np.ndarray) -> Batches:

@@ -25,7 +25,8 @@ class Run:
     framing: how pictures become the network's input. centre, scale: of the training positions, in the scene's
     unit. held_out: names of the training pictures that chose the model. split: the rule that set test pictures aside.
     head: "pose" or "points", how the network answers (see models/build.py). camera: that of most training pictures, if
-    it is known. focals: what the scene's focal lengths are multiplied by (see focal.py).
+    it is known; one_camera: whether all see its view angle. focals: what the scene's focal lengths are multiplied by
+    (see focal.py).
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class Run:
     split: str = "auto"
     head: Head = "pose"
     camera: Camera | None = None
+    one_camera: bool = False
     focals: Factors = field(default_factory=dict)
 
     def open_scene(self, path: Path | None = None, strict: bool = False) -> Scene:
@@ -51,6 +53,7 @@ class Run:
         values = {"format": 1, "scene": str(self.scene), "unit": self.unit, "precision": self.precision}
         values |= {"split": self.split, "stored": list(self.framing.stored), "cut": list(self.framing.cut)}
         values |= {"centre": list(self.centre), "scale": self.scale, "head": self.head}
+        values["one_camera"] = self.one_camera
         values["focals"] = dict(self.focals)
         values["camera"] = asdict(self.camera) if self.camera else None
         values |= {"settings": json.loads(self.config.to_json()), "held_out": list(self.held_out)}
@@ -105,6 +108,7 @@ def open_run(folder: Path) -> Run:
             precision=values["precision"],
             split=values.get("split", "auto"),
             head=values.get("head", "pose"),
+            one_camera=bool(values.get("one_camera", False)),
             focals={str(source): float(factor) for source, factor in values.get("focals", {}).items()},
             camera=Camera(**values["camera"]) if values.get("camera") else None,
         )

@@ -28,39 +28,57 @@ MOST = len(TURNS_DEG)
 class _Turned:
     """Stored pictures as cameras see them that turned, each by its own turn."""
 
-    def __init__(self, pictures, cameras: list[Camera | None], augmenter: Augmenter, turns: Rotation):
-        self.pictures, self.cameras, self.augmenter, self.turns = pictures, cameras, augmenter, turns
+    def __init__(self, pictures, cameras: list, seen_by: list, augmenter: Augmenter, turns: Rotation):
+        self.pictures, self.cameras, self.seen_by = pictures, cameras, seen_by
+        self.augmenter, self.turns = augmenter, turns
 
     def __len__(self) -> int:
         return len(self.pictures)
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        views = [self.augmenter.turned(self.pictures[row], self.cameras[row], self.turns[row]) for row in rows]
-        return np.stack(views)
+        return np.stack([self._view(row) for row in rows])
+
+    def _view(self, row: int) -> np.ndarray:
+        return self.augmenter.turned(
+            self.pictures[row], self.cameras[row], self.turns[row], seen_by=self.seen_by[row]
+        )  # fmt: skip
 
 
-def predict_views(network, pictures, cameras: Sequence[Camera | None], framing: Framing, count: int) -> dict:
+def predict_views(
+    network, pictures, cameras: Sequence[Camera | None], framing: Framing, count: int, trained_on: Camera | None = None
+) -> dict:
     """One pose of `count` views (1 to 11) of each of n stored pictures, as `predict_in_batches` gives them.
 
-    cameras: of the pictures themselves; None or bent lines: they only roll. Adds "spread" (n,), the standard deviation
-    of the positions in the scene's unit, and "spread_deg" (n,), the rotations' mean distance from their mean. The
-    network's other outputs are those of the pictures themselves.
+    cameras: of the pictures themselves; None or bent lines: they only roll. trained_on: the camera of all training
+    pictures, if it was one: what other cameras took is shown to the network as that one would see it. Adds "spread"
+    (n,), the standard deviation of the positions in the scene's unit, and "spread_deg" (n,), the rotations' mean
+    distance from their mean. The network's other outputs are those of the pictures themselves.
     Raises PoseNetError for another count.
     """
     if not 1 <= count <= MOST:
         raise PoseNetError(f"--views must be from 1 to {MOST}, received {count}")
     known = [framing.stored_camera(each) if each and each.turns_by_homography else None for each in cameras]
     augmenter, cut = Augmenter(framing, NO_AUGMENTATION), Framing(framing.cut, framing.cut)
+    seen_by = [_seen_by(each, trained_on, framing) for each in cameras]
     rolls_only = np.array([camera is None for camera in known])
     positions, quaternions, others = [], [], {}
     for turn in TURNS_DEG[:count]:
         degrees = np.where(rolls_only[:, None], [0, 0, turn.sum()], turn)
         turns = Rotation.from_euler("xyz", degrees, degrees=True)
-        outputs = predict_in_batches(network, _Turned(pictures, known, augmenter, turns), cut)
+        outputs = predict_in_batches(network, _Turned(pictures, known, seen_by, augmenter, turns), cut)
         positions.append(outputs.pop("position"))
         quaternions.append(_turned_back(outputs.pop("quaternion"), turns))
         others = others or outputs
     return others | _joined(np.stack(positions), np.stack(quaternions))
+
+
+def _seen_by(camera: Camera | None, trained_on: Camera | None, framing: Framing) -> Camera | None:
+    """The stored training camera, where it can see another one's picture. Not where one was held upright and the other
+    was not: then too little of the frame is filled (docs/accuracy.md)."""
+    if camera is None or trained_on is None or not (camera.turns_by_homography and trained_on.turns_by_homography):
+        return None
+    same_way = (camera.width >= camera.height) == (trained_on.width >= trained_on.height)
+    return framing.stored_camera(trained_on) if same_way else None
 
 
 def _turned_back(quaternions: np.ndarray, turns: Rotation) -> np.ndarray:

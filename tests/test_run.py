@@ -14,7 +14,7 @@ from posenet.run import Run, new_run_folder, open_run
 def run(tmp_path):
     run = Run(
         tmp_path, TrainConfig(tmp_path), tmp_path / "scene", "m", Framing((6, 8), (4, 4)), (1.0, 2.0, 3.0), 2.5, ("a",),
-        focals={"file": 0.9},
+        one_camera=True, focals={"file": 0.9},
     )  # fmt: skip
     run.save()
     return run

@@ -144,6 +144,7 @@ def test_where_pictures_tell_depth_the_network_answers_by_points(plane, tmp_path
     run = open_run(tmp_path / "run")
     assert run.head == "points"
     assert run.camera.fx == pytest.approx(260.0)
+    assert run.one_camera
     assert "doubt" in run.load_model().output
     kept = np.load(tmp_path / "run" / "backup" / "depths.npy")
     assert np.median(1 / kept[np.isfinite(kept)]) == pytest.approx(2.0, rel=0.2)  # the plane is two metres away

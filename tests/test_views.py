@@ -15,11 +15,11 @@ FRAMING = Framing((160, 200), (160, 200))
 STARS = {0: np.array([0.1, 0.05, 1.0]), 2: np.array([-0.12, -0.08, 1.0])}  # far away: red and blue
 
 
-def sky(rotation: Rotation) -> np.ndarray:
+def sky(rotation: Rotation, camera: Camera = CAMERA) -> np.ndarray:
     """What a camera of this rotation sees of the two stars."""
     image = np.zeros((160, 200, 3), np.uint8)
     for channel, star in STARS.items():
-        x, y, z = CAMERA.matrix @ rotation.inv().apply(star)
+        x, y, z = camera.matrix @ rotation.inv().apply(star)
         ys, xs = np.mgrid[:160, :200] + 0.5
         image[..., channel] = 255 * np.exp(-((xs - x / z) ** 2 + (ys - y / z) ** 2) / 18)
     return image
@@ -91,3 +91,20 @@ def test_an_answer_without_a_rotation_stays_unusable():
 def test_the_number_of_views_is_checked(count):
     with pytest.raises(PoseNetError, match=f"--views must be from 1 to 11, received {count}"):
         predict_views(StarReader(), np.zeros((1, 160, 200, 3), np.uint8), [None], FRAMING, count)
+
+
+def test_what_another_camera_took_is_shown_as_the_training_camera_would_see_it():
+    longer = Camera(200, 160, 264.0, 264.0, 104.0, 78.0)
+    pictures = np.stack([sky(rotation, longer) for rotation in ROTATIONS])
+    for trained_on, most in ((CAMERA, 0.15), (None, 90.0)):
+        answer = predict_views(StarReader(), pictures, [longer] * 3, FRAMING, 1, trained_on)
+        found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
+        errors = np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude())
+        assert errors.max() < most
+    assert errors.max() > 0.5  # the other camera's pictures as they are mislead the network
+    unknown = predict_views(StarReader(), pictures, [None] * 3, FRAMING, 1, CAMERA)
+    plain = predict_views(StarReader(), pictures, [None] * 3, FRAMING, 1)
+    np.testing.assert_allclose(unknown["quaternion"], plain["quaternion"])
+    upright = Camera(160, 200, 330.0, 330.0, 80.0, 100.0)  # too little of the frame would be filled
+    left, plain = (predict_views(StarReader(), pictures, [upright] * 3, FRAMING, 1, each) for each in (CAMERA, None))
+    np.testing.assert_allclose(left["quaternion"], plain["quaternion"])
