@@ -21,7 +21,7 @@ def write_report_pictures(folder: Path, evaluation: Evaluation) -> list[Path]:
     uncertainty.png; each whole or not at all."""
     figures = {"trajectory": _path(evaluation), "trajectory_3d": _path_3d(evaluation), "errors": _errors(evaluation)}
     if evaluation.doubt is not None and np.isfinite(evaluation.errors).all():
-        figures["uncertainty"] = _uncertainty(evaluation)
+        figures["uncertainty"] = _uncertainty(evaluation, evaluation.doubt)
     worst = [row for row in np.argsort(-_finite(evaluation.errors))[:WORST] if evaluation.scene.paths[row].is_file()]
     if worst:
         figures["worst"] = _worst(evaluation, worst)
@@ -44,23 +44,26 @@ def _kinds(evaluation: Evaluation):
 
 def _path(evaluation: Evaluation):
     figure = new_figure(12, 7.6)
-    plot_trajectory(figure.add_subplot(), *_paths(evaluation), regressed=evaluation.regressed)
+    plot_trajectory(figure.add_subplot(), **_paths(evaluation), regressed=evaluation.regressed)
     figure.suptitle(_title(evaluation))
     return figure
 
 
 def _path_3d(evaluation: Evaluation):
     figure = new_figure(12, 7.6)
-    plot_trajectory_3d(figure.add_subplot(projection="3d"), *_paths(evaluation))
+    plot_trajectory_3d(figure.add_subplot(projection="3d"), **_paths(evaluation))
     figure.suptitle(_title(evaluation))
     return figure
 
 
-def _paths(evaluation: Evaluation):
-    """What both drawings of the path show."""
+def _paths(evaluation: Evaluation) -> dict:
+    """What both drawings of the path show: their arguments."""
     scene = evaluation.scene
     training = evaluation.training if evaluation.training is not None else scene.poses[:0]
-    return scene.poses, evaluation.estimate, training, evaluation.errors, scene.unit, scene.sequences
+    return {
+        "truth": scene.poses, "estimate": evaluation.estimate, "training": training, "errors": evaluation.errors,
+        "unit": scene.unit, "sequences": scene.sequences,
+    }  # fmt: skip
 
 
 def _errors(evaluation: Evaluation):
@@ -74,10 +77,10 @@ def _errors(evaluation: Evaluation):
     return figure
 
 
-def _uncertainty(evaluation: Evaluation):
+def _uncertainty(evaluation: Evaluation, doubt: np.ndarray):
     figure = new_figure(12, 5)
     for ax, (own, what, unit) in zip(figure.subplots(1, 2), _kinds(evaluation), strict=True):
-        plot_coverage(ax, own, evaluation.doubt, unit, what)
+        plot_coverage(ax, own, doubt, unit, what)
     figure.suptitle(f"{evaluation.scene.name}: does the network know when it is wrong?")
     return figure
 

@@ -61,7 +61,8 @@ def predict_views(
     augmenter, cut = Augmenter(framing, NO_AUGMENTATION), Framing(framing.cut, framing.cut)
     seen_by = [_seen_by(each, trained_on, framing) for each in cameras]
     rolls_only = np.array([camera is None for camera in known])
-    positions, quaternions, others = [], [], {}
+    positions, quaternions = [], []
+    others: dict[str, np.ndarray] = {}
     for turn in TURNS_DEG[:count]:
         degrees = np.where(rolls_only[:, None], [0, 0, turn.sum()], turn)
         turns = Rotation.from_euler("xyz", degrees, degrees=True)
