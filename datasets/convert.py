@@ -37,7 +37,7 @@ def convert(scene: Scene, output: Path, to: str, copy: bool = False) -> None:
     Raises PoseNetError when the folder exists or cannot be written, and then leaves nothing behind.
     """
     lost: list[str] = []
-    cameras = tuple(camera if camera and camera.source != "assumed" else None for camera in scene.cameras)
+    cameras = tuple(camera if camera and camera.focal_known else None for camera in scene.cameras)
     scene = replace(scene, cameras=cameras)
     with new_folder(output) as unfinished:
         names = WRITERS[to](scene, unfinished, lost)

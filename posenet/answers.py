@@ -94,10 +94,8 @@ class Answerer:
         return trust
 
     def _views(self, pictures: Pictures, cameras: Sequence[Camera | None], count: int) -> dict[str, np.ndarray]:
-        run = self.run
-        return predict_views(
-            self.network, pictures, cameras, run.framing, count, run.camera if run.one_camera else None
-        )  # fmt: skip
+        trained_on = self.run.camera if self.run.one_camera else None
+        return predict_views(self.network, pictures, cameras, self.run.framing, count, trained_on)
 
     def answer(
         self,

@@ -60,7 +60,7 @@ def landmarks_of(folder: Path, training: Scene) -> Landmarks:
     kept = _opened(target, stamp)
     if kept is not None:
         return kept
-    if not any(camera and camera.source != "assumed" for camera in training.cameras):
+    if not any(camera and camera.focal_known for camera in training.cameras):
         raise PoseNetError(
             f"--refine needs the intrinsics of the training pictures, {training.root} does not tell them"
         )

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from posenet.keypoints import Keypoints, match, root_sift
-from posenet.pnp import FEWEST_INLIERS, focal_factor, ransac, refined, residuals
+from posenet.pnp import FEWEST_INLIERS, distances, focal_factor, ransac, refined, residuals
 from posenet.structure import SeenPoints
 
 INLIER_PIXELS, GUIDED_PIXELS = 4.0, 12.0
@@ -72,8 +72,7 @@ def locate(keypoints: Keypoints, seen: list[SeenPoints], focal_known: bool = Tru
     found = _judged(keypoints, rows, points, *start)
     if found is None:
         return None
-    errors = residuals(np.zeros(6), keypoints, *distinct, *start).reshape(-1, 2)
-    agreeing = len(np.unique(distinct[0][np.linalg.norm(errors, axis=1) < INLIER_PIXELS]))
+    agreeing = len(np.unique(distinct[0][distances(keypoints, *distinct, *start) < INLIER_PIXELS]))
     return replace(found, inliers=agreeing, focal=factor) if agreeing >= FEWEST_INLIERS else None
 
 

@@ -55,35 +55,36 @@ def residuals(change, keypoints: Keypoints, rows, points, position, rotation: Ro
     return ((projected - keypoints.rays[rows]) / keypoints.pixel).ravel()
 
 
+def distances(keypoints: Keypoints, rows, points, position, rotation: Rotation) -> np.ndarray:
+    """(n,) reprojection errors in pixels."""
+    off = residuals(np.zeros(6), keypoints, rows, points, position, rotation)
+    return np.linalg.norm(off.reshape(-1, 2), axis=1)
+
+
 def focal_factor(keypoints: Keypoints, rows: np.ndarray, points: np.ndarray) -> float | None:
     """What the assumed focal length must be multiplied by, found together with the pose.
 
     A search: the factor under which most pairs agree with a pose, then least squares. None where hardly any agree, or
     where pairs do not tell it to within 5 %, as for a wall seen from the front.
     """
-    best: tuple[int, float, Pose] | None = None
+    found: list[tuple[int, float, Pose]] = []
     for factor in FOCALS:
         zoomed = keypoints.zoomed(factor)
         pose = ransac(zoomed, rows, points, RANSAC_ROUNDS // 4)
         if pose is not None:
-            agreeing = int((_distances(zoomed, rows, points, pose) < RANSAC_PIXELS / 2).sum())
-            best = max(best or (0, 1.0, pose), (agreeing, float(factor), pose), key=lambda each: each[0])
-    if best is None:
+            agreeing = int((distances(zoomed, rows, points, *pose) < RANSAC_PIXELS / 2).sum())
+            found.append((agreeing, float(factor), pose))
+    if not found:
         return None
-    _, factor, pose = best
-    near = _distances(keypoints.zoomed(factor), rows, points, pose) < NEAR_PIXELS
+    _, factor, pose = max(found, key=lambda each: each[0])
+    near = distances(keypoints.zoomed(factor), rows, points, *pose) < NEAR_PIXELS
     if near.sum() < FEWEST_INLIERS:
         return None
-    found = least_squares(
+    fitted = least_squares(
         residuals, np.zeros(7), loss="cauchy", f_scale=1.5, max_nfev=50, x_scale="jac",
         args=(keypoints.zoomed(factor), rows[near], points[near], *pose),
     )  # fmt: skip
-    information = found.jac.T @ found.jac
+    information = fitted.jac.T @ fitted.jac
     vague = float(np.sqrt(max(np.linalg.pinv(information)[6, 6], 0.0)))
     certain = np.linalg.matrix_rank(information) == 7 and vague < VAGUE
-    return factor * float(np.exp(found.x[6])) if certain else None
-
-
-def _distances(keypoints: Keypoints, rows, points, pose: Pose) -> np.ndarray:
-    """(n,) reprojection errors in pixels."""
-    return np.linalg.norm(residuals(np.zeros(6), keypoints, rows, points, *pose).reshape(-1, 2), axis=1)
+    return factor * float(np.exp(fitted.x[6])) if certain else None

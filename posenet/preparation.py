@@ -61,7 +61,7 @@ def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, S
 
 def _commonest_camera(scene: Scene) -> Camera | None:
     """The camera of most of the pictures whose intrinsics are known."""
-    counts = Counter(camera for camera in scene.cameras if camera and camera.source != "assumed")
+    counts = Counter(camera for camera in scene.cameras if camera and camera.focal_known)
     return counts.most_common(1)[0][0] if counts else None
 
 

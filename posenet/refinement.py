@@ -77,7 +77,7 @@ class Refiner:
 
         Where a picture's focal length is only assumed, it is found together with the pose, if the picture tells it.
         """
-        if unknown := sum(camera is not None and camera.source == "assumed" for camera in cameras):
+        if unknown := sum(camera is not None and not camera.focal_known for camera in cameras):
             log.warning("the focal length of %d pictures is not known, it is sought together with their pose", unknown)
         located = self.locate(paths, cameras, first, descriptors)
         positions, quaternions = first.positions.copy(), first.quaternions_wxyz.copy()
@@ -125,7 +125,7 @@ class Refiner:
             return None
         for tried in (neighbours[:NEIGHBOURS], neighbours[NEIGHBOURS:]):
             seen = [self.landmarks.seen(each) for each in tried]
-            found = locate(keypoints, seen, camera.source != "assumed")
+            found = locate(keypoints, seen, camera.focal_known)
             if found is not None:
                 return found
         return None

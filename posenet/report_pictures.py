@@ -22,7 +22,8 @@ def write_report_pictures(folder: Path, evaluation: Evaluation) -> list[Path]:
     figures = {"trajectory": _path(evaluation), "trajectory_3d": _path_3d(evaluation), "errors": _errors(evaluation)}
     if evaluation.doubt is not None and np.isfinite(evaluation.errors).all():
         figures["uncertainty"] = _uncertainty(evaluation, evaluation.doubt)
-    worst = [row for row in np.argsort(-_finite(evaluation.errors))[:WORST] if evaluation.scene.paths[row].is_file()]
+    largest = np.argsort(-np.where(np.isfinite(evaluation.errors), evaluation.errors, -1))[:WORST]
+    worst = [row for row in largest if evaluation.scene.paths[row].is_file()]
     if worst:
         figures["worst"] = _worst(evaluation, worst)
     return [save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
@@ -31,10 +32,6 @@ def write_report_pictures(folder: Path, evaluation: Evaluation) -> list[Path]:
 def _title(evaluation: Evaluation) -> str:
     metres, degrees = (np.median(each) for each in evaluation.both)
     return f"{evaluation.scene.name}: median {metres:.3g} {evaluation.scene.unit}, {degrees:.3g} deg"
-
-
-def _finite(errors: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(errors), errors, -1)
 
 
 def _kinds(evaluation: Evaluation):

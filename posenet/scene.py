@@ -41,9 +41,14 @@ class Camera:
         object.__setattr__(self, "distortion", tuple(map(float, self.distortion)))
 
     @property
+    def focal_known(self) -> bool:
+        """Whether anything tells the focal length; else it is only a typical one."""
+        return self.source != "assumed"
+
+    @property
     def turns_by_homography(self) -> bool:
         """Whether K R K^-1 turns its pictures: the focal length is known, and the lens draws lines nearly straight."""
-        return self.source != "assumed" and self.lens in STRAIGHT_LENSES
+        return self.focal_known and self.lens in STRAIGHT_LENSES
 
     @property
     def matrix(self) -> np.ndarray:

@@ -76,7 +76,7 @@ def _keypoints(scene: Scene, row: int, most: int) -> Arrays:
     camera = scene.cameras[row]
     found = Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), 1.0)
     try:
-        if camera is not None and camera.source != "assumed":
+        if camera is not None and camera.focal_known:
             found = detect(scene.paths[row], camera, most)
     except PoseNetError as error:
         log.warning("%s", error)
