@@ -1,5 +1,7 @@
 """Pictures of a painted plane from any pose, by the plane's homography: an independent world of known depth."""
 
+import json
+
 import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -40,6 +42,15 @@ def towards_plane(rng, spread=0.5) -> tuple[np.ndarray, Rotation]:
     """A camera about 2 m before the plane's middle (at negative z), looking at it."""
     position = np.array([0.0, 0, -2]) + rng.uniform(-spread, spread, 3)
     return position, Rotation.from_rotvec(rng.uniform(-0.12, 0.12, 3))
+
+
+def claim_focal(folder, factor) -> None:
+    """Make the transforms files of a scene's folder claim focal lengths `factor` times as long as they are."""
+    for file in folder.glob("transforms*.json"):
+        values = json.loads(file.read_text())
+        for each in (values, *values["frames"]):
+            each |= {name: factor * each[name] for name in ("fl_x", "fl_y") if name in each}
+        file.write_text(json.dumps(values))
 
 
 def plane_scene(folder, count=10, seed=0, camera=CAMERA) -> Scene:

@@ -13,6 +13,7 @@ from posenet.datasets import open_scene
 from posenet.poses import Poses, up_direction
 from posenet.scene_facts import nearest_training, path_length, scene_facts
 from tests.conftest import write_picture
+from tests.planes import claim_focal
 from tests.test_conventions import LEVEL, scene_of, walk
 
 
@@ -46,11 +47,7 @@ def test_a_line_is_warned_of():
 
 
 def test_a_wrong_focal_length_is_warned_of(plane, capsys):
-    for file in plane.glob("transforms*.json"):
-        values = json.loads(file.read_text())
-        for each in (values, *values["frames"]):
-            each |= {name: 2 * each[name] for name in ("fl_x", "fl_y") if name in each}
-        file.write_text(json.dumps(values))
+    claim_focal(plane, 2)
     assert main(["scene", "info", str(plane), "--no-plot"]) == 0
     pattern = r"warning +pictures and poses agree on a focal length of (\d+) pixels, not (\d+) as its files say"
     warning = re.search(pattern, capsys.readouterr().out)

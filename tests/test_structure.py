@@ -1,9 +1,12 @@
+from dataclasses import replace
+
+import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.poses import Poses
 from posenet.structure import meet, neighbour_pairs, triangulate_scene
-from tests.planes import plane_scene
+from tests.planes import CAMERA, painting, picture_of_plane, plane_scene
 
 
 def test_rays_meet_where_they_cross():
@@ -44,9 +47,19 @@ def test_points_of_a_painted_plane_lie_on_it(tmp_path):
         assert len(each.points) == len(each.keypoints)
 
 
-def test_pictures_without_intrinsics_or_that_do_not_decode_see_nothing(tmp_path, caplog):
-    from dataclasses import replace
+def test_cameras_side_by_side_tell_no_depth(tmp_path):
+    # a centimetre apart, two metres away: seen under 0.3 degrees, less than the one that is asked
+    scene = plane_scene(tmp_path, 2)
+    position, rotation = np.array([0.0, 0, -2]), Rotation.identity()
+    positions = np.array([position, position + [0.01, 0, 0]])
+    for path, each in zip(scene.paths, positions, strict=True):
+        cv2.imwrite(str(path), picture_of_plane(painting(), CAMERA, each, rotation)[..., ::-1])
+    beside = replace(scene, poses=Poses(positions, Rotation.identity(2)))
+    seen = triangulate_scene(beside, 300, ranks=(0,))
+    assert max(len(each.points) for each in seen) <= 3  # of 300, wrong matches
 
+
+def test_pictures_without_intrinsics_or_that_do_not_decode_see_nothing(tmp_path, caplog):
     scene = plane_scene(tmp_path, 5)
     scene = replace(scene, cameras=(None, *scene.cameras[1:]))
     (tmp_path / "001.png").write_bytes(b"no picture")

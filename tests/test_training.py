@@ -1,5 +1,4 @@
 import csv
-import json
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
 from posenet.run import open_run
 from posenet.training import train
+from tests.planes import claim_focal
 
 SMALL = {"short_side": 64, "batch_size": 4, "validation": 0.25, "precision": "float32"}
 QUICK = SMALL | {"trunk": "googlenet"}
@@ -154,13 +154,7 @@ def test_where_pictures_tell_depth_the_network_answers_by_points(plane, tmp_path
 
 
 def test_a_wrong_focal_length_is_measured_and_used_everywhere(plane, tmp_path, caplog):
-    for file in plane.glob("transforms*.json"):
-        told = json.loads(file.read_text())
-        for each in (told, *told["frames"]):
-            for name in ("fl_x", "fl_y"):
-                if name in each:
-                    each[name] *= 1.4
-        file.write_text(json.dumps(told))
+    claim_focal(plane, 1.4)
     run = train(TrainConfig(plane, tmp_path / "run", epochs=1, **QUICK))
     assert run.focals == {"file": pytest.approx(1 / 1.4, rel=0.02)}
     assert "pictures and poses agree on a focal length of" in caplog.text
