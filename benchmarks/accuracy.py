@@ -28,6 +28,8 @@ RECIPES = {
     "no novel views": ["--no-novel-views"],
     "no augmentation": ["--no-augment"],
     "head of 2015 (position and quaternion)": ["--head", "pose"],
+    "the same, rotation by its logarithm": ["--head", "pose", "--rotation", "log"],
+    "the same, rotation by two axes": ["--head", "pose", "--rotation", "6d"],
     "geometric loss": ["--loss", "geometric"],
     "no pretraining": ["--weights", "none"],
     "googlenet from scratch": ["--trunk", "googlenet"],

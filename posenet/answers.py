@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from posenet.scene import Camera, Scene
 from posenet.smoothing import smooth
 from posenet.trust import Trust, measured_trust, read_trust, write_trust
 from posenet.views import predict_views
+from posenet.way_up import best_way_up
 
 FEWEST_HELD_OUT = 8  # pictures that tell how far to trust a pose
 
@@ -85,7 +86,7 @@ class Answerer:
         held_out = scene.subset(rows)
         pictures = load_pictures(held_out.paths, self.run.framing.stored, "held-out pictures")
         held_out = held_out.subset(pictures.rows)
-        outputs = self._views(pictures, held_out.cameras, VIEWS)
+        outputs = self._views(pictures, held_out.cameras)
         regressed, _ = usable_poses(outputs)
         described = descriptors(outputs["pooled"])
         located = self.refiner.locate(held_out.paths, held_out.cameras, regressed, described, rows)
@@ -93,9 +94,13 @@ class Answerer:
         write_trust(folder, stamp, trust)
         return trust
 
-    def _views(self, pictures: Pictures, cameras: Sequence[Camera | None], count: int) -> dict[str, np.ndarray]:
-        trained_on = self.run.camera if self.run.one_camera else None
-        return predict_views(self.network, pictures, cameras, self.run.framing, count, trained_on)
+    @property
+    def trained_on(self) -> Camera | None:
+        """The camera of all training pictures, if it was one."""
+        return self.run.camera if self.run.one_camera else None
+
+    def _views(self, pictures: Pictures, cameras: Sequence[Camera | None], count: int = VIEWS) -> dict[str, np.ndarray]:
+        return predict_views(self.network, pictures, cameras, self.run.framing, count, self.trained_on)
 
     def answer(
         self,
@@ -107,6 +112,9 @@ class Answerer:
     ) -> Answers:
         """Poses of n stored pictures, whose files, cameras and sequences (n,) are given in the same order."""
         outputs = self._views(pictures, cameras, manner.views)
+        if self.trained_on and manner.views > 1:
+            ask = partial(self._views, count=manner.views)
+            outputs = best_way_up(outputs, paths, cameras, self.trained_on, self.run.framing.stored, ask)
         regressed, found = usable_poses(outputs)
         if manner.smooth:
             regressed = _smoothed(regressed, found, sequences)

@@ -60,9 +60,10 @@ class Pictures:
 
 
 def load_pictures(
-    paths: list[Path], size: tuple[int, int], label: str = "pictures", in_memory_bytes: int = IN_MEMORY_BYTES
-) -> Pictures:
-    """Pictures at size (height, width), from the disk cache where it is still valid.
+    paths: list[Path], size: tuple[int, int], label: str = "pictures", in_memory_bytes: int = IN_MEMORY_BYTES,
+    quarter_turns: int = 0,
+) -> Pictures:  # fmt: skip
+    """Pictures at size (height, width), turned as for `load_picture`, from the disk cache where it is still valid.
 
     The cache belongs to exactly these files with these sizes and modification times. Pictures that do not
     decode are left out. Raises PoseNetError when none decodes, or the disk has no room.
@@ -71,8 +72,8 @@ def load_pictures(
     total = int(np.prod(shape))
     if total <= in_memory_bytes:
         array = np.empty(shape, np.uint8)
-        return _kept(array, _decode_all(paths, size, array, label))
-    target = cache_folder() / f"{_fingerprint(paths, size)}.npy"
+        return _kept(array, _decode_all(paths, (*size, quarter_turns), array, label))
+    target = cache_folder() / f"{_fingerprint(paths, (*size, quarter_turns))}.npy"
     if target.exists():
         try:
             log.info("%s: read from the cache %s", label, target)
@@ -84,7 +85,7 @@ def load_pictures(
     free_space_needed(target.parent, total)
     with atomic_path(target) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-        faults = _decode_all(paths, size, array, label)
+        faults = _decode_all(paths, (*size, quarter_turns), array, label)
         array.flush()
         del array
         target.with_suffix(".json").write_text(json.dumps({str(row): why for row, why in faults.items()}))
@@ -110,14 +111,14 @@ def _kept(array, faults: dict[int, str]) -> Pictures:
     return Pictures(array, rows, list(faults.values()))
 
 
-def _decode_all(paths, size, array, label) -> dict[int, str]:
+def _decode_all(paths, how, array, label) -> dict[int, str]:
     """Fill array with the pictures; {row: why} for those that do not decode."""
     faults = {}
     step = max(1, 64 * 2**20 // max(1, array[0].nbytes))
 
     def decode(row):
         try:
-            array[row] = load_picture(paths[row], *size)
+            array[row] = load_picture(paths[row], *how)
         except PoseNetError as error:
             return row, str(error)
         return row, None
@@ -137,8 +138,8 @@ def _decode_all(paths, size, array, label) -> dict[int, str]:
     return faults
 
 
-def _fingerprint(paths: list[Path], size) -> str:
-    digest = hashlib.sha256(repr(("1", tuple(size))).encode())
+def _fingerprint(paths: list[Path], how) -> str:
+    digest = hashlib.sha256(repr(("2", tuple(how))).encode())
     for path in paths:
         stat = path.stat()
         digest.update(f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())

@@ -14,6 +14,7 @@ import tyro
 from posenet.errors import PoseNetError
 
 Head = Literal["pose", "points"]
+Rotation = Literal["quaternion", "log", "6d"]
 COURTYARD_MINUTES, SCENE_MINUTES = 4.5, 15.0
 VIEWS = 11  # of each picture, averaged: all the turns that views.py has
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp")
@@ -35,6 +36,8 @@ class TrainConfig:
     """How the network answers. points: it tells what lies where, in the world and before the camera, and the pose is
     the motion that lays one on the other. pose: position and quaternion at once, as PoseNet does. auto: points for
     googlenet and efficientnet_lite0 where the training pictures tell depth, else pose."""
+    rotation: Rotation = "quaternion"
+    """What the head `pose` answers for the rotation: a quaternion, its logarithm, or two axes (6d)."""
     weights: str = "auto"
     """What the trunk starts from: auto (ImageNet's where they are here already; googlenet and posenet start from random
     ones), imagenet (fetched if need be), none, or a file of published weights."""
@@ -90,6 +93,8 @@ class TrainConfig:
                 raise PoseNetError(f"--{name} must be more than 0, received {value}")
         if not 0 <= self.validation < 0.9:
             raise PoseNetError(f"--validation must be a share from 0 to 0.9, received {self.validation}")
+        if self.rotation != "quaternion" and self.head != "pose":
+            raise PoseNetError(f"--rotation {self.rotation} needs --head pose, received --head {self.head}")
         if self.minutes is not None and self.epochs is not None:
             raise PoseNetError(f"give --minutes or --epochs, not both, received {self.minutes} and {self.epochs}")
 

@@ -11,8 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from posenet.errors import PoseNetError
-from posenet.keypoints import detect, match, root_sift
+from posenet.keypoints import Keypoints, detect_or_none, match, root_sift
 from posenet.parallel import in_parallel
 from posenet.scene import Camera, Scene
 from posenet.structure import epipolar_errors, neighbour_pairs, world_rays
@@ -96,12 +95,14 @@ def _errors(scene: Scene):
     pairs = neighbour_pairs(scene.poses, RANKS)
     pairs = [pairs[row] for row in np.unique(np.linspace(0, len(pairs) - 1, PAIRS).astype(int))] if pairs else []
     rows = sorted({row for pair in pairs for row in pair})
-    found = dict(zip(rows, in_parallel(lambda row: _keypoints(scene, row), rows, "focal length"), strict=True))
+
+    def detected(row: int) -> Keypoints:
+        return detect_or_none(scene.paths[row], scene.cameras[row], KEYPOINTS)
+
+    found = dict(zip(rows, in_parallel(detected, rows, "focal length"), strict=True))
     kept, random = [], np.random.default_rng(0)
     for first, second in pairs:
         ones, others = found[first], found[second]
-        if ones is None or others is None:
-            continue
         ours, theirs = match(root_sift(ones.descriptors), root_sift(others.descriptors))
         some = random.permutation(len(ours))[:MATCHES_A_PAIR]
         if len(ours) >= FEWEST_A_PAIR:
@@ -120,11 +121,3 @@ def _errors(scene: Scene):
         ])  # fmt: skip
 
     return errors
-
-
-def _keypoints(scene: Scene, row: int):
-    camera = scene.cameras[row]
-    try:
-        return detect(scene.paths[row], camera, KEYPOINTS) if camera else None
-    except PoseNetError:
-        return None

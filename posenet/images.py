@@ -129,6 +129,10 @@ def cover_transform(width: int, height: int, new_width: int, new_height: int) ->
     return scale, (left, top)
 
 
-def load_picture(path: Path, height: int, width: int) -> np.ndarray:
-    """(height, width, 3) uint8 RGB: decode, scale to cover, cut the middle. The only way into the network."""
-    return resize_to_cover(read_image(path, at_least=(height, width)), height, width)
+def load_picture(path: Path, height: int, width: int, quarter_turns: int = 0) -> np.ndarray:
+    """(height, width, 3) uint8 RGB: decode, scale to cover, cut the middle. The only way into the network.
+
+    quarter_turns: by how many right angles it is turned counter-clockwise before.
+    """
+    at_least = (width, height) if quarter_turns % 2 else (height, width)
+    return resize_to_cover(np.rot90(read_image(path, at_least), quarter_turns), height, width)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from posenet.errors import PoseNetError
 from posenet.images import read_image
 from posenet.lenses import unprojected
 from posenet.scene import Camera
+
+log = logging.getLogger("posenet")
 
 LONG_SIDE = 640
 CONTRAST = 0.02  # half of OpenCV's default: walls have little
@@ -46,6 +50,16 @@ def detect(path: Path, camera: Camera, most: int, long_side: int = LONG_SIDE) ->
     Raises PoseNetError when the file does not decode.
     """
     return detect_in(read_image(path), camera, most, long_side)
+
+
+def detect_or_none(path: Path, camera: Camera | None, most: int) -> Keypoints:
+    """As `detect`; no keypoints where the camera is unknown, nor, with a warning, where the file does not decode."""
+    try:
+        if camera is not None:
+            return detect(path, camera, most)
+    except PoseNetError as error:
+        log.warning("%s", error)
+    return Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), 1.0)
 
 
 def detect_in(picture: np.ndarray, camera: Camera, most: int, long_side: int = LONG_SIDE) -> Keypoints:

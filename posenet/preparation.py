@@ -95,6 +95,8 @@ def head_for(config: TrainConfig, batches: Batches) -> Head:
     if config.head == "points" and not able:
         names = ", ".join(name for name, trunk in TRUNKS.items() if trunk.maps)
         raise PoseNetError(f"--head points needs one of the trunks {names}, received {config.trunk}")
+    if config.rotation != "quaternion" and trunk_named(config.trunk).fixed_size:
+        raise PoseNetError(f"--rotation must be quaternion for --trunk {config.trunk}, received {config.rotation}")
     if config.head != "auto":
         return config.head
     return "points" if able and batches.share_with_depth >= 0.5 else "pose"

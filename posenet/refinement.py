@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.errors import PoseNetError
-from posenet.keypoints import detect
+from posenet.keypoints import detect_or_none
 from posenet.landmarks import KEYPOINTS, Landmarks
 from posenet.localisation import Located, locate
 from posenet.parallel import in_parallel
@@ -119,10 +118,7 @@ class Refiner:
     def _one(self, path: Path, camera: Camera | None, neighbours: np.ndarray) -> Located | None:
         if camera is None:
             return None
-        try:
-            keypoints = detect(path, camera, KEYPOINTS)
-        except PoseNetError:
-            return None
+        keypoints = detect_or_none(path, camera, KEYPOINTS)
         for tried in (neighbours[:NEIGHBOURS], neighbours[NEIGHBOURS:]):
             seen = [self.landmarks.seen(each) for each in tried]
             found = locate(keypoints, seen, camera.focal_known)

@@ -60,6 +60,16 @@ class Camera:
         x, y = width / self.width, height / self.height
         return replace(self, width=width, height=height, fx=self.fx * x, fy=self.fy * y, cx=self.cx * x, cy=self.cy * y)
 
+    def quarter_turned(self, count: int = 1) -> Camera:
+        """The camera of its picture turned counter-clockwise by count right angles. Of its lens only the name stays."""
+        camera = replace(self, distortion=())
+        for _ in range(count % 4):
+            camera = replace(
+                camera, width=camera.height, height=camera.width, fx=camera.fy, fy=camera.fx,
+                cx=camera.cy, cy=camera.width - camera.cx,
+            )  # fmt: skip
+        return camera
+
 
 @dataclass(frozen=True, eq=False)
 class ScenePoints:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from posenet.errors import PoseNetError
-from posenet.keypoints import Keypoints, detect, match, root_sift
+from posenet.keypoints import Keypoints, detect_or_none, match, root_sift
 from posenet.parallel import Arrays, kept_in_parallel
 from posenet.poses import Poses
 from posenet.scene import Scene
-
-log = logging.getLogger("posenet")
 
 # which of the pictures that look the same way are matched with one: near ones match best, far ones tell depth best
 NEIGHBOUR_RANKS = (2, 5, 9, 15, 24, 40)
@@ -74,12 +70,8 @@ def neighbour_pairs(poses: Poses, ranks: Iterable[int]) -> list[tuple[int, int]]
 def _keypoints(scene: Scene, row: int, most: int) -> Arrays:
     """One picture's rays, descriptors and width of a pixel."""
     camera = scene.cameras[row]
-    found = Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), 1.0)
-    try:
-        if camera is not None and camera.focal_known:
-            found = detect(scene.paths[row], camera, most)
-    except PoseNetError as error:
-        log.warning("%s", error)
+    known = camera if camera is not None and camera.focal_known else None
+    found = detect_or_none(scene.paths[row], known, most)
     return found.rays, found.descriptors, np.array(found.pixel)
 
 

@@ -108,7 +108,7 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
 
 def _trainer(config: TrainConfig, run: Run, fresh: Batches | None) -> Trainer:
     """The network with its loss and optimiser; fresh: what to start its heads with, None for a run that goes on."""
-    network = build_network(config.trunk, run.framing.cut, run.centre, run.scale, head=run.head)
+    network = build_network(*_plan(run), head=run.head, rotation=config.rotation)
     kinds = {"learned": LearnedWeightsLoss, "geometric": GeometricLoss}
     loss = kinds[config.loss](run.scale) if config.loss in kinds else PoseNetLoss(config.beta)
     trainer = Trainer(network, loss)
@@ -137,9 +137,12 @@ def _optimizer() -> keras.optimizers.Optimizer:
 
 def _save(trainer: Trainer, run: Run) -> None:
     """Write model.keras: the float32 network of the final head."""
-    run.save_model(
-        inference_network(trainer.network, run.config.trunk, run.framing.cut, run.centre, run.scale, run.head)
-    )
+    run.save_model(inference_network(trainer.network, *_plan(run), run.head, run.config.rotation))
+
+
+def _plan(run: Run) -> tuple[str, tuple[int, int], tuple[float, ...], float]:
+    """Trunk, input size, and the positions' centre and scale of a run's network."""
+    return run.config.trunk, run.framing.cut, run.centre, run.scale
 
 
 def _validation(trainer: Trainer, run: Run, scene: Scene, pictures, rows: np.ndarray, budget):

@@ -68,7 +68,7 @@ def predict_views(
         turns = Rotation.from_euler("xyz", degrees, degrees=True)
         outputs = predict_in_batches(network, _Turned(pictures, known, seen_by, augmenter, turns), cut)
         positions.append(outputs.pop("position"))
-        quaternions.append(_turned_back(outputs.pop("quaternion"), turns))
+        quaternions.append(turned_back(outputs.pop("quaternion"), turns))
         others = others or outputs
     return others | _joined(np.stack(positions), np.stack(quaternions))
 
@@ -82,8 +82,11 @@ def _seen_by(camera: Camera | None, trained_on: Camera | None, framing: Framing)
     return framing.stored_camera(trained_on) if same_way else None
 
 
-def _turned_back(quaternions: np.ndarray, turns: Rotation) -> np.ndarray:
-    """(n, 4) world_from_camera of the pictures themselves; rows without a rotation stay as they are."""
+def turned_back(quaternions: np.ndarray, turns: Rotation) -> np.ndarray:
+    """(n, 4) world_from_camera of the pictures themselves; rows without a rotation stay as they are.
+
+    quaternions: (n, 4) what the network says of cameras that turned by `turns`, one or n.
+    """
     good = np.isfinite(quaternions).all(axis=1) & (np.linalg.norm(quaternions, axis=1) > 1e-6)
     safe = Rotation.from_quat(np.where(good[:, None], quaternions, [1.0, 0, 0, 0]), scalar_first=True)
     return np.where(good[:, None], (safe * turns.inv()).as_quat(scalar_first=True), quaternions)

@@ -21,6 +21,7 @@ def test_json_round_trip():
         ({"batch_size": 0}, "--batch-size must be more than 0, received 0"),
         ({"learning_rate": -1.0}, "--learning-rate must be more than 0, received -1.0"),
         ({"validation": 1.0}, "--validation must be a share from 0 to 0.9, received 1.0"),
+        ({"rotation": "6d"}, "--rotation 6d needs --head pose, received --head auto"),
         ({"minutes": 1.0, "epochs": 1}, "give --minutes or --epochs, not both, received 1.0 and 1"),
     ],
 )

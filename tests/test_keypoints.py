@@ -1,6 +1,6 @@
 import numpy as np
 
-from posenet.keypoints import detect_in, match, root_sift
+from posenet.keypoints import detect_in, detect_or_none, match, root_sift
 from posenet.scene import Camera
 from tests.planes import CAMERA, painting, picture_of_plane, plane_to_pixels, towards_plane
 
@@ -55,3 +55,11 @@ def test_ambiguous_and_one_sided_matches_are_left_out():
     both_want_one = match(np.stack([axes[0], 0.9 * axes[0] + 0.1 * axes[5]]), np.stack([axes[0], axes[7]]))
     assert both_want_one[0].tolist() == [0]
     assert len(match(axes[:1], axes)[0]) == 0
+
+
+def test_no_keypoints_without_a_camera_or_in_a_broken_file(tmp_path, caplog):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    assert len(detect_or_none(tmp_path / "broken.png", None, 100)) == 0
+    assert not caplog.text
+    assert len(detect_or_none(tmp_path / "broken.png", CAMERA, 100)) == 0
+    assert "broken.png: a picture is needed, this does not decode as one (10 bytes)" in caplog.text

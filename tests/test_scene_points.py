@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from posenet.losses import rotate
-from posenet.models.scene_points import Mixed, PointsToPose, largest_eigenvector, rigid_motion
+from posenet.models.scene_points import Mixed, PointsToPose, rigid_motion
 
 
 def scattered(seed, noise, count=40):
@@ -51,18 +51,6 @@ def test_untrusted_points_do_not_count():
     found = Rotation.from_quat(quaternion, scalar_first=True)
     assert np.degrees((found.inv() * turns).magnitude()).max() < 0.02
     assert doubt.max() < 1e-3
-
-
-def test_largest_eigenvector_is_numpys():
-    rng = np.random.default_rng(0)
-    matrices = rng.normal(size=(20, 4, 4))
-    matrices = matrices + matrices.transpose(0, 2, 1)
-    values, vectors = np.linalg.eigh(matrices)
-    clear = values[:, 3] - values[:, 2] > 0.05
-    found = np.asarray(largest_eigenvector(matrices.astype(np.float32)))
-    alike = np.abs((found * vectors[:, :, 3]).sum(axis=1))
-    assert clear.sum() > 15
-    np.testing.assert_allclose(alike[clear], 1, atol=1e-4)
 
 
 def test_rotate_is_scipys():

@@ -177,6 +177,8 @@ def test_the_geometric_loss_trains(plane, tmp_path):
 def test_points_and_the_geometric_loss_say_what_they_need(cambridge, plane, tmp_path):
     with pytest.raises(PoseNetError, match="--head points needs one of the trunks googlenet, efficientnet_lite0"):
         train(TrainConfig(plane, tmp_path / "a", epochs=1, trunk="posenet", head="points", **SMALL))
+    with pytest.raises(PoseNetError, match="--rotation must be quaternion for --trunk posenet, received 6d"):
+        train(TrainConfig(plane, tmp_path / "c", epochs=1, trunk="posenet", head="pose", rotation="6d", **SMALL))
     with pytest.raises(PoseNetError, match="--loss geometric needs the depth of most training pictures, 0% have one"):
         train(TrainConfig(cambridge, tmp_path / "b", epochs=1, loss="geometric", **QUICK))
 

@@ -11,6 +11,7 @@ from functools import cache
 import keras
 from keras import layers
 
+from posenet.config import Rotation
 from posenet.models.heads import PoseHead
 from posenet.models.layers import ToMeanBGR
 
@@ -48,13 +49,13 @@ def preprocessing(name: str) -> layers.Layer:
     return layers.Rescaling(1 / 127.5, -1.0, name="preprocess") if mode == "tf" else layers.Identity(name="preprocess")
 
 
-def application_heads(image, name: str, auxiliary: bool = True) -> dict:
+def application_heads(image, name: str, auxiliary: bool = True, rotation: Rotation = "quaternion") -> dict:
     """Position and quaternion of raw RGB pictures; there are no auxiliary heads. Outputs as `posenet_2015`."""
     trunk = _made(name, include_top=False, input_shape=tuple(image.shape[1:]))
     for layer in trunk.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = 0.9  # a training of minutes is over before averages of 0.99 have followed it
-    return PoseHead("cls3", hidden=256, spatial=64)(trunk(preprocessing(name)(image)))
+    return PoseHead("cls3", rotation=rotation)(trunk(preprocessing(name)(image)))
 
 
 def application_classifier(name: str) -> keras.Model:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from posenet.config import Head
+from posenet.config import Head, Rotation
 from posenet.errors import PoseNetError
 from posenet.models import efficientnet_lite, googlenet, inception_v4
 from posenet.models.applications import application_classifier, application_heads, application_names
@@ -23,11 +23,13 @@ from posenet.models.scene_points import ScenePointsHead
 
 @dataclass(frozen=True)
 class Trunk:
-    """outputs: (image tensor, auxiliary: bool) -> dict of heads. learning_rate: the highest it trains well with.
+    """outputs: (image tensor, auxiliary: bool, rotation) -> dict of heads. learning_rate: the highest it trains well
+    with.
 
-    fixed_size: the only (h, w) it takes, if any. auxiliary: it has training heads. dense: its convolutions are whole,
-    not channel by channel. maps: image tensor -> feature maps of stride 16 and 32, for a head that answers by points.
-    classifier: makes its ImageNet network, raw RGB -> probabilities.
+    fixed_size: the only (h, w) it takes, if any: those of 2015, which answer by quaternions only. auxiliary: it has
+    training heads. dense: its convolutions are whole, not channel by channel. maps: image tensor -> feature maps of
+    stride 16 and 32, for a head that answers by points. classifier: makes its ImageNet network, raw RGB ->
+    probabilities.
     """
 
     outputs: Callable[..., dict]
@@ -76,14 +78,15 @@ def trunk_named(name: str) -> Trunk:
 
 def build_network(
     trunk: str, size: tuple[int, int], centre=(0.0, 0.0, 0.0), scale: float = 1.0, auxiliary: bool = True,
-    head: Head = "pose",
+    head: Head = "pose", rotation: Rotation = "quaternion",
 ) -> keras.Model:  # fmt: skip
     """A functional network on raw RGB pictures, float (b, h, w, 3), values 0-255.
 
     Its outputs are a dict: "position" (b, 3) in the scene's unit (what the heads say, times scale, plus
-    centre), "quaternion" (b, 4) wxyz, not normalised, and with auxiliary=True the training heads
-    "aux1_position", "aux1_quaternion", "aux2_...". The head "points" also tells "doubt" (b,) in the scene's unit and,
-    with auxiliary=True, "scene_points" and "camera_points" (b, h / 16, w / 16, 3).
+    centre), "quaternion" (b, 4) wxyz, not normalised (the head of poses tells it by what `rotation` says), and with
+    auxiliary=True the training heads "aux1_position", "aux1_quaternion", "aux2_...". The head
+    "points" also tells "doubt" (b,) in the scene's unit and, with auxiliary=True, "scene_points" and "camera_points"
+    (b, h / 16, w / 16, 3).
     """
     image = keras.Input((*size, 3), name="image")
     chosen = trunk_named(trunk)
@@ -92,8 +95,10 @@ def build_network(
         outputs = ScenePointsHead()(*chosen.maps(image))
         if not auxiliary:
             outputs = {name: value for name, value in outputs.items() if not name.endswith("points")}
-    else:
+    elif chosen.fixed_size:
         outputs = chosen.outputs(image, auxiliary=auxiliary)
+    else:
+        outputs = chosen.outputs(image, auxiliary=auxiliary, rotation=rotation)
     centre = [float(c) for c in centre]
     for name in outputs:
         if name.endswith(("position", "points", "doubt")):
@@ -102,7 +107,9 @@ def build_network(
     return keras.Model(image, outputs, name="posenet")
 
 
-def inference_network(trained: keras.Model, trunk: str, size, centre, scale, head: Head = "pose") -> keras.Model:
+def inference_network(
+    trained: keras.Model, trunk: str, size, centre, scale, head: Head = "pose", rotation: Rotation = "quaternion"
+) -> keras.Model:
     """The float32 network of the final head alone, with the trained network's weights.
 
     Outputs "position" (b, 3) and "quaternion" (b, 4) of unit length. Always float32, and of Keras' own layers
@@ -111,7 +118,7 @@ def inference_network(trained: keras.Model, trunk: str, size, centre, scale, hea
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
-        plain = build_network(trunk, size, centre, scale, False, head)
+        plain = build_network(trunk, size, centre, scale, False, head, rotation)
         plain = keras.models.clone_model(plain, clone_function=_with_stock_layers)
     finally:
         keras.config.set_dtype_policy(policy)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
+from posenet.config import Rotation
 from posenet.models.heads import PoseHead
 from posenet.models.layers import FastBatchNorm
 
@@ -46,9 +47,9 @@ def feature_maps(image):
     return fine, x
 
 
-def efficientnet_lite0_heads(image, auxiliary: bool = True) -> dict:
+def efficientnet_lite0_heads(image, auxiliary: bool = True, rotation: Rotation = "quaternion") -> dict:
     """Position and quaternion of raw RGB pictures; there are no auxiliary heads. Outputs as `posenet_2015`."""
-    return PoseHead("cls3", hidden=256, spatial=64)(efficientnet_lite0(image))
+    return PoseHead("cls3", rotation=rotation)(efficientnet_lite0(image))
 
 
 def classifier() -> keras.Model:

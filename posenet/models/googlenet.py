@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
+from posenet.config import Rotation
 from posenet.models.heads import PoseHead, pose_outputs
 from posenet.models.layers import CAFFE_MEAN_BGR, FastBatchNorm, LocalResponseNorm, ToMeanBGR
 
@@ -157,16 +158,16 @@ def _auxiliary_head(x, number, dense_name, dropout):
     return pose_outputs(x, names=names, prefix=f"aux{number}_")
 
 
-def googlenet_bn(image, auxiliary: bool = True) -> dict:
+def googlenet_bn(image, auxiliary: bool = True, rotation: Rotation = "quaternion") -> dict:
     """GoogLeNet with batch normalisation after every convolution, on raw RGB pictures (b, h, w, 3).
 
     Any picture size from 64 x 64. Outputs as `posenet_2015`. Trains from scratch in minutes on small scenes.
     """
     blocks = _normalised_blocks(image)
-    outputs = PoseHead("cls3", hidden=256, spatial=64)(blocks["icp9"])
+    outputs = PoseHead("cls3", rotation=rotation)(blocks["icp9"])
     if auxiliary:
-        outputs |= PoseHead("cls1", hidden=256, spatial=8, prefix="aux1_")(blocks["icp3"])
-        outputs |= PoseHead("cls2", hidden=256, spatial=8, prefix="aux2_")(blocks["icp6"])
+        outputs |= PoseHead("cls1", 8, "aux1_", rotation)(blocks["icp3"])
+        outputs |= PoseHead("cls2", 8, "aux2_", rotation)(blocks["icp6"])
     return outputs
 
 

@@ -13,6 +13,7 @@ from functools import cache
 import keras
 from keras import layers
 
+from posenet.config import Rotation
 from posenet.models.heads import PoseHead
 from posenet.models.layers import FastBatchNorm
 
@@ -136,9 +137,9 @@ def convolution_names() -> tuple[str, ...]:
     return tuple(builder.names)
 
 
-def inception_v4_heads(image, auxiliary: bool = True) -> dict:
+def inception_v4_heads(image, auxiliary: bool = True, rotation: Rotation = "quaternion") -> dict:
     """Position and quaternion of raw RGB pictures; there are no auxiliary heads. Outputs as `posenet_2015`."""
-    return PoseHead("cls3", hidden=256, spatial=64)(inception_v4(image))
+    return PoseHead("cls3", rotation=rotation)(inception_v4(image))
 
 
 def classifier() -> keras.Model:

@@ -12,9 +12,9 @@ from keras import layers, ops
 
 from posenet.losses import rotate
 from posenet.models.layers import FastBatchNorm
+from posenet.models.rotations import nearest_quaternion
 
 WIDTH = 128
-SQUARINGS = 10
 
 
 class ScenePointsHead:
@@ -109,36 +109,8 @@ def rigid_motion(points, targets, weights):
     middle, aim = ops.sum(weights * points, axis=1), ops.sum(weights * targets, axis=1)
     centred, aimed = points - middle[:, None], targets - aim[:, None]
     products = ops.matmul(ops.transpose(weights * centred, (0, 2, 1)), aimed)
-    quaternion = largest_eigenvector(_horn(products))
+    quaternion = nearest_quaternion(products)
     turned = rotate(quaternion[:, None], centred)
     left = ops.sum(weights[..., 0] * ops.sum(ops.square(turned - aimed), axis=-1), axis=1)
     position = aim - rotate(quaternion, middle)
     return position, quaternion, ops.sqrt(left + 1e-12)
-
-
-def _horn(s):
-    """Horn's symmetric matrices (b, 4, 4), whose first eigenvector is the quaternion, of sums of products (b, 3, 3)."""
-    xx, xy, xz, yx, yy, yz, zx, zy, zz = (s[:, i, j] for i in range(3) for j in range(3))
-    rows = [
-        [xx + yy + zz, yz - zy, zx - xz, xy - yx],
-        [yz - zy, xx - yy - zz, xy + yx, zx + xz],
-        [zx - xz, xy + yx, yy - xx - zz, yz + zy],
-        [xy - yx, zx + xz, yz + zy, zz - xx - yy],
-    ]
-    return ops.stack([ops.stack(row, axis=-1) for row in rows], axis=1)
-
-
-def largest_eigenvector(matrices):
-    """(b, 4) unit eigenvectors of the largest eigenvalues of symmetric matrices (b, 4, 4), by repeated squaring."""
-    eye = ops.eye(4, dtype=matrices.dtype)
-    power = matrices + (_size(matrices) + 1e-6) * eye
-    for _ in range(SQUARINGS):
-        power = power / _size(power)
-        power = ops.matmul(power, power)
-    longest = ops.one_hot(ops.argmax(ops.sum(ops.square(power), axis=1), axis=-1), 4, dtype=matrices.dtype)
-    column = ops.sum(power * longest[:, None], axis=-1)
-    return column * ops.rsqrt(ops.sum(ops.square(column), axis=-1, keepdims=True) + 1e-24)
-
-
-def _size(matrices):
-    return ops.sqrt(ops.sum(ops.square(matrices), axis=(1, 2), keepdims=True) + 1e-24)

@@ -1,0 +1,53 @@
+"""Which way is up in pictures that are held otherwise than the training pictures?
+
+A tall picture beside wide training pictures may show the place upright, or be a wide one that lies on its side. The
+network is asked all three ways, and believed where its views agree best.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from posenet.cache import Pictures, load_pictures
+from posenet.scene import Camera
+from posenet.views import turned_back
+
+log = logging.getLogger("posenet")
+
+Outputs = dict[str, np.ndarray]
+Ask = Callable[[Pictures, Sequence[Camera | None]], Outputs]
+
+
+def best_way_up(
+    outputs: Outputs, paths: Sequence[Path], cameras: Sequence[Camera | None], trained_on: Camera, stored, ask: Ask
+) -> Outputs:
+    """What `ask` says of n pictures, in place of `outputs`, where they turn out to lie on their side.
+
+    outputs: what it says of them as they are, with "quaternion" (n, 4) world_from_camera and "spread_deg" (n,), how far
+    its views lie apart. trained_on: the camera of all training pictures. stored: (height, width) of stored pictures.
+    """
+    rows = np.array([row for row, each in enumerate(cameras) if each and held_otherwise(each, trained_on)], int)
+    best = {name: values.copy() for name, values in outputs.items()}
+    sideways: set[int] = set()
+    for count in (1, 3) if len(rows) else ():
+        pictures = load_pictures([paths[row] for row in rows], stored, "pictures, turned", quarter_turns=count)
+        answers = ask(pictures, [each.quarter_turned(count) for row in rows if (each := cameras[row])])
+        ours_from_turned = Rotation.from_euler("z", 90 * count, degrees=True)
+        answers["quaternion"] = turned_back(answers["quaternion"], ours_from_turned)
+        better = answers["spread_deg"] < best["spread_deg"][rows]
+        for name, values in answers.items():
+            best[name][rows[better]] = values[better]
+        sideways |= set(rows[better])
+    if sideways:
+        log.info("%d of %d pictures seem to lie on their side", len(sideways), len(cameras))
+    return best
+
+
+def held_otherwise(camera: Camera, trained_on: Camera) -> bool:
+    """Whether one of the two pictures is tall and the other wide."""
+    return (camera.width - camera.height) * (trained_on.width - trained_on.height) < 0
