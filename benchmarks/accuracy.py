@@ -24,7 +24,7 @@ RECIPES = {
     "refined": ["--refine"],
     "one view": ["--views", "1"],
     "smoothed as a video": ["--smooth"],
-    "the files' focal length": ["--no-measure-focal"],
+    "the files' intrinsics": ["--no-measure-camera"],
     "no novel views": ["--no-novel-views"],
     "no augmentation": ["--no-augment"],
     "head of 2015 (position and quaternion)": ["--head", "pose"],

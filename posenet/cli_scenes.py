@@ -41,10 +41,10 @@ def courtyard(config: CourtyardConfig) -> None:
 
 def info(config: InfoConfig) -> None:
     """The scene info command."""
+    from posenet.calibration import measured_corrections
     from posenet.conventions import check_convention
     from posenet.datasets import open_scene_with_faults, read_scene, settled_split
     from posenet.datasets.pictures import is_there
-    from posenet.focal import measured_focals
     from posenet.scene_facts import facts_text, scene_facts
 
     raw = read_scene(config.scene)
@@ -59,8 +59,8 @@ def info(config: InfoConfig) -> None:
         log.setLevel(level)
     convention = check_convention(scene, pictures)
     training = scene.subset(scene.splits == "train")
-    focals = measured_focals(training) if pictures and convention.verdict != "wrong" else {}
-    facts = scene_facts(scene, faults, raw.format, settled_split(config.scene, config.split), convention, focals)
+    corrections = measured_corrections(training) if pictures and convention.verdict != "wrong" else {}
+    facts = scene_facts(scene, faults, raw.format, settled_split(config.scene, config.split), convention, corrections)
     if config.plot:
         from posenet.scene_map import write_scene_map
 

@@ -63,9 +63,9 @@ class TrainConfig:
     novel_views: bool = True
     """Also move the camera a little when augmenting, by the depth that neighbouring training pictures tell (with the
     head of points, or the geometric loss)."""
-    measure_focal: bool = True
-    """Measure the focal length by how pictures agree with their poses, and use it where the scene's own is more than
-    3 % off, or not known."""
+    measure_camera: bool = True
+    """Measure focal length and principal point by how pictures agree with their poses, and use them where the scene's
+    own are clearly off, or not known."""
     split: str = "auto"
     """Which pictures are for testing: auto (what the scene says, else blocks), blocks of time, sequence:NAME, a file
     that lists them, every:8 or random:0.25. The last two make the error look better than it is: neighbouring frames

@@ -11,11 +11,11 @@ import numpy as np
 
 from posenet.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.cache import Pictures
+from posenet.calibration import corrected, measured_corrections, told
 from posenet.config import Head, TrainConfig
 from posenet.datasets import settled_split
 from posenet.depth import scene_depths
 from posenet.errors import PoseNetError
-from posenet.focal import measured_focals, told, with_focals
 from posenet.framing import square_cut, whole_frame
 from posenet.holdout import holdout_mask
 from posenet.images import picture_size
@@ -32,11 +32,11 @@ FARTHEST = 0.5  # that views move, in mean distances of the cameras from their c
 
 def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, Scene]:
     """A new run, with what depends on the scene: framing, the positions' centre and scale, the held-out pictures, the
-    focal lengths. And the scene with these."""
-    focals = measured_focals(scene) if config.measure_focal else {}
-    for sentence in told(scene, focals):
+    corrections of its intrinsics. And the scene with these."""
+    corrections = measured_corrections(scene) if config.measure_camera else {}
+    for sentence in told(scene, corrections):
         log.warning("%s: %s", scene.name, sentence)
-    scene = with_focals(scene, focals)
+    scene = corrected(scene, corrections)
     sizes = [picture_size(path) for path in scene.paths[:: max(1, len(scene) // 50)]]
     fixed = trunk_named(config.trunk).fixed_size
     framing = (
@@ -54,7 +54,8 @@ def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, S
     run = Run(
         config.output or Path(), config, scene.root.absolute(), scene.unit, framing, tuple(centre.tolist()), scale,
         tuple(name for name, out in zip(scene.names, mask, strict=True) if out), precision,
-        settled_split(scene.root, config.split), camera=camera, one_camera=_one_camera(scene, camera), focals=focals,
+        settled_split(scene.root, config.split), camera=camera, one_camera=_one_camera(scene, camera),
+        corrections=corrections,
     )  # fmt: skip
     return run, scene
 

@@ -7,10 +7,10 @@ import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from posenet.calibration import Correction, Corrections, corrected
 from posenet.config import Head, TrainConfig
 from posenet.datasets import open_scene
 from posenet.errors import PoseNetError
-from posenet.focal import Factors, with_focals
 from posenet.framing import Framing
 from posenet.scene import Camera, Scene
 from posenet.storage import atomic_path, write_text
@@ -25,8 +25,8 @@ class Run:
     framing: how pictures become the network's input. centre, scale: of the training positions, in the scene's
     unit. held_out: names of the training pictures that chose the model. split: the rule that set test pictures aside.
     head: "pose" or "points", how the network answers (see models/build.py). camera: that of most training pictures, if
-    it is known; one_camera: whether all see its view angle. focals: what the scene's focal lengths are multiplied by
-    (see focal.py).
+    it is known; one_camera: whether all see its view angle. corrections: of the scene's intrinsics (see
+    calibration.py).
     """
 
     folder: Path
@@ -42,11 +42,11 @@ class Run:
     head: Head = "pose"
     camera: Camera | None = None
     one_camera: bool = False
-    focals: Factors = field(default_factory=dict)
+    corrections: Corrections = field(default_factory=dict)
 
     def open_scene(self, path: Path | None = None, strict: bool = False) -> Scene:
-        """The run's scene, or the same one at another path, with the run's split and focal lengths."""
-        return with_focals(open_scene(path or self.scene, strict=strict, split=self.split), self.focals)
+        """The run's scene, or the same one at another path, with the run's split and corrected intrinsics."""
+        return corrected(open_scene(path or self.scene, strict=strict, split=self.split), self.corrections)
 
     def save(self) -> None:
         """Write config.json."""
@@ -54,7 +54,7 @@ class Run:
         values |= {"split": self.split, "stored": list(self.framing.stored), "cut": list(self.framing.cut)}
         values |= {"centre": list(self.centre), "scale": self.scale, "head": self.head}
         values["one_camera"] = self.one_camera
-        values["focals"] = dict(self.focals)
+        values["corrections"] = {source: list(each) for source, each in self.corrections.items()}
         values["camera"] = asdict(self.camera) if self.camera else None
         values |= {"settings": json.loads(self.config.to_json()), "held_out": list(self.held_out)}
         write_text(self.folder / CONFIG, json.dumps(values, indent=2) + "\n")
@@ -109,7 +109,9 @@ def open_run(folder: Path) -> Run:
             split=values.get("split", "auto"),
             head=values.get("head", "pose"),
             one_camera=bool(values.get("one_camera", False)),
-            focals={str(source): float(factor) for source, factor in values.get("focals", {}).items()},
+            corrections={
+                source: Correction(*map(float, each)) for source, each in values.get("corrections", {}).items()
+            },
             camera=Camera(**values["camera"]) if values.get("camera") else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:

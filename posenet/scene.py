@@ -22,7 +22,7 @@ class Camera:
     Pixel (0, 0)'s centre lies at (0.5, 0.5), as in COLMAP, so that resizing only multiplies.
     lens: COLMAP's name of the lens model, with its parameters in `distortion` (see lenses.py); they do not change
     with the picture's size. source: "file", "EXIF", "assumed" for a typical field of view, or "measured"
-    by pictures of known pose (focal.py).
+    by pictures of known pose (calibration.py).
     """
 
     width: int

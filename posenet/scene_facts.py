@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
+from posenet.calibration import Corrections, told
 from posenet.conventions import ConventionCheck
-from posenet.focal import Factors, told
 from posenet.hygiene import Fault
 from posenet.poses import up_direction
 from posenet.scene import Scene
@@ -53,9 +53,9 @@ def scene_facts(
     format_name: str,
     split: str,
     convention: ConventionCheck,
-    focals: Factors | None = None,
+    corrections: Corrections | None = None,
 ) -> SceneFacts:
-    """Gather the facts. split: the rule that made the scene's splits. focals: as measured_focals tells them."""
+    """Gather the facts. split: the rule that made the scene's splits. corrections: of its intrinsics, as measured."""
     chosen = {name: scene.splits == name for name in ("train", "test")}
     cameras = [camera for camera in scene.cameras if camera is not None]
     views = [2 * math.degrees(math.atan(camera.width / 2 / camera.fx)) for camera in cameras]
@@ -77,7 +77,7 @@ def scene_facts(
         points=0 if scene.points is None else len(scene.points.positions),
         faults=[str(fault) for fault in faults],
         nearest_training=nearest_training(scene),
-        warnings=[*told(scene, focals or {}), *_warnings(scene)],
+        warnings=[*told(scene, corrections or {}), *_warnings(scene)],
         convention=convention,
     )
 

@@ -4,6 +4,7 @@ import zipfile
 import keras
 import pytest
 
+from posenet.calibration import Correction
 from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
 from posenet.framing import Framing
@@ -14,7 +15,7 @@ from posenet.run import Run, new_run_folder, open_run
 def run(tmp_path):
     run = Run(
         tmp_path, TrainConfig(tmp_path), tmp_path / "scene", "m", Framing((6, 8), (4, 4)), (1.0, 2.0, 3.0), 2.5, ("a",),
-        one_camera=True, focals={"file": 0.9},
+        one_camera=True, corrections={"file": Correction(0.9, 0.01, -0.02)},
     )  # fmt: skip
     run.save()
     return run

@@ -156,15 +156,15 @@ def test_where_pictures_tell_depth_the_network_answers_by_points(plane, tmp_path
 def test_a_wrong_focal_length_is_measured_and_used_everywhere(plane, tmp_path, caplog):
     claim_focal(plane, 1.4)
     run = train(TrainConfig(plane, tmp_path / "run", epochs=1, **QUICK))
-    assert run.focals == {"file": pytest.approx(1 / 1.4, rel=0.02)}
+    assert run.corrections == {"file": (pytest.approx(1 / 1.4, rel=0.02), 0, 0)}
     assert "pictures and poses agree on a focal length of" in caplog.text
     again = open_run(tmp_path / "run")
-    assert again.focals == run.focals
+    assert again.corrections == run.corrections
     assert again.camera.fx == pytest.approx(260, rel=0.02)
     assert again.open_scene().split("test").cameras[0].fx == pytest.approx(260, rel=0.02)
     assert again.open_scene(plane).cameras[0].source == "measured"
-    kept = train(TrainConfig(plane, tmp_path / "kept", epochs=1, measure_focal=False, **QUICK))
-    assert kept.focals == {}
+    kept = train(TrainConfig(plane, tmp_path / "kept", epochs=1, measure_camera=False, **QUICK))
+    assert kept.corrections == {}
     assert kept.camera.fx == pytest.approx(1.4 * 260)
 
 
