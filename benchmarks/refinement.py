@@ -51,8 +51,16 @@ def turned(picture: np.ndarray, camera: Camera):
     return np.ascontiguousarray(np.rot90(picture)), camera.quarter_turned(), Rotation.from_euler("z", 90, degrees=True)
 
 
+def upright(picture: np.ndarray, camera: Camera):
+    """A tall picture of an upright place: the middle, three quarters as wide as it is high."""
+    height, width = picture.shape[:2]
+    kept = height * 3 // 4
+    left = (width - kept) // 2
+    return picture[:, left : left + kept], replace(camera, width=kept, cx=camera.cx - left), Rotation.identity()
+
+
 DISTURBANCES = {"as they are": lambda p, c: (p, c, Rotation.identity()), "blurred": blurred, "dark": dark,
-                "cut to the middle": cut, "turned by 90 degrees": turned}  # fmt: skip
+                "cut to the middle": cut, "turned by 90 degrees": turned, "tall": upright}  # fmt: skip
 
 
 def answered(answerer: Answerer, paths: list[Path], cameras) -> tuple[Answers, float]:

@@ -16,10 +16,11 @@ from scipy.optimize import least_squares
 from posenet.keypoints import Keypoints, detect_or_none, match, root_sift
 from posenet.parallel import in_parallel
 from posenet.poses import Poses
-from posenet.scene import Camera, Scene
+from posenet.scene import STRAIGHT_LENSES, Camera, Scene
 from posenet.structure import epipolar_errors, neighbour_pairs, world_rays
 
-RANKS, PAIRS, KEYPOINTS = (1, 3, 6, 10, 16), 100, 1200
+RANKS, PAIRS, KEYPOINTS = (1, 3, 6, 10, 16), 200, 1200
+BLOCKS, FEWEST_PAIRS = 8, 10  # of time, every second of them to either half, which must have so many pairs
 MATCHES_A_PAIR, FEWEST_MATCHES, FEWEST_A_PAIR = 100, 500, 20
 FACTORS = np.exp(np.linspace(np.log(0.4), np.log(2.5), 75))
 SLACK = 2.0  # pixels; larger errors count by their logarithm (Cauchy)
@@ -30,18 +31,22 @@ OFF = 1.03  # a known focal length is kept when the best one is nearer than this
 class Correction(NamedTuple):
     """What agrees better than a camera's intrinsics.
 
-    factor: of the focal length. right, down: by which the principal point moves, in focal lengths as they were.
+    factor: of the focal length. right, down: by which the principal point moves, in focal lengths as they were, of
+    pictures whose width / height is aspect; it moves another way in pictures that were held otherwise.
     """
 
     factor: float = 1.0
     right: float = 0.0
     down: float = 0.0
+    aspect: float = 0.0
 
     def of(self, camera: Camera) -> Camera:
         """The corrected camera."""
+        moves = abs(camera.width / camera.height - self.aspect) < 0.01 * self.aspect
+        right, down = (self.right, self.down) if moves else (0.0, 0.0)
         return replace(
-            camera, fx=camera.fx * self.factor, fy=camera.fy * self.factor, cx=camera.cx + self.right * camera.fx,
-            cy=camera.cy + self.down * camera.fy, source="measured",
+            camera, fx=camera.fx * self.factor, fy=camera.fy * self.factor, cx=camera.cx + right * camera.fx,
+            cy=camera.cy + down * camera.fy, source="measured",
         )  # fmt: skip
 
 
@@ -53,12 +58,13 @@ def measured_corrections(scene: Scene) -> Corrections:
 
     One correction for each source of focal lengths ("file", "EXIF", "assumed"). The focal length changes only where it
     is clear and more than 3 % off; assumed ones are corrected whenever it is clear. The principal point moves only
-    where all pictures are of one camera, and pairs of pictures that did not tell where to also agree better, by 5 %.
-    Scenes with their own 3-D points have intrinsics from the same adjustment as their poses: none is measured.
+    where all pictures are of one camera, by a pixel of 640 or more, and where pairs of other pictures, which
+    did not tell where to, agree better by 5 % of the cost. None is measured of scenes with their own 3-D points, whose
+    intrinsics come from the same adjustment as their poses, and of lenses that bend lines.
     """
     if scene.points is not None:
         return {}
-    sources = [camera.source if camera else None for camera in scene.cameras]
+    sources = [camera.source if camera and camera.lens in STRAIGHT_LENSES else None for camera in scene.cameras]
     corrections = {}
     for source in sorted({source for source in sources if source}):
         rows = np.flatnonzero([each == source for each in sources])
@@ -97,15 +103,19 @@ def told(scene: Scene, corrections: Corrections) -> list[str]:
 
 def _correction(scene: Scene, assumed: bool) -> Correction | None:
     """What all of the scene's cameras need; None where that is nothing, or the pictures do not tell it."""
-    matches = _matches(scene)
-    factor = _best_factor(matches, scene.poses) if matches else None
-    if factor is None:
+    matches, poses = _matches(scene), scene.poses
+    found = _best_factor(matches, poses, Correction()) if matches else None
+    if found is None:
         return None
-    if not assumed and max(factor, 1 / factor) <= OFF:
-        factor = 1.0
-    right, down = _best_shift(matches, scene.poses, factor) if len(set(scene.cameras)) == 1 else (0.0, 0.0)
-    unchanged = factor == 1 and not (right or down) and not assumed
-    return None if unchanged else Correction(factor, right, down)
+    camera = scene.cameras[0]
+    if camera and len(set(scene.cameras)) == 1 and _shifts(matches, poses, found):
+        for _ in range(2):  # each changes what the other seems to be
+            found = _best_shift(matches, poses, found)
+            found = _best_factor(matches, poses, found) or found
+        found = found._replace(aspect=camera.width / camera.height)
+    if not assumed and max(found.factor, 1 / found.factor) <= OFF:
+        found = found._replace(factor=1.0)
+    return None if found == Correction() else found
 
 
 class _Matches(NamedTuple):
@@ -122,9 +132,9 @@ def _cost(errors: np.ndarray) -> float:
     return float(np.log1p((errors / SLACK) ** 2).mean())
 
 
-def _best_factor(matches: list[_Matches], poses: Poses) -> float | None:
-    """The best factor of all focal lengths, where the pictures tell it clearly."""
-    costs = np.array([_cost(_errors(matches, poses, Correction(factor))) for factor in FACTORS])
+def _best_factor(matches: list[_Matches], poses: Poses, known: Correction) -> Correction | None:
+    """With the best factor of all focal lengths, where the pictures tell it clearly; the shift is that of `known`."""
+    costs = np.array([_cost(_errors(matches, poses, known._replace(factor=factor))) for factor in FACTORS])
     place = int(costs.argmin())
     if place in (0, len(FACTORS) - 1):
         return None
@@ -133,34 +143,38 @@ def _best_factor(matches: list[_Matches], poses: Poses) -> float | None:
     shift = 0.5 * (left - right) / max(left - 2 * middle + right, 1e-12)
     best = float(FACTORS[place] * (FACTORS[1] / FACTORS[0]) ** shift)
     beside = [np.interp(np.log(best * each), np.log(FACTORS), costs) for each in (BESIDE, 1 / BESIDE)]
-    return best if min(beside) > DISTINCT * middle else None
+    return known._replace(factor=best) if min(beside) > DISTINCT * middle else None
 
 
-def _best_shift(matches: list[_Matches], poses: Poses, factor: float) -> tuple[float, float]:
-    """Where the principal point moves, (right, down): nowhere, unless each half of the pairs agrees better where the
-    other half would have it."""
-    halves = matches[::2], matches[1::2]
-    found = [_shift_of(half, poses, factor) for half in halves]
+def _shifts(matches: list[_Matches], poses: Poses, known: Correction) -> bool:
+    """Whether the principal point moves: each half of the pairs must agree better where the other would have it."""
+    half_of = np.arange(len(poses)) * BLOCKS // len(poses) % 2  # of a picture: the halves have none in common
+    halves = [[m for m in matches if half_of[m.first] == half_of[m.second] == half] for half in (0, 1)]
+    if min(map(len, halves)) < FEWEST_PAIRS:
+        return False
+    found = [_best_shift(half, poses, known) for half in halves]
     for half, other in zip(halves, found[::-1], strict=True):
-        plain, moved = (_cost(_errors(half, poses, Correction(factor, *each))) for each in ((0.0, 0.0), other))
+        plain, moved = (_cost(_errors(half, poses, each)) for each in (known, other))
         if plain < DISTINCT * moved:
-            return 0.0, 0.0
-    return _shift_of(matches, poses, factor)
+            return False
+    whole = _best_shift(matches, poses, known)
+    return float(np.hypot(whole.right, whole.down)) > matches[0].pixel
 
 
-def _shift_of(matches: list[_Matches], poses: Poses, factor: float) -> tuple[float, float]:
-    """The shift under which matching keypoints miss each other least."""
+def _best_shift(matches: list[_Matches], poses: Poses, known: Correction) -> Correction:
+    """With the shift under which matching keypoints miss each other least; the factor is that of `known`."""
 
     def errors(hundredths):
-        return _errors(matches, poses, Correction(factor, *(hundredths / 100)))
+        return _errors(matches, poses, known._replace(right=hundredths[0] / 100, down=hundredths[1] / 100))
 
-    best = least_squares(errors, np.zeros(2), loss="cauchy", f_scale=SLACK, diff_step=1e-3, x_scale=1.0).x / 100
-    return float(best[0]), float(best[1])
+    start = 100 * np.array([known.right, known.down])
+    right, down = least_squares(errors, start, loss="cauchy", f_scale=SLACK, diff_step=1e-3, x_scale=1.0).x / 100
+    return known._replace(right=float(right), down=float(down))
 
 
 def _errors(matches: list[_Matches], poses: Poses, correction: Correction) -> np.ndarray:
     """How far (m,) matching keypoints miss each other's epipolar lines with a correction, in pixels."""
-    factor, shift = correction.factor, correction[1:]
+    factor, shift = correction.factor, correction[1:3]
     return np.concatenate([
         epipolar_errors(
             poses.positions[each.second] - poses.positions[each.first],
@@ -172,7 +186,7 @@ def _errors(matches: list[_Matches], poses: Poses, correction: Correction) -> np
 
 
 def _matches(scene: Scene) -> list[_Matches]:
-    """Matches of some hundred pairs of neighbouring pictures; none where too few keypoints match."""
+    """Matches of some 200 pairs of neighbouring pictures; none where too few keypoints match."""
     pairs = neighbour_pairs(scene.poses, RANKS)
     pairs = [pairs[row] for row in np.unique(np.linspace(0, len(pairs) - 1, PAIRS).astype(int))] if pairs else []
     rows = sorted({row for pair in pairs for row in pair})

@@ -128,6 +128,8 @@ def predict(config: PredictConfig) -> None:
             more += [str(answers.refinement.inliers[number])] if answers.refinement else []
             more += [found.nearest[number]] if found.nearest else []
             print(paths[row], *(f"{value:.6f}" for value in values), *more)
+    if config.plot:
+        log.info("written: %s", prediction.draw(run, answers.poses[answers.found], config.plot))
 
 
 COMMANDS: dict[type, Callable] = {

@@ -24,7 +24,7 @@ class EvaluateConfig:
     poses: Path | None = None
     """Score this pose file instead of a network: TUM lines, or lines `name X Y Z W P Q R`."""
     output: Path | None = None
-    """Folder for the results. Default: RUN/evaluation; none with --poses."""
+    """Folder for the results. Default: RUN/evaluation; none with --poses and published weights."""
     json: bool = False
     """Print summary.json instead of the table."""
     plot: bool = True
@@ -72,6 +72,8 @@ class PredictConfig:
     """As for evaluate."""
     nearest: bool = False
     """Also name the training picture that is most like each."""
+    plot: Path | None = None
+    """Draw the path, in the order of the pictures, in this PNG file."""
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,28 @@ def plot_trajectory(
     return ax
 
 
+def plot_path(ax, poses: Poses, training: Poses | None, unit: str):
+    """Top view in the scene's main plane of a path without known truth: positions coloured by their order, frusta where
+    the camera looked, the training positions faint. unit: the scene's unit."""
+    others = poses.positions[:0] if training is None else training.positions
+    known = np.concatenate([others, poses.positions])
+    origin, axes = main_plane(known if training is None else others)
+    known, others, at = ((each - origin) @ axes[:2].T for each in (known, others, poses.positions))
+    if training is not None:
+        ax.scatter(*others.T, s=9, color=FAINT, label="training pictures", zorder=1)
+    ax.plot(*at.T, color=NETWORK, lw=0.8, alpha=0.6, label="predicted path", zorder=2)
+    order = np.arange(1, len(at) + 1)
+    dots = ax.scatter(*at.T, c=order, s=26, cmap=ERROR_COLOURS, zorder=4, edgecolors="white", linewidths=0.5)
+    shown = np.unique(np.linspace(0, len(at) - 1, 25).round().astype(int))
+    size = 0.035 * max(float(np.ptp(known, axis=0).max()), 1e-6)
+    frusta(ax, at[shown], poses.rotations[shown].apply([0, 0, 1]) @ axes[:2].T, size, NETWORK, "predicted view")
+    ax.set(xlabel=f"main axis ({unit})", ylabel=f"second axis ({unit})", aspect="equal")
+    ax.figure.colorbar(dots, ax=ax, label="picture, in order", shrink=0.8, pad=0.02)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False)
+    quiet(ax)
+    return ax
+
+
 def frusta(ax, at: np.ndarray, directions: np.ndarray, size: float, colour: str, label: str | None = None) -> None:
     """Small open triangles that look along directions (n, 2), drawn shorter where the camera looks out of the plane."""
     across = np.stack([-directions[:, 1], directions[:, 0]], axis=1) * 0.5

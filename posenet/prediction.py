@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,26 +11,34 @@ import numpy as np
 
 from posenet.answers import Answerer, Answers, Manner
 from posenet.cache import load_pictures
+from posenet.datasets.text import natural_key
 from posenet.errors import PoseNetError
 from posenet.images import IMAGE_SUFFIXES, picture_size
-from posenet.intrinsics import guessed_camera
+from posenet.intrinsics import exif_focal, guessed_camera
+from posenet.poses import Poses
 from posenet.run import Run
 from posenet.scene import Camera
 
+log = logging.getLogger("posenet")
+
+ZOOMED = 1.25  # EXIF's focal lengths are seldom so far off; phones' lenses are twice as long, or half
+
 
 def picture_files(given: Sequence[Path]) -> list[Path]:
-    """The picture files given, and those in the folders given, in order of name. Raises PoseNetError for none."""
+    """The picture files given, and those in the folders given, in the order of the numbers in their names.
+
+    Raises PoseNetError for none.
+    """
     if not given:
         raise PoseNetError("at least one picture, or a folder of pictures, is needed")
     files: list[Path] = []
     for path in given:
         if not path.exists():
             raise PoseNetError(f"{path}: no such picture or folder")
-        inside = (
-            sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
-            if path.is_dir()
-            else [path]
-        )
+        inside = [path]
+        if path.is_dir():
+            inside = [file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES]
+            inside.sort(key=lambda file: natural_key(file.as_posix()))
         if not inside:
             raise PoseNetError(f"{path} must hold pictures ({', '.join(IMAGE_SUFFIXES)}), it holds none")
         files += inside
@@ -62,17 +71,40 @@ def predict(run: Run, paths: list[Path], manner: Manner | None = None, nearest: 
     return Prediction(answers, pictures.rows, [answerer.gallery.scene.names[row] for row in likest])
 
 
+def draw(run: Run, poses: Poses, path: Path) -> Path:
+    """Write a PNG of predicted poses in their order, over the training positions where the scene is still there.
+
+    Raises PoseNetError where there is nothing to draw, or the file cannot be written.
+    """
+    from posenet.plots import new_figure, plot_path, save_figure
+
+    if not len(poses):
+        raise PoseNetError("--plot needs at least one picture with a pose, received none")
+    try:
+        training = run.open_scene().split("train").poses
+    except PoseNetError as error:
+        log.warning("training pictures are not drawn: %s", error)
+        training = None
+    figure = new_figure(12, 7.6)
+    plot_path(figure.add_subplot(), poses, training, run.unit)
+    figure.suptitle(f"{run.scene.name}: {len(poses)} pictures")
+    return save_figure(figure, path)
+
+
 def camera_for(run: Run, path: Path) -> Camera:
     """A new picture's camera: the training pictures', if it has their shape, or would have if the camera were held
-    upright or on its side; else what its EXIF says, or a guess."""
+    upright or on its side, and if its EXIF does not tell another zoom; else what its EXIF says, or a guess."""
     width, height = picture_size(path)
-    known = run.camera
+    known, camera = run.camera, None
     if known and _alike(width, height, known.width, known.height):
-        return known.resized(width, height)
-    if known and _alike(width, height, known.height, known.width):
+        camera = known.resized(width, height)
+    elif known and _alike(width, height, known.height, known.width):
         focal = (known.fx + known.fy) / 2 * width / known.height
-        return Camera(width, height, focal, focal, width / 2, height / 2, source=known.source)
-    return guessed_camera(path)
+        camera = Camera(width, height, focal, focal, width / 2, height / 2, source=known.source)
+    told = exif_focal(path, width, height)
+    if camera is None or (told and max(told / camera.fx, camera.fx / told) > ZOOMED):
+        return guessed_camera(path)
+    return camera
 
 
 def _alike(width: int, height: int, known_width: int, known_height: int) -> bool:

@@ -30,6 +30,16 @@ log = logging.getLogger("posenet")
 FARTHEST = 0.5  # that views move, in mean distances of the cameras from their centre
 
 
+def check_trunk(config: TrainConfig) -> None:
+    """Raises PoseNetError where the trunk is not known, or cannot answer as it is asked to."""
+    trunk = trunk_named(config.trunk)
+    if config.head == "points" and not trunk.maps:
+        names = ", ".join(name for name, each in TRUNKS.items() if each.maps)
+        raise PoseNetError(f"--head points needs one of the trunks {names}, received {config.trunk}")
+    if config.rotation != "quaternion" and trunk.fixed_size:
+        raise PoseNetError(f"--rotation must be quaternion for --trunk {config.trunk}, received {config.rotation}")
+
+
 def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, Scene]:
     """A new run, with what depends on the scene: framing, the positions' centre and scale, the held-out pictures, the
     corrections of its intrinsics. And the scene with these."""
@@ -93,11 +103,6 @@ def head_for(config: TrainConfig, batches: Batches) -> Head:
         raise PoseNetError(
             f"--loss geometric needs the depth of most training pictures, {batches.share_with_depth:.0%} have one"
         )
-    if config.head == "points" and not able:
-        names = ", ".join(name for name, trunk in TRUNKS.items() if trunk.maps)
-        raise PoseNetError(f"--head points needs one of the trunks {names}, received {config.trunk}")
-    if config.rotation != "quaternion" and trunk_named(config.trunk).fixed_size:
-        raise PoseNetError(f"--rotation must be quaternion for --trunk {config.trunk}, received {config.rotation}")
     if config.head != "auto":
         return config.head
     return "points" if able and batches.share_with_depth >= 0.5 else "pose"

@@ -61,12 +61,19 @@ class Camera:
         return replace(self, width=width, height=height, fx=self.fx * x, fy=self.fy * y, cx=self.cx * x, cy=self.cy * y)
 
     def quarter_turned(self, count: int = 1) -> Camera:
-        """The camera of its picture turned counter-clockwise by count right angles. Of its lens only the name stays."""
-        camera = replace(self, distortion=())
+        """The camera of its picture turned counter-clockwise by count right angles.
+
+        A turn leaves the radial parts of a lens, and turns the tangential ones of OpenCV's models; the rarer models'
+        are left as they are.
+        """
+        camera = self
         for _ in range(count % 4):
+            lens = camera.distortion
+            if self.lens in ("OPENCV", "FULL_OPENCV"):
+                lens = (*lens[:2], -lens[3], lens[2], *lens[4:])
             camera = replace(
                 camera, width=camera.height, height=camera.width, fx=camera.fy, fy=camera.fx,
-                cx=camera.cy, cy=camera.width - camera.cx,
+                cx=camera.cy, cy=camera.width - camera.cx, distortion=lens,
             )  # fmt: skip
         return camera
 

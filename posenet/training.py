@@ -23,7 +23,7 @@ from posenet.models import build_network, inference_network, trunk_named
 from posenet.models.pretrained import best_trunk, load_into
 from posenet.pipeline import Batches, predict_in_batches
 from posenet.poses import Poses, position_errors, rotation_errors_deg
-from posenet.preparation import described, head_for, training_batches
+from posenet.preparation import check_trunk, described, head_for, training_batches
 from posenet.progress import Progress
 from posenet.run import HISTORY, Run, new_run_folder, open_run
 from posenet.scene import Scene
@@ -52,6 +52,7 @@ def train(config: TrainConfig) -> Run:
     else:
         if config.trunk == "auto":
             config = replace(config, trunk=best_trunk())
+        check_trunk(config)
         new_run_folder(output, config.overwrite)
     try:
         return _fit(config, started, resumed)

@@ -1,7 +1,7 @@
 """Which way is up in pictures that are held otherwise than the training pictures?
 
 A tall picture beside wide training pictures may show the place upright, or be a wide one that lies on its side. The
-network is asked all three ways, and believed where its views agree best.
+network is asked all three ways, and believed where its views agree clearly best.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from posenet.scene import Camera
 from posenet.views import turned_back
 
 log = logging.getLogger("posenet")
+
+SURER = 0.7  # a turned picture's views must lie so much nearer together: most tall pictures are no wide ones
 
 Outputs = dict[str, np.ndarray]
 Ask = Callable[[Pictures, Sequence[Camera | None]], Outputs]
@@ -36,16 +38,23 @@ def best_way_up(
     sideways: set[int] = set()
     for count in (1, 3) if len(rows) else ():
         pictures = load_pictures([paths[row] for row in rows], stored, "pictures, turned", quarter_turns=count)
+        rows = rows[pictures.rows]
         answers = ask(pictures, [each.quarter_turned(count) for row in rows if (each := cameras[row])])
         ours_from_turned = Rotation.from_euler("z", 90 * count, degrees=True)
         answers["quaternion"] = turned_back(answers["quaternion"], ours_from_turned)
-        better = answers["spread_deg"] < best["spread_deg"][rows]
+        better = _doubt(answers) < SURER * _doubt({name: values[rows] for name, values in best.items()})
         for name, values in answers.items():
             best[name][rows[better]] = values[better]
         sideways |= set(rows[better])
     if sideways:
         log.info("%d of %d pictures seem to lie on their side", len(sideways), len(cameras))
     return best
+
+
+def _doubt(outputs: Outputs) -> np.ndarray:
+    """How far the views lie apart, (n,) degrees; infinite where they tell no rotation."""
+    lengths = np.linalg.norm(outputs["quaternion"], axis=1)
+    return np.where(np.isfinite(lengths) & (lengths > 1e-6), outputs["spread_deg"], np.inf)
 
 
 def held_otherwise(camera: Camera, trained_on: Camera) -> bool:

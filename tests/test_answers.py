@@ -1,3 +1,4 @@
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -61,3 +62,26 @@ def test_only_finite_answers_with_a_rotation_are_usable():
     assert found.tolist() == [True, False, False]
     np.testing.assert_allclose(poses.positions[0], [1, 2, 3])
     np.testing.assert_allclose(poses.quaternions_wxyz[0], [1, 0, 0, 0])
+
+
+def test_a_picture_on_its_side_is_asked_turned_too(plane, tmp_path, monkeypatch):
+    run = train(TrainConfig(plane, tmp_path / "run", epochs=1, **QUICK))
+    assert run.one_camera
+    path = tmp_path / "side.png"
+    cv2.imwrite(str(path), np.rot90(cv2.imread(str(run.open_scene().paths[0]))))
+    camera, asked = run.camera.quarter_turned(), []
+
+    def answer(_network, pictures, cameras, *_args):
+        asked.append([(each.width, each.height) for each in cameras])
+        number = len(asked)
+        return {
+            "position": np.full((1, 3), float(number)), "quaternion": np.array([[1.0, 0, 0, 0]]),
+            "spread_deg": np.array([[5.0, 1.0, 4.0][number - 1]]), "pooled": np.ones((1, 7)),
+        }  # fmt: skip
+
+    monkeypatch.setattr("posenet.answers.predict_views", answer)
+    known = load_pictures([path], run.framing.stored), [path], [camera], np.zeros(1)
+    answers = Answerer(run).answer(*known, Manner())
+    assert asked == [[(240, 320)], [(320, 240)], [(320, 240)]]
+    np.testing.assert_array_equal(answers.poses.positions, [[2, 2, 2]])
+    assert answers.doubt_deg.tolist() == [1]

@@ -7,7 +7,7 @@ import pytest
 from posenet import cache
 from posenet.cache import cache_folder, load_pictures
 from posenet.errors import PoseNetError
-from posenet.images import load_picture
+from posenet.images import load_picture, read_image, resize_to_cover
 
 from .conftest import write_picture
 
@@ -31,6 +31,16 @@ def test_memory_and_disk_hold_the_same_pictures(paths):
         np.testing.assert_array_equal(disk[row], expected)
     disk.release()
     np.testing.assert_array_equal(disk[np.array([3, 1])], memory[np.array([3, 1])])
+
+
+def test_turned_pictures_are_others(paths):
+    paths[0] = paths[0].with_suffix(".jpg")
+    write_picture(paths[0], (512, 384))  # large enough to be decoded at a smaller scale
+    load_pictures(paths, (24, 32), in_memory_bytes=0)
+    turned = load_pictures(paths, (24, 32), in_memory_bytes=0, quarter_turns=1)
+    for row, path in enumerate(paths):
+        expected = resize_to_cover(np.rot90(read_image(path)), 24, 32)
+        assert np.abs(turned[row].astype(int) - expected).mean() < 3
 
 
 def test_the_disk_cache_is_read_again_and_only_while_the_pictures_are_unchanged(paths, monkeypatch):

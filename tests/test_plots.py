@@ -68,3 +68,17 @@ def test_a_flat_path_keeps_a_readable_third_axis():
     assert high - low > 0.14 * 6
     assert low < 0 < high
     assert ax.get_zlabel() == "z (m)"
+
+
+def test_a_path_without_truth_is_drawn_in_its_order():
+    path, training = circle(12), circle(40, 4.0)
+    ax = plots.plot_path(Figure().add_subplot(), path, training, "m")
+    line = np.array(ax.lines[0].get_xydata())
+    steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
+    np.testing.assert_allclose(steps, np.linalg.norm(np.diff(path.positions, axis=0), axis=1))
+    labels = [each.get_label() for each in ax.collections]
+    assert "training pictures" in labels
+    assert any(np.array_equal(each.get_array(), np.arange(1, 13)) for each in ax.collections)
+    assert ax.get_ylabel() == "second axis (m)"
+    alone = plots.plot_path(Figure().add_subplot(), path, None, "m")
+    assert "training pictures" not in [each.get_label() for each in alone.collections]

@@ -156,7 +156,7 @@ def test_where_pictures_tell_depth_the_network_answers_by_points(plane, tmp_path
 def test_a_wrong_focal_length_is_measured_and_used_everywhere(plane, tmp_path, caplog):
     claim_focal(plane, 1.4)
     run = train(TrainConfig(plane, tmp_path / "run", epochs=1, **QUICK))
-    assert run.corrections == {"file": (pytest.approx(1 / 1.4, rel=0.02), 0, 0)}
+    assert run.corrections == {"file": (pytest.approx(1 / 1.4, rel=0.02), 0, 0, 0)}
     assert "pictures and poses agree on a focal length of" in caplog.text
     again = open_run(tmp_path / "run")
     assert again.corrections == run.corrections
@@ -179,6 +179,8 @@ def test_points_and_the_geometric_loss_say_what_they_need(cambridge, plane, tmp_
         train(TrainConfig(plane, tmp_path / "a", epochs=1, trunk="posenet", head="points", **SMALL))
     with pytest.raises(PoseNetError, match="--rotation must be quaternion for --trunk posenet, received 6d"):
         train(TrainConfig(plane, tmp_path / "c", epochs=1, trunk="posenet", head="pose", rotation="6d", **SMALL))
+    assert not (tmp_path / "a").exists()
+    assert not (tmp_path / "c").exists()
     with pytest.raises(PoseNetError, match="--loss geometric needs the depth of most training pictures, 0% have one"):
         train(TrainConfig(cambridge, tmp_path / "b", epochs=1, loss="geometric", **QUICK))
 

@@ -1,22 +1,26 @@
 """Pictures on their side. The network here reads the rotation off a red patch, and is unsure where it sees none."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from posenet.cache import load_pictures
+from posenet.lenses import projected
 from posenet.scene import Camera
 from posenet.way_up import best_way_up, held_otherwise
 
 CAMERA = Camera(200, 160, 220.0, 210.0, 90.0, 85.0)
 STORED = (40, 50)
+ASKED: list[list[Camera]] = []  # the cameras of each call of `ask`
 TRUE = Rotation.from_euler("zyx", [10, 20, 30], degrees=True)
 
 
 def ask(pictures, cameras):
     """Sure of the true rotation where the upper left quarter is red, else sure of nothing."""
-    assert all((each.width, each.height) == (200, 160) or not each.width > each.height for each in cameras)
+    ASKED.append(list(cameras))
     shown = pictures[np.arange(len(pictures))].astype(int)
     red = shown[:, 5:15, 5:15, 0].mean(axis=(1, 2)) > 128
     quaternions = np.where(red[:, None], TRUE.as_quat(scalar_first=True), [1.0, 0, 0, 0])
@@ -42,7 +46,10 @@ def test_pictures_on_either_side_are_found(tmp_path, caplog):
     paths, cameras = written(tmp_path, turns)
     outputs = ask(load_pictures(paths, STORED), cameras)
     assert outputs["spread_deg"].tolist()[1] == 20
+    ASKED.clear()
     best = best_way_up(outputs, paths, cameras, CAMERA, STORED, ask)
+    # of a picture turned once, three turns more make what it was; the other is upside down then
+    assert [[CAMERA.quarter_turned(2), CAMERA], [CAMERA, CAMERA.quarter_turned(2)]] == ASKED
     np.testing.assert_allclose(best["position"], [[1, 2, 3]] * 3)
     np.testing.assert_allclose(best["spread_deg"], 1)
     for count, each in zip(turns, best["quaternion"], strict=True):
@@ -85,3 +92,29 @@ def test_a_turned_camera_sees_the_same_rays():
     seen = turned.matrix @ Rotation.from_euler("z", 90, degrees=True).inv().apply(point)
     np.testing.assert_allclose(seen, [y, 200 - x, 1])  # where np.rot90 puts the pixel
     assert CAMERA.quarter_turned(4) == CAMERA
+
+
+@pytest.mark.parametrize("distortion", [(0.1, -0.05, 0.02, -0.03), (0.2, -0.1, 0.01, 0.02, 0.05, 0.0, 0.0, 0.0)])
+def test_a_turned_lens_bends_as_before(distortion):
+    camera = replace(CAMERA, lens="OPENCV" if len(distortion) == 4 else "FULL_OPENCV", distortion=distortion)
+    points = np.random.default_rng(0).uniform(-0.4, 0.4, (9, 3)) + (0, 0, 1.2)
+    before = projected(camera, points)
+    turned = Rotation.from_euler("z", 90, degrees=True).inv().apply(points)
+    after = projected(camera.quarter_turned(), turned)
+    np.testing.assert_allclose(after, np.column_stack([before[:, 1], 200 - before[:, 0]]), atol=1e-9)
+    assert camera.quarter_turned(4) == camera
+
+
+def test_a_little_surer_is_not_enough_and_no_answer_is_never_believed(tmp_path):
+    paths, cameras = written(tmp_path, [1, 3])
+
+    def unsure(spread, quaternion):
+        return lambda pictures, _: {"quaternion": np.tile(quaternion, (2, 1)), "spread_deg": np.full(2, spread)}
+
+    asis = unsure(3.1, [1.0, 0, 0, 0])(None, None)
+    for ask_turned in (unsure(3.0, [0, 1.0, 0, 0]), unsure(0.0, [0.0, 0, 0, 0]), unsure(0.0, [np.nan, 0, 0, 0])):
+        best = best_way_up(asis, paths, cameras, CAMERA, STORED, ask_turned)
+        np.testing.assert_array_equal(best["quaternion"], asis["quaternion"])
+    failed = {"quaternion": np.zeros((2, 4)), "spread_deg": np.zeros(2)}
+    best = best_way_up(failed, paths, cameras, CAMERA, STORED, unsure(3.0, [0, 1.0, 0, 0]))
+    np.testing.assert_allclose(best["spread_deg"], 3)
