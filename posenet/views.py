@@ -74,12 +74,9 @@ def predict_views(
 
 
 def _seen_by(camera: Camera | None, trained_on: Camera | None, framing: Framing) -> Camera | None:
-    """The stored training camera, where it can see another one's picture. Not where one was held upright and the other
-    was not: then too little of the frame is filled (docs/accuracy.md)."""
-    if camera is None or trained_on is None or not (camera.turns_by_homography and trained_on.turns_by_homography):
-        return None
-    same_way = (camera.width >= camera.height) == (trained_on.width >= trained_on.height)
-    return framing.stored_camera(trained_on) if same_way else None
+    """The stored training camera, where it can see another one's picture."""
+    known = [each is not None and each.turns_by_homography for each in (camera, trained_on)]
+    return framing.stored_camera(trained_on) if trained_on and all(known) else None
 
 
 def turned_back(quaternions: np.ndarray, turns: Rotation) -> np.ndarray:

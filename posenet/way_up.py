@@ -19,7 +19,7 @@ from posenet.views import turned_back
 
 log = logging.getLogger("posenet")
 
-SURER = 0.7  # a turned picture's views must lie so much nearer together: most tall pictures are no wide ones
+SURER = 0.5  # a turned picture's views must lie so much nearer together: most tall pictures are no wide ones
 
 Outputs = dict[str, np.ndarray]
 Ask = Callable[[Pictures, Sequence[Camera | None]], Outputs]

@@ -105,6 +105,8 @@ def test_what_another_camera_took_is_shown_as_the_training_camera_would_see_it()
     unknown = predict_views(StarReader(), pictures, [None] * 3, FRAMING, 1, CAMERA)
     plain = predict_views(StarReader(), pictures, [None] * 3, FRAMING, 1)
     np.testing.assert_allclose(unknown["quaternion"], plain["quaternion"])
-    upright = Camera(160, 200, 330.0, 330.0, 80.0, 100.0)  # too little of the frame would be filled
-    left, plain = (predict_views(StarReader(), pictures, [upright] * 3, FRAMING, 1, each) for each in (CAMERA, None))
-    np.testing.assert_allclose(left["quaternion"], plain["quaternion"])
+    upright = Camera(160, 200, 220.0, 220.0, 80.0, 100.0)  # the same camera; stored, 1.25 times as large
+    pictures = np.stack([sky(rotation, Camera(200, 160, 275.0, 275.0, 100.0, 80.0)) for rotation in ROTATIONS])
+    answer = predict_views(StarReader(), pictures, [upright] * 3, FRAMING, 1, CAMERA)
+    found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
+    assert np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude()).max() < 0.15
