@@ -1,6 +1,6 @@
 """Peak memory of training on 3000 pictures of 1920 x 1080 with the disk cache.
 
-    python benchmarks/memory.py [--pictures 3000]
+    python benchmarks/memory.py [--pictures 3000] [--trunk googlenet]
 
 Makes the pictures in a temporary folder, trains for one epoch in a process of its own, prints its peak RSS.
 """
@@ -37,7 +37,9 @@ def make_scene(folder: Path, count: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=3000)
-    count = parser.parse_args().pictures
+    parser.add_argument("--trunk", default="auto")
+    options = parser.parse_args()
+    count = options.pictures
     with tempfile.TemporaryDirectory() as temporary:
         scene, output = Path(temporary) / "scene", Path(temporary) / "run"
         make_scene(scene, count)
@@ -53,6 +55,8 @@ def main() -> None:
             "--epochs",
             "1",
             "--no-evaluate",
+            "--trunk",
+            options.trunk,
         ]
         subprocess.run(
             [str(part) for part in command], check=True, env=os.environ | {"POSENET_CACHE": f"{temporary}/cache"}
