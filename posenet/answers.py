@@ -19,7 +19,7 @@ from posenet.run import MODEL, Run
 from posenet.scene import Camera, Scene
 from posenet.smoothing import smooth
 from posenet.trust import Trust, measured_trust, read_trust, write_trust
-from posenet.views import predict_views
+from posenet.views import predict_views, tells_rotation
 from posenet.way_up import best_way_up
 
 FEWEST_HELD_OUT = 8  # pictures that tell how far to trust a pose
@@ -129,8 +129,7 @@ class Answerer:
 def usable_poses(outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:
     """Network outputs as poses, and a mask (n,) of those that are finite and have a rotation."""
     position, quaternion = outputs["position"], outputs["quaternion"]
-    found = np.isfinite(position).all(axis=1) & np.isfinite(quaternion).all(axis=1)
-    found &= np.linalg.norm(np.where(found[:, None], quaternion, 0), axis=1) > 1e-6
+    found = np.isfinite(position).all(axis=1) & tells_rotation(quaternion)
     poses = Poses.from_quaternions(
         np.where(found[:, None], position, 0), np.where(found[:, None], quaternion, [1, 0, 0, 0])
     )

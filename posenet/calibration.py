@@ -108,10 +108,11 @@ def _correction(scene: Scene, assumed: bool) -> Correction | None:
     if found is None:
         return None
     camera = scene.cameras[0]
-    if camera and len(set(scene.cameras)) == 1 and _shifts(matches, poses, found):
-        for _ in range(2):  # each changes what the other seems to be
-            found = _best_shift(matches, poses, found)
-            found = _best_factor(matches, poses, found) or found
+    moved = _proven_shift(matches, poses, found) if camera and len(set(scene.cameras)) == 1 else None
+    if camera and moved:
+        found = _best_factor(matches, poses, moved) or moved  # each changes what the other seems to be
+        found = _best_shift(matches, poses, found)
+        found = _best_factor(matches, poses, found) or found
         found = found._replace(aspect=camera.width / camera.height)
     if not assumed and max(found.factor, 1 / found.factor) <= OFF:
         found = found._replace(factor=1.0)
@@ -146,19 +147,20 @@ def _best_factor(matches: list[_Matches], poses: Poses, known: Correction) -> Co
     return known._replace(factor=best) if min(beside) > DISTINCT * middle else None
 
 
-def _shifts(matches: list[_Matches], poses: Poses, known: Correction) -> bool:
-    """Whether the principal point moves: each half of the pairs must agree better where the other would have it."""
+def _proven_shift(matches: list[_Matches], poses: Poses, known: Correction) -> Correction | None:
+    """As `_best_shift`; None for less than a pixel, or where a half of the pairs does not agree better by what the
+    other half tells."""
     half_of = np.arange(len(poses)) * BLOCKS // len(poses) % 2  # of a picture: the halves have none in common
     halves = [[m for m in matches if half_of[m.first] == half_of[m.second] == half] for half in (0, 1)]
     if min(map(len, halves)) < FEWEST_PAIRS:
-        return False
+        return None
     found = [_best_shift(half, poses, known) for half in halves]
     for half, other in zip(halves, found[::-1], strict=True):
         plain, moved = (_cost(_errors(half, poses, each)) for each in (known, other))
         if plain < DISTINCT * moved:
-            return False
+            return None
     whole = _best_shift(matches, poses, known)
-    return float(np.hypot(whole.right, whole.down)) > matches[0].pixel
+    return whole if float(np.hypot(whole.right, whole.down)) > matches[0].pixel else None
 
 
 def _best_shift(matches: list[_Matches], poses: Poses, known: Correction) -> Correction:

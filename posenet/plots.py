@@ -88,11 +88,7 @@ def plot_trajectory(
     outside = ((predicted[found] < low - margin) | (predicted[found] > high + margin)).any(axis=1).sum()
     if outside:
         ax.text(0.99, 0.01, f"{outside} predictions outside the view", transform=ax.transAxes, ha="right", fontsize=9)
-    ax.set(xlabel=f"main axis ({unit})", ylabel=f"second axis ({unit})", aspect="equal")
-    ax.figure.colorbar(dots, ax=ax, label=f"position error ({unit})", extend="max", shrink=0.8, pad=0.02)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5, frameon=False)
-    quiet(ax)
-    return ax
+    return _finished(ax, dots, unit, f"position error ({unit})", extend="max")
 
 
 def plot_path(ax, poses: Poses, training: Poses | None, unit: str):
@@ -110,9 +106,14 @@ def plot_path(ax, poses: Poses, training: Poses | None, unit: str):
     shown = np.unique(np.linspace(0, len(at) - 1, 25).round().astype(int))
     size = 0.035 * max(float(np.ptp(known, axis=0).max()), 1e-6)
     frusta(ax, at[shown], poses.rotations[shown].apply([0, 0, 1]) @ axes[:2].T, size, NETWORK, "predicted view")
+    return _finished(ax, dots, unit, "picture, in order")
+
+
+def _finished(ax, dots, unit: str, colours: str, **bar):
+    """A top view with its axes, the bar that says what the dots' colours are, and the legend."""
     ax.set(xlabel=f"main axis ({unit})", ylabel=f"second axis ({unit})", aspect="equal")
-    ax.figure.colorbar(dots, ax=ax, label="picture, in order", shrink=0.8, pad=0.02)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False)
+    ax.figure.colorbar(dots, ax=ax, label=colours, shrink=0.8, pad=0.02, **bar)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5, frameon=False)
     quiet(ax)
     return ax
 

@@ -79,12 +79,17 @@ def _seen_by(camera: Camera | None, trained_on: Camera | None, framing: Framing)
     return framing.stored_camera(trained_on) if trained_on and all(known) else None
 
 
+def tells_rotation(quaternions: np.ndarray) -> np.ndarray:
+    """(n,) whether quaternions (n, 4) are finite and have a direction."""
+    return np.isfinite(quaternions).all(axis=1) & (np.linalg.norm(quaternions, axis=1) > 1e-6)
+
+
 def turned_back(quaternions: np.ndarray, turns: Rotation) -> np.ndarray:
     """(n, 4) world_from_camera of the pictures themselves; rows without a rotation stay as they are.
 
     quaternions: (n, 4) what the network says of cameras that turned by `turns`, one or n.
     """
-    good = np.isfinite(quaternions).all(axis=1) & (np.linalg.norm(quaternions, axis=1) > 1e-6)
+    good = tells_rotation(quaternions)
     safe = Rotation.from_quat(np.where(good[:, None], quaternions, [1.0, 0, 0, 0]), scalar_first=True)
     return np.where(good[:, None], (safe * turns.inv()).as_quat(scalar_first=True), quaternions)
 
@@ -95,7 +100,7 @@ def _joined(positions: np.ndarray, quaternions: np.ndarray) -> dict:
     joined |= {"spread": np.linalg.norm(positions.std(axis=0), axis=1), "spread_deg": np.zeros(len(positions[0]))}
     for row in range(positions.shape[1]):
         views = quaternions[:, row]
-        if np.isfinite(views).all() and np.linalg.norm(views, axis=1).min() > 1e-6:
+        if tells_rotation(views).all():
             rotations = Rotation.from_quat(views, scalar_first=True)
             mean = rotations.mean()
             joined["quaternion"][row] = mean.as_quat(scalar_first=True)

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.cache import Pictures, load_pictures
 from posenet.scene import Camera
-from posenet.views import turned_back
+from posenet.views import tells_rotation, turned_back
 
 log = logging.getLogger("posenet")
 
@@ -53,8 +53,7 @@ def best_way_up(
 
 def _doubt(outputs: Outputs) -> np.ndarray:
     """How far the views lie apart, (n,) degrees; infinite where they tell no rotation."""
-    lengths = np.linalg.norm(outputs["quaternion"], axis=1)
-    return np.where(np.isfinite(lengths) & (lengths > 1e-6), outputs["spread_deg"], np.inf)
+    return np.where(tells_rotation(outputs["quaternion"]), outputs["spread_deg"], np.inf)
 
 
 def held_otherwise(camera: Camera, trained_on: Camera) -> bool:
