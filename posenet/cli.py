@@ -119,13 +119,14 @@ def predict(config: PredictConfig) -> None:
     paths = prediction.picture_files(config.images)
     manner = Manner(config.views, config.smooth, config.refine)
     found = prediction.predict(run, paths, manner, config.nearest)
-    print(f"{PREDICTED}; then doubt_deg" + ", inliers" * config.refine + ", nearest" * config.nearest)
+    print(f"{PREDICTED}; then doubt_deg" + ", inliers, deviation" * config.refine + ", nearest" * config.nearest)
     answers = found.answers
     for number, row in enumerate(found.rows):
         if answers.found[number]:
             values = (*answers.poses.positions[number], *answers.poses.quaternions_wxyz[number])
             more = ["nan" if answers.doubt_deg is None else f"{answers.doubt_deg[number]:.3f}"]
-            more += [str(answers.refinement.inliers[number])] if answers.refinement else []
+            if answers.refinement:
+                more += [str(answers.refinement.inliers[number]), f"{answers.refinement.deviations[number, 0]:.4g}"]
             more += [found.nearest[number]] if found.nearest else []
             print(paths[row], *(f"{value:.6f}" for value in values), *more)
     if config.plot:

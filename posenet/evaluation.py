@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from posenet.baselines import describe, mean_pose_errors, nearest_pictures
-from posenet.cache import Pictures, load_pictures
+from posenet.cache import load_pictures
 from posenet.datasets import open_scene
 from posenet.framing import whole_frame
 from posenet.images import picture_size
@@ -37,9 +37,10 @@ class Evaluation:
     scene: the split's pictures and true poses. estimate: n poses, meaningless where found is False.
     errors, errors_deg: (n,) position error in the scene's unit and rotation error in degrees, infinite where
     there is no prediction. baselines: {"mean_pose" and, where there are pictures, "retrieval": such errors}.
-    training: the training poses, None where the scene has none. doubt: (n,) how unsure the method is of each picture,
-    the spread of its views' rotations in degrees; None where it does not tell. regressed: what the network alone says,
-    refinement: what refining it found; both None without refinement.
+    training: the training poses, None where the scene has none. doubt: (n,) how unsure the method is of each picture:
+    the spread of its views' rotations in degrees, or the standard deviation of its refined position; None where it
+    does not tell. regressed: what the network alone says, refinement: what refining it found; both None without
+    refinement.
     """
 
     scene: Scene
@@ -118,12 +119,13 @@ def evaluate_run(
     answers = answerer.answer(pictures, test.paths, test.cameras, test.sequences, manner)
     retrieved = answerer.gallery.nearest_poses(answers.descriptors) if has_training else None
     method = "network" + (", smoothed" if manner.smooth else "") + (", refined" if manner.refine else "")
-    result = compare(scene, test, "test", method, answers.poses, answers.found, pictures, retrieved)
+    result = compare(scene, test, "test", method, answers.poses, answers.found, retrieved)
     if answers.refinement is None:
         return replace(result, doubt=answers.doubt_deg)
+    doubt = answers.refinement.deviations[:, 0]
     regressed = position_errors(answers.regressed, test.poses), rotation_errors_deg(answers.regressed, test.poses)
     baselines = {"network": regressed} | result.baselines
-    return replace(result, baselines=baselines, regressed=answers.regressed, refinement=answers.refinement)
+    return replace(result, baselines=baselines, doubt=doubt, regressed=answers.regressed, refinement=answers.refinement)
 
 
 def evaluate_poses(
@@ -136,22 +138,21 @@ def evaluate_poses(
     scene = open_scene(scene_path, strict=strict, need_pictures=False, split=test_split)
     chosen = scene.split(split)
     estimate, found = read_poses(file, chosen)
-    return compare(scene, chosen, split, file.name, estimate, found, None)
+    return compare(scene, chosen, split, file.name, estimate, found)
 
 
 def compare(
     scene: Scene,
     chosen: Scene,
-    split,
-    method,
-    estimate,
-    found,
-    pictures: Pictures | None = None,
+    split: str,
+    method: str,
+    estimate: Poses,
+    found: np.ndarray,
     retrieved: Poses | None = None,
 ) -> Evaluation:
     """Errors of estimated poses of some of a scene's pictures, beside the baselines.
 
-    retrieved: poses of the most similar training pictures; without them they are sought by gradient orientations.
+    retrieved: poses of the training pictures most like them; without these they are sought by gradient orientations.
     """
     errors = np.where(found, position_errors(estimate, chosen.poses), np.inf)
     errors_deg = np.where(found, rotation_errors_deg(estimate, chosen.poses), np.inf)
@@ -159,7 +160,7 @@ def compare(
     baselines: dict[str, Errors] = {}
     if training is not None:
         baselines["mean_pose"] = mean_pose_errors(training.poses, chosen.poses)
-        retrieved = retrieved if retrieved is not None else _retrieve(training, chosen, pictures)
+        retrieved = retrieved if retrieved is not None else _retrieve(training, chosen)
         if retrieved is not None:
             baselines["retrieval"] = (
                 position_errors(retrieved, chosen.poses),
@@ -169,9 +170,9 @@ def compare(
     return Evaluation(chosen, split, method, estimate, found, errors, errors_deg, baselines, poses)
 
 
-def _retrieve(training: Scene, chosen: Scene, pictures: Pictures | None) -> Poses | None:
+def _retrieve(training: Scene, chosen: Scene) -> Poses | None:
     """The pose of the most similar training picture, for each chosen picture; None where pictures are missing."""
-    if pictures is None and not all(path.is_file() for path in (*training.paths, *chosen.paths)):
+    if not all(path.is_file() for path in (*training.paths, *chosen.paths)):
         return None
     stored = whole_frame([picture_size(path) for path in training.paths[:: max(1, len(training) // 50)]], 192).stored
     training_pictures = load_pictures(training.paths, stored, "training pictures")

@@ -118,8 +118,7 @@ def _errors_csv(evaluation: Evaluation) -> str:
 
 def _more_columns(evaluation: Evaluation) -> dict[str, np.ndarray]:
     """What the method tells of its own answers: doubt, or what refinement found."""
-    columns = {} if evaluation.doubt is None else {"doubt_deg": evaluation.doubt}
-    if evaluation.refinement is not None:
-        columns["inliers"] = evaluation.refinement.inliers
-        columns |= dict(zip(("deviation", "deviation_deg"), evaluation.refinement.deviations.T, strict=True))
-    return columns
+    if evaluation.refinement is None:
+        return {} if evaluation.doubt is None else {"doubt_deg": evaluation.doubt}
+    position, degrees = evaluation.refinement.deviations.T
+    return {"inliers": evaluation.refinement.inliers, "deviation": position, "deviation_deg": degrees}

@@ -78,7 +78,7 @@ def _uncertainty(evaluation: Evaluation, doubt: np.ndarray):
     figure = new_figure(12, 5)
     for ax, (own, what, unit) in zip(figure.subplots(1, 2), _kinds(evaluation), strict=True):
         plot_coverage(ax, own, doubt, unit, what)
-    figure.suptitle(f"{evaluation.scene.name}: does the network know when it is wrong?")
+    figure.suptitle(f"{evaluation.scene.name}: does it know when it is wrong?")
     return figure
 
 

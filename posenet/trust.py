@@ -31,6 +31,13 @@ class Trust:
     degrees: float
     stretch: float
 
+    def deviations(self, located: Located | None) -> tuple[float, float]:
+        """Standard deviations of a refined pose, or of a regressed one where it was not refined."""
+        if located is None:
+            return self.position, self.degrees
+        position, degrees = located.deviations
+        return self.stretch * position, self.stretch * degrees
+
     def joined(self, position: np.ndarray, rotation: Rotation, located: Located) -> tuple[np.ndarray, Rotation]:
         """The likeliest pose by a regressed pose and a refined one, each as sure as it is."""
         spread = np.repeat([self.position**2, np.radians(self.degrees) ** 2], 3) / 3
@@ -41,7 +48,7 @@ class Trust:
 
     def allows(self, position: np.ndarray, rotation: Rotation, located: Located) -> bool:
         """Whether a refined pose lies within three deviations of the regressed one, both kinds of poses together."""
-        own, own_degrees = (self.stretch * each for each in located.deviations)
+        own, own_degrees = self.deviations(located)
         away = np.linalg.norm(located.position - position)
         turned = np.degrees((located.rotation.inv() * rotation).magnitude())
         return bool(

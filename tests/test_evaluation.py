@@ -146,6 +146,9 @@ def test_refined_beside_regressed(plane, tmp_path, monkeypatch):
         rows = list(csv.DictReader(file))
     assert all(int(row["inliers"]) >= 12 and 0 < float(row["deviation"]) < 1 for row in rows)
     assert (tmp_path / "out" / "matches.png").stat().st_size > 10_000
+    assert (tmp_path / "out" / "uncertainty.png").is_file()
+    surest = np.argsort([float(row["deviation"]) for row in rows], kind="stable")[: len(rows) // 2]
+    assert summary["surest"]["50%"]["median_m"] == pytest.approx(np.median([float(rows[k]["error"]) for k in surest]))
     again = evaluate_run(open_run(tmp_path / "run"), manner=Manner(refine=True, views=1))
     np.testing.assert_allclose(again.errors, result.errors, atol=1e-6)
 

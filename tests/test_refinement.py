@@ -60,6 +60,8 @@ def test_regressed_poses_become_exact_and_other_places_stay_as_they_were(refiner
     np.testing.assert_allclose(found.poses.positions[2], first.positions[2])
     assert found.inliers[2] == 0
     assert found.inliers[found.refined].min() > 40
+    np.testing.assert_allclose(found.deviations[2], [0.1, 3.0])  # the regressed pose's
+    assert found.deviations[found.refined].max(axis=0)[0] < 0.02
 
 
 def test_a_weak_match_must_agree_with_the_regressed_pose(refiner, tmp_path, monkeypatch):
