@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.errors import PoseNetError
-from posenet.keypoints import detect, match, root_sift
+from posenet.keypoints import detect_or_none, match, root_sift
 from posenet.scene import Camera, Scene
 
 KEYPOINTS, RATIO = 1500, 0.75
@@ -18,10 +17,7 @@ FEWEST_INLIERS, FEWEST_PAIRS = 30, 4
 
 def measured_rotation(paths: list[Path], cameras: tuple[Camera, Camera]) -> Rotation | None:
     """second_from_first rotation of camera axes between two pictures; None where too little matches."""
-    try:
-        first, second = (detect(path, camera, KEYPOINTS) for path, camera in zip(paths, cameras, strict=True))
-    except PoseNetError:
-        return None
+    first, second = (detect_or_none(path, camera, KEYPOINTS) for path, camera in zip(paths, cameras, strict=True))
     rows, others = match(root_sift(first.descriptors), root_sift(second.descriptors), RATIO)
     if len(rows) < FEWEST_INLIERS:
         return None

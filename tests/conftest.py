@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from posenet.errors import PoseNetError
+
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -37,6 +39,14 @@ def real_data():
     if not REAL_DATA.is_dir():
         pytest.skip("real scenes are not on this machine")
     return REAL_DATA
+
+
+def refusal(work, *arguments, **options) -> str:
+    """The one line with which a user's mistake is refused."""
+    with pytest.raises(PoseNetError) as refused:
+        work(*arguments, **options)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
 
 
 def write_picture(path: Path, size=(48, 64), seed=0) -> None:

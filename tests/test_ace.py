@@ -1,11 +1,12 @@
 """The folder form of ACE and DSAC*."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from posenet.datasets import ace, open_scene
-from posenet.errors import PoseNetError
-from tests.conftest import write_picture
+from tests.conftest import refusal, write_picture
 
 POSE = "0 0 1 1\n-1 0 0 2\n0 -1 0 3\n0 0 0 1\n"  # at (1, 2, 3), looks along x, z up
 
@@ -22,11 +23,7 @@ def write(folder, calibration="50\n"):
     return folder
 
 
-def refused(folder):
-    with pytest.raises(PoseNetError) as refusal:
-        open_scene(folder, strict=True)
-    assert "\n" not in str(refusal.value)
-    return str(refusal.value)
+refused = partial(refusal, open_scene, strict=True)
 
 
 def test_both_splits(tmp_path):

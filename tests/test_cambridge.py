@@ -1,5 +1,7 @@
 """Cambridge Landmarks lists."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from posenet.datasets import cambridge, open_scene, open_scene_with_faults
 from posenet.datasets.cambridge import read_list
 from posenet.errors import PoseNetError
 from posenet.scene import Camera
+from tests.conftest import refusal
 
 from .conftest import write_picture
 
@@ -33,11 +36,7 @@ def write_lists(folder, train, test=None):
         (folder / "dataset_test.txt").write_text(HEADER + "".join(line + "\n" for line in test))
 
 
-def refused(folder):
-    with pytest.raises(PoseNetError) as refusal:
-        open_scene(folder, need_pictures=False)
-    assert "\n" not in str(refusal.value)
-    return str(refusal.value)
+refused = partial(refusal, open_scene, need_pictures=False)
 
 
 def test_world_to_camera_quaternion_is_turned_round(scene):

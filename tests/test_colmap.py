@@ -1,6 +1,7 @@
 """COLMAP models, text and binary. pycolmap is the independent reader and writer."""
 
 import struct
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from posenet.datasets import colmap, open_scene
 from posenet.datasets.colmap_files import read_model
 from posenet.errors import PoseNetError
-from tests.conftest import write_picture
+from tests.conftest import refusal, write_picture
 
 CAMERAS = """# Camera list
 1 OPENCV 64 48 60 61 32 24 0.1 0.01 0 0
@@ -48,11 +49,7 @@ def model(tmp_path):
     return write_text_model(tmp_path / "scene")
 
 
-def refused(folder):
-    with pytest.raises(PoseNetError) as refusal:
-        open_scene(folder)
-    assert "\n" not in str(refusal.value)
-    return str(refusal.value)
+refused = partial(refusal, open_scene)
 
 
 def check(scene):

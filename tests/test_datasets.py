@@ -1,5 +1,6 @@
 """Opening a scene, whatever its format."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,9 @@ from posenet.datasets import cambridge as cambridge_adapter
 from posenet.datasets.text import natural_key, shortened, tidy_name
 from posenet.errors import PoseNetError
 from posenet.hygiene import RawScene
+from tests.conftest import refusal
 
-
-def refused(path):
-    with pytest.raises(PoseNetError) as refusal:
-        open_scene(path)
-    assert "\n" not in str(refusal.value)
-    return str(refusal.value)
+refused = partial(refusal, open_scene)
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from posenet.baselines import describe, mean_pose_errors, nearest_pictures
+from posenet.cli import main
 from posenet.config import TrainConfig
 from posenet.datasets import open_scene
 from posenet.errors import PoseNetError
@@ -125,7 +126,7 @@ def test_no_pose_file(cambridge, tmp_path):
         evaluate_poses(tmp_path / "p.txt", cambridge)
 
 
-def test_refined_beside_regressed(plane, tmp_path, monkeypatch):
+def test_refined_beside_regressed(plane, tmp_path, monkeypatch, capsys):
     from posenet.answers import Manner
 
     monkeypatch.setattr("posenet.landmarks.KEYPOINTS", 700)
@@ -151,6 +152,13 @@ def test_refined_beside_regressed(plane, tmp_path, monkeypatch):
     assert summary["surest"]["50%"]["median_m"] == pytest.approx(np.median([float(rows[k]["error"]) for k in surest]))
     again = evaluate_run(open_run(tmp_path / "run"), manner=Manner(refine=True, views=1))
     np.testing.assert_allclose(again.errors, result.errors, atol=1e-6)
+    picture = result.scene.paths[0]
+    assert main(["predict", str(tmp_path / "run"), str(picture), "--refine", "--views", "1"]) == 0
+    header, line = capsys.readouterr().out.splitlines()
+    assert header.endswith("then doubt_deg, inliers, deviation")
+    doubt, inliers, deviation = line.split()[-3:]
+    assert (doubt, inliers) == ("nan", rows[0]["inliers"])
+    assert float(deviation) == pytest.approx(float(rows[0]["deviation"]), rel=1e-3)
 
 
 def test_the_surest_pictures_are_reported(cambridge, tmp_path):

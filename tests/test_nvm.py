@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from posenet.datasets.nvm import read_nvm
-from posenet.errors import PoseNetError
+from tests.conftest import refusal
 
 GOOD = """NVM_V3
 
@@ -30,10 +30,7 @@ def written(tmp_path, text):
 
 
 def refused(tmp_path, text):
-    with pytest.raises(PoseNetError) as caught:
-        read_nvm(written(tmp_path, text))
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return refusal(read_nvm, written(tmp_path, text))
 
 
 def test_cameras_and_points(tmp_path):

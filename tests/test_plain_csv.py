@@ -1,11 +1,12 @@
 """The plain table poses.csv."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from posenet.datasets import open_scene, plain_csv
-from posenet.errors import PoseNetError
-from tests.conftest import write_picture
+from tests.conftest import refusal, write_picture
 
 TABLE = """# unit: ft
 image,split,x,y,z,qw,qx,qy,qz,sequence,fx
@@ -22,11 +23,7 @@ def write(folder, table=TABLE):
     return folder
 
 
-def refused(folder):
-    with pytest.raises(PoseNetError) as refusal:
-        open_scene(folder, strict=True)
-    assert "\n" not in str(refusal.value)
-    return str(refusal.value)
+refused = partial(refusal, open_scene, strict=True)
 
 
 def test_columns_in_any_order(tmp_path):

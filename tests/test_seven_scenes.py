@@ -1,11 +1,13 @@
 """The 7-Scenes layout."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from posenet.datasets import open_scene, open_scene_with_faults
-from posenet.errors import PoseNetError
 from posenet.scene import Camera
+from tests.conftest import refusal
 
 from .conftest import write_picture
 
@@ -24,11 +26,7 @@ def scene(tmp_path):
     return tmp_path
 
 
-def refused(folder):
-    with pytest.raises(PoseNetError) as refusal:
-        open_scene(folder)
-    assert "\n" not in str(refusal.value)
-    return str(refusal.value)
+refused = partial(refusal, open_scene)
 
 
 def test_camera_to_world_matrices(scene):

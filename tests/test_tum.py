@@ -1,11 +1,12 @@
 """TUM RGB-D sequences."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from posenet.datasets import open_scene, tum
-from posenet.errors import PoseNetError
-from tests.conftest import write_picture
+from tests.conftest import refusal, write_picture
 
 TRUTH = """# ground truth trajectory
 # file: 'rgbd_dataset_freiburg2_desk.bag'
@@ -24,11 +25,7 @@ def write(folder, pictures=PICTURES, truth=TRUTH):
     return folder
 
 
-def refused(folder):
-    with pytest.raises(PoseNetError) as refusal:
-        open_scene(folder, strict=True)
-    assert "\n" not in str(refusal.value)
-    return str(refusal.value)
+refused = partial(refusal, open_scene, strict=True)
 
 
 def test_nearest_pose_in_time(tmp_path):

@@ -4,13 +4,14 @@ import re
 import struct
 import subprocess
 import sys
+from functools import partial
 
 import h5py
 import numpy as np
 import pytest
 
-from posenet.errors import PoseNetError
 from posenet.weights.keras_h5 import read_keras_h5
+from tests.conftest import refusal
 
 RNG = np.random.default_rng(0)
 
@@ -29,11 +30,7 @@ def write(path, layers, under=None, **attributes):
     return path
 
 
-def refused(path, **options):
-    with pytest.raises(PoseNetError) as refusal:
-        read_keras_h5(path, **options)
-    assert "\n" not in str(refusal.value)
-    return str(refusal.value)
+refused = partial(refusal, read_keras_h5)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is bounded on Linux only")

@@ -14,16 +14,14 @@ from hypothesis import strategies as st
 
 from posenet.errors import PoseNetError
 from posenet.weights.npy import read_npy
+from tests.conftest import refusal
 
 WEIGHTS = {"conv1": {"weights": np.arange(24.0).reshape(2, 3, 2, 2), "biases": np.ones(2, np.float32)}}
 
 
 def refused(path, content):
     path.write_bytes(content)
-    with pytest.raises(PoseNetError) as refusal:
-        read_npy(path)
-    assert "\n" not in str(refusal.value)
-    return str(refusal.value)
+    return refusal(read_npy, path)
 
 
 def python2(content):

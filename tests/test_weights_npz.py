@@ -1,21 +1,16 @@
 """Our own .npz files read back."""
 
 import zipfile
+from functools import partial
 
 import numpy as np
-import pytest
 
-from posenet.errors import PoseNetError
 from posenet.weights.convert import convert_weights
 from posenet.weights.load import read_weights
 from posenet.weights.npz import read_npz
+from tests.conftest import refusal
 
-
-def refused(path) -> str:
-    with pytest.raises(PoseNetError) as error:
-        read_npz(path)
-    assert "\n" not in str(error.value)
-    return str(error.value)
+refused = partial(refusal, read_npz)
 
 
 def test_what_convert_wrote_comes_back(tmp_path):

@@ -5,12 +5,13 @@ import pickle
 import struct
 import zipfile
 from collections import OrderedDict
+from functools import partial
 
 import numpy as np
 import pytest
 
-from posenet.errors import PoseNetError
 from posenet.weights.torch_pth import read_pth
+from tests.conftest import refusal
 
 ARRAYS = {
     "module.conv.weight": np.arange(2 * 3 * 4 * 5, dtype="f4").reshape(2, 3, 4, 5),
@@ -100,11 +101,7 @@ def write_legacy(path, content, storages):
     return path
 
 
-def refused(path):
-    with pytest.raises(PoseNetError) as refusal:
-        read_pth(path)
-    assert "\n" not in str(refusal.value)
-    return str(refusal.value)
+refused = partial(refusal, read_pth)
 
 
 @pytest.mark.parametrize("write", [write_zip, write_legacy])
