@@ -139,7 +139,7 @@ def _decode_all(paths, how, array, label) -> dict[int, str]:
 
 
 def _fingerprint(paths: list[Path], how) -> str:
-    digest = hashlib.sha256(repr(("2", tuple(how))).encode())
+    digest = hashlib.sha256(repr(("3", tuple(how))).encode())
     for path in paths:
         stat = path.stat()
         digest.update(f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from posenet.errors import PoseNetError
-from posenet.images import read_image
+from posenet.images import brightened, read_image
 from posenet.lenses import unprojected
 from posenet.scene import Camera
 
@@ -70,7 +70,7 @@ def detect_in(picture: np.ndarray, camera: Camera, most: int, long_side: int = L
         size = (round(grey.shape[1] * scale), round(grey.shape[0] * scale))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     camera = camera.resized(grey.shape[1], grey.shape[0])
-    found, descriptors = cv2.SIFT.create(most, contrastThreshold=CONTRAST).detectAndCompute(grey, None)
+    found, descriptors = cv2.SIFT.create(most, contrastThreshold=CONTRAST).detectAndCompute(brightened(grey), None)
     rays = unprojected(camera, np.array([each.pt for each in found]) + 0.5) if found else None
     pixel = 2.0 / (camera.fx + camera.fy)
     if rays is None or descriptors is None:

@@ -6,7 +6,15 @@ import pytest
 from PIL import Image, ImageOps
 
 from posenet.errors import PoseNetError
-from posenet.images import cover_transform, load_picture, picture_fault, picture_size, read_image, resize_to_cover
+from posenet.images import (
+    brightened,
+    cover_transform,
+    load_picture,
+    picture_fault,
+    picture_size,
+    read_image,
+    resize_to_cover,
+)
 
 ORIENTATION = 0x0112
 
@@ -195,3 +203,14 @@ def test_picture_of_the_right_size_is_left_alone(colours):
 def test_load_picture_of_a_tall_picture(tmp_path, colours):
     Image.fromarray(colours.transpose(1, 0, 2)).save(tmp_path / "a.png")
     assert load_picture(tmp_path / "a.png", 32, 32).shape == (32, 32, 3)
+
+
+def test_dark_pictures_get_the_light_of_others(tmp_path):
+    ramp = np.linspace(0, 100, 101).astype(np.uint8)  # 99 % of it lie below 99
+    dark = np.broadcast_to(ramp[:, None, None], (101, 40, 3)).copy()
+    np.testing.assert_allclose(brightened(dark)[:, 0, 0], ramp.astype(float) * 160 / 99, atol=2)
+    assert brightened(dark + 61)[0, 0, 0] == 61  # bright enough: 99 % lie below 160
+    black = np.full((8, 8, 3), 1, np.uint8)
+    assert brightened(black).max() == 8  # no more than eight times as bright
+    cv2.imwrite(str(tmp_path / "dark.png"), dark)
+    np.testing.assert_array_equal(load_picture(tmp_path / "dark.png", 101, 40), brightened(dark))

@@ -33,6 +33,17 @@ def test_a_larger_picture_is_scaled_and_its_rays_stay():
     assert np.median(np.abs(scaled.rays[ours] - whole.rays[theirs])) < 0.2 * CAMERA.fx**-1
 
 
+def test_a_dark_picture_has_as_many_keypoints_as_a_bright_one():
+    bright = picture_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(3), 0.3))
+    dark = (bright * 0.15).astype(np.uint8)
+    whole, faint = (detect_in(each, CAMERA, 2000) for each in (bright, dark))
+    assert len(faint) > 0.8 * len(whole)
+    ours, theirs = match(root_sift(whole.descriptors), root_sift(faint.descriptors))
+    same = np.linalg.norm(whole.rays[ours] - faint.rays[theirs], axis=1) < whole.pixel
+    assert same.mean() > 0.95
+    assert same.sum() > 0.6 * len(whole)
+
+
 def test_nothing_is_found_in_grey_or_behind_an_unknown_lens():
     grey = np.full((240, 320, 3), 90, np.uint8)
     assert len(detect_in(grey, CAMERA, 100)) == 0
