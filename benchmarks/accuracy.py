@@ -3,8 +3,8 @@
     python benchmarks/accuracy.py SCENE... --minutes 15 --seeds 0 1 2 --output accuracy
 
 Each training is the command `posenet train`; its wall time, feature caching included, is the budget. What is finished
-is kept, so the same command goes on where it was stopped. Prints the table, and writes it to OUTPUT/table.md with the
-hardware and the commit.
+is kept in a folder for that time, so the same command goes on where it was stopped. Prints the table, and writes it to
+OUTPUT/table.md with the hardware and the commit. "Nearest picture" is by the features of the first recipe's network.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def trained(scene: Path, recipe: str, seed: int, minutes: float, folder: Path) -
     """summary.json of one training, made now if it is not there; None where it failed."""
     options = RECIPES[recipe]
     again = bool(options) and options[0] in EVALUATED
-    run = folder / scene.name / _plain("default" if again else recipe) / f"seed{seed}"
+    if again and trained(scene, "default", seed, minutes, folder) is None:
+        return None
+    run = folder / f"{minutes:g}_minutes" / scene.name / _plain("default" if again else recipe) / f"seed{seed}"
     results = run / (_plain(recipe) if again else "evaluation")
     if not (results / "summary.json").is_file():
         print(f"{scene.name}, {recipe}, seed {seed}", file=sys.stderr, flush=True)
@@ -117,9 +119,11 @@ def main() -> None:
             rows[recipe][scene.name] = cell(good)
             if recipe == "default":
                 rows["default, the surest half"][scene.name] = cell([each["surest"]["50%"] for each in good])
-            for title, key in (("nearest picture", "retrieval"), ("mean training pose", "mean_pose")):
-                rows[title].setdefault(scene.name, "")
-                rows[title][scene.name] = cell([good[0]["baselines"][key]]) if good else rows[title][scene.name]
+            if (
+                recipe == options.recipes[0]
+            ):  # retrieval is by the features of the network: by those of the first recipe
+                for title, key in (("nearest picture", "retrieval"), ("mean training pose", "mean_pose")):
+                    rows[title][scene.name] = cell([each["baselines"][key] for each in good])
             text = table({n: {s.name: c.get(s.name, "") for s in options.scenes} for n, c in rows.items()},
                          options.scenes, options.minutes, len(options.seeds))  # fmt: skip
             (options.output / "table.md").write_text(text + "\n")

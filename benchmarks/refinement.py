@@ -54,7 +54,7 @@ def turned(picture: np.ndarray, camera: Camera):
 def upright(picture: np.ndarray, camera: Camera):
     """A tall picture of an upright place: the middle, three quarters as wide as it is high."""
     height, width = picture.shape[:2]
-    kept = height * 3 // 4
+    kept = min(width, height * 3 // 4)
     left = (width - kept) // 2
     return picture[:, left : left + kept], replace(camera, width=kept, cx=camera.cx - left), Rotation.identity()
 
@@ -67,6 +67,7 @@ def answered(answerer: Answerer, paths: list[Path], cameras) -> tuple[Answers, f
     """Refined answers and the seconds that each picture took, reading included."""
     start = time.monotonic()
     pictures = load_pictures(paths, answerer.run.framing.stored, "pictures")
+    paths, cameras = ([each[row] for row in pictures.rows] for each in (paths, cameras))
     answers = answerer.answer(pictures, paths, cameras, np.zeros(len(paths)), Manner(refine=True))
     return answers, (time.monotonic() - start) / len(paths)
 

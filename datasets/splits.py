@@ -31,7 +31,7 @@ def chosen_splits(choice: str, names: Sequence[str], sequences: Sequence[str]) -
 
     choice: "blocks" (16 blocks of time, every fourth from the third is test), "random:0.25:0" (share and seed),
     "every:8" (each eighth picture), "sequence:NAME", or the path of a list of test pictures.
-    Raises PoseNetError for any other, and when nothing is left to train on or to test.
+    Raises PoseNetError for any other, and when nothing is left to train on or to test; a list may be empty.
     """
     kind, _, value = choice.partition(":")
     count = len(names)
@@ -60,7 +60,7 @@ def chosen_splits(choice: str, names: Sequence[str], sequences: Sequence[str]) -
         raise PoseNetError(f"--split must be {FORMS}, received {choice!r}")
     if test.all():
         raise PoseNetError(f"--split {choice} must leave pictures to train on, all {count} are test")
-    if not test.any() and choice != "blocks":
+    if not test.any() and kind in ("every", "random"):
         raise PoseNetError(f"--split {choice} must leave pictures to test, none of {count} is")
     return ["test" if each else "train" for each in test]
 

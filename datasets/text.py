@@ -16,11 +16,11 @@ _ROW = "a line must be a name and 7 numbers (X Y Z W P Q R), 8 columns"
 
 @dataclass(frozen=True)
 class ListRow:
-    """One line of a list: X Y Z and W P Q R as written, further numbers, and its place "file:line"."""
+    """One line of a list: X Y Z and W P Q R as written, further columns, and its place "file:line"."""
 
     name: str
     numbers: tuple[float, ...]
-    extra: tuple[float, ...]
+    extra: tuple[str, ...]
     source: str
 
 
@@ -87,7 +87,7 @@ def shortened(text: str, length: int = 60) -> str:
 def read_list(path: Path, extra_columns: bool = True) -> list[ListRow]:
     """The rows of a list `name X Y Z W P Q R`, with or without the Cambridge header, numbers as written.
 
-    extra_columns: accept numbers behind the eighth column, as prediction files have them.
+    extra_columns: accept more behind the eighth column, as prediction files have them.
     Raises PoseNetError "file:line: ..." for a line that is not so.
     """
     rows = []
@@ -97,8 +97,7 @@ def read_list(path: Path, extra_columns: bool = True) -> list[ListRow]:
         columns = line.split()
         if len(columns) < 8 or (len(columns) > 8 and not extra_columns):
             raise PoseNetError(f"{place}: {_ROW}, received {len(columns)} columns: {shortened(line)}")
-        numbers = numbers_of(columns[1:], place, _ROW)
-        rows.append(ListRow(tidy_name(columns[0]), numbers[:7], numbers[7:], place))
+        rows.append(ListRow(tidy_name(columns[0]), numbers_of(columns[1:8], place, _ROW), tuple(columns[8:]), place))
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -21,6 +22,8 @@ from posenet.smoothing import smooth
 from posenet.trust import Trust, measured_trust, read_trust, write_trust
 from posenet.views import predict_views, tells_rotation
 from posenet.way_up import best_way_up
+
+log = logging.getLogger("posenet")
 
 FEWEST_HELD_OUT = 8  # pictures that tell how far to trust a pose
 
@@ -42,14 +45,16 @@ class Manner:
 class Answers:
     """Poses of n pictures.
 
-    poses: world_from_camera, the best there is; regressed: what the network alone says. Both are meaningless where
-    found (n,) is False. doubt_deg: (n,) how far the views' rotations lie from their mean; None for one view.
-    descriptors: (n, d), to be looked up in the gallery. refinement: what refining found; None if it was not asked for.
+    poses: world_from_camera, the best there is, meaningless where found (n,) is False. regressed: what the network
+    alone says, meaningless where answered (n,) is False. doubt_deg: (n,) how far the views' rotations lie from their
+    mean; None for one view. descriptors: (n, d), to be looked up in the gallery. refinement: what refining found; None
+    if it was not asked for.
     """
 
     poses: Poses
-    regressed: Poses
     found: np.ndarray
+    regressed: Poses
+    answered: np.ndarray
     doubt_deg: np.ndarray | None
     descriptors: np.ndarray
     refinement: Refinement | None = None
@@ -82,17 +87,26 @@ class Answerer:
         scene = self.gallery.scene
         rows = np.flatnonzero(np.isin(scene.names, self.run.held_out))
         if len(rows) < FEWEST_HELD_OUT:
+            log.warning(
+                "%d training pictures were held out, fewer than %d: how far to trust a pose is only assumed",
+                len(rows), FEWEST_HELD_OUT,
+            )  # fmt: skip
             return Trust(0.05 * self.refiner.depth, 3.0, 10.0)
         held_out = scene.subset(rows)
         pictures = load_pictures(held_out.paths, self.run.framing.stored, "held-out pictures")
         held_out = held_out.subset(pictures.rows)
         outputs = self._views(pictures, held_out.cameras)
-        regressed, _ = usable_poses(outputs)
+        regressed, _ = self._poses(outputs)
         described = descriptors(outputs["pooled"])
         located = self.refiner.locate(held_out.paths, held_out.cameras, regressed, described, rows)
         trust = measured_trust(regressed, located, held_out.poses)
         write_trust(folder, stamp, trust)
         return trust
+
+    def _poses(self, outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:
+        """What the network says, in the scene's world, and a mask (n,) of what is usable."""
+        poses, usable = usable_poses(outputs)
+        return Poses(poses.positions + self.run.origin, poses.rotations), usable
 
     @property
     def trained_on(self) -> Camera | None:
@@ -115,15 +129,16 @@ class Answerer:
         if self.trained_on and manner.views > 1:
             ask = partial(self._views, count=manner.views)
             outputs = best_way_up(outputs, paths, cameras, self.trained_on, self.run.framing.stored, ask)
-        regressed, found = usable_poses(outputs)
+        regressed, answered = self._poses(outputs)
         if manner.smooth:
-            regressed = _smoothed(regressed, found, sequences)
+            regressed = _smoothed(regressed, answered, sequences)
         doubt = outputs["spread_deg"] if manner.views > 1 else None
         described = descriptors(outputs["pooled"])
         if not manner.refine:
-            return Answers(regressed, regressed, found, doubt, described)
-        refinement = self.refiner.refine(paths, cameras, regressed, described, self.trust)
-        return Answers(refinement.poses, regressed, found | refinement.refined, doubt, described, refinement)
+            return Answers(regressed, answered, regressed, answered, doubt, described)
+        refinement = self.refiner.refine(paths, cameras, regressed, described, self.trust, answered)
+        found = answered | refinement.refined
+        return Answers(refinement.poses, found, regressed, answered, doubt, described, refinement)
 
 
 def usable_poses(outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from posenet.errors import PoseNetError
-from posenet.images import load_picture
+from posenet.images import READING, load_picture
 from posenet.storage import atomic_path, free_space_needed
 
 log = logging.getLogger("posenet")
@@ -139,7 +139,7 @@ def _decode_all(paths, how, array, label) -> dict[int, str]:
 
 
 def _fingerprint(paths: list[Path], how) -> str:
-    digest = hashlib.sha256(repr(("3", tuple(how))).encode())
+    digest = hashlib.sha256(repr((READING, tuple(how))).encode())
     for path in paths:
         stat = path.stat()
         digest.update(f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())

@@ -24,6 +24,7 @@ class Budget:
     def __init__(self, epochs: int | None, seconds: float, steps: int, started: float):
         self.epochs, self.seconds, self.steps, self.started = epochs, seconds, steps, started
         self.step = 0
+        self.start: float | None = None  # the progress before the first step: no part of the warm-up
         self.reserve = 0.0  # seconds kept for the last validation and saving
 
     @property
@@ -45,13 +46,12 @@ class Schedule(keras.callbacks.Callback):
     def __init__(self, budget: Budget, peak: float):
         super().__init__()
         self.budget, self.peak = budget, peak
-        self.start = None
 
     def on_train_batch_begin(self, batch, logs=None):
         progress = self.budget.progress
-        if self.start is None:  # the time spent before the first step is no part of the warm-up
-            self.start = progress if self.budget.step == 0 else 0.0
-        share = (progress - self.start) / max(1e-9, 1 - self.start)
+        if self.budget.start is None:
+            self.budget.start = progress
+        share = (progress - self.budget.start) / max(1e-9, 1 - self.budget.start)
         rate = share / WARM_UP if share < WARM_UP else 0.5 + 0.5 * math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP))
         self.model.optimizer.learning_rate = self.peak * max(rate, 1e-3)
 
@@ -171,7 +171,8 @@ class Backup(keras.callbacks.Callback):
             self.save()
         self.path.parent.mkdir(exist_ok=True)
         with atomic_path(self.path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, epoch=epoch + 1, step=self.budget.step, elapsed=self.budget.elapsed, best=best_of, **arrays)
+            clock = {"step": self.budget.step, "elapsed": self.budget.elapsed, "start": self.budget.start or 0.0}
+            np.savez(file, epoch=epoch + 1, best=best_of, **clock, **arrays)
 
     def restore(self, model) -> int:
         """Put the saved state back; the number of epochs done. Raises PoseNetError for a file that does not fit."""
@@ -179,7 +180,7 @@ class Backup(keras.callbacks.Callback):
             with np.load(self.path, allow_pickle=False) as saved:
                 for i, variable in enumerate(_state(model)):
                     variable.assign(saved[f"v{i}"])
-                self.budget.step = int(saved["step"])
+                self.budget.step, self.budget.start = int(saved["step"]), float(saved["start"])
                 self.budget.started = time.monotonic() - float(saved["elapsed"])
                 if self.validation and len(saved["best"]):
                     best, epoch, *errors = saved["best"].tolist()

@@ -27,8 +27,8 @@ from posenet.commands import (
     SceneCommand,
     WeightsCommand,
 )
-from posenet.config import COURTYARD_MINUTES, VIDEO_SUFFIXES, TrainConfig
-from posenet.errors import PoseNetError
+from posenet.config import COURTYARD_MINUTES, VIDEO_SUFFIXES, VIEWS, TrainConfig
+from posenet.errors import EmptySplitError, PoseNetError
 
 log = logging.getLogger("posenet")
 
@@ -40,8 +40,10 @@ def train(config: TrainConfig) -> None:
     from posenet.quiet import start_tensorflow
 
     if config.scene is None and not (config.resume and config.output):
-        config = replace(config, scene=COURTYARD, trunk="googlenet" if config.trunk == "auto" else config.trunk)
-        if config.epochs is None and config.minutes is None:
+        config = replace(
+            config, scene=COURTYARD, trunk="googlenet" if config.trunk == "auto" and not config.resume else config.trunk
+        )
+        if config.epochs is None and config.minutes is None and not config.resume:
             config = replace(config, minutes=COURTYARD_MINUTES)
         if not COURTYARD.exists():
             from posenet.datasets.courtyard import make_courtyard
@@ -58,18 +60,28 @@ def train(config: TrainConfig) -> None:
     run = training.train(config)
     print(f"trained: {run.folder}")
     if config.evaluate:
-        evaluate(EvaluateConfig(run.folder))
+        try:
+            evaluate(EvaluateConfig(run.folder))
+        except EmptySplitError as error:
+            log.warning("not evaluated: %s", error)
 
 
 def evaluate(config: EvaluateConfig) -> None:
     """The evaluate command."""
     from posenet import evaluation
-    from posenet.report import report, write_evaluation
+    from posenet.report import report, report_folder, write_evaluation
 
+    published = config.poses is None and not config.run.is_dir() and (config.run.is_file() or config.scene is not None)
+    if (config.poses or published) and (config.views, config.smooth, config.refine) != (VIEWS, False, False):
+        raise PoseNetError("--views, --smooth and --refine need a run, received a pose file or published weights")
+    if not config.poses and not published and config.split != "auto":
+        raise PoseNetError(
+            f"--split is for pose files and published weights, a run has its own; received {config.split}"
+        )
     if config.poses is not None:
-        result = evaluation.evaluate_poses(config.poses, config.run, strict=config.strict)
+        result = evaluation.evaluate_poses(config.poses, config.run, strict=config.strict, test_split=config.split)
         folder = config.output
-    elif not config.run.is_dir() and (config.run.is_file() or config.scene is not None):
+    elif published:
         from posenet.quiet import start_tensorflow
 
         if config.scene is None:
@@ -93,12 +105,12 @@ def evaluate(config: EvaluateConfig) -> None:
         from posenet.run import open_run
 
         run = open_run(config.run)
+        folder = report_folder(config.output or run.folder / "evaluation")  # what is wrong with it is said first
         start_tensorflow()
         from posenet.answers import Manner
 
         manner = Manner(config.views, config.smooth, config.refine)
         result = evaluation.evaluate_run(run, config.scene, config.strict, manner)
-        folder = config.output or run.folder / "evaluation"
     if folder is not None:
         write_evaluation(result, folder, config.plot)
         log.info("written: %s", folder)
@@ -107,6 +119,8 @@ def evaluate(config: EvaluateConfig) -> None:
 
 def predict(config: PredictConfig) -> None:
     """The predict command."""
+    import numpy as np
+
     from posenet.quiet import start_tensorflow
     from posenet.run import open_run
 
@@ -120,14 +134,14 @@ def predict(config: PredictConfig) -> None:
     manner = Manner(config.views, config.smooth, config.refine)
     found = prediction.predict(run, paths, manner, config.nearest)
     print(f"{PREDICTED}; then doubt_deg" + ", inliers, deviation" * config.refine + ", nearest" * config.nearest)
-    answers = found.answers
-    for number, row in enumerate(found.rows):
-        if answers.found[number]:
-            values = (*answers.poses.positions[number], *answers.poses.quaternions_wxyz[number])
-            more = ["nan" if answers.doubt_deg is None else f"{answers.doubt_deg[number]:.3f}"]
-            if answers.refinement:
-                more += [str(answers.refinement.inliers[number]), f"{answers.refinement.deviations[number, 0]:.4g}"]
-            more += [found.nearest[number]] if found.nearest else []
+    answers, refined = found.answers, found.answers.refinement
+    table = np.hstack([answers.poses.positions, answers.poses.quaternions_wxyz])
+    columns = [["nan"] * len(table) if answers.doubt_deg is None else [f"{each:.3f}" for each in answers.doubt_deg]]
+    if refined:
+        columns += [refined.inliers.tolist(), [f"{each:.4g}" for each in refined.deviations[:, 0]]]
+    columns += [found.nearest] if found.nearest else []
+    for row, values, usable, *more in zip(found.rows, table, answers.found, *columns, strict=True):
+        if usable:
             print(paths[row], *(f"{value:.6f}" for value in values), *more)
     if config.plot:
         log.info("written: %s", prediction.draw(run, answers.poses[answers.found], config.plot))

@@ -50,7 +50,7 @@ class EvaluateConfig:
     """Published weights: the keras graph's normalisation divides by the root of variance + this; Keras before 1.2 had
     1e-5."""
     split: str = "auto"
-    """Published weights: as for train."""
+    """Published weights and pose files: as for train. A run has its own."""
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,8 @@ class TrainConfig:
         for name, value in positive.items():
             if value is not None and not value > 0:
                 raise PoseNetError(f"--{name} must be more than 0, received {value}")
+        if self.seed < 0:
+            raise PoseNetError(f"--seed must be 0 or more, received {self.seed}")
         if not 0 <= self.validation < 0.9:
             raise PoseNetError(f"--validation must be a share from 0 to 0.9, received {self.validation}")
         if self.rotation != "quaternion" and self.head != "pose":

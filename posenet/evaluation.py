@@ -110,7 +110,7 @@ def evaluate_run(
     from posenet.answers import Answerer, Manner
 
     scene = run.open_scene(scene_path, strict)
-    test = scene.split("test")
+    test = run.untrained(scene.split("test"))
     manner = manner or Manner()
     has_training = bool((scene.splits == "train").any())
     answerer = Answerer(run, scene.split("train") if has_training else None)
@@ -123,7 +123,7 @@ def evaluate_run(
     if answers.refinement is None:
         return replace(result, doubt=answers.doubt_deg)
     doubt = answers.refinement.deviations[:, 0]
-    regressed = position_errors(answers.regressed, test.poses), rotation_errors_deg(answers.regressed, test.poses)
+    regressed = _errors(answers.regressed, answers.answered, test.poses)
     baselines = {"network": regressed} | result.baselines
     return replace(result, baselines=baselines, doubt=doubt, regressed=answers.regressed, refinement=answers.refinement)
 
@@ -154,20 +154,22 @@ def compare(
 
     retrieved: poses of the training pictures most like them; without these they are sought by gradient orientations.
     """
-    errors = np.where(found, position_errors(estimate, chosen.poses), np.inf)
-    errors_deg = np.where(found, rotation_errors_deg(estimate, chosen.poses), np.inf)
+    errors, errors_deg = _errors(estimate, found, chosen.poses)
     training = scene.split("train") if (scene.splits == "train").any() else None
     baselines: dict[str, Errors] = {}
     if training is not None:
         baselines["mean_pose"] = mean_pose_errors(training.poses, chosen.poses)
         retrieved = retrieved if retrieved is not None else _retrieve(training, chosen)
         if retrieved is not None:
-            baselines["retrieval"] = (
-                position_errors(retrieved, chosen.poses),
-                rotation_errors_deg(retrieved, chosen.poses),
-            )
+            baselines["retrieval"] = _errors(retrieved, np.True_, chosen.poses)
     poses = training.poses if training is not None else None
     return Evaluation(chosen, split, method, estimate, found, errors, errors_deg, baselines, poses)
+
+
+def _errors(estimate: Poses, found: np.ndarray | np.bool_, truth: Poses) -> Errors:
+    """Errors in position and in rotation, infinite where found (n,) is False."""
+    off, off_deg = position_errors(estimate, truth), rotation_errors_deg(estimate, truth)
+    return np.where(found, off, np.inf), np.where(found, off_deg, np.inf)
 
 
 def _retrieve(training: Scene, chosen: Scene) -> Poses | None:

@@ -13,6 +13,7 @@ from posenet.errors import PoseNetError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 _EXIF_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # the orientations that swap width and height
+READING = "4"  # raised whenever the same files give other pictures or keypoints
 DIM, MOST_LIGHT = 160, 8.0  # pictures whose brightest hundredth is darker get more light, by at most so much
 
 

@@ -70,7 +70,9 @@ def detect_in(picture: np.ndarray, camera: Camera, most: int, long_side: int = L
         size = (round(grey.shape[1] * scale), round(grey.shape[0] * scale))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     camera = camera.resized(grey.shape[1], grey.shape[0])
-    found, descriptors = cv2.SIFT.create(most, contrastThreshold=CONTRAST).detectAndCompute(brightened(grey), None)
+    # without the precise upscaling all keypoints lie a quarter of a pixel too far right and down
+    sift = cv2.SIFT.create(most, contrastThreshold=CONTRAST, enable_precise_upscale=True)
+    found, descriptors = sift.detectAndCompute(brightened(grey), None)
     rays = unprojected(camera, np.array([each.pt for each in found]) + 0.5) if found else None
     pixel = 2.0 / (camera.fx + camera.fy)
     if rays is None or descriptors is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from posenet.errors import PoseNetError
+from posenet.images import READING
 from posenet.keypoints import Keypoints
 from posenet.scene import Scene
 from posenet.storage import files_digest, new_folder, write_text
@@ -19,20 +20,24 @@ from posenet.structure import SeenPoints, triangulate_scene
 
 log = logging.getLogger("posenet")
 
-MAP, UNFINISHED, KEYPOINTS = "map", "map.unfinished", 2500
+MAP, UNFINISHED, KEYPOINTS, FEWEST_A_PICTURE = "map", "map.unfinished", 2500, 10
 RANKS = (1, 3, 6, 10, 16, 25, 40)  # the neighbours that each picture is matched with
+ARRAYS = ("starts", "points", "origin", "rays", "descriptors", "pixels")
+VERSION = 2  # raised whenever the same pictures give another map
 
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
     """m keypoints of n pictures with the points that they show; memory-mapped.
 
-    starts: (n + 1,) where each picture's rows begin. points: (m, 3) float32 world. rays: (m, 2) float32 on the plane
-    z = 1. descriptors: (m, 128) uint8 SIFT. pixels: (n,) widths of a pixel there.
+    starts: (n + 1,) where each picture's rows begin. points: (m, 3) float32 world, as seen from origin (3,) float64: a
+    world's own zero may lie too far away for float32. rays: (m, 2) float32 on the plane z = 1. descriptors: (m, 128)
+    uint8 SIFT. pixels: (n,) widths of a pixel there.
     """
 
     starts: np.ndarray
     points: np.ndarray
+    origin: np.ndarray
     rays: np.ndarray
     descriptors: np.ndarray
     pixels: np.ndarray
@@ -43,7 +48,7 @@ class Landmarks:
         keypoints = Keypoints(
             np.array(self.rays[rows], float), np.array(self.descriptors[rows]), float(self.pixels[row])
         )
-        return SeenPoints(keypoints, np.array(self.points[rows], float))
+        return SeenPoints(keypoints, self.origin + self.points[rows])
 
     @property
     def megabytes(self) -> float:
@@ -65,19 +70,29 @@ def landmarks_of(folder: Path, training: Scene) -> Landmarks:
             f"--refine needs the intrinsics of the training pictures, {training.root} does not tell them"
         )
     log.info("making the map of %d training pictures", len(training))
-    seen = triangulate_scene(training, KEYPOINTS, RANKS, _begun(folder / UNFINISHED, stamp))
-    if sum(len(each.points) for each in seen) < 10 * len(seen):
-        raise PoseNetError(
-            f"--refine needs points that several pictures see, those of {training.root} hardly share any"
-        )
-    shutil.rmtree(target, ignore_errors=True)
-    with new_folder(target) as unfinished:
-        _write(unfinished, seen, stamp)
-    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+    try:
+        _make(folder, training, stamp)
+    except PoseNetError:
+        if _opened(target, stamp) is None:  # else another process was faster
+            raise
     made = _opened(target, stamp)
     assert made is not None
     log.info("written: %s, %d points, %.0f MB", target, len(made.points), made.megabytes)
     return made
+
+
+def _make(folder: Path, training: Scene, stamp: str) -> None:
+    seen = triangulate_scene(training, KEYPOINTS, RANKS, _begun(folder / UNFINISHED, stamp))
+    shared = sum(len(each.points) for each in seen)
+    if shared < FEWEST_A_PICTURE * len(seen):
+        raise PoseNetError(
+            f"--refine needs at least {FEWEST_A_PICTURE} points a picture that other pictures see too, the {len(seen)} "
+            f"training pictures of {training.root} share {shared}"
+        )
+    shutil.rmtree(folder / MAP, ignore_errors=True)
+    with new_folder(folder / MAP) as unfinished:
+        _write(unfinished, seen, training.poses.positions.mean(axis=0), stamp)
+    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
 
 
 def _begun(folder: Path, stamp: str) -> Path:
@@ -88,14 +103,18 @@ def _begun(folder: Path, stamp: str) -> Path:
     except (OSError, ValueError):
         pass
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PoseNetError(f"--refine needs to write {folder}, which cannot be made: {error.strerror}") from None
     write_text(folder / "stamp", stamp)
     return folder
 
 
-def _write(folder: Path, seen: list[SeenPoints], stamp: str) -> None:
+def _write(folder: Path, seen: list[SeenPoints], origin: np.ndarray, stamp: str) -> None:
     arrays = {
-        "points": np.concatenate([each.points for each in seen]).astype(np.float32),
+        "origin": origin,
+        "points": np.concatenate([each.points - origin for each in seen]).astype(np.float32),
         "rays": np.concatenate([each.keypoints.rays for each in seen]).astype(np.float32),
         "descriptors": np.concatenate([each.keypoints.descriptors for each in seen]),
         "starts": np.concatenate([[0], np.cumsum([len(each.points) for each in seen])]),
@@ -103,26 +122,26 @@ def _write(folder: Path, seen: list[SeenPoints], stamp: str) -> None:
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
-    (folder / "map.json").write_text(json.dumps({"format": 1, "stamp": stamp}) + "\n")
+    (folder / "map.json").write_text(json.dumps({"stamp": stamp}) + "\n")
 
 
 def _opened(folder: Path, stamp: str) -> Landmarks | None:
     """The map in a folder; None where there is none, or one of other pictures, or a damaged one."""
-    names = ("starts", "points", "rays", "descriptors", "pixels")
     try:
         if json.loads((folder / "map.json").read_text())["stamp"] != stamp:
             return None
-        parts = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
-    except (OSError, ValueError, KeyError, TypeError):
+        parts = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
+        rows = len(parts["points"])
+        whole = all(len(parts[name]) == rows for name in ("rays", "descriptors"))
+        whole = whole and len(parts["starts"]) == len(parts["pixels"]) + 1 and parts["starts"][-1] == rows
+    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError):
         return None
-    rows = len(parts["points"])
-    whole = all(len(parts[name]) == rows for name in ("rays", "descriptors"))
-    return Landmarks(**parts) if whole and parts["starts"][-1] == rows else None
+    return Landmarks(**parts) if whole else None
 
 
 def _stamp(training: Scene) -> str:
     """A digest of the pictures' names, sizes and times, and of their poses and cameras."""
-    digest = hashlib.sha256(repr((KEYPOINTS, RANKS, training.cameras)).encode())
+    digest = hashlib.sha256(repr((VERSION, READING, KEYPOINTS, RANKS, training.cameras)).encode())
     digest.update(training.poses.matrices.round(9).tobytes())
     digest.update(files_digest(training.paths).encode())
     return digest.hexdigest()[:32]

@@ -15,7 +15,7 @@ from posenet.structure import SeenPoints
 INLIER_PIXELS, GUIDED_PIXELS = 4.0, 12.0
 LIKENESS = 0.85  # cosine that descriptors must reach where the pose already says where to look
 FEWEST_CELLS = 4
-CELLS = 6  # of the picture's side, for counting how far the inliers spread
+CELLS = 6  # along either side of what all keypoints span, for counting how far the inliers spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ def locate(keypoints: Keypoints, seen: list[SeenPoints], focal_known: bool = Tru
         if len(rows) < FEWEST_INLIERS:
             return None
         start = refined(keypoints, rows, points, *start)
-    found = _judged(keypoints, rows, points, *start)
+    found = _judged(keypoints, rows, points, *start, focal_known)
     if found is None:
         return None
     agreeing = len(np.unique(distinct[0][distances(keypoints, *distinct, *start) < INLIER_PIXELS]))
@@ -93,21 +93,23 @@ def _guided(keypoints: Keypoints, ours, points, theirs, position, rotation: Rota
     return rows[chosen], points[columns[chosen]]
 
 
-def _judged(keypoints: Keypoints, rows, points, position, rotation: Rotation) -> Located | None:
-    """The pose with what speaks for it; None where that is too little."""
+def _judged(keypoints: Keypoints, rows, points, position, rotation: Rotation, focal_known: bool) -> Located | None:
+    """The pose with what speaks for it; None where that is too little. A focal length that was found with the pose
+    makes it less sure."""
 
     def off(change):
         return residuals(change, keypoints, rows, points, position, rotation)
 
     errors = off(np.zeros(6)).reshape(-1, 2)
     good = np.linalg.norm(errors, axis=1) < INLIER_PIXELS
-    spread = len(np.unique(np.floor(keypoints.rays[rows[good]] * CELLS), axis=0))
+    span = np.maximum(np.ptp(keypoints.rays, axis=0), keypoints.pixel)
+    spread = len(np.unique(np.floor(keypoints.rays[rows[good]] / span * CELLS), axis=0))
     if good.sum() < FEWEST_INLIERS or spread < FEWEST_CELLS:
         return None
-    step = 1e-6
-    jacobian = np.stack([(off(step * each) - off(-step * each)) / (2 * step) for each in np.eye(6)], axis=1)
-    jacobian = jacobian.reshape(-1, 2, 6)[good].reshape(-1, 6)
+    step, unknowns = 1e-6, 6 if focal_known else 7
+    jacobian = np.stack([(off(step * each) - off(-step * each)) / (2 * step) for each in np.eye(unknowns)], axis=1)
+    jacobian = jacobian.reshape(-1, 2, unknowns)[good].reshape(-1, unknowns)
     variance = float((errors[good] ** 2).mean())
-    covariance = variance * np.linalg.pinv(jacobian.T @ jacobian)
+    covariance = variance * np.linalg.pinv(jacobian.T @ jacobian)[:6, :6]
     agreeing = rows[good]
     return Located(position, rotation, len(agreeing), covariance, agreeing, keypoints.rays[agreeing], points[good])

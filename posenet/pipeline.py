@@ -16,11 +16,11 @@ BATCH_PIXELS = 32 * 192 * 256  # keeps the peak memory of training below 2 GB
 
 
 def default_batch_size(pictures: int, size: tuple[int, int]) -> int:
-    """How many pictures a step takes: 32 of (height, width) 192 x 256, fewer of larger ones, 16 in small scenes.
+    """How many pictures a step takes: 32 of (height, width) 192 x 256, fewer of larger ones.
 
-    Fewer than 500 pictures give too few steps in a short training otherwise.
+    At most 16 in scenes of fewer than 500 pictures, which give too few steps in a short training otherwise.
     """
-    return 16 if pictures < 500 else max(1, min(32, BATCH_PIXELS // (size[0] * size[1])))
+    return max(1, min(16 if pictures < 500 else 32, BATCH_PIXELS // (size[0] * size[1])))
 
 
 class Batches:

@@ -9,23 +9,24 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from posenet.poses import Poses, principal_axes
+from posenet.poses import Poses, concatenate, principal_axes, up_direction
 from posenet.storage import atomic_path
 
 TRUTH, NETWORK, FAINT, OTHERS = "#1f3a5f", "#d1495b", "#c9ced6", ("#3a8f85", "#8d7b68", "#7a5ea8")
 ERROR_COLOURS = "viridis"
 
 
-def main_plane(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The plane that camera positions (n, 3) spread over most, by PCA.
+def main_plane(poses: Poses) -> tuple[np.ndarray, np.ndarray]:
+    """The plane that the positions of cameras spread over most, by PCA.
 
-    Returns its origin (3,) and its axes (3, 3) in rows: main axis, second axis, normal; each axis' largest
-    component is positive.
+    Returns its origin (3,) and its axes (3, 3) in rows: main axis, whose largest component is positive, second axis,
+    and normal, right-handed; the normal points to where most cameras have up, so that the plane is seen from above.
     """
-    origin = positions.mean(axis=0)
-    axes = principal_axes(positions - origin)[1]
-    signs = np.sign(axes[np.arange(3), np.abs(axes).argmax(axis=1)])
-    return origin, axes * signs[:, None]
+    origin = poses.positions.mean(axis=0)
+    main, _, normal = principal_axes(poses.positions - origin)[1]
+    main = main * np.sign(main[np.abs(main).argmax()])
+    normal = normal if normal @ up_direction(poses.rotations) >= 0 else -normal
+    return origin, np.stack([main, np.cross(normal, main), normal])
 
 
 def path_pieces(points: np.ndarray, sequences) -> list[np.ndarray]:
@@ -53,8 +54,8 @@ def plot_trajectory(
     errors: (n,) position errors, infinite where there is no prediction. unit: the scene's unit. regressed: Poses that
     the network alone says, where estimate is refined.
     """
-    known = truth.positions if training is None else np.concatenate([training.positions, truth.positions])
-    origin, axes = main_plane(known)
+    both = concatenate([training, truth]) if training is not None and len(training) else truth
+    known, (origin, axes) = both.positions, main_plane(both)
 
     def flat(positions):
         return (positions - origin) @ axes[:2].T
@@ -96,7 +97,7 @@ def plot_path(ax, poses: Poses, training: Poses | None, unit: str):
     the camera looked, the training positions faint. unit: the scene's unit."""
     others = poses.positions[:0] if training is None else training.positions
     known = np.concatenate([others, poses.positions])
-    origin, axes = main_plane(known if training is None else others)
+    origin, axes = main_plane(poses if training is None else training)
     known, others, at = ((each - origin) @ axes[:2].T for each in (known, others, poses.positions))
     if training is not None:
         ax.scatter(*others.T, s=9, color=FAINT, label="training pictures", zorder=1)

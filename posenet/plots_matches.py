@@ -1,25 +1,26 @@
-"""What refined poses rest on: pictures beside the training pictures that see the same, with what agrees joined."""
+"""What refined poses rest on: pictures beside training pictures that see the same points, which are joined."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
 from posenet.errors import PoseNetError
 from posenet.images import read_image
 from posenet.lenses import projected
 from posenet.localisation import Located
-from posenet.plots import NETWORK, new_figure, save_figure
+from posenet.plots import NETWORK, new_figure
 from posenet.refinement import Refinement
 from posenet.scene import Camera, Scene
 
 SHOWN, MOST_LINES = 3, 120
 
 
-def write_matches(folder: Path, scene: Scene, refinement: Refinement) -> Path | None:
-    """Write matches.png: the refined pictures with the most, a middling number, and the fewest inliers.
+def matches_figure(scene: Scene, refinement: Refinement) -> Figure | None:
+    """The refined pictures with the most, a middling number, and the fewest inliers.
 
     scene: the n pictures that were refined. None where none was.
     """
@@ -38,17 +39,18 @@ def write_matches(folder: Path, scene: Scene, refinement: Refinement) -> Path | 
             pair, (scene.paths[row], scene.cameras[row]), title, located, refinement.training.subset([neighbour])
         )
     figure.suptitle(f"{scene.name}: what the refined poses rest on")
-    return save_figure(figure, folder / "matches.png")
+    return figure
 
 
 def plot_matches(pair, picture: tuple[Path, Camera | None], title: str, located: Located, neighbour: Scene) -> None:
-    """Draw a picture and a training picture on a pair of axes, and join what both see of the points that agree.
+    """Draw a picture and a training picture on a pair of axes, and join the points that agree to where the training
+    picture's pose shows them, whether that was one of the pictures they were matched in or not.
 
     neighbour: a scene of that one training picture.
     """
     inside, theirs = _seen_by(neighbour, located.points)
     camera = picture[1]
-    rays = np.column_stack([located.rays, np.ones(len(located.rays))])
+    rays = np.column_stack([located.rays * located.focal, np.ones(len(located.rays))])
     ours = projected(camera, rays) if camera is not None else None
     titles = title, f"training picture\n{neighbour.names[0]}"
     for ax, path, each in zip(pair, (picture[0], neighbour.paths[0]), titles, strict=True):

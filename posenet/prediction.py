@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,8 @@ from posenet.cache import load_pictures
 from posenet.datasets.text import natural_key
 from posenet.errors import PoseNetError
 from posenet.images import IMAGE_SUFFIXES, picture_size
-from posenet.intrinsics import exif_focal, guessed_camera
+from posenet.intrinsics import guessed_camera
+from posenet.lenses import LENSES
 from posenet.poses import Poses
 from posenet.run import Run
 from posenet.scene import Camera
@@ -93,18 +94,30 @@ def draw(run: Run, poses: Poses, path: Path) -> Path:
 
 def camera_for(run: Run, path: Path) -> Camera:
     """A new picture's camera: the training pictures', if it has their shape, or would have if the camera were held
-    upright or on its side, and if its EXIF does not tell another zoom; else what its EXIF says, or a guess."""
+    upright or on its side, and if its EXIF does not tell another zoom; else what its EXIF says, or a guess.
+
+    Where training found that EXIF's focal lengths are off, those of new pictures are corrected likewise.
+    """
     width, height = picture_size(path)
     known, camera = run.camera, None
     if known and _alike(width, height, known.width, known.height):
         camera = known.resized(width, height)
     elif known and _alike(width, height, known.height, known.width):
-        focal = (known.fx + known.fy) / 2 * width / known.height
-        camera = Camera(width, height, focal, focal, width / 2, height / 2, source=known.source)
-    told = exif_focal(path, width, height)
-    if camera is None or (told and max(told / camera.fx, camera.fx / told) > ZOOMED):
-        return guessed_camera(path)
+        camera = _held_otherwise(known).resized(width, height)
+    told = guessed_camera(path)
+    if told.source in run.corrections and told.focal_known:
+        told = run.corrections[told.source].of(told)
+    if camera is None or (told.focal_known and max(told.fx / camera.fx, camera.fx / told.fx) > ZOOMED):
+        return told
     return camera
+
+
+def _held_otherwise(camera: Camera) -> Camera:
+    """The camera held upright instead of on its side, or the other way round: what depends on which way is left out."""
+    turned = camera.quarter_turned()
+    names = LENSES[camera.lens].extra
+    lens = [0.0 if name in ("p1", "p2") else value for name, value in zip(names, camera.distortion, strict=True)]
+    return replace(turned, cx=turned.width / 2, cy=turned.height / 2, distortion=tuple(lens))
 
 
 def _alike(width: int, height: int, known_width: int, known_height: int) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import zipfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -18,15 +20,17 @@ from posenet.depth import scene_depths
 from posenet.errors import PoseNetError
 from posenet.framing import square_cut, whole_frame
 from posenet.holdout import holdout_mask
-from posenet.images import picture_size
+from posenet.images import READING, picture_size
 from posenet.models import TRUNKS, trunk_named
 from posenet.pipeline import Batches, default_batch_size
 from posenet.run import Run
 from posenet.scene import Camera, Scene
-from posenet.storage import atomic_path
+from posenet.storage import atomic_path, files_digest
 
 log = logging.getLogger("posenet")
 
+NOT_KEPT = ("output", "resume", "overwrite", "evaluate")  # settings that say what to do now
+FAR = 1000.0  # scales from the scene's zero: float32 then tells positions only to some ten thousandths of the scale
 FARTHEST = 0.5  # that views move, in mean distances of the cameras from their centre
 
 
@@ -40,6 +44,17 @@ def check_trunk(config: TrainConfig) -> None:
         raise PoseNetError(f"--rotation must be quaternion for --trunk {config.trunk}, received {config.rotation}")
 
 
+def check_resumed(given: TrainConfig, run: Run) -> None:
+    """Raises PoseNetError where settings were given that are not the run's own."""
+    for field in dataclasses.fields(TrainConfig):
+        wanted, own = getattr(given, field.name), getattr(run.config, field.name)
+        if field.name == "scene" and wanted is not None:
+            wanted, own = wanted.absolute(), run.scene
+        if field.name not in NOT_KEPT and wanted not in (field.default, own):
+            option = field.name.replace("_", "-")
+            raise PoseNetError(f"--resume goes on with the run's own settings, {option} {own}: received {wanted}")
+
+
 def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, Scene]:
     """A new run, with what depends on the scene: framing, the positions' centre and scale, the held-out pictures, the
     corrections of its intrinsics. And the scene with these."""
@@ -49,6 +64,10 @@ def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, S
     scene = corrected(scene, corrections)
     sizes = [picture_size(path) for path in scene.paths[:: max(1, len(scene) // 50)]]
     fixed = trunk_named(config.trunk).fixed_size
+    if fixed and (config.short_side or fixed[0]) < fixed[0]:
+        raise PoseNetError(
+            f"--short-side must be at least {fixed[0]} for --trunk {config.trunk}, received {config.short_side}"
+        )
     framing = (
         square_cut(sizes, config.short_side or 256, fixed[0])
         if fixed
@@ -57,23 +76,31 @@ def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, S
     positions = scene.poses.positions
     centre = positions.mean(axis=0)
     scale = float(np.linalg.norm(positions - centre, axis=1).mean()) or 1.0
+    origin = centre if np.abs(centre).max() > FAR * scale else np.zeros(3)
     mask = holdout_mask(scene, config.validation)
     if not all(camera and camera.turns_by_homography for camera in scene.cameras):
         log.warning("%s: pictures of unknown focal length or bent lines only roll and shift when augmented", scene.name)
-    camera = _commonest_camera(scene)
+    camera = _shared_camera(scene)
     run = Run(
-        config.output or Path(), config, scene.root.absolute(), scene.unit, framing, tuple(centre.tolist()), scale,
+        config.output or Path(), config, scene.root.absolute(), scene.unit, framing,
+        tuple((centre - origin).tolist()), scale,
         tuple(name for name, out in zip(scene.names, mask, strict=True) if out), precision,
         settled_split(scene.root, config.split), camera=camera, one_camera=_one_camera(scene, camera),
-        corrections=corrections,
+        origin=tuple(origin.tolist()), trained_on=scene.names, corrections=corrections,
     )  # fmt: skip
     return run, scene
 
 
-def _commonest_camera(scene: Scene) -> Camera | None:
-    """The camera of most of the pictures whose intrinsics are known."""
+def _shared_camera(scene: Scene) -> Camera | None:
+    """The commonest of the cameras whose focal length is known, if nine tenths of them have as long a one, for their
+    picture's long side, to within 5 %; None without such a camera: new pictures must tell their own."""
     counts = Counter(camera for camera in scene.cameras if camera and camera.focal_known)
-    return counts.most_common(1)[0][0] if counts else None
+    if not counts:
+        return None
+    camera = counts.most_common(1)[0][0]
+    lengths = np.array([each.fx / max(each.width, each.height) for each in counts.elements()])
+    alike = np.abs(lengths * max(camera.width, camera.height) / camera.fx - 1) < 0.05
+    return camera if alike.mean() >= 0.9 else None
 
 
 def _one_camera(scene: Scene, camera: Camera | None) -> bool:
@@ -103,6 +130,8 @@ def head_for(config: TrainConfig, batches: Batches) -> Head:
         raise PoseNetError(
             f"--loss geometric needs the depth of most training pictures, {batches.share_with_depth:.0%} have one"
         )
+    if config.head == "points" and batches.share_with_depth == 0:
+        raise PoseNetError("--head points needs the depth of training pictures, none has one: see --head pose")
     if config.head != "auto":
         return config.head
     return "points" if able and batches.share_with_depth >= 0.5 else "pose"
@@ -110,14 +139,16 @@ def head_for(config: TrainConfig, batches: Batches) -> Head:
 
 def _depths(scene: Scene, run: Run) -> np.ndarray | None:
     """Depth grids of the training pictures, kept in the run folder for when training goes on."""
-    kept = run.folder / "backup" / "depths.npy"
+    kept, stamp = run.folder / "backup" / "depths.npz", f"{READING} {files_digest(scene.paths)}"
     try:
-        return np.load(kept, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        with np.load(kept, allow_pickle=False) as saved:
+            if str(saved["stamp"]) == stamp:
+                return saved["depths"]
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         pass  # not there, or damaged
     depths = scene_depths(scene, run.framing)
     if depths is not None:
         kept.parent.mkdir(exist_ok=True)
         with atomic_path(kept) as temporary, open(temporary, "wb") as file:
-            np.save(file, depths)
+            np.savez(file, depths=depths, stamp=stamp)
     return depths

@@ -70,9 +70,16 @@ class Refiner:
         self.depth = _median_depth(self.poses, landmarks)
 
     def refine(
-        self, paths: Sequence[Path], cameras: Sequence[Camera | None], first: Poses, descriptors, trust: Trust
+        self,
+        paths: Sequence[Path],
+        cameras: Sequence[Camera | None],
+        first: Poses,
+        descriptors: np.ndarray,
+        trust: Trust,
+        answered: np.ndarray | None = None,
     ) -> Refinement:
         """Refine regressed poses. cameras: of the pictures as they lie on the disk. descriptors: by the network.
+        answered: (n,) False where the regressed pose is meaningless; all are meant where it is not given.
 
         Where a picture's focal length is only assumed, it is found together with the pose, if the picture tells it.
         """
@@ -81,7 +88,8 @@ class Refiner:
         located = self.locate(paths, cameras, first, descriptors)
         positions, quaternions = first.positions.copy(), first.quaternions_wxyz.copy()
         for row, each in enumerate(located):
-            pose = _believed(each, first.positions[row], first.rotations[row], trust)
+            regressed = first.positions[row], first.rotations[row]
+            pose = _believed(each, regressed if answered is None or answered[row] else None, trust)
             if pose is None:
                 located[row] = None
             else:
@@ -99,9 +107,10 @@ class Refiner:
         excluded: np.ndarray | None = None,
     ) -> list[Located | None]:
         """What is found for each picture by matching alone. excluded: training pictures not to be used."""
-        alike, usable = self.gallery.nearest(descriptors, len(self.poses)), np.ones(len(self.poses), bool)
+        usable = np.ones(len(self.poses), bool)
         if excluded is not None:
             usable[excluded] = False
+        alike = self.gallery.nearest(descriptors, MORE_NEIGHBOURS + int((~usable).sum()))
 
         def work(row: int) -> Located | None:
             nearby, similar = (each[usable[each]][:MORE_NEIGHBOURS] for each in (self.nearby(first, row), alike[row]))
@@ -127,13 +136,13 @@ class Refiner:
         return None
 
 
-def _believed(found: Located | None, position: np.ndarray, rotation: Rotation, trust: Trust):
+def _believed(found: Located | None, regressed: tuple[np.ndarray, Rotation] | None, trust: Trust):
     """The pose by a refined and a regressed one: both joined where they agree, the refined one alone where they do not
     but many keypoints speak for it, else None."""
     if found is None:
         return None
-    if trust.allows(position, rotation, found):
-        return trust.joined(position, rotation, found)
+    if regressed and trust.allows(*regressed, found):
+        return trust.joined(*regressed, found)
     return (found.position, found.rotation) if found.inliers >= CERTAIN_INLIERS else None
 
 
@@ -147,5 +156,5 @@ def _median_depth(poses: Poses, landmarks: Landmarks) -> float:
     """How far the landmarks lie from the pictures that see them, in the scene's unit."""
     rows = np.repeat(np.arange(len(poses)), np.diff(landmarks.starts))
     step = max(1, len(rows) // 20000)
-    rows, points = rows[::step], landmarks.points[::step]
+    rows, points = rows[::step], landmarks.origin + landmarks.points[::step]
     return max(float(np.median(np.linalg.norm(points - poses.positions[rows], axis=1))), 1e-9)

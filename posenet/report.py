@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from posenet.baselines import BASELINE_NAMES
+from posenet.errors import PoseNetError
 from posenet.evaluation import Evaluation
 from posenet.storage import write_text
 from posenet.trajectories import write_tum
 
 POSE_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz")
+DRAWINGS = ("trajectory", "trajectory_3d", "errors", "uncertainty", "worst", "matches")
 ERROR_COLUMNS = ("name", "error", "error_deg", *POSE_COLUMNS, *(f"true_{name}" for name in POSE_COLUMNS))
 
 
@@ -84,22 +86,32 @@ def _less(a: float | None, b: float | None) -> bool:
     return (math.inf if a is None else a) < (math.inf if b is None else b)
 
 
+def report_folder(folder: Path) -> Path:
+    """The folder, made if it is not there yet. Raises PoseNetError where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PoseNetError(f"{folder} must be a folder to write to, it cannot be made: {error.strerror}") from None
+    return folder
+
+
 def write_evaluation(evaluation: Evaluation, folder: Path, pictures: bool = True) -> None:
-    """Write summary.json, errors.csv, estimate.tum, groundtruth.tum and, with pictures=True, the drawings."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write summary.json, errors.csv, estimate.tum, groundtruth.tum and, with pictures=True, the drawings. Those of an
+    earlier evaluation that this one does not draw are removed."""
+    report_folder(folder)
     write_text(folder / "summary.json", json.dumps(evaluation.summary(), indent=2) + "\n")
     write_text(folder / "errors.csv", _errors_csv(evaluation))
     stamps = np.arange(len(evaluation.scene), dtype=float)
     write_tum(folder / "groundtruth.tum", evaluation.scene.poses, stamps)
     write_tum(folder / "estimate.tum", evaluation.estimate[evaluation.found], stamps[evaluation.found])
+    written = []
     if pictures:
         from posenet.report_pictures import write_report_pictures
 
-        write_report_pictures(folder, evaluation)
-        if evaluation.refinement is not None:
-            from posenet.plots_matches import write_matches
-
-            write_matches(folder, evaluation.scene, evaluation.refinement)
+        written = write_report_pictures(folder, evaluation)
+    for path in (folder / f"{name}.png" for name in DRAWINGS):
+        if path not in written:
+            path.unlink(missing_ok=True)
 
 
 def _errors_csv(evaluation: Evaluation) -> str:

@@ -12,13 +12,14 @@ from posenet.evaluation import Evaluation
 from posenet.images import read_image
 from posenet.plots import new_figure, plot_trajectory, plot_trajectory_3d, save_figure
 from posenet.plots_errors import plot_coverage, plot_cumulative, plot_errors
+from posenet.plots_matches import matches_figure
 
 WORST = 8
 
 
 def write_report_pictures(folder: Path, evaluation: Evaluation) -> list[Path]:
-    """Write trajectory.png, trajectory_3d.png, errors.png, worst.png and, where the method tells its doubt,
-    uncertainty.png; each whole or not at all."""
+    """Write trajectory.png, trajectory_3d.png, errors.png, worst.png, where the method tells its doubt uncertainty.png,
+    and matches.png of refined poses; each whole or not at all."""
     figures = {"trajectory": _path(evaluation), "trajectory_3d": _path_3d(evaluation), "errors": _errors(evaluation)}
     if evaluation.doubt is not None and np.isfinite(evaluation.errors).all():
         figures["uncertainty"] = _uncertainty(evaluation, evaluation.doubt)
@@ -26,6 +27,8 @@ def write_report_pictures(folder: Path, evaluation: Evaluation) -> list[Path]:
     worst = [row for row in largest if evaluation.scene.paths[row].is_file()]
     if worst:
         figures["worst"] = _worst(evaluation, worst)
+    if evaluation.refinement is not None and (matches := matches_figure(evaluation.scene, evaluation.refinement)):
+        figures["matches"] = matches
     return [save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
 
 

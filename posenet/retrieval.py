@@ -10,6 +10,7 @@ import numpy as np
 
 from posenet.baselines import nearest_pictures
 from posenet.cache import load_pictures
+from posenet.images import READING
 from posenet.pipeline import predict_in_batches
 from posenet.poses import Poses
 from posenet.run import MODEL, Run
@@ -54,8 +55,8 @@ def gallery_of(run: Run, network: keras.Model, scene: Scene | None = None) -> Ga
     network: a describing one. scene: the training split, if it is open already. Raises PoseNetError when the pictures
     are not there any more.
     """
-    training = scene or run.open_scene().split("train")
-    stamp = files_digest([run.folder / MODEL, *training.paths])
+    training = scene or run.training_scene()
+    stamp = f"{READING} {files_digest([run.folder / MODEL, *training.paths])}"
     path = run.folder / GALLERY
     try:
         with np.load(path, allow_pickle=False) as kept:

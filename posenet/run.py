@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from posenet.calibration import Correction, Corrections, corrected
 from posenet.config import Head, TrainConfig
@@ -15,18 +20,21 @@ from posenet.framing import Framing
 from posenet.scene import Camera, Scene
 from posenet.storage import atomic_path, write_text
 
-CONFIG, MODEL, HISTORY, EVALUATION = "config.json", "model.keras", "history.csv", "evaluation"
+log = logging.getLogger("posenet")
+
+CONFIG, MODEL, HISTORY, STATE = "config.json", "model.keras", "history.csv", "backup/state.npz"
 
 
 @dataclass(frozen=True)
 class Run:
     """A run folder and what its config.json says.
 
-    framing: how pictures become the network's input. centre, scale: of the training positions, in the scene's
-    unit. held_out: names of the training pictures that chose the model. split: the rule that set test pictures aside.
-    head: "pose" or "points", how the network answers (see models/build.py). camera: that of most training pictures, if
-    it is known; one_camera: whether all see its view angle. corrections: of the scene's intrinsics (see
-    calibration.py).
+    framing: how pictures become the network's input. origin: where the network's zero lies in the scene; it is the
+    scene's own, unless that is too far away for float32. centre, scale: of the training positions, from the origin, in
+    the scene's unit. held_out: names of the training pictures that chose the model. trained_on: names of all training
+    pictures, these among them. split: the rule that set test pictures aside. head: "pose" or "points", how the network
+    answers (see models/build.py). camera: that of nearly all training pictures, if there is one and it is known;
+    one_camera: whether all see its view angle. corrections: of the scene's intrinsics (see calibration.py).
     """
 
     folder: Path
@@ -42,21 +50,53 @@ class Run:
     head: Head = "pose"
     camera: Camera | None = None
     one_camera: bool = False
+    origin: tuple[float, ...] = (0.0, 0.0, 0.0)
+    trained_on: tuple[str, ...] = ()
     corrections: Corrections = field(default_factory=dict)
 
     def open_scene(self, path: Path | None = None, strict: bool = False) -> Scene:
         """The run's scene, or the same one at another path, with the run's split and corrected intrinsics."""
         return corrected(open_scene(path or self.scene, strict=strict, split=self.split), self.corrections)
 
+    def training_scene(self, strict: bool = False) -> Scene:
+        """The training pictures of the run's scene: those it was begun with, whatever the split gives today.
+
+        Raises PoseNetError where none of them is there any more.
+        """
+        scene = self.open_scene(strict=strict)
+        if not self.trained_on:
+            return scene.split("train")
+        rows = np.flatnonzero(np.isin(scene.names, self.trained_on))
+        if len(rows) == 0:
+            raise PoseNetError(f"{scene.root} must hold the pictures that {self.folder} was trained on, none is there")
+        if lost := len(self.trained_on) - len(rows):
+            log.warning("%s: %d of the %d training pictures are not there any more", scene.root, lost, lost + len(rows))
+        return scene.subset(rows)
+
+    def untrained(self, test: Scene) -> Scene:
+        """Those test pictures that the network was not trained on; a warning for the others, of a scene that changed.
+
+        Raises PoseNetError when none is left.
+        """
+        fresh = ~np.isin(test.names, self.trained_on)
+        if not fresh.any():
+            raise PoseNetError(
+                f"the test split of {test.root} must hold pictures that {self.folder} was not trained on"
+            )
+        if not fresh.all():
+            log.warning("%s: %d test pictures were trained on, they are left out", test.root, (~fresh).sum())
+        return test.subset(fresh)
+
     def save(self) -> None:
         """Write config.json."""
         values = {"format": 1, "scene": str(self.scene), "unit": self.unit, "precision": self.precision}
         values |= {"split": self.split, "stored": list(self.framing.stored), "cut": list(self.framing.cut)}
-        values |= {"centre": list(self.centre), "scale": self.scale, "head": self.head}
+        values |= {"origin": list(self.origin), "centre": list(self.centre), "scale": self.scale, "head": self.head}
         values["one_camera"] = self.one_camera
         values["corrections"] = {source: list(each) for source, each in self.corrections.items()}
         values["camera"] = asdict(self.camera) if self.camera else None
         values |= {"settings": json.loads(self.config.to_json()), "held_out": list(self.held_out)}
+        values["trained_on"] = list(self.trained_on)
         write_text(self.folder / CONFIG, json.dumps(values, indent=2) + "\n")
 
     def save_model(self, network) -> None:
@@ -109,6 +149,8 @@ def open_run(folder: Path) -> Run:
             split=values.get("split", "auto"),
             head=values.get("head", "pose"),
             one_camera=bool(values.get("one_camera", False)),
+            trained_on=tuple(values.get("trained_on", ())),
+            origin=tuple(float(value) for value in values.get("origin", (0, 0, 0))[:3]),
             corrections={
                 source: Correction(*map(float, each)) for source, each in values.get("corrections", {}).items()
             },
@@ -120,8 +162,14 @@ def open_run(folder: Path) -> Run:
         ) from None
 
 
-def new_run_folder(folder: Path, overwrite: bool) -> None:
-    """Make an empty run folder. Raises PoseNetError when it exists, unless overwrite; then only a run is replaced."""
+@contextmanager
+def new_run_folder(folder: Path, overwrite: bool) -> Iterator[None]:
+    """An empty run folder. When the block fails before training has kept anything, it is removed, and the run that was
+    there before is put back.
+
+    Raises PoseNetError when the folder exists, unless overwrite; then only a run is replaced.
+    """
+    old = folder.absolute().with_name(f".{folder.absolute().name}.replaced")
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
         if not overwrite:
             raise PoseNetError(
@@ -129,8 +177,24 @@ def new_run_folder(folder: Path, overwrite: bool) -> None:
             )
         if not (folder / CONFIG).is_file():
             raise PoseNetError(f"{folder} is no run folder (no {CONFIG}), it is not overwritten")
-        shutil.rmtree(folder)
+        if folder.resolve() == Path.cwd():
+            raise PoseNetError(
+                f"{folder} is the current folder, which cannot be replaced: give --output from outside it"
+            )
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PoseNetError(f"{folder} cannot be made: {error.strerror}") from None
+    try:
+        yield
+    except BaseException as error:
+        begun = (folder / STATE).is_file() or (folder / MODEL).is_file()
+        if not begun and (old.exists() or isinstance(error, PoseNetError)):
+            shutil.rmtree(folder, ignore_errors=True)
+            if old.exists():
+                old.rename(folder)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)

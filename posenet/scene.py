@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.errors import PoseNetError
+from posenet.errors import EmptySplitError
 from posenet.poses import Poses
 
 STRAIGHT_LENSES = (
@@ -120,7 +120,7 @@ class Scene:
         return [self.root / name for name in self.names]
 
     def subset(self, index) -> Scene:
-        """The pictures at a boolean mask or index array, in its order. Points keep only what is still seen."""
+        """The pictures at a boolean mask or index array, in its order, with what they observe of the points."""
         rows = np.arange(len(self))[index]
         points = self.points
         if points is not None:
@@ -139,9 +139,16 @@ class Scene:
             points=points,
         )
 
+    def moved(self, by) -> Scene:
+        """The scene in a world whose zero lies elsewhere: `by` (3,) is added to all positions and points."""
+        points = self.points
+        if points is not None:
+            points = replace(points, positions=points.positions + by)
+        return replace(self, poses=Poses(self.poses.positions + by, self.poses.rotations), points=points)
+
     def split(self, name: str) -> Scene:
-        """The pictures of one split. Raises PoseNetError when it is empty."""
+        """The pictures of one split. Raises EmptySplitError when it is empty."""
         mask = self.splits == name
         if not mask.any():
-            raise PoseNetError(f"the {name} split of {self.root} must hold at least one usable picture, it is empty")
+            raise EmptySplitError(f"the {name} split of {self.root} must hold at least one usable picture, it is empty")
         return self.subset(mask)

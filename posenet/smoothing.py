@@ -39,11 +39,10 @@ def _aligned(quaternions: np.ndarray) -> np.ndarray:
 
 def _smooth_rows(values: np.ndarray, stiffness: float) -> np.ndarray:
     """The smooth rows nearest to values (n, d)."""
-    bends = np.diff(np.eye(len(values)), n=2, axis=0)
-    penalty = stiffness * bends.T @ bends
-    bands = np.zeros((3, len(values)))  # the lower form of a symmetric matrix of five diagonals
-    for below in range(3):
-        bands[below, : len(values) - below] = np.diagonal(penalty, -below)
+    bands = np.zeros((3, len(values)))  # the lower form of B^T B, five diagonals, with the second differences B
+    for first, one in enumerate((1.0, -2.0, 1.0)):
+        for second, other in enumerate((1.0, -2.0, 1.0)[: first + 1]):
+            bands[first - second, second : len(values) - 2 + second] += stiffness * one * other
     weights, path = np.ones(len(values)), values
     step = float(np.median(np.linalg.norm(np.diff(values, axis=0), axis=1)))
     for _ in range(ROUNDS):

@@ -23,9 +23,9 @@ from posenet.models import build_network, inference_network, trunk_named
 from posenet.models.pretrained import best_trunk, load_into
 from posenet.pipeline import Batches, predict_in_batches
 from posenet.poses import Poses, position_errors, rotation_errors_deg
-from posenet.preparation import check_trunk, described, head_for, training_batches
+from posenet.preparation import check_resumed, check_trunk, described, head_for, training_batches
 from posenet.progress import Progress
-from posenet.run import HISTORY, Run, new_run_folder, open_run
+from posenet.run import HISTORY, STATE, Run, new_run_folder, open_run
 from posenet.scene import Scene
 from posenet.trainer import Trainer
 from posenet.transfer import train_heads
@@ -43,42 +43,36 @@ def train(config: TrainConfig) -> Run:
     output = config.output
     if output is None:
         raise PoseNetError("training needs an output folder")
-    resumed = None
     if config.resume:
-        resumed = open_run(output)
-        config = resumed.config
-    elif config.scene is None:
+        run = open_run(output)
+        check_resumed(config, run)
+        return _fit(run.config, started, run)
+    if config.scene is None:
         raise PoseNetError("training needs a scene")
-    else:
-        if config.trunk == "auto":
-            config = replace(config, trunk=best_trunk())
-        check_trunk(config)
-        new_run_folder(output, config.overwrite)
-    try:
-        return _fit(config, started, resumed)
-    except PoseNetError:
-        if output.is_dir() and not any(output.iterdir()):
-            output.rmdir()
-        raise
+    if config.trunk == "auto":
+        config = replace(config, trunk=best_trunk())
+    check_trunk(config)
+    with new_run_folder(output, config.overwrite):
+        return _fit(config, started, None)
 
 
 def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
     precision = set_up(config.precision, trunk_named(config.trunk).dense)
     keras.utils.set_random_seed(config.seed)
     if resumed:
-        run, scene = resumed, resumed.open_scene(strict=config.strict).split("train")
+        run, scene = resumed, resumed.training_scene(config.strict)
     else:
         scene = open_scene(config.scene or Path(), strict=config.strict, split=config.split).split("train")
         run, scene = described(config, scene, precision)
     pictures = load_pictures(scene.paths, run.framing.stored, "training pictures")
-    scene = scene.subset(pictures.rows)
+    scene = scene.subset(pictures.rows).moved(-np.array(run.origin))
     held_out = np.isin(scene.names, run.held_out)
     run.save()
     log.info(
         "%s: %d pictures to train on, %d held out; the network sees %d x %d, %s",
         scene.name, (~held_out).sum(), held_out.sum(), *run.framing.cut[::-1], precision,
     )  # fmt: skip
-    state = run.folder / "backup" / "state.npz"
+    state = run.folder / STATE
     batches = training_batches(config, scene, pictures, run, ~held_out)
     if not state.is_file():
         run = replace(run, head=head_for(config, batches))
@@ -89,7 +83,11 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
     validation = _validation(trainer, run, scene.subset(held_out), pictures, np.flatnonzero(held_out), budget)
     backup = callbacks.Backup(state, budget, validation, lambda: _save(trainer, run))
     done = backup.restore(trainer) if resumed and state.is_file() else 0
-    if budget.progress < 1:
+    if budget.progress >= 1:
+        log.warning(
+            "%s", "nothing is left to train" if done else "the preparation took all the time: one step is trained"
+        )
+    if budget.progress < 1 or not done:
         kept = [validation] if validation else []
         progress = Progress(budget, scene.unit, batches.batch_size)
         history = callbacks.History(run.folder / HISTORY, budget, done)
@@ -109,7 +107,11 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
 
 def _trainer(config: TrainConfig, run: Run, fresh: Batches | None) -> Trainer:
     """The network with its loss and optimiser; fresh: what to start its heads with, None for a run that goes on."""
-    network = build_network(*_plan(run), head=run.head, rotation=config.rotation)
+    try:
+        network = build_network(*_plan(run), head=run.head, rotation=config.rotation)
+    except ValueError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise PoseNetError(f"--trunk {config.trunk} takes no pictures of {run.framing.cut}: {reason}") from None
     kinds = {"learned": LearnedWeightsLoss, "geometric": GeometricLoss}
     loss = kinds[config.loss](run.scale) if config.loss in kinds else PoseNetLoss(config.beta)
     trainer = Trainer(network, loss)

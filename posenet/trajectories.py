@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +40,9 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
     The file holds either of two forms, told apart by the first line:
     - TUM, `stamp x y z qx qy qz qw`, world_from_camera: the stamp is the number of the picture in `scene`, from 0;
     - `name X Y Z W P Q R` with or without the Cambridge header, further columns ignored: X Y Z is the camera
-      centre and W P Q R has the scene's own convention (`scene.quaternion_convention`). A leading slash of the
-      name is ignored, and its suffix where only that differs. What `posenet predict` printed is camera to world.
+      centre and W P Q R has the scene's own convention (`scene.quaternion_convention`). The name may be a path to
+      the picture; a leading slash is ignored, and the suffix where only that differs. What `posenet predict` printed
+      is camera to world.
 
     Lines for pictures outside the scene are ignored, poses that are not finite or have no rotation count as
     missing; the log says how many. Rows where the mask is False hold the identity.
@@ -82,7 +84,13 @@ def _named(path: Path, scene: Scene) -> tuple[list[str], np.ndarray, np.ndarray,
     with open(path, encoding="utf-8") as file:
         predicted = file.readline().startswith(PREDICTED)
     sign = _CONJUGATE if scene.quaternion_convention == "camera_from_world" and not predicted else 1.0
-    return [row.name.lstrip("/") for row in rows], table[:, :3], table[:, 3:] * sign, [row.source for row in rows]
+    return [_name_in(scene, row.name) for row in rows], table[:, :3], table[:, 3:] * sign, [row.source for row in rows]
+
+
+def _name_in(scene: Scene, name: str) -> str:
+    """A picture's name below the scene's root, where it is given as a path to it."""
+    path, root = Path(os.path.abspath(name)), Path(os.path.abspath(scene.root))
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else name.lstrip("/")
 
 
 def _match(keys: list[str], pictures: dict[str, int], places: list[str], path: Path, example: str) -> np.ndarray:

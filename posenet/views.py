@@ -22,6 +22,7 @@ TURNS_DEG = np.array([
     (0, 0, 0), (0, 5, 0), (0, -5, 0), (5, 0, 0), (-5, 0, 0), (0, 0, 7), (0, 0, -7),
     (3, 7, 0), (-3, -7, 0), (3, -7, 4), (-3, 7, -4),
 ], float)  # fmt: skip
+ROLLS_DEG = np.array([0, 5, -5, 3, -3, 7, -7, 9, -9, 11, -11.0])  # instead, where the focal length is not known
 MOST = len(TURNS_DEG)
 
 
@@ -52,7 +53,8 @@ def predict_views(
     cameras: of the pictures themselves; None or bent lines: they only roll. trained_on: the camera of all training
     pictures, if it was one: what other cameras took is shown to the network as that one would see it. Adds "spread"
     (n,), the standard deviation of the positions in the scene's unit, and "spread_deg" (n,), the rotations' mean
-    distance from their mean. The network's other outputs are those of the pictures themselves.
+    distance from their mean, infinite where not all views tell one. The network's other outputs are those of the
+    pictures themselves.
     Raises PoseNetError for another count.
     """
     if not 1 <= count <= MOST:
@@ -63,8 +65,8 @@ def predict_views(
     rolls_only = np.array([camera is None for camera in known])
     positions, quaternions = [], []
     others: dict[str, np.ndarray] = {}
-    for turn in TURNS_DEG[:count]:
-        degrees = np.where(rolls_only[:, None], [0, 0, turn.sum()], turn)
+    for turn, roll in zip(TURNS_DEG[:count], ROLLS_DEG, strict=False):
+        degrees = np.where(rolls_only[:, None], [0, 0, roll], turn)
         turns = Rotation.from_euler("xyz", degrees, degrees=True)
         outputs = predict_in_batches(network, _Turned(pictures, known, seen_by, augmenter, turns), cut)
         positions.append(outputs.pop("position"))
@@ -97,7 +99,10 @@ def turned_back(quaternions: np.ndarray, turns: Rotation) -> np.ndarray:
 def _joined(positions: np.ndarray, quaternions: np.ndarray) -> dict:
     """The views' means, and how far they lie apart; (v, n, 3) and (v, n, 4)."""
     joined = {"position": positions.mean(axis=0), "quaternion": quaternions[0].copy()}
-    joined |= {"spread": np.linalg.norm(positions.std(axis=0), axis=1), "spread_deg": np.zeros(len(positions[0]))}
+    joined |= {
+        "spread": np.linalg.norm(positions.std(axis=0), axis=1),
+        "spread_deg": np.full(len(positions[0]), np.inf),
+    }
     for row in range(positions.shape[1]):
         views = quaternions[:, row]
         if tells_rotation(views).all():

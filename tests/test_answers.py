@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import cv2
 import keras
 import numpy as np
@@ -47,6 +50,23 @@ def test_more_views_tell_doubt_and_a_video_is_smoothed(ready):
     expected = smooth(plain.poses, known[3])
     np.testing.assert_allclose(position_errors(smoothed.poses, expected), 0, atol=1e-9)
     assert position_errors(smoothed.poses, plain.poses).max() > 0
+
+
+def test_a_scene_far_from_its_zero_is_learned_as_exactly(plane, tmp_path):
+    far, answers = np.array([4.5e5, 5.3e6, 300.0]), []
+    shutil.copytree(plane, tmp_path / "far")
+    for file in (tmp_path / "far").glob("transforms*.json"):
+        values = json.loads(file.read_text())
+        for frame in values["frames"]:
+            for row in range(3):
+                frame["transform_matrix"][row][3] += far[row]
+        file.write_text(json.dumps(values))
+    for folder in (plane, tmp_path / "far"):
+        run = train(TrainConfig(folder, tmp_path / f"run_{folder.name}", epochs=1, **QUICK))
+        test = open_scene(folder).split("test")
+        known = load_pictures(test.paths, run.framing.stored), test.paths, test.cameras, test.sequences
+        answers.append(Answerer(open_run(run.folder)).answer(*known, Manner(views=1)))
+    np.testing.assert_allclose(answers[1].poses.positions - far, answers[0].poses.positions, atol=0.02)
 
 
 def test_refining_without_intrinsics_is_one_line(ready):

@@ -157,7 +157,7 @@ def test_reconstruction_gives_cameras_and_points(scene):
 def test_list_without_header_and_with_more_columns(tmp_path):
     (tmp_path / "poses.txt").write_text("a.png 1 2 3 1 0 0 0 0.5 7\n\n# a remark\nb.png 4 5 6 0 1 0 0\n")
     first, second = read_list(tmp_path / "poses.txt")
-    assert (first.name, first.numbers, first.extra) == ("a.png", (1, 2, 3, 1, 0, 0, 0), (0.5, 7))
+    assert (first.name, first.numbers, first.extra) == ("a.png", (1, 2, 3, 1, 0, 0, 0), ("0.5", "7"))
     assert (second.extra, second.source) == ((), f"{tmp_path / 'poses.txt'}:4")
 
 

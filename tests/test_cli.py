@@ -10,6 +10,7 @@ from posenet import cli
 from posenet.cli import main
 from posenet.commands import EvaluateConfig
 from posenet.config import TrainConfig
+from posenet.datasets import open_scene
 
 from .conftest import write_cambridge
 
@@ -61,6 +62,18 @@ def test_both_spellings_of_options(monkeypatch):
     monkeypatch.setitem(cli.COMMANDS, EvaluateConfig, seen.append)
     assert main(["evaluate", "--poses", "F", "S"]) == 0
     assert (seen[-1].poses, seen[-1].run) == (Path("F"), Path("S"))
+
+
+def test_a_scene_without_test_pictures_is_trained_on_and_not_evaluated(cambridge, tmp_path, capsys, caplog):
+    (cambridge / "dataset_test.txt").unlink()
+    options = ["--epochs", "1", "--short-side", "64", "--batch-size", "4", "--precision", "float32"]
+    options += ["--trunk", "googlenet", "--output", str(tmp_path / "run")]
+    assert main(["train", str(cambridge), *options]) == 0
+    assert capsys.readouterr().out == f"trained: {tmp_path / 'run'}\n"
+    assert f"not evaluated: the test split of {cambridge} must hold at least one usable picture" in caplog.text
+    # written in another layout it still has none
+    assert main(["scene", "convert", str(cambridge), str(tmp_path / "tum"), "--to", "tum"]) == 0
+    assert (open_scene(tmp_path / "tum").splits == "train").all()
 
 
 def test_no_such_folder_and_unknown_layout(capsys, tmp_path):
@@ -158,7 +171,7 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
     assert len(lines) == 1 + 4
     assert all(len(line.split()) == 9 for line in lines[1:])
     # what predict prints scores the same as the run itself, though Cambridge lists write the other rotation
-    (tmp_path / "p.txt").write_text("\n".join(lines).replace(f"{cambridge}/", "") + "\n")
+    (tmp_path / "p.txt").write_text(" seq1/nearest.png\n".join(lines) + "\n")  # as with --nearest
     assert main(["evaluate", "--poses", str(tmp_path / "p.txt"), str(cambridge), "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["median_deg"] == pytest.approx(printed["median_deg"], abs=1e-3)
@@ -166,6 +179,12 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
     assert main(["predict", str(run), str(cambridge / "seq1"), "--nearest", "--views", "1", "--smooth"]) == 0
     nearest = [line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:]]
     assert nearest == [f"seq1/frame{number:05d}.png" for number in range(1, 7)]  # they are training pictures
+    assert main(["evaluate", "--poses", str(tmp_path / "p.txt"), str(cambridge), "--split", "every:4"]) == 0
+    assert "4 pictures, 3 without a prediction" in capsys.readouterr().out  # of each sixth, one was predicted
+    line = failure(capsys, "evaluate", run, "--split", "every:4")
+    assert line == "error: --split is for pose files and published weights, a run has its own; received every:4"
+    line = failure(capsys, "evaluate", "--poses", tmp_path / "p.txt", cambridge, "--refine")
+    assert line == "error: --views, --smooth and --refine need a run, received a pose file or published weights"
     assert "--views must be from 1 to 11, received 12" in failure(capsys, "evaluate", run, "--views", "12")
     assert main(["evaluate", str(run), "--smooth", "--no-plot", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["method"] == "network, smoothed"

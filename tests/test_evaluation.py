@@ -15,6 +15,7 @@ from posenet.report import report, write_evaluation
 from posenet.run import open_run
 from posenet.training import train
 from posenet.trajectories import write_tum
+from tests.conftest import refusal
 from tests.test_training import QUICK
 
 
@@ -27,13 +28,13 @@ def listed(scene, offset=(0.0, 0.0, 0.0), skip=()):
 
 def test_a_pose_file_by_hand(cambridge, tmp_path):
     test = open_scene(cambridge).split("test")
-    (tmp_path / "p.txt").write_text(listed(test, (0.3, 0.4, 0)))
+    (tmp_path / "p.txt").write_text(listed(test, (0.24, 0.32, 0)))
     result = evaluate_poses(tmp_path / "p.txt", cambridge)
-    np.testing.assert_allclose(result.errors, 0.5, rtol=1e-6)
+    np.testing.assert_allclose(result.errors, 0.4, rtol=1e-6)
     np.testing.assert_allclose(result.errors_deg, 0, atol=1e-5)
     summary = result.summary()
-    assert summary["median_m"] == pytest.approx(0.5)
-    assert summary["recall"] == {"0.25m_2deg": 0.0, "0.5m_5deg": pytest.approx(0, abs=1), "5m_10deg": 1.0}
+    assert summary["median_m"] == pytest.approx(0.4)
+    assert summary["recall"] == {"0.25m_2deg": 0.0, "0.5m_5deg": 1.0, "5m_10deg": 1.0}
     assert set(summary["baselines"]) == {"mean_pose", "retrieval"}
     train_poses = open_scene(cambridge).split("train").poses
     by_hand = np.linalg.norm(test.poses.positions - train_poses.positions.mean(axis=0), axis=1)
@@ -71,6 +72,13 @@ def test_the_folder_holds_what_was_measured(cambridge, tmp_path):
     np.testing.assert_allclose(estimate[:, 1:4] - truth[[0, 2, 3], 1:4], [[0.3, 0.4, 0]] * 3, atol=1e-6)
     for name in ("trajectory.png", "errors.png"):
         assert (tmp_path / "out" / name).stat().st_size > 10_000
+    for name in ("matches.png", "uncertainty.png", "mine.png"):  # two of an earlier evaluation, one of the user's
+        (tmp_path / "out" / name).write_bytes(b"old")
+    write_evaluation(result, tmp_path / "out", pictures=False)
+    assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["mine.png"]
+    assert refusal(write_evaluation, result, tmp_path / "p.txt").endswith(
+        "p.txt must be a folder to write to, it cannot be made: File exists"
+    )
 
 
 def test_the_written_estimate_scores_the_same_again(cambridge, tmp_path):

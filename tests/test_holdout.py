@@ -4,6 +4,7 @@ import pytest
 from posenet.holdout import BLOCKS, holdout_mask
 from posenet.poses import Poses
 from posenet.scene import Scene
+from tests.conftest import refusal
 
 
 def scene_of(lengths):
@@ -26,6 +27,17 @@ def test_blocks_stand_for_the_whole_list():
     assert rows.min() < 100
     assert rows.max() > 300
     assert len(rows) == 40
+
+
+@pytest.mark.parametrize(("count", "share", "held_out"), [(13, 0.08, 1), (24, 0.08, 2), (40, 0.08, 3), (60, 0.08, 4)])
+def test_small_scenes_lose_no_more_than_the_share(count, share, held_out):
+    assert holdout_mask(scene_of([count]), share).sum() == held_out
+
+
+def test_something_is_left_to_train_on():
+    assert holdout_mask(scene_of([4]), 0.25).sum() == 1
+    line = refusal(holdout_mask, scene_of([2]), 0.89)
+    assert line == "--validation 0.89 must leave pictures to train on, it holds out all 2"
 
 
 def test_nothing_is_held_out_when_not_asked_for():

@@ -21,6 +21,21 @@ def test_matches_of_two_pictures_are_the_same_spots_of_the_painting():
     assert np.mean(np.linalg.norm(spots[0] - spots[1], axis=1) < 0.03) > 0.9
 
 
+def test_keypoints_lie_in_the_middle_of_blots():
+    rng = np.random.default_rng(0)
+    across, down = np.meshgrid(np.arange(320) + 0.5, np.arange(240) + 0.5)  # pixel (0, 0)'s centre at (0.5, 0.5)
+    centres = [(40 * i + rng.uniform(15, 25), 40 * j + rng.uniform(15, 25)) for i in range(8) for j in range(6)]
+    light = sum(np.exp(-((across - x) ** 2 + (down - y) ** 2) / (2 * size**2)) for (x, y), size in
+                zip(centres, rng.uniform(2, 5, 48), strict=True))  # fmt: skip
+    found = detect_in(np.repeat((40 + 180 * light).astype(np.uint8)[..., None], 3, axis=2), CAMERA, 500)
+    pixels = found.rays * CAMERA.fx + (CAMERA.cx, CAMERA.cy)
+    offsets = pixels[:, None] - np.array(centres)
+    nearest = offsets[np.arange(len(pixels)), np.linalg.norm(offsets, axis=2).argmin(axis=1)]
+    near = nearest[np.linalg.norm(nearest, axis=1) < 2]
+    assert len(near) > 40
+    np.testing.assert_allclose(near.mean(axis=0), 0, atol=0.05)
+
+
 def test_a_larger_picture_is_scaled_and_its_rays_stay():
     image = painting()
     pose = towards_plane(np.random.default_rng(1))

@@ -6,6 +6,8 @@ import pytest
 from posenet import landmarks, parallel, structure
 from posenet.errors import PoseNetError
 from posenet.landmarks import landmarks_of
+from posenet.structure import triangulate_scene
+from tests.conftest import refusal
 from tests.planes import plane_scene
 
 
@@ -38,11 +40,13 @@ def test_a_map_of_other_pictures_or_a_damaged_one_is_made_anew(scene, tmp_path, 
     landmarks_of(tmp_path, scene)
     moved = replace(scene, poses=replace(scene.poses, positions=scene.poses.positions + 1.0))
     found = landmarks_of(tmp_path, moved)
-    np.testing.assert_allclose(np.median(found.points[:, 2]), 1.0, atol=0.02)
-    (tmp_path / "map" / "points.npy").write_bytes(b"damaged")
-    caplog.clear()
-    landmarks_of(tmp_path, moved)
-    assert "making the map" in caplog.text
+    np.testing.assert_allclose(np.median(found.seen(0).points[:, 2]), 1.0, atol=0.02)
+    np.save(tmp_path / "none.npy", np.zeros(0, int))
+    for name, damage in (("points", b"damaged"), ("rays", b""), ("starts", (tmp_path / "none.npy").read_bytes())):
+        (tmp_path / "map" / f"{name}.npy").write_bytes(damage)
+        caplog.clear()
+        landmarks_of(tmp_path, moved)
+        assert "making the map" in caplog.text
 
 
 def test_what_cannot_be_mapped_is_said(scene, tmp_path):
@@ -50,9 +54,40 @@ def test_what_cannot_be_mapped_is_said(scene, tmp_path):
         landmarks_of(tmp_path, replace(scene, cameras=(None,) * 6))
     for path in scene.paths:
         path.write_bytes(b"no picture")
-    with pytest.raises(PoseNetError, match="--refine needs points that several pictures see"):
-        landmarks_of(tmp_path, scene)
+    line = refusal(landmarks_of, tmp_path, scene)
+    assert line == (
+        "--refine needs at least 10 points a picture that other pictures see too, the 6 training pictures of "
+        f"{scene.root} share 0"
+    )
     assert not (tmp_path / "map").exists()
+    (tmp_path / "file").write_text("no folder")
+    line = refusal(landmarks_of, tmp_path / "file", scene)
+    assert line.startswith(f"--refine needs to write {tmp_path / 'file' / 'map.unfinished'}, which cannot be made: ")
+
+
+def test_a_scene_far_from_its_zero_has_as_exact_a_map(scene, tmp_path):
+    far = np.array([4.5e5, 5.3e6, 300.0])  # metres, as surveyors count
+    near = landmarks_of(tmp_path / "near", scene)
+    moved = landmarks_of(tmp_path / "far", scene.moved(far))
+    for row in range(6):
+        np.testing.assert_allclose(moved.seen(row).points - far, near.seen(row).points, atol=1e-4)
+
+
+def test_two_at_once_end_with_one_map(scene, tmp_path, monkeypatch):
+    def beaten(*arguments):
+        landmarks._write(tmp_path / "map", triangulate_scene(*arguments[:3]), np.zeros(3), landmarks._stamp(scene))
+        raise PoseNetError("map.unfinished cannot be written: No such file or directory")
+
+    (tmp_path / "map").mkdir()
+    monkeypatch.setattr(landmarks, "triangulate_scene", beaten)
+    assert len(landmarks_of(tmp_path, scene).points) > 180
+    landmarks.shutil.rmtree(tmp_path / "map")
+    monkeypatch.setattr(landmarks, "triangulate_scene", lambda *_: refusing())
+    assert refusal(landmarks_of, tmp_path, scene) == "the disk is full"
+
+
+def refusing():
+    raise PoseNetError("the disk is full")
 
 
 def test_a_stopped_map_goes_on(scene, tmp_path, monkeypatch):

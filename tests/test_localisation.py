@@ -43,6 +43,40 @@ def test_the_pose_is_exact_for_exact_points():
     assert found.inliers == 60
 
 
+def noisy(rng, pixel, ahead, noise=0.0, right=0.0):
+    """Keypoints (200) of points between two depths, seen right of the middle only if `right`, noise in pixels, and what
+    a map knows of them."""
+    depth = rng.uniform(*ahead, 200)
+    rays = rng.uniform((right, -0.2), (0.3, 0.2), (200, 2))
+    points = np.column_stack([rays * depth[:, None], depth])
+    descriptors = rng.integers(0, 255, (200, 128)).astype(np.uint8)
+    seen = Keypoints(rays + rng.normal(0, noise * pixel, rays.shape), descriptors, pixel)
+    return seen, SeenPoints(Keypoints(rays, descriptors, pixel), points)
+
+
+def test_a_focal_length_that_is_sought_makes_the_pose_less_sure():
+    ratios = []
+    for seed in range(6):
+        ours, known = noisy(np.random.default_rng(seed), 1 / 500, (10, 14), 1.0, -0.3)
+        found = locate(ours, [known], focal_known=False)
+        ratios.append(np.linalg.norm(found.position) / found.deviations[0])
+    assert 0.3 < np.median(ratios) < 1.7  # as if the length were known, deviations would be a third of the errors
+    sure = locate(ours, [known])
+    assert sure.deviations[0] < 0.6 * found.deviations[0]
+
+
+def test_inliers_in_a_quarter_of_a_telephoto_picture_are_enough():
+    rng = np.random.default_rng(0)
+    ours, known = noisy(rng, 1 / 4000, (10, 14), 0.3)
+    narrow = 0.25  # degrees: the picture is 9 wide
+    ours = Keypoints(ours.rays * narrow, ours.descriptors, ours.pixel)
+    points = np.column_stack([known.points[:, :2] * narrow, known.points[:, 2]])
+    others = Keypoints(rng.uniform(-0.08, 0.08, (300, 2)), rng.integers(0, 255, (300, 128)).astype(np.uint8), 1 / 4000)
+    both = Keypoints(np.concatenate([ours.rays, others.rays]), np.concatenate([ours.descriptors, others.descriptors]),
+                     1 / 4000)  # fmt: skip
+    assert locate(both, [SeenPoints(known.keypoints, points)]).inliers > 150
+
+
 def test_another_place_is_not_recognised(seen):
     rng = np.random.default_rng(5)
     for seed in range(1, 5):

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 from scipy.spatial.transform import Rotation
 
@@ -19,13 +20,25 @@ def draw(truth, estimate, training, errors, sequences=None):
 
 def test_the_main_plane_keeps_the_distances_of_a_tilted_plane():
     tilt = Rotation.from_rotvec([0.7, -0.4, 0.2])
-    points = tilt.apply(circle(40).positions) + [5, 6, 7]
-    origin, axes = plots.main_plane(points)
+    flat_poses = circle(40)
+    points = tilt.apply(flat_poses.positions) + [5, 6, 7]
+    origin, axes = plots.main_plane(Poses(points, tilt * flat_poses.rotations))
     flat = (points - origin) @ axes.T
     np.testing.assert_allclose(flat[:, 2], 0, atol=1e-9)
     np.testing.assert_allclose(np.linalg.norm(flat[0] - flat[7]), np.linalg.norm(points[0] - points[7]))
-    assert (axes[np.arange(3), np.abs(axes).argmax(axis=1)] > 0).all()
+    assert axes[0, np.abs(axes[0]).argmax()] > 0
     assert np.ptp(flat[:, 0]) > np.ptp(flat[:, 1])  # the longer side is the main axis
+
+
+@pytest.mark.parametrize("up", np.concatenate([np.eye(3), -np.eye(3)]))
+def test_the_main_plane_is_seen_from_above(up):
+    to_up = Rotation.align_vectors([up], [[0, 0, 1.0]])[0]
+    walk = circle(40)
+    level = Rotation.from_euler("x", -90, degrees=True)  # the camera's down axis is the world's -z
+    poses = Poses(to_up.apply(walk.positions), to_up * walk.rotations * level)
+    _, (main, second, normal) = plots.main_plane(poses)
+    np.testing.assert_allclose(normal, up, atol=1e-9)
+    np.testing.assert_allclose(np.cross(main, second), up, atol=1e-9)  # turning left is drawn as turning left
 
 
 def test_trajectory_draws_truth_predictions_and_units():

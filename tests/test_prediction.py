@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from posenet.calibration import Correction
 from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
 from posenet.framing import Framing
@@ -27,9 +30,14 @@ def test_a_picture_of_the_training_pictures_shape_has_their_camera(run, tmp_path
 
 def test_a_camera_held_upright_keeps_its_focal_length(run, tmp_path):
     write_picture(tmp_path / "a.png", (640, 480))
-    assert camera_for(run, tmp_path / "a.png") == Camera(480, 640, 505.0, 505.0, 240.0, 320.0)
+    assert camera_for(run, tmp_path / "a.png") == Camera(480, 640, 510.0, 500.0, 240.0, 320.0)
     write_picture(tmp_path / "b.png", (320, 240))
-    assert camera_for(run, tmp_path / "b.png") == Camera(240, 320, 252.5, 252.5, 120.0, 160.0)
+    assert camera_for(run, tmp_path / "b.png") == Camera(240, 320, 255.0, 250.0, 120.0, 160.0)
+    bent = replace(run, camera=replace(run.camera, lens="OPENCV", distortion=(-0.28, 0.07, 0.001, -0.002)))
+    camera = camera_for(bent, tmp_path / "a.png")  # what bends with the distance from the middle stays
+    assert (camera.lens, camera.distortion) == ("OPENCV", (-0.28, 0.07, 0.0, 0.0))
+    fisheye = replace(run, camera=replace(run.camera, lens="OPENCV_FISHEYE", distortion=(0.1, 0.2, 0.3, 0.4)))
+    assert camera_for(fisheye, tmp_path / "a.png").distortion == (0.1, 0.2, 0.3, 0.4)
 
 
 def test_another_shape_is_another_camera(run, tmp_path):
@@ -45,6 +53,19 @@ def test_a_zoomed_picture_has_what_its_exif_tells(run, tmp_path):
     assert (longer.source, longer.fx) == ("EXIF", pytest.approx(54 / 43.2666 * 800, rel=1e-4))
     upright = camera_for(run, photo(tmp_path / "c.jpg", xA405=13, size=(480, 640)))
     assert (upright.source, upright.fx) == ("EXIF", pytest.approx(13 / 43.2666 * 800, rel=1e-4))
+
+
+def test_what_training_found_of_exif_holds_for_new_pictures_too(run, tmp_path):
+    # EXIF says 500 pixels for the training pictures, of which the middle was kept: 1.3 times as much is right
+    run = replace(
+        run, camera=Camera(640, 480, 650.0, 650.0, 320.0, 240.0, source="measured"),
+        corrections={"EXIF": Correction(1.3), "assumed": Correction(2.0)},
+    )  # fmt: skip
+    assert camera_for(run, photo(tmp_path / "a.jpg", xA405=27, size=(640, 480))) == run.camera
+    square = camera_for(run, photo(tmp_path / "b.jpg", xA405=27, size=(480, 480)))
+    assert square.fx == pytest.approx(1.3 * 27 / 43.2666 * np.hypot(480, 480), rel=1e-4)
+    write_picture(tmp_path / "c.png", (300, 300))
+    assert not camera_for(run, tmp_path / "c.png").focal_known  # another camera: its length stays a guess
 
 
 def test_frames_come_in_the_order_of_their_numbers(tmp_path):

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from posenet.preparation import _one_camera
+from posenet.preparation import _one_camera, _shared_camera
 from posenet.scene import Camera
 from tests.planes import CAMERA, plane_scene
 
@@ -13,3 +13,17 @@ def test_one_camera_is_one_view_angle(tmp_path):
     assert not _one_camera(replace(scene, cameras=(CAMERA, CAMERA, longer)), CAMERA)
     assert not _one_camera(replace(scene, cameras=(CAMERA, CAMERA, None)), CAMERA)
     assert not _one_camera(scene, None)
+
+
+def test_new_pictures_are_of_the_training_camera_only_if_there_is_one(tmp_path):
+    scene = plane_scene(tmp_path, 10)
+    assert _shared_camera(scene) == CAMERA
+    upright, longer = CAMERA.quarter_turned(), replace(CAMERA, fx=300.0, fy=300.0)
+    few = (CAMERA,) * 6 + (upright,) * 2 + (None, longer)  # one in nine has another lens
+    assert _shared_camera(replace(scene, cameras=few)) is None
+    assert _shared_camera(replace(scene, cameras=(*few[:-1], CAMERA))) == CAMERA
+    each_its_own = tuple(replace(CAMERA, fx=200.0 + 20 * row) for row in range(10))
+    assert _shared_camera(replace(scene, cameras=each_its_own)) is None
+    nearly = tuple(replace(CAMERA, fx=260.0 + row) for row in range(10))  # as COLMAP finds them, picture by picture
+    assert _shared_camera(replace(scene, cameras=nearly)) == nearly[0]
+    assert _shared_camera(replace(scene, cameras=(replace(CAMERA, source="assumed"),) * 10)) is None

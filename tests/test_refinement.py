@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet import landmarks, refinement
 from posenet.landmarks import landmarks_of
-from posenet.plots_matches import plot_matches, write_matches
+from posenet.plots_matches import matches_figure, plot_matches
 from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.refinement import Refiner
 from posenet.retrieval import Gallery
@@ -73,6 +73,17 @@ def test_a_weak_match_must_agree_with_the_regressed_pose(refiner, tmp_path, monk
     assert not refiner.refine(paths, [CAMERA] * 2, off(truth, degrees=40.0), descriptors, TRUST).refined.any()
 
 
+def test_where_the_network_has_no_answer_a_refined_pose_stands_alone(refiner, tmp_path, monkeypatch):
+    paths, truth = queries(tmp_path, [0, 0])
+    answers = off(truth), np.full((2, 14), 0.1, np.float32), TRUST, np.array([True, False])
+    assert refiner.refine(paths, [CAMERA] * 2, *answers).refined.tolist() == [True, True]
+    located = refiner.locate(paths, [CAMERA] * 2, *answers[:2])
+    found = refiner.refine(paths, [CAMERA] * 2, *answers)
+    np.testing.assert_allclose(found.poses.positions[1], located[1].position)  # not drawn to what means nothing
+    monkeypatch.setattr(refinement, "CERTAIN_INLIERS", 10**6)
+    assert refiner.refine(paths, [CAMERA] * 2, *answers).refined.tolist() == [True, False]
+
+
 def test_pictures_without_a_camera_or_that_do_not_decode_keep_the_regressed_pose(refiner, tmp_path, caplog):
     paths, truth = queries(tmp_path, [0, 0])
     paths[1].write_bytes(b"no picture")
@@ -118,5 +129,7 @@ def test_matches_are_drawn_between_the_same_spots(refiner, tmp_path):
         assert np.linalg.norm(spots[0] - spots[1]) < 0.04  # metres
     assert pair[1].get_title() == f"training picture\n{neighbour.names[0]}"
     test = refiner.gallery.scene.subset([0, 1])
-    assert write_matches(tmp_path, test, found).stat().st_size > 10_000
-    assert write_matches(tmp_path, test, replace(found, located=[None, None])) is None
+    assert [ax.get_title().split(",")[0] for ax in matches_figure(test, found).axes[:1]] == [
+        f"000.png: {found.inliers[0]} inliers"
+    ]
+    assert matches_figure(test, replace(found, located=[None, None])) is None

@@ -1,5 +1,6 @@
 import json
 import zipfile
+from pathlib import Path
 
 import keras
 import pytest
@@ -9,13 +10,15 @@ from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
 from posenet.framing import Framing
 from posenet.run import Run, new_run_folder, open_run
+from tests.conftest import refusal
 
 
 @pytest.fixture
 def run(tmp_path):
     run = Run(
         tmp_path, TrainConfig(tmp_path), tmp_path / "scene", "m", Framing((6, 8), (4, 4)), (1.0, 2.0, 3.0), 2.5, ("a",),
-        one_camera=True, corrections={"file": Correction(0.9, 0.01, -0.02)},
+        one_camera=True, origin=(4e5, 5e6, 0.0), trained_on=("a", "b"),
+        corrections={"file": Correction(0.9, 0.01, -0.02)},
     )  # fmt: skip
     run.save()
     return run
@@ -84,5 +87,32 @@ def test_a_model_is_saved_whole_or_not_at_all(run, tmp_path):
 
 def test_overwrite_replaces_a_run_only(run, tmp_path):
     (tmp_path / "model.keras").write_bytes(b"old")
-    new_run_folder(tmp_path, overwrite=True)
+    with new_run_folder(tmp_path, overwrite=True):
+        assert list(tmp_path.iterdir()) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_current_folder_is_not_replaced(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = refusal(new_run_folder(Path(), overwrite=True).__enter__)
+    assert line == ". is the current folder, which cannot be replaced: give --output from outside it"
+    assert (tmp_path / "config.json").is_file()
+
+
+@pytest.mark.parametrize(("kept", "left"), [(None, b"old"), ("backup/state.npz", None)])
+@pytest.mark.parametrize("stopped", [PoseNetError, KeyboardInterrupt])
+def test_the_old_run_is_there_until_the_new_one_has_something(tmp_path, kept, left, stopped):
+    folder = tmp_path / "run"
+    (folder / "backup").mkdir(parents=True)
+    for name, content in (("config.json", b"{}"), ("model.keras", b"old")):
+        (folder / name).write_bytes(content)
+    replacing = new_run_folder(folder, overwrite=True)
+    replacing.__enter__()
+    if kept:
+        (folder / "backup").mkdir()
+        (folder / kept).write_bytes(b"new")
+    error = stopped("the cat on the keyboard")
+    assert not replacing.__exit__(stopped, error, None)
+    assert (folder / "model.keras").is_file() == (left is not None)
+    assert (folder / "backup" / "state.npz").is_file() == bool(kept)
+    assert list(tmp_path.iterdir()) == [folder]

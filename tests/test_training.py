@@ -4,16 +4,20 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
-from posenet import callbacks
+from posenet import callbacks, images
+from posenet.answers import Manner
 from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
+from posenet.evaluation import evaluate_run
 from posenet.run import open_run
 from posenet.training import train
+from tests.conftest import refusal
 from tests.planes import claim_focal
 
 SMALL = {"short_side": 64, "batch_size": 4, "validation": 0.25, "precision": "float32"}
@@ -42,7 +46,7 @@ def test_a_run_writes_its_folder_and_is_repeatable(cambridge, tmp_path):
     assert first[0]["val_position"] != ""
     assert float(first[1]["learning_rate"]) < float(first[0]["learning_rate"])
     run = open_run(folders[0])
-    assert len(run.held_out) == 4  # one picture in each of four blocks
+    assert len(run.held_out) == 3  # one picture in each of three blocks
     assert run.config.seed == 3
     images = np.zeros((2, *run.framing.cut, 3), np.float32)
     answer, again = (open_run(folder).load_model()(images) for folder in folders)
@@ -66,11 +70,19 @@ def test_an_unknown_trunk_is_told_before_anything_is_written(cambridge, tmp_path
     assert not (tmp_path / "run").exists()
 
 
-def test_the_test_split_is_never_opened_in_training(cambridge, tmp_path):
-    for picture in (cambridge / "seq3").iterdir():
-        picture.write_bytes(b"\x89PNG broken IEND")
-    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
-    assert not set(open_run(tmp_path / "run").held_out) & {f"seq3/frame{i:05d}.png" for i in range(1, 5)}
+def test_the_test_split_is_never_opened_in_training(plane, tmp_path, monkeypatch):
+    opened, read = set(), images.read_image
+
+    def noting(path, *more):
+        opened.add(path.name)
+        return read(path, *more)
+
+    monkeypatch.setattr("posenet.images.read_image", noting)  # for the network
+    monkeypatch.setattr("posenet.keypoints.read_image", noting)  # for the intrinsics and the depth
+    train(TrainConfig(plane, tmp_path / "run", epochs=1, **QUICK))
+    scene = open_run(tmp_path / "run").open_scene()
+    assert opened == {path.name for path in scene.split("train").paths}
+    assert len(scene.split("test")) == 4
 
 
 def test_killed_and_resumed_ends_with_all_epochs(cambridge, tmp_path):
@@ -109,6 +121,64 @@ def test_a_run_folder_that_exists_is_refused(cambridge, tmp_path):
     assert (folder / "mine.txt").read_text() == "precious"
 
 
+def test_a_training_that_cannot_begin_leaves_the_old_run_as_it_was(cambridge, tmp_path):
+    folder, wrong = tmp_path / "run", QUICK | {"weights": str(tmp_path / "typo.h5")}
+    assert "typo.h5" in refusal(train, TrainConfig(cambridge, folder, epochs=1, **wrong))
+    assert not folder.exists()  # so that the mended command is not refused
+    train(TrainConfig(cambridge, folder, epochs=1, **QUICK))
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for given in (wrong, QUICK | {"split": str(tmp_path / "tset.txt")}):
+        assert refusal(train, TrainConfig(cambridge, folder, epochs=1, overwrite=True, **given))
+        assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    train(TrainConfig(cambridge, folder, epochs=2, overwrite=True, **QUICK))
+    assert len(rows_of(folder)) == 2
+    assert [path.name for path in tmp_path.iterdir() if "run" in path.name] == ["run"]
+
+
+def test_less_time_than_the_preparation_takes_still_gives_a_model(cambridge, tmp_path, caplog):
+    train(TrainConfig(cambridge, tmp_path / "run", minutes=1e-4, **QUICK))
+    assert "the preparation took all the time: one step is trained" in caplog.text
+    assert open_run(tmp_path / "run").load_model() is not None
+    caplog.clear()
+    train(TrainConfig(None, tmp_path / "run", resume=True))
+    assert "nothing is left to train" in caplog.text
+
+
+def test_other_settings_than_the_runs_own_are_not_taken_for_resumed(cambridge, tmp_path):
+    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
+    line = refusal(train, TrainConfig(None, tmp_path / "run", minutes=60.0, resume=True))
+    assert line == "--resume goes on with the run's own settings, minutes None: received 60.0"
+    assert "scene" in refusal(train, TrainConfig(tmp_path / "other", tmp_path / "run", resume=True))
+    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, resume=True, **QUICK))  # its own again
+
+
+def test_a_changed_scene_neither_tests_nor_trains_on_the_other_split(cambridge, tmp_path, caplog):
+    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
+    run, lists = open_run(tmp_path / "run"), [cambridge / f"dataset_{split}.txt" for split in ("train", "test")]
+    first, second = (file.read_text().splitlines() for file in lists)
+    lists[0].write_text("\n".join(first[:-4] + second[-1:]) + "\n")  # four pictures change sides, and one the other way
+    lists[1].write_text("\n".join(second[:-1] + first[-4:]) + "\n")
+    assert set(run.training_scene().names) == {line.split()[0] for line in first[3:]}
+    result = evaluate_run(run, manner=Manner(views=1))
+    assert "4 test pictures were trained on, they are left out" in caplog.text
+    assert set(result.scene.names) == {line.split()[0] for line in second[3:-1]}
+    lists[1].write_text("\n".join(second[:3] + first[-4:]) + "\n")
+    assert refusal(evaluate_run, run).startswith(f"the test split of {cambridge} must hold pictures that ")
+    lists[0].write_text("\n".join(first[:5]) + "\n")
+    assert len(run.training_scene()) == 6
+    assert "6 of the 12 training pictures are not there any more" in caplog.text
+
+
+def test_what_a_trunk_cannot_take_is_one_line(cambridge, tmp_path):
+    small = {"epochs": 1, "batch_size": 4, "precision": "float32"}
+    line = refusal(train, TrainConfig(cambridge, tmp_path / "a", trunk="posenet", short_side=128, **small))
+    assert line == "--short-side must be at least 224 for --trunk posenet, received 128"
+    line = refusal(train, TrainConfig(cambridge, tmp_path / "b", trunk="inception_v4", short_side=32, **small))
+    assert line.startswith("--trunk inception_v4 takes no pictures of (32, 48): ")
+    line = refusal(train, TrainConfig(cambridge, tmp_path / "c", trunk="googlenet", head="points", **small))
+    assert line == "--head points needs the depth of training pictures, none has one: see --head pose"
+
+
 def test_resuming_what_never_started_is_one_line(tmp_path):
     with pytest.raises(PoseNetError, match="nowhere: no such run folder"):
         train(TrainConfig(None, tmp_path / "nowhere", resume=True))
@@ -132,6 +202,24 @@ def test_schedule_warms_up_and_falls_to_zero():
     assert all(a >= b for a, b in zip(rates[4:], rates[5:], strict=False))
 
 
+def test_a_resumed_schedule_goes_on_where_it_was(cambridge, tmp_path):
+    now = time.monotonic()
+    budget = callbacks.Budget(None, 100.0, 10, now - 30)  # three tenths went by before the first step
+    schedule = callbacks.Schedule(budget, 1.0)
+    schedule.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.0)))
+    schedule.on_train_batch_begin(0)
+    budget.started = now - 31
+    schedule.on_train_batch_begin(1)
+    whole = schedule.model.optimizer.learning_rate
+    again = callbacks.Budget(None, 100.0, 10, now - 31)
+    again.start = budget.start  # as Backup keeps it
+    resumed = callbacks.Schedule(again, 1.0)
+    resumed.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.0)))
+    resumed.on_train_batch_begin(0)
+    assert whole == pytest.approx(1 / 70 / callbacks.WARM_UP, rel=0.05)
+    assert resumed.model.optimizer.learning_rate == pytest.approx(whole, rel=0.05)
+
+
 def test_a_backup_of_something_else_is_refused(cambridge, tmp_path):
     train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
     (tmp_path / "run" / "backup" / "state.npz").write_bytes(b"nonsense")
@@ -146,7 +234,7 @@ def test_where_pictures_tell_depth_the_network_answers_by_points(plane, tmp_path
     assert run.camera.fx == pytest.approx(260.0)
     assert run.one_camera
     assert "doubt" in run.load_model().output
-    kept = np.load(tmp_path / "run" / "backup" / "depths.npy")
+    kept = np.load(tmp_path / "run" / "backup" / "depths.npz")["depths"]
     assert np.median(1 / kept[np.isfinite(kept)]) == pytest.approx(2.0, rel=0.2)  # the plane is two metres away
     for head, novel in (("pose", True), ("points", False)):
         config = TrainConfig(plane, tmp_path / head, epochs=1, head=head, novel_views=novel, **QUICK)
@@ -187,8 +275,13 @@ def test_points_and_the_geometric_loss_say_what_they_need(cambridge, plane, tmp_
 
 def test_damaged_depths_are_made_anew(plane, tmp_path):
     train(TrainConfig(plane, tmp_path / "run", epochs=1, **QUICK))
-    kept = tmp_path / "run" / "backup" / "depths.npy"
-    whole = np.load(kept)
-    kept.write_bytes(b"damaged")
-    train(TrainConfig(output=tmp_path / "run", resume=True))
-    np.testing.assert_allclose(np.load(kept), whole, rtol=1e-4)
+    kept = tmp_path / "run" / "backup" / "depths.npz"
+    whole, stamp = (np.load(kept)[name] for name in ("depths", "stamp"))
+    for damage in (b"damaged", None):
+        if damage:
+            kept.write_bytes(damage)
+        else:  # of pictures that have changed
+            np.savez(kept, depths=whole + 1, stamp="another")
+        train(TrainConfig(output=tmp_path / "run", resume=True))
+        np.testing.assert_allclose(np.load(kept)["depths"], whole, rtol=1e-4)
+        assert np.load(kept)["stamp"] == stamp

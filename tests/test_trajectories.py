@@ -158,7 +158,7 @@ def test_errors_of_real_predictions_agree_with_their_own_columns(real_data, name
     estimate, found = read_poses(folder / "dataset_test_predict.txt", scene)
     assert found.all()
     rows = {row.name: row.extra for row in read_list(folder / "dataset_test_predict.txt")}
-    own = np.array([rows[name] for name in scene.names])
+    own = np.array([rows[name] for name in scene.names], float)
     errors, errors_deg = position_errors(estimate, scene.poses), rotation_errors_deg(estimate, scene.poses)
     # The file prints six digits of a pose whose coordinates are hundreds of metres: each is up to 5e-4 m off.
     np.testing.assert_allclose(errors, own[:, 0], atol=5e-4 * 3**0.5 + 1e-4)
