@@ -138,7 +138,8 @@ class Answerer:
             return Answers(regressed, answered, regressed, answered, doubt, described)
         refinement = self.refiner.refine(paths, cameras, regressed, described, self.trust, answered)
         found = answered | refinement.refined
-        return Answers(refinement.poses, found, regressed, answered, doubt, described, refinement)
+        poses = _smoothed(refinement.poses, found, sequences) if manner.smooth else refinement.poses
+        return Answers(poses, found, regressed, answered, doubt, described, refinement)
 
 
 def usable_poses(outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:

@@ -35,7 +35,10 @@ FARTHEST = 0.5  # that views move, in mean distances of the cameras from their c
 
 
 def check_trunk(config: TrainConfig) -> None:
-    """Raises PoseNetError where the trunk is not known, or cannot answer as it is asked to."""
+    """Raises PoseNetError where the trunk is not known, cannot answer as it is asked to, or has no such weights."""
+    weights = Path(config.weights)
+    if config.weights not in ("auto", "imagenet", "none") and not any(weights.parent.glob(f"{weights.name}*")):
+        raise PoseNetError(f"--weights must be auto, imagenet, none or a file, there is no {weights}")
     trunk = trunk_named(config.trunk)
     if config.head == "points" and not trunk.maps:
         names = ", ".join(name for name, each in TRUNKS.items() if each.maps)

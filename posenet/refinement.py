@@ -25,7 +25,7 @@ from posenet.trust import Trust
 log = logging.getLogger("posenet")
 
 NEIGHBOURS, MORE_NEIGHBOURS = 10, 25
-CERTAIN_INLIERS = 80  # fewer must agree with the regressed pose
+CERTAIN_INLIERS = 20  # fewer must agree with the regressed pose
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,11 +89,11 @@ class Refiner:
         positions, quaternions = first.positions.copy(), first.quaternions_wxyz.copy()
         for row, each in enumerate(located):
             regressed = first.positions[row], first.rotations[row]
-            pose = _believed(each, regressed if answered is None or answered[row] else None, trust)
-            if pose is None:
+            if each is None or not _stands(each, regressed if answered is None or answered[row] else None, trust):
                 located[row] = None
             else:
-                positions[row], quaternions[row] = pose[0], pose[1].as_quat(canonical=True, scalar_first=True)
+                positions[row] = each.position
+                quaternions[row] = each.rotation.as_quat(canonical=True, scalar_first=True)
         poses = Poses.from_quaternions(positions, quaternions)
         best = np.array([self.nearby(poses, row)[0] for row in range(len(poses))], int)
         return Refinement(poses, located, best, self.gallery.scene, trust)
@@ -136,14 +136,9 @@ class Refiner:
         return None
 
 
-def _believed(found: Located | None, regressed: tuple[np.ndarray, Rotation] | None, trust: Trust):
-    """The pose by a refined and a regressed one: both joined where they agree, the refined one alone where they do not
-    but many keypoints speak for it, else None."""
-    if found is None:
-        return None
-    if regressed and trust.allows(*regressed, found):
-        return trust.joined(*regressed, found)
-    return (found.position, found.rotation) if found.inliers >= CERTAIN_INLIERS else None
+def _stands(found: Located, regressed: tuple[np.ndarray, Rotation] | None, trust: Trust) -> bool:
+    """Whether a refined pose is believed: by its keypoints alone, or because the regressed one agrees."""
+    return found.inliers >= CERTAIN_INLIERS or (regressed is not None and trust.allows(*regressed, found))
 
 
 def _merged(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -38,14 +38,6 @@ class Trust:
         position, degrees = located.deviations
         return self.stretch * position, self.stretch * degrees
 
-    def joined(self, position: np.ndarray, rotation: Rotation, located: Located) -> tuple[np.ndarray, Rotation]:
-        """The likeliest pose by a regressed pose and a refined one, each as sure as it is."""
-        spread = np.repeat([self.position**2, np.radians(self.degrees) ** 2], 3) / 3
-        refined = self.stretch**2 * located.covariance
-        away = np.concatenate([position - located.position, (located.rotation.inv() * rotation).as_rotvec()])
-        change = refined @ np.linalg.solve(refined + np.diag(spread), away)
-        return located.position + change[:3], located.rotation * Rotation.from_rotvec(change[3:])
-
     def allows(self, position: np.ndarray, rotation: Rotation, located: Located) -> bool:
         """Whether a refined pose lies within three deviations of the regressed one, both kinds of poses together."""
         own, own_degrees = self.deviations(located)

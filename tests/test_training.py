@@ -123,11 +123,12 @@ def test_a_run_folder_that_exists_is_refused(cambridge, tmp_path):
 
 def test_a_training_that_cannot_begin_leaves_the_old_run_as_it_was(cambridge, tmp_path):
     folder, wrong = tmp_path / "run", QUICK | {"weights": str(tmp_path / "typo.h5")}
-    assert "typo.h5" in refusal(train, TrainConfig(cambridge, folder, epochs=1, **wrong))
+    line = refusal(train, TrainConfig(cambridge, folder, epochs=1, **wrong))
+    assert line == f"--weights must be auto, imagenet, none or a file, there is no {tmp_path / 'typo.h5'}"
     assert not folder.exists()  # so that the mended command is not refused
     train(TrainConfig(cambridge, folder, epochs=1, **QUICK))
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    for given in (wrong, QUICK | {"split": str(tmp_path / "tset.txt")}):
+    for given in (wrong, QUICK | {"split": str(tmp_path / "tset.txt")}, QUICK | {"loss": "geometric"}):
         assert refusal(train, TrainConfig(cambridge, folder, epochs=1, overwrite=True, **given))
         assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     train(TrainConfig(cambridge, folder, epochs=2, overwrite=True, **QUICK))

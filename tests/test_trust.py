@@ -18,17 +18,6 @@ def test_deviations_are_over_all_directions():
     assert located([0, 0, 0], 0.03, 0.6).deviations == pytest.approx((0.03, 0.6))
 
 
-def test_two_answers_are_joined_by_how_sure_they_are():
-    # variances 1 : 4 by hand: four fifths of the refined pose, one fifth of the regressed one
-    trust = Trust(0.2, 2.0, 10.0)
-    turn = Rotation.from_rotvec([0, 0, np.radians(5)])
-    position, rotation = trust.joined(np.array([1.0, 0, 0]), turn, located([0, 0, 0], 0.01, 0.1))
-    np.testing.assert_allclose(position, [0.2, 0, 0], atol=1e-12)
-    np.testing.assert_allclose(np.degrees(rotation.as_rotvec()), [0, 0, 1], atol=1e-12)
-    position, _ = trust.joined(np.array([1.0, 0, 0]), turn, located([0, 0, 0], 1e-9, 1e-9))
-    np.testing.assert_allclose(position, 0, atol=1e-9)
-
-
 def test_a_refined_pose_may_lie_three_deviations_from_the_regressed_one():
     # deviations 0.3 (10 x 0.03) and 0.4: together 0.5, so 1.5 is the limit; in rotation 3 and 4 degrees: 15
     trust, found = Trust(0.4, 4.0, 10.0), located([0, 0, 0], 0.03, 0.3)
