@@ -63,13 +63,15 @@ def locate(keypoints: Keypoints, seen: list[SeenPoints], focal_known: bool = Tru
     if start is None:
         return None
     distinct = rows, points
-    candidates = np.concatenate([each.points for each in seen]), np.concatenate(theirs)
+    known = np.concatenate([each.points for each in seen])
+    pictures = np.repeat(np.arange(len(seen)), [len(each.points) for each in seen])
     for _ in range(2):
-        rows, points = _guided(keypoints, ours, *candidates, *start)
+        rows, columns = _guided(keypoints, ours, known, np.concatenate(theirs), *start)
+        points = known[columns]
         if len(rows) < FEWEST_INLIERS:
             return None
         start = refined(keypoints, rows, points, *start)
-    found = _judged(keypoints, rows, points, *start, focal_known)
+    found = _judged(keypoints, rows, points, pictures[columns], *start, focal_known)
     if found is None:
         return None
     agreeing = len(np.unique(distinct[0][distances(keypoints, *distinct, *start) < INLIER_PIXELS]))
@@ -77,7 +79,7 @@ def locate(keypoints: Keypoints, seen: list[SeenPoints], focal_known: bool = Tru
 
 
 def _guided(keypoints: Keypoints, ours, points, theirs, position, rotation: Rotation):
-    """Pairs of a keypoint and a point that the pose projects near it and that looks alike; one point a keypoint."""
+    """Rows of keypoints, and of points that the pose projects near them and that look alike; one point a keypoint."""
     local = rotation.inv().apply(points - position)
     ahead = np.flatnonzero(local[:, 2] > 1e-6)
     projected = local[ahead, :2] / local[ahead, 2:]
@@ -90,12 +92,16 @@ def _guided(keypoints: Keypoints, ours, points, theirs, position, rotation: Rota
     order = np.argsort(-likeness, kind="stable")
     _, first = np.unique(rows[order], return_index=True)
     chosen = order[first]
-    return rows[chosen], points[columns[chosen]]
+    return rows[chosen], columns[chosen]
 
 
-def _judged(keypoints: Keypoints, rows, points, position, rotation: Rotation, focal_known: bool) -> Located | None:
-    """The pose with what speaks for it; None where that is too little. A focal length that was found with the pose
-    makes it less sure."""
+def _judged(
+    keypoints: Keypoints, rows, points, pictures, position, rotation: Rotation, focal_known: bool
+) -> Located | None:
+    """The pose with what speaks for it; None where that is too little. pictures: (n,) where each point was seen.
+
+    A focal length that was found with the pose makes it less sure.
+    """
 
     def off(change):
         return residuals(change, keypoints, rows, points, position, rotation)
@@ -109,7 +115,19 @@ def _judged(keypoints: Keypoints, rows, points, position, rotation: Rotation, fo
     step, unknowns = 1e-6, 6 if focal_known else 7
     jacobian = np.stack([(off(step * each) - off(-step * each)) / (2 * step) for each in np.eye(unknowns)], axis=1)
     jacobian = jacobian.reshape(-1, 2, unknowns)[good].reshape(-1, unknowns)
-    variance = float((errors[good] ** 2).mean())
-    covariance = variance * np.linalg.pinv(jacobian.T @ jacobian)[:6, :6]
+    covariance = clustered_covariance(jacobian, errors[good].ravel(), np.repeat(pictures[good], 2))[:6, :6]
     agreeing = rows[good]
     return Located(position, rotation, len(agreeing), covariance, agreeing, keypoints.rays[agreeing], points[good])
+
+
+def clustered_covariance(jacobian: np.ndarray, errors: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """(k, k) of unknowns fitted by least squares to n values of slopes jacobian (n, k), that are left with errors (n,).
+
+    Values of one group err together, as points of one training picture do with its pose. To the covariance of
+    independent values comes the cluster-robust one (Liang & Zeger 1986): how far the groups pull the unknowns apart.
+    """
+    inverse = np.linalg.pinv(jacobian.T @ jacobian)
+    names, groups = np.unique(groups, return_inverse=True)
+    pulls = np.stack([np.bincount(groups, pull) for pull in (jacobian * errors[:, None]).T])
+    together = pulls @ pulls.T * len(names) / max(len(names) - 1, 1)
+    return float((errors**2).mean()) * inverse + inverse @ together @ inverse

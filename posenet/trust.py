@@ -13,7 +13,7 @@ from posenet.localisation import Located
 from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.storage import write_text
 
-TRUST = "trust.json"
+TRUST, VERSION = "trust.json", 2  # raised whenever the same pictures give other numbers
 # a new walk is about twice as far off as pictures held out between training pictures (docs/accuracy.md)
 NEW_WALK = 2.0
 FARTHEST = 3.0  # deviations that a refined pose may lie from the regressed one
@@ -24,7 +24,7 @@ MEDIAN_TO_DEVIATION = float(np.sqrt(3)) / 1.538
 @dataclass(frozen=True)
 class Trust:
     """position, degrees: standard deviations of the regressed poses, scene's unit and degrees. stretch: how many times
-    as large the errors of refined poses are as their keypoints say: these know nothing of the training poses' errors.
+    as large the errors of refined poses are as their keypoints say: these know little of the training poses' errors.
     """
 
     position: float
@@ -68,11 +68,11 @@ def read_trust(folder: Path, stamp: str) -> Trust | None:
     try:
         kept = json.loads((folder / TRUST).read_text())
         numbers = [float(kept[name]) for name in ("position", "degrees", "stretch")]
-        return Trust(*numbers) if kept["stamp"] == stamp else None
+        return Trust(*numbers) if kept["stamp"] == f"{VERSION} {stamp}" else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
 def write_trust(folder: Path, stamp: str, trust: Trust) -> None:
     """Keep what was measured."""
-    write_text(folder / TRUST, json.dumps(asdict(trust) | {"stamp": stamp}) + "\n")
+    write_text(folder / TRUST, json.dumps(asdict(trust) | {"stamp": f"{VERSION} {stamp}"}) + "\n")

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from posenet.keypoints import Keypoints, detect_in
-from posenet.localisation import locate
+from posenet.localisation import clustered_covariance, locate
 from posenet.scene import Camera
 from posenet.structure import SeenPoints, triangulate_scene
 from tests.planes import CAMERA, painting, picture_of_plane, plane_scene, towards_plane
@@ -63,6 +63,16 @@ def test_a_focal_length_that_is_sought_makes_the_pose_less_sure():
     assert 0.3 < np.median(ratios) < 1.7  # as if the length were known, deviations would be a third of the errors
     sure = locate(ours, [known])
     assert sure.deviations[0] < 0.6 * found.deviations[0]
+
+
+def test_groups_that_err_together_tell_how_far_they_pull_apart():
+    # the mean of 1, 1, 1 of one group and -1, -1, -1 of another, by hand: as if independent its variance is 1 / 6;
+    # the groups' sums are 3 and -3, so on top 2 / (2 - 1) * (9 + 9) / 6 ** 2
+    errors, slopes = np.array([1.0, 1, 1, -1, -1, -1]), np.ones((6, 1))
+    apart = clustered_covariance(slopes, errors, np.array([4, 4, 4, 7, 7, 7]))
+    np.testing.assert_allclose(apart, [[1 / 6 + 1.0]])
+    mixed = clustered_covariance(slopes, errors, np.array([4, 7, 9, 4, 7, 9]))  # each group has both: they agree
+    np.testing.assert_allclose(mixed, [[1 / 6]])
 
 
 def test_inliers_in_a_quarter_of_a_telephoto_picture_are_enough():
