@@ -26,6 +26,7 @@ from posenet.datasets import (
 from posenet.datasets.splits import TEST_LIST, chosen_splits
 from posenet.errors import PoseNetError
 from posenet.hygiene import Fault, RawScene, checked_scene
+from posenet.images import IMAGE_SUFFIXES
 from posenet.intrinsics import with_guesses
 from posenet.scene import Scene
 
@@ -66,6 +67,10 @@ def read_scene(path: Path | str) -> RawScene:
         if adapter.recognises(folder):
             return replace(adapter.read(folder), format=adapter.NAME)
     looked_for = "; ".join(f"{adapter.LOOKS_FOR} ({adapter.NAME})" for adapter in ADAPTERS)
+    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir()):
+        raise PoseNetError(
+            f"{folder} holds pictures without poses: `posenet scene capture` finds them; looked for {looked_for}"
+        )
     raise PoseNetError(f"{folder} is no scene that posenet knows; looked for {looked_for}")
 
 

@@ -162,7 +162,8 @@ class Backup(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         best_epoch = self.validation.best_epoch if self.validation else 0
-        if time.monotonic() - self.written < self.every and best_epoch == self.best_epoch_written:
+        last = self.budget.progress >= 1 or self.model.stop_training  # a finished run is not trained further
+        if not last and time.monotonic() - self.written < self.every and best_epoch == self.best_epoch_written:
             return
         self.written, self.best_epoch_written = time.monotonic(), best_epoch
         arrays = {f"v{i}": np.asarray(variable) for i, variable in enumerate(_state(self.model))}

@@ -174,6 +174,8 @@ def main(arguments: list[str] | None = None, command=AnyCommand, program: str = 
         return 1
     except KeyboardInterrupt:
         hints = {TrainConfig: "; --resume goes on from the last epoch", CaptureConfig: "; the same command goes on"}
-        print("interrupted" + hints.get(type(chosen), ""), file=sys.stderr)
+        refining = getattr(chosen, "refine", False)
+        hint = "; a map that was being made goes on with the same command" if refining else hints.get(type(chosen), "")
+        print(f"interrupted{hint}", file=sys.stderr)
         return 130
     return 0

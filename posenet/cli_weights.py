@@ -10,11 +10,11 @@ from posenet.commands import ClassifyConfig, ConvertWeightsConfig, InspectConfig
 def inspect_weights(config: InspectConfig) -> None:
     """The weights inspect command."""
     from posenet.quiet import start_tensorflow
+
+    start_tensorflow()
     from posenet.weights.load import read_weights, weight_format
 
     kind = weight_format(config.file)
-    if kind == "checkpoint":
-        start_tensorflow()
     weights = read_weights(config.file, config.order)
     shapes = {layer: {name: list(array.shape) for name, array in arrays.items()} for layer, arrays in weights.items()}
     count = sum(array.size for arrays in weights.values() for array in arrays.values())

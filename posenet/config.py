@@ -16,6 +16,7 @@ from posenet.errors import PoseNetError
 Head = Literal["pose", "points"]
 Rotation = Literal["quaternion", "log", "6d"]
 COURTYARD_MINUTES, SCENE_MINUTES = 4.5, 15.0
+SMALLEST_SIDE = 32  # pixels: one cell of a trunk's last feature map
 VIEWS = 11  # of each picture, averaged: all the turns that views.py has
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp")
 
@@ -91,6 +92,10 @@ class TrainConfig:
         for name, value in positive.items():
             if value is not None and not value > 0:
                 raise PoseNetError(f"--{name} must be more than 0, received {value}")
+        if self.short_side is not None and 0 < self.short_side < SMALLEST_SIDE:
+            raise PoseNetError(f"--short-side must be at least {SMALLEST_SIDE}, received {self.short_side}")
+        if self.resume and self.overwrite:
+            raise PoseNetError("--resume goes on with a run, --overwrite replaces it: give one of them, received both")
         if self.seed < 0:
             raise PoseNetError(f"--seed must be 0 or more, received {self.seed}")
         if not 0 <= self.validation < 0.9:

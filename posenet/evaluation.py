@@ -67,6 +67,11 @@ class Evaluation:
                 share = np.mean((self.errors <= metres) & (self.errors_deg <= degrees))
                 values["recall"][f"{metres}m_{degrees}deg"] = float(share)
         values["baselines"] = {name: _statistics(*errors) for name, errors in self.baselines.items()}
+        if not self.found.all() and self.found.any():
+            values["predicted"] = _statistics(*(each[self.found] for each in self.both))
+            values["predicted"]["baselines"] = {
+                name: _statistics(*(each[self.found] for each in errors)) for name, errors in self.baselines.items()
+            }
         if self.doubt is not None:
             order = np.argsort(self.doubt, kind="stable")
             values["surest"] = {

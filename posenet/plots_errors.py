@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from posenet.baselines import BASELINE_NAMES
 from posenet.plots import NETWORK, OTHERS, quiet
+
+COLOURS = dict(zip(BASELINE_NAMES.values(), (OTHERS[2], OTHERS[0], OTHERS[1]), strict=True))  # the same in all drawings
+WIDE = 20.0  # times the median: errors of such a range are drawn on a logarithmic axis
 
 
 def plot_errors(ax, errors: np.ndarray, unit: str, what: str, baselines: dict[str, np.ndarray], sequences=None):
@@ -13,7 +17,7 @@ def plot_errors(ax, errors: np.ndarray, unit: str, what: str, baselines: dict[st
     numbers = np.arange(len(errors))
     ax.plot(numbers[finite], errors[finite], ".-", color=NETWORK, lw=0.8, ms=4)
     lines = {"median": (errors, NETWORK, "-")}
-    lines |= {name: (each, OTHERS[k % len(OTHERS)], "--") for k, (name, each) in enumerate(baselines.items())}
+    lines |= {name: (each, COLOURS[name], "--") for name, each in baselines.items()}
     for name, (each, colour, style) in lines.items():
         median = float(np.median(each))
         if np.isfinite(median):
@@ -21,7 +25,8 @@ def plot_errors(ax, errors: np.ndarray, unit: str, what: str, baselines: dict[st
     if sequences is not None:
         for start in np.flatnonzero(np.asarray(sequences)[1:] != np.asarray(sequences)[:-1]):
             ax.axvline(start + 0.5, color="#b9bec7", lw=0.8)
-    if finite.any() and errors[finite].max() > 100 * max(np.median(errors[finite]), 1e-12):
+    largest = [np.median(each) for each in baselines.values()] + [errors[finite].max()] if finite.any() else []
+    if finite.any() and max(largest) > WIDE * max(np.median(errors[finite]), 1e-12):
         ax.set_yscale("log")
     else:
         ax.set_ylim(bottom=0)
@@ -33,23 +38,25 @@ def plot_errors(ax, errors: np.ndarray, unit: str, what: str, baselines: dict[st
 
 def plot_cumulative(ax, named: dict[str, np.ndarray], unit: str, what: str):
     """Share of pictures (%) below an error, a curve for each method in named {name: errors (n,)}."""
-    colours = (NETWORK, *OTHERS)
     limits = [np.percentile(each[np.isfinite(each)], 95) for each in named.values() if np.isfinite(each).any()]
-    for number, (name, each) in enumerate(named.items()):
+    for name, each in named.items():
+        colour = COLOURS.get(name, NETWORK)
         ordered = np.sort(each)
         share = 100 * np.arange(1, len(each) + 1) / len(each)
         ax.step(
             np.concatenate([[0], ordered]),
             np.concatenate([[0], share]),
             where="post",
-            color=colours[number % len(colours)],
+            color=colour,
             label=name,
         )
         if np.isfinite(np.median(each)):
-            ax.plot(np.median(each), 50, "o", color=colours[number % len(colours)], ms=5)
-    ax.set(
-        xlim=(0, max([*limits, 1e-9])), ylim=(0, 101), xlabel=f"{what} error ({unit})", ylabel="pictures below it (%)"
-    )
+            ax.plot(np.median(each), 50, "o", color=colour, ms=5)
+    ax.set(xlim=(0, max([*limits, 1e-9])), ylim=(0, 101), xlabel=f"{what} error ({unit})")
+    ax.set_ylabel("pictures below it (%)")
+    if limits and max(limits) > WIDE * max(min(limits), 1e-12):
+        ax.set_xscale("log")
+        ax.set_xlim(max(min(limits) / WIDE, max(limits) / 1e4), max(limits))
     ax.legend(frameon=False, fontsize=9, loc="lower right")
     quiet(ax)
     return ax

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,8 +14,10 @@ from posenet.images import read_image
 from posenet.lenses import projected
 from posenet.localisation import Located
 from posenet.plots import NETWORK, new_figure
-from posenet.refinement import Refinement
 from posenet.scene import Camera, Scene
+
+if TYPE_CHECKING:
+    from posenet.refinement import Refinement
 
 SHOWN, MOST_LINES = 3, 120
 

@@ -24,19 +24,12 @@ ERROR_COLUMNS = ("name", "error", "error_deg", *POSE_COLUMNS, *(f"true_{name}" f
 def report(evaluation: Evaluation) -> str:
     """The report for people: a table with the baselines, recall, and who wins."""
     summary, unit = evaluation.summary(), evaluation.scene.unit
-    rows = [(evaluation.method, summary)]
-    rows += [(BASELINE_NAMES[n], summary["baselines"][n]) for n in BASELINE_NAMES if n in summary["baselines"]]
-    width = max(len(name) for name, _ in rows) + 2
     missing = f", {summary['missing']} without a prediction" if summary["missing"] else ""
     lines = [f"{summary['scene']}, {summary['split']} split: {summary['images']} pictures{missing}"]
-    column = 23 + len(unit)
-    lines.append(" " * width + "".join(f"{head:>{column}}" for head in ("median", "mean", "95 % within")))
-    for name, values in rows:
-        cells = (
-            f"{_figure(values[f'{k}_m'])} {unit} {_figure(values[f'{k}_deg'], 2)} deg"
-            for k in ("median", "mean", "p95")
-        )
-        lines.append(f"{name:<{width}}" + "".join(f"{cell:>{column}}" for cell in cells))
+    lines += _table(evaluation.method, summary, unit)
+    if "predicted" in summary:
+        lines.append(f"the {summary['images'] - summary['missing']} pictures with a prediction:")
+        lines += _table(evaluation.method, summary["predicted"], unit)[1:]
     if summary["recall"]:
         shares = (
             f"{100 * s:.0f} % within {k.replace('m_', ' m and ').replace('deg', ' deg')}"
@@ -59,6 +52,20 @@ def report(evaluation: Evaluation) -> str:
     )
 
 
+def _table(method: str, values: dict, unit: str) -> list[str]:
+    """A head, and a line for the method and for each baseline."""
+    rows = [(method, values)]
+    rows += [(BASELINE_NAMES[n], values["baselines"][n]) for n in BASELINE_NAMES if n in values["baselines"]]
+    width, column = max(len(name) for name, _ in rows) + 2, 23 + len(unit)
+    lines = [" " * width + "".join(f"{head:>{column}}" for head in ("median", "mean", "95 % within"))]
+    for name, each in rows:
+        cells = (
+            f"{_figure(each[f'{k}_m'])} {unit} {_figure(each[f'{k}_deg'], 2)} deg" for k in ("median", "mean", "p95")
+        )
+        lines.append(f"{name:<{width}}" + "".join(f"{cell:>{column}}" for cell in cells))
+    return lines
+
+
 def _refined(values: dict, unit: str) -> str:
     """What refinement did: how many pictures, and their medians."""
     text = f"refined: {100 * values['share']:.0f} % of the pictures, {values['inliers']:.0f} inliers (median)"
@@ -72,14 +79,13 @@ def _figure(value: float | None, digits: int = 3) -> str:
 
 
 def _verdict(summary: dict, baseline: str, title: str) -> str:
-    """One line: does the method beat the baseline, in which of the two medians."""
-    other = summary["baselines"][baseline]
-    won = [
-        what for what, key in (("position", "median_m"), ("rotation", "median_deg")) if _less(summary[key], other[key])
-    ]
+    """One line: does the method beat the baseline, in which of the two medians; if need be, where it has an answer."""
+    own = summary.get("predicted", summary)
+    other, where = own["baselines"][baseline], ", where it has a prediction" if "predicted" in summary else ""
+    won = [what for what, key in (("position", "median_m"), ("rotation", "median_deg")) if _less(own[key], other[key])]
     if len(won) == 2:
-        return f"It beats the {title} in position and rotation."
-    return f"It beats the {title} in {won[0]} only." if won else f"It does not beat the {title}."
+        return f"It beats the {title} in position and rotation{where}."
+    return f"It beats the {title} in {won[0]} only{where}." if won else f"It does not beat the {title}{where}."
 
 
 def _less(a: float | None, b: float | None) -> bool:

@@ -77,9 +77,9 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
     if not state.is_file():
         run = replace(run, head=head_for(config, batches))
         run.save()
-    trainer = _trainer(config, run, None if resumed and state.is_file() else batches)
     minutes = None if config.epochs else config.minutes or SCENE_MINUTES
     budget = callbacks.Budget(config.epochs, (minutes or 0) * 60, batches.steps, started)
+    trainer = _trainer(config, run, None if resumed and state.is_file() else batches, budget)
     validation = _validation(trainer, run, scene.subset(held_out), pictures, np.flatnonzero(held_out), budget)
     backup = callbacks.Backup(state, budget, validation, lambda: _save(trainer, run))
     done = backup.restore(trainer) if resumed and state.is_file() else 0
@@ -105,7 +105,7 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
     return run
 
 
-def _trainer(config: TrainConfig, run: Run, fresh: Batches | None) -> Trainer:
+def _trainer(config: TrainConfig, run: Run, fresh: Batches | None, budget: callbacks.Budget) -> Trainer:
     """The network with its loss and optimiser; fresh: what to start its heads with, None for a run that goes on."""
     try:
         network = build_network(*_plan(run), head=run.head, rotation=config.rotation)
@@ -117,8 +117,9 @@ def _trainer(config: TrainConfig, run: Run, fresh: Batches | None) -> Trainer:
     trainer = Trainer(network, loss)
     loaded = load_into(network, config.trunk, config.weights) if fresh else None
     if fresh and loaded:
-        log.info("the trunk starts from published weights: %s", loaded)
-        if not trunk_named(config.trunk).auxiliary:
+        told = f"{len(loaded.matched)} of its layers" if config.weights in ("auto", "imagenet") else loaded
+        log.info("the trunk starts from published weights: %s", told)
+        if not trunk_named(config.trunk).auxiliary and budget.progress < 1:
             train_heads(trainer, fresh)
     trainer.compile(optimizer=_optimizer(), jit_compile=False)
     trainer.optimizer.build(trainer.trainable_variables)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,8 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
     - TUM, `stamp x y z qx qy qz qw`, world_from_camera: the stamp is the number of the picture in `scene`, from 0;
     - `name X Y Z W P Q R` with or without the Cambridge header, further columns ignored: X Y Z is the camera
       centre and W P Q R has the scene's own convention (`scene.quaternion_convention`). The name may be a path to
-      the picture; a leading slash is ignored, and the suffix where only that differs. What `posenet predict` printed
+      the picture, or its end where that is the only one; a leading slash is ignored, and the suffix where only that
+      differs. What `posenet predict` printed
       is camera to world.
 
     Lines for pictures outside the scene are ignored, poses that are not finite or have no rotation count as
@@ -60,7 +62,8 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
     else:
         keys, positions, quaternions, places = _named(path, scene)
         pictures = {name: number for number, name in enumerate(scene.names)}
-        by_stem = {without_suffix(name): name for name in scene.names}
+        by_stem = _alone((Path(name).stem, name) for name in scene.names)
+        by_stem |= {without_suffix(name): name for name in scene.names}
         keys = [key if key in pictures else by_stem.get(without_suffix(key), key) for key in keys]
         example = f"names like {scene.names[0]}"
     targets = _match(keys, pictures, places, path, example)
@@ -85,6 +88,14 @@ def _named(path: Path, scene: Scene) -> tuple[list[str], np.ndarray, np.ndarray,
         predicted = file.readline().startswith(PREDICTED)
     sign = _CONJUGATE if scene.quaternion_convention == "camera_from_world" and not predicted else 1.0
     return [_name_in(scene, row.name) for row in rows], table[:, :3], table[:, 3:] * sign, [row.source for row in rows]
+
+
+def _alone(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The pairs whose first is there once only."""
+    values: dict[str, list[str]] = {}
+    for key, value in pairs:
+        values.setdefault(key, []).append(value)
+    return {key: found[0] for key, found in values.items() if len(found) == 1}
 
 
 def _name_in(scene: Scene, name: str) -> str:

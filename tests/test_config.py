@@ -21,6 +21,12 @@ def test_json_round_trip():
         ({"batch_size": 0}, "--batch-size must be more than 0, received 0"),
         ({"learning_rate": -1.0}, "--learning-rate must be more than 0, received -1.0"),
         ({"validation": 1.0}, "--validation must be a share from 0 to 0.9, received 1.0"),
+        ({"seed": -1}, "--seed must be 0 or more, received -1"),
+        ({"short_side": 3}, "--short-side must be at least 32, received 3"),
+        (
+            {"resume": True, "overwrite": True},
+            "--resume goes on with a run, --overwrite replaces it: give one of them, received both",
+        ),
         ({"rotation": "6d"}, "--rotation 6d needs --head pose, received --head auto"),
         ({"minutes": 1.0, "epochs": 1}, "give --minutes or --epochs, not both, received 1.0 and 1"),
     ],

@@ -63,6 +63,11 @@ def test_unknown_folder_says_what_was_looked_for(tmp_path):
         assert f"{adapter.LOOKS_FOR} ({adapter.NAME})" in message
 
 
+def test_a_folder_of_photographs_is_told_what_it_needs(tmp_path):
+    (tmp_path / "a.JPG").write_bytes(b"a photograph")
+    assert refused(tmp_path).startswith(f"{tmp_path} holds pictures without poses: `posenet scene capture` finds them;")
+
+
 def test_adapters_tell_each_others_real_scenes_apart(real_data):
     folders = {
         "cambridge_lists/ShopFacade": cambridge_adapter,

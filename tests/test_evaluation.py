@@ -43,7 +43,7 @@ def test_a_pose_file_by_hand(cambridge, tmp_path):
 
 def test_a_missing_prediction_is_infinitely_wrong(cambridge, tmp_path):
     test = open_scene(cambridge).split("test")
-    (tmp_path / "p.txt").write_text(listed(test, skip=test.names[:3]))
+    (tmp_path / "p.txt").write_text(listed(test, (0.24, 0.32, 0), skip=test.names[:3]))
     result = evaluate_poses(tmp_path / "p.txt", cambridge)
     assert np.isinf(result.errors).sum() == 3
     summary = result.summary()
@@ -51,7 +51,12 @@ def test_a_missing_prediction_is_infinitely_wrong(cambridge, tmp_path):
     assert summary["median_m"] is None  # three of four are infinite
     json.dumps(summary, allow_nan=False)
     assert "3 without a prediction" in report(result)
-    assert "It does not beat the mean training pose." in report(result)
+    text = report(result)
+    assert "the 1 pictures with a prediction:\np.txt " in text
+    assert summary["predicted"]["median_m"] == pytest.approx(0.4)
+    mean_pose = summary["predicted"]["baselines"]["mean_pose"]
+    assert mean_pose["median_m"] == pytest.approx(result.baselines["mean_pose"][0][3])
+    assert "It beats the mean training pose in position and rotation, where it has a prediction." in text
 
 
 def test_the_folder_holds_what_was_measured(cambridge, tmp_path):

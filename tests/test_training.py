@@ -141,8 +141,10 @@ def test_less_time_than_the_preparation_takes_still_gives_a_model(cambridge, tmp
     assert "the preparation took all the time: one step is trained" in caplog.text
     assert open_run(tmp_path / "run").load_model() is not None
     caplog.clear()
+    before = (tmp_path / "run" / "model.keras").read_bytes()
     train(TrainConfig(None, tmp_path / "run", resume=True))
     assert "nothing is left to train" in caplog.text
+    assert (tmp_path / "run" / "model.keras").read_bytes() == before
 
 
 def test_other_settings_than_the_runs_own_are_not_taken_for_resumed(cambridge, tmp_path):

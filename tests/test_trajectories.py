@@ -1,6 +1,7 @@
 """Pose files: TUM, and named lists."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -149,6 +150,17 @@ def test_pose_files_that_are_refused(tmp_path, text, says):
 def test_absent_pose_file(tmp_path):
     with pytest.raises(PoseNetError, match=r"none.txt: the file cannot be read \(No such file or directory\)"):
         read_poses(tmp_path / "none.txt", make_scene(tmp_path))
+
+
+def test_names_may_be_paths_to_the_pictures_or_their_ends(tmp_path, monkeypatch):
+    scene = make_scene(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name in ("s/0.png", "/s/0.png", "./s/0.png", f"{tmp_path}/s/0.png", f"{tmp_path}/s/../s/0.jpg", "0.png"):
+        estimate, found = read_poses(given_file(tmp_path, f"{name} 1 2 3 1 0 0 0\n"), scene)
+        assert found.tolist() == [True, False, False], name
+        np.testing.assert_allclose(estimate.positions[0], [1, 2, 3])
+    twice = replace(scene, names=("s/0.png", "t/0.png", "t/1.png"))  # which of both is not told
+    assert "received 0.png" in refusal(read_poses, given_file(tmp_path, "0.png 1 2 3 1 0 0 0\n"), twice)
 
 
 @pytest.mark.parametrize(("name", "metres", "degrees"), [("KingsCollege", 2.26, 2.58), ("ShopFacade", 3.70, 10.06)])

@@ -67,4 +67,4 @@ def test_a_run_killed_before_its_first_backup_starts_from_the_published_weights_
     caplog.set_level(logging.INFO)
     caplog.clear()
     train(TrainConfig(output=tmp_path / "run", resume=True))
-    assert "the trunk starts from published weights: 98 layers matched" in caplog.text
+    assert "the trunk starts from published weights: 98 of its layers" in caplog.text
