@@ -31,7 +31,7 @@ def plot_errors(ax, errors: np.ndarray, unit: str, what: str, baselines: dict[st
     else:
         ax.set_ylim(bottom=0)
     ax.set(xlabel="picture", ylabel=f"{what} error ({unit})")
-    ax.legend(frameon=False, fontsize=9)
+    ax.legend(frameon=True, edgecolor="none", framealpha=0.9, fontsize=9)
     quiet(ax)
     return ax
 
