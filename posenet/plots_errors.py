@@ -55,8 +55,9 @@ def plot_cumulative(ax, named: dict[str, np.ndarray], unit: str, what: str):
     ax.set(xlim=(0, max([*limits, 1e-9])), ylim=(0, 101), xlabel=f"{what} error ({unit})")
     ax.set_ylabel("pictures below it (%)")
     if limits and max(limits) > WIDE * max(min(limits), 1e-12):
+        smallest = min(np.percentile(each, 2, method="lower") for each in named.values())
         ax.set_xscale("log")
-        ax.set_xlim(max(min(limits) / WIDE, max(limits) / 1e4), max(limits))
+        ax.set_xlim(max(smallest, max(limits) / 1e5), max(limits))
     ax.legend(frameon=False, fontsize=9, loc="lower right")
     quiet(ax)
     return ax

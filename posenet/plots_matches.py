@@ -31,7 +31,9 @@ def matches_figure(scene: Scene, refinement: Refinement) -> Figure | None:
     if len(order) == 0:
         return None
     rows = order[np.unique(np.linspace(0, len(order) - 1, SHOWN).round().astype(int))]
-    figure = new_figure(11, 4.2 * len(rows))
+    camera = scene.cameras[rows[0]]
+    width = 9.2 * (camera.width / camera.height if camera else 4 / 3)  # two pictures and the room between them
+    figure = new_figure(min(max(width, 6.5), 11), 4.2 * len(rows))
     axes = figure.subplots(len(rows), 2, squeeze=False)
     for pair, row in zip(axes, rows, strict=True):
         located, neighbour = refinement.located[row], int(refinement.neighbours[row])
