@@ -119,9 +119,7 @@ def main() -> None:
             rows[recipe][scene.name] = cell(good)
             if recipe == "default":
                 rows["default, the surest half"][scene.name] = cell([each["surest"]["50%"] for each in good])
-            if (
-                recipe == options.recipes[0]
-            ):  # retrieval is by the features of the network: by those of the first recipe
+            if recipe == options.recipes[0]:
                 for title, key in (("nearest picture", "retrieval"), ("mean training pose", "mean_pose")):
                     rows[title][scene.name] = cell([each["baselines"][key] for each in good])
             text = table({n: {s.name: c.get(s.name, "") for s in options.scenes} for n, c in rows.items()},

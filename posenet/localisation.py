@@ -63,10 +63,10 @@ def locate(keypoints: Keypoints, seen: list[SeenPoints], focal_known: bool = Tru
     if start is None:
         return None
     distinct = rows, points
-    known = np.concatenate([each.points for each in seen])
+    known, descriptors = np.concatenate([each.points for each in seen]), np.concatenate(theirs)
     pictures = np.repeat(np.arange(len(seen)), [len(each.points) for each in seen])
     for _ in range(2):
-        rows, columns = _guided(keypoints, ours, known, np.concatenate(theirs), *start)
+        rows, columns = _guided(keypoints, ours, known, descriptors, *start)
         points = known[columns]
         if len(rows) < FEWEST_INLIERS:
             return None
