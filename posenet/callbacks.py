@@ -37,7 +37,7 @@ class Budget:
         """0 at the start, 1 when the budget is spent."""
         if self.epochs is not None:
             return min(1.0, self.step / (self.epochs * self.steps))
-        return min(1.0, self.elapsed / max(1.0, self.seconds - self.reserve))
+        return min(1.0, self.elapsed / max(1e-9, self.seconds - self.reserve))
 
 
 class Schedule(keras.callbacks.Callback):

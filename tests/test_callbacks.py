@@ -1,4 +1,5 @@
 import math
+import time
 from types import SimpleNamespace
 
 from posenet import callbacks
@@ -35,3 +36,9 @@ def test_a_later_model_takes_the_place_of_one_that_is_hardly_better_without_drif
 def test_a_model_that_measures_no_number_is_never_kept():
     saved, _ = kept_epochs([(math.nan, 1.0), (1.0, math.nan)])
     assert saved == []
+
+
+def test_a_budget_of_less_than_a_second_is_spent_when_its_time_is():
+    now = time.monotonic()
+    assert callbacks.Budget(None, 0.006, 10, now - 0.5).progress == 1  # it counted as a whole second
+    assert 0.05 <= callbacks.Budget(None, 1000.0, 10, now - 50).progress < 0.06
