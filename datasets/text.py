@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from posenet.errors import PoseNetError
+from posenet.images import IMAGE_SUFFIXES
 
 HEADERS = ("visual landmark dataset", "imagefile, camera position")
 _ROW = "a line must be a name and 7 numbers (X Y Z W P Q R), 8 columns"
@@ -97,8 +98,18 @@ def read_list(path: Path, extra_columns: bool = True) -> list[ListRow]:
         columns = line.split()
         if len(columns) < 8 or (len(columns) > 8 and not extra_columns):
             raise PoseNetError(f"{place}: {_ROW}, received {len(columns)} columns: {shortened(line)}")
-        rows.append(ListRow(tidy_name(columns[0]), numbers_of(columns[1:8], place, _ROW), tuple(columns[8:]), place))
+        at = _end_of_name(columns)
+        numbers = numbers_of(columns[at : at + 7], place, _ROW)
+        rows.append(ListRow(tidy_name(" ".join(columns[:at])), numbers, tuple(columns[at + 7 :]), place))
     return rows
+
+
+def _end_of_name(columns: list[str]) -> int:
+    """How many of a row's columns are its name: more than one where it holds blanks and ends as pictures' names do."""
+    for at in range(2, len(columns) - 6):
+        if columns[at - 1].lower().endswith(IMAGE_SUFFIXES) and all(map(is_number, columns[at : at + 7])):
+            return at
+    return 1
 
 
 def first_name(path: Path) -> str | None:

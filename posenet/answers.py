@@ -19,6 +19,7 @@ from posenet.retrieval import Gallery, describing, descriptors, gallery_of
 from posenet.run import MODEL, Run
 from posenet.scene import Camera, Scene
 from posenet.smoothing import smooth
+from posenet.storage import files_digest
 from posenet.trust import Trust, measured_trust, read_trust, write_trust
 from posenet.views import predict_views, tells_rotation
 from posenet.way_up import best_way_up
@@ -65,12 +66,13 @@ class Answerer:
 
     def __init__(self, run: Run, training: Scene | None = None):
         self.run, self.training = run, training
+        self.made_of = files_digest([run.folder / MODEL])  # before it is loaded: a training may write a newer one
         self.network = describing(run.load_model())
 
     @cached_property
     def gallery(self) -> Gallery:
         """The training pictures as the network sees them."""
-        return gallery_of(self.run, self.network, self.training)
+        return gallery_of(self.run, self.network, self.made_of, self.training)
 
     @cached_property
     def refiner(self) -> Refiner:
@@ -80,8 +82,8 @@ class Answerer:
     @cached_property
     def trust(self) -> Trust:
         """How far to trust regressed and refined poses, by the training pictures that were held out."""
-        folder, stamp = self.run.folder / MAP, str((self.run.folder / MODEL).stat().st_mtime_ns)
-        kept = read_trust(folder, stamp)
+        folder = self.run.folder / MAP
+        kept = read_trust(folder, self.made_of)
         if kept is not None:
             return kept
         scene = self.gallery.scene
@@ -100,7 +102,7 @@ class Answerer:
         described = descriptors(outputs["pooled"])
         located = self.refiner.locate(held_out.paths, held_out.cameras, regressed, described, rows)
         trust = measured_trust(regressed, located, held_out.poses)
-        write_trust(folder, stamp, trust)
+        write_trust(folder, self.made_of, trust)
         return trust
 
     def _poses(self, outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:

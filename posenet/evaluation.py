@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,16 +13,20 @@ import numpy as np
 from posenet.baselines import describe, mean_pose_errors, nearest_pictures
 from posenet.cache import load_pictures
 from posenet.datasets import open_scene
+from posenet.errors import PoseNetError
 from posenet.framing import whole_frame
 from posenet.images import picture_size
 from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.run import Run
 from posenet.scene import Scene
+from posenet.smoothing import stretches
 from posenet.trajectories import read_poses
 
 if TYPE_CHECKING:
     from posenet.answers import Manner
     from posenet.refinement import Refinement
+
+log = logging.getLogger("posenet")
 
 Errors = tuple[np.ndarray, np.ndarray]
 
@@ -121,7 +126,8 @@ def evaluate_run(
     answerer = Answerer(run, scene.split("train") if has_training else None)
     pictures = load_pictures(test.paths, run.framing.stored, "test pictures")
     test = test.subset(pictures.rows)
-    answers = answerer.answer(pictures, test.paths, test.cameras, test.sequences, manner)
+    together = stretches(test.sequences, np.flatnonzero(np.isin(scene.names, test.names)))
+    answers = answerer.answer(pictures, test.paths, test.cameras, together, manner)
     retrieved = answerer.gallery.nearest_poses(answers.descriptors) if has_training else None
     method = "network" + (", smoothed" if manner.smooth else "") + (", refined" if manner.refine else "")
     result = compare(scene, test, "test", method, answers.poses, answers.found, retrieved)
@@ -178,12 +184,18 @@ def _errors(estimate: Poses, found: np.ndarray | np.bool_, truth: Poses) -> Erro
 
 
 def _retrieve(training: Scene, chosen: Scene) -> Poses | None:
-    """The pose of the most similar training picture, for each chosen picture; None where pictures are missing."""
+    """The pose of the most similar training picture, for each chosen picture; None where pictures are missing or do not
+    decode."""
     if not all(path.is_file() for path in (*training.paths, *chosen.paths)):
         return None
-    stored = whole_frame([picture_size(path) for path in training.paths[:: max(1, len(training) // 50)]], 192).stored
-    training_pictures = load_pictures(training.paths, stored, "training pictures")
-    queries = load_pictures(chosen.paths, stored, "pictures")
+    some = training.paths[:: max(1, len(training) // 50)]
+    try:
+        stored = whole_frame([picture_size(path) for path in some], 192).stored
+        training_pictures = load_pictures(training.paths, stored, "training pictures")
+        queries = load_pictures(chosen.paths, stored, "pictures")
+    except PoseNetError as error:
+        log.warning("no nearest picture is sought: %s", error)
+        return None
     if len(queries) != len(chosen):
         return None
     rows = nearest_pictures(describe(training_pictures), describe(queries))[:, 0]

@@ -23,9 +23,10 @@ def ransac(keypoints: Keypoints, rows: np.ndarray, points: np.ndarray, rounds: i
     if len(np.unique(rows)) < FEWEST_INLIERS:
         return None
     cv2.setRNGSeed(0)
+    middle = points.mean(axis=0)  # OpenCV works in float32, and the world's own zero may lie too far away for that
     try:
         good, turn, shift, inliers = cv2.solvePnPRansac(
-            points, keypoints.rays[rows], np.eye(3), None, iterationsCount=rounds, confidence=0.9999,
+            points - middle, keypoints.rays[rows], np.eye(3), None, iterationsCount=rounds, confidence=0.9999,
             reprojectionError=RANSAC_PIXELS * keypoints.pixel, flags=cv2.SOLVEPNP_SQPNP,
         )  # fmt: skip
     except cv2.error:
@@ -33,7 +34,7 @@ def ransac(keypoints: Keypoints, rows: np.ndarray, points: np.ndarray, rounds: i
     if not good or inliers is None or len(np.unique(rows[inliers[:, 0]])) < FEWEST_INLIERS:
         return None
     world_from_camera = Rotation.from_rotvec(turn[:, 0]).inv()
-    start = -world_from_camera.apply(shift[:, 0]), world_from_camera
+    start = middle - world_from_camera.apply(shift[:, 0]), world_from_camera
     return refined(keypoints, rows[inliers[:, 0]], points[inliers[:, 0]], *start)
 
 

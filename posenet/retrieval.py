@@ -13,9 +13,9 @@ from posenet.cache import load_pictures
 from posenet.images import READING
 from posenet.pipeline import predict_in_batches
 from posenet.poses import Poses
-from posenet.run import MODEL, Run
+from posenet.run import Run
 from posenet.scene import Scene
-from posenet.storage import atomic_path, files_digest
+from posenet.storage import files_digest, kept_if_possible
 
 GALLERY = "gallery.npz"
 POOLED = ("points_pool", "cls3_pool")  # the layers that average the trunk's last feature map, by the network's head
@@ -49,14 +49,14 @@ def descriptors(pooled: np.ndarray) -> np.ndarray:
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
 
 
-def gallery_of(run: Run, network: keras.Model, scene: Scene | None = None) -> Gallery:
+def gallery_of(run: Run, network: keras.Model, made_of: str, scene: Scene | None = None) -> Gallery:
     """The run's training pictures as its network sees them; kept in RUN/gallery.npz as long as both stay the same.
 
-    network: a describing one. scene: the training split, if it is open already. Raises PoseNetError when the pictures
-    are not there any more.
+    network: a describing one. made_of: the digest of the file that it was loaded from. scene: the training split, if it
+    is open already. Raises PoseNetError when the pictures are not there any more.
     """
     training = scene or run.training_scene()
-    stamp = f"{READING} {files_digest([run.folder / MODEL, *training.paths])}"
+    stamp = f"{READING} {made_of} {files_digest(training.paths)}"
     path = run.folder / GALLERY
     try:
         with np.load(path, allow_pickle=False) as kept:
@@ -66,6 +66,6 @@ def gallery_of(run: Run, network: keras.Model, scene: Scene | None = None) -> Ga
         pass  # made anew
     pictures = load_pictures(training.paths, run.framing.stored, "training pictures")
     described = descriptors(predict_in_batches(network, pictures, run.framing)["pooled"])
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+    with kept_if_possible(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, stamp=stamp, rows=pictures.rows, descriptors=described.astype(np.float16))
     return Gallery(training.subset(pictures.rows), described)

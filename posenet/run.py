@@ -18,7 +18,7 @@ from posenet.datasets import open_scene
 from posenet.errors import PoseNetError
 from posenet.framing import Framing
 from posenet.scene import Camera, Scene
-from posenet.storage import atomic_path, write_text
+from posenet.storage import atomic_path, held_alone, write_text
 
 log = logging.getLogger("posenet")
 
@@ -56,7 +56,10 @@ class Run:
 
     def open_scene(self, path: Path | None = None, strict: bool = False) -> Scene:
         """The run's scene, or the same one at another path, with the run's split and corrected intrinsics."""
-        return corrected(open_scene(path or self.scene, strict=strict, split=self.split), self.corrections)
+        split, own = self.split, self.scene.resolve()
+        if path is not None and Path(split).is_relative_to(own):  # a list in the scene's folder has moved with it
+            split = str(path.absolute() / Path(split).relative_to(own))
+        return corrected(open_scene(path or self.scene, strict=strict, split=split), self.corrections)
 
     def training_scene(self, strict: bool = False) -> Scene:
         """The training pictures of the run's scene: those it was begun with, whatever the split gives today.
@@ -167,9 +170,11 @@ def new_run_folder(folder: Path, overwrite: bool) -> Iterator[None]:
     """An empty run folder. When the block fails before training has kept anything, it is removed, and the run that was
     there before is put back.
 
-    Raises PoseNetError when the folder exists, unless overwrite; then only a run is replaced.
+    Raises PoseNetError when the folder exists, unless overwrite; then only a run is replaced, and when another training
+    writes to it.
     """
-    old = folder.absolute().with_name(f".{folder.absolute().name}.replaced")
+    real = folder.resolve()  # of a link, what it leads to
+    old = real.with_name(f".{real.name}.replaced")
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
         if not overwrite:
             raise PoseNetError(
@@ -177,16 +182,27 @@ def new_run_folder(folder: Path, overwrite: bool) -> Iterator[None]:
             )
         if not (folder / CONFIG).is_file():
             raise PoseNetError(f"{folder} is no run folder (no {CONFIG}), it is not overwritten")
-        if folder.resolve() == Path.cwd():
+        if real == Path.cwd():
             raise PoseNetError(
                 f"{folder} is the current folder, which cannot be replaced: give --output from outside it"
             )
         shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)
+        try:
+            with held_alone(folder):
+                real.rename(old)
+        except OSError as error:
+            raise PoseNetError(f"{folder} cannot be replaced: {error.strerror}") from None
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        real.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PoseNetError(f"{folder} cannot be made: {error.strerror}") from None
+    with held_alone(folder), _restored(real, old):
+        yield
+
+
+@contextmanager
+def _restored(folder: Path, old: Path) -> Iterator[None]:
+    """A block that fills a new run folder: what it leaves when it fails, as `new_run_folder` says."""
     try:
         yield
     except BaseException as error:

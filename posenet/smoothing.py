@@ -31,6 +31,17 @@ def smooth(poses: Poses, sequences: np.ndarray, window: float = 5.0) -> Poses:
     return Poses(positions, Rotation.from_quat(quaternions, scalar_first=True))
 
 
+def stretches(sequences: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(n,) numbers of the stretches of time in which pictures follow one another.
+
+    sequences: (n,) names. rows: (n,) where the pictures lie among all of the scene: a sequence is cut where a step is
+    more than twice the usual one, since pictures that belong to others were taken there.
+    """
+    steps = np.diff(rows)
+    usual = np.median(steps) if len(steps) else 1
+    return np.concatenate([[0], np.cumsum((steps > 2 * usual) | (sequences[1:] != sequences[:-1]))])
+
+
 def _aligned(quaternions: np.ndarray) -> np.ndarray:
     """Each with the sign that lies nearer to the one before."""
     turned = np.sum(quaternions[1:] * quaternions[:-1], axis=1) < 0

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from posenet.errors import PoseNetError
+
+log = logging.getLogger("posenet")
 
 
 @contextmanager
@@ -28,6 +31,39 @@ def atomic_path(target: Path) -> Iterator[Path]:
         raise PoseNetError(f"{target} cannot be written: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def kept_if_possible(target: Path) -> Iterator[Path]:
+    """As atomic_path, for what can be made again: a warning where it cannot be written."""
+    try:
+        with atomic_path(target) as temporary:
+            yield temporary
+    except PoseNetError as error:
+        log.warning("%s: it will be made again", error)
+
+
+@contextmanager
+def held_alone(folder: Path) -> Iterator[None]:
+    """A folder that no other process holds in this way until the block ends, or the process does.
+
+    Raises PoseNetError when another one does. Disks and systems without locks let everybody in.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise PoseNetError(f"{folder} is in use: another training writes to it") from None
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from posenet.preparation import check_resumed, check_trunk, described, head_for,
 from posenet.progress import Progress
 from posenet.run import HISTORY, STATE, Run, new_run_folder, open_run
 from posenet.scene import Scene
+from posenet.storage import held_alone
 from posenet.trainer import Trainer
 from posenet.transfer import train_heads
 
@@ -46,7 +47,8 @@ def train(config: TrainConfig) -> Run:
     if config.resume:
         run = open_run(output)
         check_resumed(config, run)
-        return _fit(run.config, started, run)
+        with held_alone(output):
+            return _fit(run.config, started, run)
     if config.scene is None:
         raise PoseNetError("training needs a scene")
     if config.trunk == "auto":

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.localisation import Located
 from posenet.poses import Poses, position_errors, rotation_errors_deg
-from posenet.storage import write_text
+from posenet.storage import kept_if_possible
 
 TRUST, VERSION = "trust.json", 2  # raised whenever the same pictures give other numbers
 # a new walk is about twice as far off as pictures held out between training pictures (docs/accuracy.md)
@@ -75,4 +75,5 @@ def read_trust(folder: Path, stamp: str) -> Trust | None:
 
 def write_trust(folder: Path, stamp: str, trust: Trust) -> None:
     """Keep what was measured."""
-    write_text(folder / TRUST, json.dumps(asdict(trust) | {"stamp": f"{VERSION} {stamp}"}) + "\n")
+    with kept_if_possible(folder / TRUST) as temporary:
+        temporary.write_text(json.dumps(asdict(trust) | {"stamp": f"{VERSION} {stamp}"}) + "\n", encoding="utf-8")

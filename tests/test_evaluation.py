@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 
+from posenet.answers import Answerer
 from posenet.baselines import describe, mean_pose_errors, nearest_pictures
 from posenet.cli import main
 from posenet.config import TrainConfig
@@ -86,19 +87,32 @@ def test_the_folder_holds_what_was_measured(cambridge, tmp_path):
     )
 
 
+def test_a_training_picture_that_does_not_decode_costs_only_its_baseline(cambridge, tmp_path, caplog):
+    scene = open_scene(cambridge)
+    (tmp_path / "p.txt").write_text(listed(scene.split("test"), (0.24, 0.32, 0)))
+    scene.split("train").paths[0].write_bytes(b"")
+    result = evaluate_poses(tmp_path / "p.txt", cambridge)
+    np.testing.assert_allclose(result.errors, 0.4, rtol=1e-6)
+    assert set(result.baselines) == {"mean_pose"}
+    assert "no nearest picture is sought: " in caplog.text
+
+
 def test_the_written_estimate_scores_the_same_again(cambridge, tmp_path):
     test = open_scene(cambridge).split("test")
     write_tum(tmp_path / "t.tum", Poses(test.poses.positions + [0, 0, 2.0], test.poses.rotations), np.arange(4.0))
     np.testing.assert_allclose(evaluate_poses(tmp_path / "t.tum", cambridge).errors, 2, rtol=1e-6)
 
 
-def test_a_run_is_evaluated_on_its_test_split(cambridge, tmp_path):
+def test_a_run_is_evaluated_on_its_test_split(cambridge, tmp_path, monkeypatch):
+    together, answer = [], Answerer.answer
+    monkeypatch.setattr(Answerer, "answer", lambda *known: together.append(known[4].tolist()) or answer(*known))
     settings = {"short_side": 64, "batch_size": 4, "precision": "float32"}
     train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **settings))
     run = open_run(tmp_path / "run")
     result = evaluate_run(run)
     assert result.scene.names == open_scene(cambridge).split("test").names
     assert result.found.all()
+    assert together == [[0, 0, 0, 0]]
     again = evaluate_run(run, scene_path=cambridge)
     np.testing.assert_array_equal(result.errors, again.errors)
     text = report(result)

@@ -35,6 +35,13 @@ def test_a_third_of_wrong_pairs_does_not_matter(points):
     assert ransac(seen, EVERY[:11], points[:11]) is None
 
 
+def test_a_place_far_from_the_worlds_zero_is_solved_as_exactly(points):
+    far = np.array([4.5e5, 5.3e6, 300.0])  # as surveyors' coordinates: float32 tells them to half a metre
+    position, rotation = ransac(view(points), EVERY, points + far)
+    np.testing.assert_allclose(position - far, POSITION, atol=1e-4)
+    assert (rotation.inv() * ROTATION).magnitude() < 1e-4
+
+
 def test_least_squares_from_nearby(points):
     seen, off = view(points), (POSITION + 0.1, ROTATION * Rotation.from_rotvec([0.02, -0.03, 0.01]))
     position, rotation = refined(seen, EVERY, points, *off)

@@ -24,7 +24,7 @@ def run(cambridge, tmp_path):
 
 
 def test_every_training_picture_is_nearest_to_itself(run):
-    gallery = gallery_of(run, describing(run.load_model()))
+    gallery = gallery_of(run, describing(run.load_model()), "first")
     assert len(gallery.scene) == 12
     np.testing.assert_allclose(np.linalg.norm(gallery.descriptors, axis=1), 1, atol=1e-3)
     assert gallery.nearest(gallery.descriptors)[:, 0].tolist() == list(range(12))
@@ -50,14 +50,23 @@ def test_descriptors_are_the_average_of_the_last_map(run):
 
 def test_the_gallery_is_kept_and_made_anew_when_something_changed(run, cambridge):
     network = describing(run.load_model())
-    first = gallery_of(run, network)
+    first = gallery_of(run, network, "first")
     written = (run.folder / GALLERY).stat().st_mtime_ns
-    again = gallery_of(run, network)
+    again = gallery_of(run, network, "first")
     assert (run.folder / GALLERY).stat().st_mtime_ns == written
     np.testing.assert_allclose(again.descriptors, first.descriptors, atol=1e-3)
     picture = open_scene(cambridge).split("train").paths[0]
     picture.write_bytes(open_scene(cambridge).split("train").paths[1].read_bytes())
-    changed = gallery_of(run, network)
+    changed = gallery_of(run, network, "first")
     np.testing.assert_allclose(changed.descriptors[0], changed.descriptors[1], atol=1e-3)
     (run.folder / GALLERY).write_bytes(b"damaged")
-    np.testing.assert_allclose(gallery_of(run, network).descriptors, changed.descriptors, atol=1e-3)
+    np.testing.assert_allclose(gallery_of(run, network, "first").descriptors, changed.descriptors, atol=1e-3)
+    written = (run.folder / GALLERY).stat().st_mtime_ns
+    gallery_of(run, network, "second")  # another network's
+    assert (run.folder / GALLERY).stat().st_mtime_ns > written
+
+
+def test_a_run_that_cannot_be_written_to_still_has_a_gallery(run, caplog):
+    (run.folder / GALLERY).mkdir()
+    assert len(gallery_of(run, describing(run.load_model()), "first").scene) == 12
+    assert "gallery.npz cannot be written" in caplog.text

@@ -1,5 +1,6 @@
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -116,3 +117,45 @@ def test_the_old_run_is_there_until_the_new_one_has_something(tmp_path, kept, le
     assert (folder / "model.keras").is_file() == (left is not None)
     assert (folder / "backup" / "state.npz").is_file() == bool(kept)
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_link_to_a_run_stays_a_link(tmp_path):
+    (tmp_path / "disk" / "run").mkdir(parents=True)
+    (tmp_path / "disk" / "run" / "config.json").write_text("{}")
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "run")
+    for _ in range(2):
+        with new_run_folder(tmp_path / "link", overwrite=True):
+            (tmp_path / "link" / "config.json").write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "disk" / "run" / "config.json").read_text() == "new"
+    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list((tmp_path / "disk").iterdir())) == 1
+
+
+def test_a_folder_that_cannot_be_renamed_is_one_line(run, tmp_path, monkeypatch):
+    def busy(self, target):
+        raise OSError(16, "Device or resource busy")
+
+    monkeypatch.setattr(Path, "rename", busy)
+    line = refusal(new_run_folder(tmp_path, overwrite=True).__enter__)
+    assert line == f"{tmp_path} cannot be replaced: Device or resource busy"
+    assert (tmp_path / "config.json").is_file()
+
+
+def test_a_folder_that_another_training_prepares_is_left_alone(tmp_path):
+    with new_run_folder(tmp_path / "run", overwrite=False):
+        for overwrite in (False, True):
+            line = refusal(new_run_folder(tmp_path / "run", overwrite).__enter__)
+            assert line == f"{tmp_path / 'run'} is in use: another training writes to it"
+        assert (tmp_path / "run").is_dir()
+        (tmp_path / "run" / "config.json").write_text("{}")
+        line = refusal(new_run_folder(tmp_path / "run", overwrite=True).__enter__)
+        assert line == f"{tmp_path / 'run'} is in use: another training writes to it"
+
+
+def test_a_list_in_the_scenes_folder_moves_with_it(run, cambridge, tmp_path):
+    names = [line.split()[0] for line in (cambridge / "dataset_train.txt").read_text().splitlines()[3:6]]
+    (cambridge / "mine.txt").write_text("\n".join(names) + "\n")
+    moved = replace(run, scene=cambridge.absolute(), split=str((cambridge / "mine.txt").resolve()))
+    cambridge.rename(tmp_path / "elsewhere")
+    assert moved.open_scene(tmp_path / "elsewhere").split("test").names == tuple(names)

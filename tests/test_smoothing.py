@@ -4,7 +4,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet import smoothing
 from posenet.poses import Poses, position_errors, rotation_errors_deg
-from posenet.smoothing import smooth
+from posenet.smoothing import smooth, stretches
 
 
 def walk(count=60):
@@ -30,6 +30,25 @@ def test_noise_falls_and_the_path_stays():
     still = smooth(truth, one)
     assert position_errors(still, truth).max() < 0.01
     assert rotation_errors_deg(still, truth).max() < 0.5
+
+
+def test_stretches_end_where_pictures_of_others_lie_between():
+    names, rows = np.array(["a"] * 6 + ["b"] * 2), np.array([0, 1, 3, 10, 11, 12, 13, 14])  # picture 2 does not decode
+    assert stretches(names, rows).tolist() == [0, 0, 0, 1, 1, 1, 2, 2]
+    assert (
+        stretches(np.array(["a"] * 4), np.array([0, 5, 10, 15])).tolist() == [0] * 4
+    )  # every fifth is one video still
+    assert stretches(np.array(["a"]), np.array([3])).tolist() == [0]
+
+
+def test_the_ends_of_a_stretch_are_not_drawn_to_the_next(tmp_path):
+    first, second = walk(20), walk(20)
+    positions = np.concatenate([first.positions, second.positions + [0, 5, 0]])
+    both = Poses(positions, Rotation.concatenate([first.rotations, second.rotations]))
+    rows = np.r_[0:20, 100:120]
+    drawn = smooth(both, stretches(np.array(["all"] * 40), rows))
+    assert position_errors(drawn, both).max() < 0.01
+    assert position_errors(smooth(both, np.array(["all"] * 40)), both)[[19, 20]].min() > 0.02  # as one path
 
 
 def test_the_path_is_what_the_dense_equations_say(monkeypatch):

@@ -1,7 +1,8 @@
 import pytest
 
 from posenet.errors import PoseNetError
-from posenet.storage import atomic_path, files_digest, write_text
+from posenet.storage import atomic_path, files_digest, held_alone, kept_if_possible, write_text
+from tests.conftest import refusal
 
 
 def test_the_old_file_survives_a_failure(tmp_path):
@@ -37,3 +38,21 @@ def test_a_digest_changes_with_names_sizes_and_presence(tmp_path):
     assert second != first
     paths[1].write_bytes(b"34")
     assert files_digest(paths) not in (first, second)
+
+
+def test_what_can_be_made_again_need_not_be_written(tmp_path, caplog):
+    (tmp_path / "a.npz").mkdir()
+    with kept_if_possible(tmp_path / "a.npz") as temporary:
+        temporary.write_text("much")
+    assert caplog.messages == [f"{tmp_path / 'a.npz'} cannot be written: Is a directory: it will be made again"]
+    with kept_if_possible(tmp_path / "b.npz") as temporary:
+        temporary.write_text("much")
+    assert (tmp_path / "b.npz").read_text() == "much"
+
+
+def test_a_folder_is_held_by_one_at_a_time(tmp_path):
+    with held_alone(tmp_path):
+        line = refusal(held_alone(tmp_path).__enter__)
+        assert line == f"{tmp_path} is in use: another training writes to it"
+    with held_alone(tmp_path):
+        assert list(tmp_path.iterdir()) == []

@@ -152,6 +152,16 @@ def test_absent_pose_file(tmp_path):
         read_poses(tmp_path / "none.txt", make_scene(tmp_path))
 
 
+def test_names_may_hold_blanks(tmp_path):
+    scene = replace(make_scene(tmp_path), names=("my walk/0.png", "my walk/pic 1.JPG", "my walk/2.png"))
+    text = "my walk/0.png 1 2 3 1 0 0 0 0.5\nmy walk/pic 1.JPG 4 5 6 1 0 0 0\n"
+    estimate, found = read_poses(given_file(tmp_path, text), scene)
+    assert found.tolist() == [True, True, False]
+    np.testing.assert_array_equal(estimate.positions[:2], [[1, 2, 3], [4, 5, 6]])
+    line = refused(tmp_path, "s/0.png 1 x 3 1 0 0 0 9 9 9 9\n")
+    assert line == f":1: {ROW}, received 'x' where a number belongs"
+
+
 def test_names_may_be_paths_to_the_pictures_or_their_ends(tmp_path, monkeypatch):
     scene = make_scene(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -159,6 +169,9 @@ def test_names_may_be_paths_to_the_pictures_or_their_ends(tmp_path, monkeypatch)
         estimate, found = read_poses(given_file(tmp_path, f"{name} 1 2 3 1 0 0 0\n"), scene)
         assert found.tolist() == [True, False, False], name
         np.testing.assert_allclose(estimate.positions[0], [1, 2, 3])
+    deep = replace(scene, names=("images/s/0.png", "images/t/0.png", "images/t/1.png"))
+    assert read_poses(given_file(tmp_path, "t/0.jpg 1 2 3 1 0 0 0\n"), deep)[1].tolist() == [False, True, False]
+    assert read_poses(given_file(tmp_path, "1.png 1 2 3 1 0 0 0\n"), deep)[1].tolist() == [False, False, True]
     twice = replace(scene, names=("s/0.png", "t/0.png", "t/1.png"))  # which of both is not told
     assert "received 0.png" in refusal(read_poses, given_file(tmp_path, "0.png 1 2 3 1 0 0 0\n"), twice)
 

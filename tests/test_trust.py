@@ -49,3 +49,10 @@ def test_trust_is_kept_for_one_model(tmp_path):
     assert read_trust(tmp_path, "another") is None
     (tmp_path / "trust.json").write_text("[1]")
     assert read_trust(tmp_path, "model") is None
+
+
+def test_trust_that_cannot_be_written_is_measured_again(tmp_path, caplog):
+    (tmp_path / "trust.json").mkdir()
+    write_trust(tmp_path, "model", Trust(0.1, 1.5, 7.0))
+    assert "trust.json cannot be written" in caplog.text
+    assert read_trust(tmp_path, "model") is None
