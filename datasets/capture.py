@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from posenet.baselines import describe, nearest_pictures
 from posenet.cache import load_pictures
-from posenet.datasets.capture_frames import collect_pictures
+from posenet.datasets.capture_frames import collect_pictures, is_video
 from posenet.datasets.capture_scale import aligned_to, find_pictures, levelled, read_positions, scaled_by
 from posenet.datasets.colmap_sfm import extract_features, map_pictures, match, require_pycolmap
 from posenet.datasets.text import without_suffix
 from posenet.errors import PoseNetError
-from posenet.storage import write_text
+from posenet.storage import files_digest, write_text
 
 log = logging.getLogger("posenet")
 
@@ -113,15 +114,25 @@ def _check(inputs: tuple[Path, ...], scale: tuple[str, str, float] | None, align
 
 
 def belongs_to(output: Path, *inputs: Path) -> bool:
-    """Whether the folder holds a capture of these inputs, finished or not."""
+    """Whether the folder holds a capture of these inputs as they are now, finished or not."""
     state = _read_state(output / STATE)
-    return state is not None and state.get("inputs") == [str(path.resolve()) for path in inputs]
+    return state is not None and _is_of(state, inputs)
 
 
 def is_finished(output: Path, *inputs: Path) -> bool:
-    """Whether the folder holds a finished capture of these inputs."""
+    """Whether the folder holds a finished capture of these inputs as they are now."""
     state = _read_state(output / STATE)
-    return state is not None and "placed" in state and state.get("inputs") == [str(path.resolve()) for path in inputs]
+    return state is not None and "placed" in state and _is_of(state, inputs)
+
+
+def _identity(inputs: Sequence[Path]) -> dict:
+    """What capture.json says of the inputs: where they are, and of videos which ones these are."""
+    videos = [path for path in inputs if is_video(path)]
+    return {"inputs": [str(path.resolve()) for path in inputs]} | ({"videos": files_digest(videos)} if videos else {})
+
+
+def _is_of(state: dict, inputs: Sequence[Path]) -> bool:
+    return all(state.get(name, value) == value for name, value in _identity(inputs).items())
 
 
 def _read_state(path: Path) -> dict | None:
@@ -137,18 +148,24 @@ def _read_state(path: Path) -> dict | None:
 
 def _open(output: Path, inputs: tuple[Path, ...]) -> None:
     """Make the output folder, or check that it is an unfinished capture of the same inputs."""
-    listed = [str(path.resolve()) for path in inputs]
     state = _read_state(output / STATE)
     if state is not None:
-        if "placed" in state or state["inputs"] != listed:
+        if "placed" in state or not _is_of(state, inputs):
             of = ", ".join(map(str, state["inputs"]))
-            what = "a finished capture" if "placed" in state else f"an unfinished capture of other inputs ({of})"
+            what = (
+                "a finished capture"
+                if "placed" in state
+                else f"an unfinished capture of other inputs, or of these before they changed ({of})"
+            )
             raise PoseNetError(f"{output} is {what}; give another folder, or remove it")
         return
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise PoseNetError(f"{output} must be a new folder, or an unfinished capture")
-    output.mkdir(parents=True, exist_ok=True)
-    write_text(output / STATE, json.dumps({"inputs": listed}) + "\n")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PoseNetError(f"{output} cannot be made: {error.strerror}") from None
+    write_text(output / STATE, json.dumps(_identity(inputs)) + "\n")
 
 
 def picture_pairs(names: list[str], pictures: Path) -> list[tuple[str, str]]:
@@ -158,9 +175,10 @@ def picture_pairs(names: list[str], pictures: Path) -> list[tuple[str, str]]:
         return [(names[a], names[b]) for a in range(count) for b in range(a + 1, count)]
     folders = [name.rpartition("/")[0] for name in names]
     pairs = {(a, a + step) for step in NEIGHBOURS for a in range(count - step) if folders[a] == folders[a + step]}
-    looks = describe(load_pictures([pictures / name for name in names], (144, 192), "looking for similar pictures"))
-    for row, similar in enumerate(nearest_pictures(looks, looks, SIMILAR + 1)):
-        pairs |= {(min(row, other), max(row, other)) for other in similar.tolist() if other != row}
+    loaded = load_pictures([pictures / name for name in names], (144, 192), "looking for similar pictures")
+    looks = describe(loaded)
+    for row, similar in zip(loaded.rows, loaded.rows[nearest_pictures(looks, looks, SIMILAR + 1)], strict=True):
+        pairs |= {(min(row, other), max(row, other)) for other in similar if other != row}
     return [(names[a], names[b]) for a, b in sorted(pairs)]
 
 
@@ -174,6 +192,6 @@ def _finish(output: Path, model, inputs, names: list[str], placed: dict, unit: s
         unplaced=[name for name in names if name not in placed], points=model.num_points3D(),
         reprojection_px=float(model.compute_mean_reprojection_error()), unit=unit,
     )  # fmt: skip
-    write_text(output / STATE, json.dumps(asdict(captured), indent=2) + "\n")
+    write_text(output / STATE, json.dumps(asdict(captured) | _identity(inputs), indent=2) + "\n")
     shutil.rmtree(output / "work", ignore_errors=True)
     return captured

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -21,6 +22,8 @@ from posenet.storage import atomic_path
 log = logging.getLogger("posenet")
 
 STEP = 0.06  # of the picture's width: what neighbouring frames of a video should be apart, as optical flow
+UNREAD = (".webp",)  # structure from motion does not read these: they become JPEG files
+_ORIENTATION = 0x0112  # of EXIF
 SMALL = 320  # pixels: the width in which sharpness and flow are measured
 
 
@@ -56,13 +59,15 @@ def collect_photos(source: Path, target: Path) -> list[str]:
     if not source.is_dir():
         raise PoseNetError(f"{source} must be a folder of photographs or a video ({', '.join(VIDEO_SUFFIXES)})")
     photos = [path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
-    names = []
+    names, taken = [], {path.name.lower() for path in photos}
     for path in sorted(photos, key=lambda path: natural_key(path.name)):
         fault = picture_fault(path)
         if fault:
             log.warning("%s is left out: %s", path, fault)
             continue
         name = path.name.replace(" ", "_")
+        if path.suffix.lower() in UNREAD:
+            name = f"{name if f'{path.stem}.jpg' in taken else Path(name).stem}.jpg"
         if not (target / name).exists():
             _place_upright(path, target / name)
         names.append(name)
@@ -73,12 +78,14 @@ def collect_photos(source: Path, target: Path) -> list[str]:
 
 def _place_upright(source: Path, target: Path) -> None:
     with Image.open(source) as image:
-        turned = image.getexif().get(0x0112, 1) != 1
+        turned = image.getexif().get(_ORIENTATION, 1) != 1 or source.suffix.lower() in UNREAD
     with atomic_path(target) as temporary:
         if turned:  # structure from motion takes the pixels as they are stored, everything else as they are seen
             with Image.open(source) as image:
                 upright = ImageOps.exif_transpose(image)
-                upright.save(temporary, quality=97, exif=upright.getexif())
+                exif = upright.getexif()
+                exif.pop(_ORIENTATION, None)
+                upright.convert("RGB").save(temporary, quality=97, exif=exif)
             return
         try:
             os.link(source.resolve(), temporary)
@@ -98,7 +105,8 @@ def collect_video(source: Path, target: Path, most: int) -> list[str]:
         for row, frame in frames:
             if row in wanted:
                 with atomic_path(target / f"frame{row:06d}.jpg") as temporary:
-                    cv2.imwrite(str(temporary), frame, [cv2.IMWRITE_JPEG_QUALITY, 95])
+                    if not cv2.imwrite(str(temporary), frame, [cv2.IMWRITE_JPEG_QUALITY, 95]):
+                        raise OSError(errno.ENOSPC, "the disk may be full")
     return names
 
 

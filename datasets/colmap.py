@@ -11,20 +11,23 @@ import json
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from posenet.datasets.colmap_files import model_suffix, read_model
 from posenet.datasets.colmap_writing import write_model
-from posenet.datasets.pictures import existing_name, fitted_cameras, sequence_of
+from posenet.datasets.pictures import existing_name, fitted_cameras, is_there, sequence_of
 from posenet.datasets.rigid import from_camera_from_world
 from posenet.datasets.splits import write_test_list
 from posenet.datasets.text import natural_key
 from posenet.hygiene import RawScene
-from posenet.scene import Scene, ScenePoints
+from posenet.images import stored_size_and_turns
+from posenet.scene import Camera, Scene, ScenePoints
 from posenet.storage import write_text
 
 NAME = "COLMAP"
 LOOKS_FOR = "cameras and images (.bin or .txt) there or in sparse/0, sparse, colmap/sparse/0"
 UNIT = "scene.json"  # says the unit, which a model does not
+OURS = ("capture.json", UNIT)  # with one of these the pictures are upright: they were when capture or convert ran
 MODELS = ("sparse/0", "sparse", "colmap/sparse/0", "model", ".")
 
 
@@ -40,10 +43,12 @@ def read(folder: Path) -> RawScene:
     """
     model = read_model(_model(folder) or folder)
     order = sorted(range(len(model.names)), key=lambda row: natural_key(model.names[row]))
-    place = "images/" if (folder / "images").is_dir() else ""
-    names = [existing_name(folder, place + model.names[row]) for row in order]
-    cameras, faults = fitted_cameras([model.cameras[row] for row in order], folder, names)
+    names = _names_below(folder, [model.names[row] for row in order])
     positions, quaternions = from_camera_from_world(model.quaternions_wxyz[order], model.translations[order])
+    cameras = [model.cameras[row] for row in order]
+    if not any((folder / name).is_file() for name in OURS):
+        quaternions, cameras = _as_seen(quaternions, cameras, [folder / name for name in names])
+    cameras, faults = fitted_cameras(cameras, folder, names)
     new_row = np.argsort(order)
     observations = np.stack([new_row[model.observations[:, 0]], model.observations[:, 1]], axis=1)
     return RawScene(
@@ -54,6 +59,36 @@ def read(folder: Path) -> RawScene:
     )  # fmt: skip
 
 
+def _names_below(folder: Path, names: list[str]) -> list[str]:
+    """The pictures' names below the folder: in images/, unless some lie in the folder itself and none there."""
+    inside = [existing_name(folder, f"images/{name}") for name in names]
+    if (folder / "images").is_dir() and any(is_there(folder / name) for name in inside):
+        return inside
+    beside = [existing_name(folder, name) for name in names]
+    alone = not (folder / "images").is_dir() or any(is_there(folder / name) for name in beside)
+    return beside if alone else inside
+
+
+def _as_seen(quaternions: np.ndarray, cameras: list[Camera], paths: list[Path]) -> tuple[np.ndarray, list[Camera]]:
+    """World_from_camera quaternions (n, 4) wxyz and cameras of pictures as they are seen, turned by their EXIF.
+
+    COLMAP takes pixels as they are stored (github.com/colmap/colmap/issues/1456). A camera that has the shape of the
+    picture as it is seen was made of a turned copy, and stays.
+    """
+    quaternions, cameras = quaternions.copy(), list(cameras)
+    for row, path in enumerate(paths):
+        (width, height), turns = stored_size_and_turns(path)
+        camera, length = cameras[row], np.linalg.norm(quaternions[row])
+        stored = abs(camera.width * height / max(camera.height * width, 1) - 1) < 0.02
+        if turns and stored and 1e-6 < length < np.inf:
+            cameras[row] = camera.quarter_turned(turns)
+            turned = Rotation.from_quat(quaternions[row], scalar_first=True) * Rotation.from_euler(
+                "z", turns * np.pi / 2
+            )
+            quaternions[row] = turned.as_quat(scalar_first=True)
+    return quaternions, cameras
+
+
 def _model(folder: Path) -> Path | None:
     """The folder of the model."""
     return next((folder / place for place in MODELS if model_suffix(folder / place)), None)
@@ -61,7 +96,7 @@ def _model(folder: Path) -> Path | None:
 
 def _unit(folder: Path) -> str:
     """The unit that capture or convert wrote down; structure from motion alone has none."""
-    for name in ("capture.json", UNIT):
+    for name in OURS:
         try:
             return str(json.loads((folder / name).read_text(encoding="utf-8"))["unit"])
         except (OSError, ValueError, KeyError, TypeError):

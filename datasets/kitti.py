@@ -144,7 +144,7 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
         numbers = (camera.fx, 0.0, camera.cx - 0.5, 0.0, 0.0, camera.fy, camera.cy - 0.5, 0.0, 0.0, 0.0, 1.0, 0.0)
         projection = " ".join(map(repr, numbers))
         write_text(folder / "calib.txt", "".join(f"P{number}: {projection}\n" for number in range(4)))
-        if any(camera.distortion):
+        if camera.is_bent:
             lost.append("lens distortion")
     if scene.unit != "m":
         lost.append(f"the unit, {scene.unit}: readers of this layout take it for metres")

@@ -113,6 +113,6 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
         intrinsics = (camera.fx, camera.fy, camera.cx, camera.cy) if camera else ("",) * 4
         writer.writerow([scene.names[row], *table[row], scene.splits[row], scene.sequences[row], *intrinsics])
     write_text(folder / FILE, text.getvalue())
-    if any(camera and any(camera.distortion) for camera in scene.cameras):
+    if any(camera and camera.is_bent for camera in scene.cameras):
         lost.append("lens distortion")
     return list(scene.names)

@@ -19,6 +19,7 @@ from posenet.datasets.rigid import from_matrices
 from posenet.datasets.text import natural_key, numbers_of, read_lines, shortened
 from posenet.errors import PoseNetError
 from posenet.hygiene import RawScene
+from posenet.images import IMAGE_SUFFIXES
 from posenet.scene import Camera, Scene
 from posenet.storage import write_text
 
@@ -28,7 +29,7 @@ LOOKS_FOR = "TrainSplit.txt or TestSplit.txt beside seq-NN folders"
 SPLITS = {"train": "TrainSplit.txt", "test": "TestSplit.txt"}
 KINECT = Camera(640, 480, 585.0, 585.0, 320.0, 240.0)
 _WINDOWS_NAN = re.compile(rb"-?1\.#[A-Z0-9]+")
-_FRAME = re.compile(r"(frame-[^.]+)\.(?:color\.(png|jpg|jpeg)|pose\.txt)")
+_FRAME = re.compile(rf"(frame-[^.]+)\.(?:color\.({'|'.join(each[1:] for each in IMAGE_SUFFIXES)})|pose\.txt)")
 
 
 def recognises(folder: Path) -> bool:
@@ -163,7 +164,7 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
         lost.append("intrinsics, which are unknown or not the same for all pictures; readers take the Kinect's")
     else:
         write_text(folder / "camera-intrinsics.txt", _text(camera.matrix))
-        if any(camera.distortion):
+        if camera.is_bent:
             lost.append("lens distortion")
     if scene.unit != "m":
         lost.append(f"the unit, {scene.unit}: readers of this layout take it for metres")

@@ -157,6 +157,8 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
         lost.append("intrinsics, which are not known for every picture")
     if any(camera and camera.lens not in _WRITABLE for camera in scene.cameras):
         lost.append("distortion of lenses other than OpenCV's")
+    if any(camera and camera.lens == "FULL_OPENCV" and any(camera.distortion[5:]) for camera in scene.cameras):
+        lost.append("the lens' parameters k4 to k6")
     lists = {
         f"{split}_filenames": [name for name, its in zip(names, scene.splits, strict=True) if its == split]
         for split in ("train", "test")

@@ -114,6 +114,8 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     else:
         lens = (*camera.distortion, 0.0, 0.0, 0.0)[: _WRITABLE[camera.lens]]
         numbers = (camera.fx, camera.fy, camera.cx - 0.5, camera.cy - 0.5, *lens)
+        if camera.lens == "FULL_OPENCV" and any(camera.distortion[5:]):
+            lost.append("the lens' parameters k4 to k6")
         write_text(folder / "calibration.txt", " ".join(map(repr, numbers)) + "\n")
     if scene.unit != "m":
         lost.append(f"the unit, {scene.unit}: readers of this layout take it for metres")

@@ -78,10 +78,15 @@ def load_pictures(
         try:
             log.info("%s: read from the cache %s", label, target)
             return _opened(target, shape)
-        except (ValueError, OSError, json.JSONDecodeError):
+        except (ValueError, OSError, EOFError):  # json's errors are ValueErrors
             log.warning("%s: the cache %s is damaged, made anew", label, target)
     log.info("%s: %.1f GB as decoded, kept in %s", label, total / 1e9, target)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PoseNetError(
+            f"{target.parent} cannot be made ({error.strerror}): set POSENET_CACHE to a folder"
+        ) from None
     free_space_needed(target.parent, total)
     with atomic_path(target) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)

@@ -99,7 +99,7 @@ def checked_scene(raw: RawScene, strict: bool = False, need_pictures: bool = Tru
         splits=np.array(raw.splits or ["train"] * len(raw.names)),
         sequences=np.array(raw.sequences),
         unit=raw.unit,
-        points=raw.points,
+        points=raw.points if raw.points is not None and len(raw.points.observations) else None,
         quaternion_convention=raw.quaternion_convention,
     )
     return all_rows.subset(kept), rows.faults

@@ -13,6 +13,7 @@ from posenet.errors import PoseNetError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 _EXIF_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # the orientations that swap width and height
+_SHOWN_TURNED = {3: 2, 6: 3, 8: 1}
 READING = "4"  # raised whenever the same files give other pictures or keypoints
 DIM, MOST_LIGHT = 160, 8.0  # pictures whose brightest hundredth is darker get more light, by at most so much
 
@@ -29,6 +30,18 @@ def picture_size(path: Path) -> tuple[int, int]:
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         raise PoseNetError(f"{path}: a picture is needed, this cannot be read as one ({error})") from None
     return (height, width) if turned else (width, height)
+
+
+def stored_size_and_turns(path: Path) -> tuple[tuple[int, int], int]:
+    """(width, height) of a picture as it is stored, and by how many right angles counter-clockwise it is shown turned.
+
+    (0, 0) and no turn where it cannot be read, no turn where it is mirrored (EXIF 2.3, tag Orientation).
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size, _SHOWN_TURNED.get(Image.Image.getexif(image).get(_EXIF_ORIENTATION, 1), 0)
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
+        return (0, 0), 0
 
 
 def picture_fault(path: Path) -> str | None:

@@ -51,6 +51,11 @@ class Camera:
         return self.focal_known and self.lens in STRAIGHT_LENSES
 
     @property
+    def is_bent(self) -> bool:
+        """Whether a pinhole alone is not the whole of it."""
+        return any(self.distortion) or self.lens not in STRAIGHT_LENSES
+
+    @property
     def matrix(self) -> np.ndarray:
         """(3, 3) intrinsic matrix K."""
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1.0]])

@@ -9,7 +9,7 @@ from posenet.cache import cache_folder, load_pictures
 from posenet.errors import PoseNetError
 from posenet.images import load_picture, read_image, resize_to_cover
 
-from .conftest import write_picture
+from .conftest import refusal, write_picture
 
 
 @pytest.fixture
@@ -98,3 +98,10 @@ def test_a_full_disk_leaves_nothing_behind(paths, monkeypatch):
     with pytest.raises(PoseNetError, match="cannot be written: No space left on device"):
         load_pictures(paths, (24, 32), in_memory_bytes=0)
     assert list(cache_folder().glob("*.npy")) == []
+
+
+def test_a_cache_that_cannot_be_made_is_one_line(paths, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("POSENET_CACHE", str(tmp_path / "file" / "cache"))
+    line = refusal(load_pictures, paths, (24, 32), in_memory_bytes=0)
+    assert line == f"{tmp_path}/file/cache cannot be made (Not a directory): set POSENET_CACHE to a folder"

@@ -13,13 +13,14 @@ from posenet import training
 from posenet.cli import main
 from posenet.datasets import capture as capturing
 from posenet.datasets import open_scene
-from posenet.datasets.capture import capture, is_finished, picture_pairs
+from posenet.datasets.capture import belongs_to, capture, is_finished, picture_pairs
 from posenet.datasets.courtyard import make_courtyard, walk
 from posenet.datasets.courtyard_pictures import LIGHTS, lit_ground, photograph
 from posenet.datasets.courtyard_world import make_world
 from posenet.errors import PoseNetError
 from posenet.poses import align_similarity, position_errors, rotation_errors_deg
-from tests.conftest import write_picture
+from posenet.storage import files_digest
+from tests.conftest import refusal, write_picture
 
 FRAMES = 300  # of a walk of two rounds
 
@@ -150,6 +151,34 @@ def test_pairs_of_many_are_neighbours_and_lookalikes(tmp_path):
     across = [pair for pair in pairs if pair[0][:4] != pair[1][:4]]
     assert len(across) > 50
     assert len(set(pairs)) == len(pairs) < 96 * 95 / 2 / 2
+
+
+def test_pairs_skip_a_picture_that_does_not_decode(tmp_path):
+    names = [f"{row:02d}.jpg" for row in range(64)]
+    for row, name in enumerate(names):  # the second half shows the same as the first
+        write_picture(tmp_path / name, (48, 64), seed=row % 32)
+    whole = picture_pairs(names, tmp_path)
+    (tmp_path / names[3]).write_bytes(b"cut off")
+    assert {("05.jpg", "37.jpg"), ("31.jpg", "63.jpg")} <= set(whole) & set(picture_pairs(names, tmp_path))
+
+
+def test_a_video_that_was_filmed_anew_is_another(captured, video, tmp_path):
+    copy = tmp_path / "walk.avi"
+    shutil.copy(video[0], copy)
+    shutil.copytree(captured[1], tmp_path / "scene")
+    state = json.loads((tmp_path / "scene" / "capture.json").read_text())
+    state |= {"inputs": [str(copy)], "videos": files_digest([copy])}
+    (tmp_path / "scene" / "capture.json").write_text(json.dumps(state))
+    assert is_finished(tmp_path / "scene", copy)
+    copy.write_bytes(copy.read_bytes() + b"more")
+    assert not is_finished(tmp_path / "scene", copy)
+    assert not belongs_to(tmp_path / "scene", copy)
+
+
+def test_an_output_that_cannot_be_made_is_one_line(video, tmp_path):
+    (tmp_path / "file").write_text("")
+    line = refusal(capture, (video[0],), tmp_path / "file" / "scene")
+    assert line == f"{tmp_path}/file/scene cannot be made: Not a directory"
 
 
 def test_train_on_a_video_takes_its_scene(captured, video, tmp_path, monkeypatch, capsys):

@@ -16,7 +16,7 @@ from posenet.datasets.capture_frames import (
 )
 from posenet.errors import PoseNetError
 from posenet.images import picture_size
-from tests.conftest import write_picture
+from tests.conftest import refusal, write_picture
 
 
 def texture(width=900, height=240, seed=0):
@@ -117,3 +117,26 @@ def test_wrong_inputs_are_refused(tmp_path):
         collect_pictures((tmp_path / "list.txt",), tmp_path / "out", 5)
     assert is_video(tmp_path / "text.mp4")
     assert not is_video(tmp_path / "empty")
+
+
+def test_webp_becomes_jpeg_and_an_orientation_of_0_goes(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 0
+    for name in ("a.webp", "b.webp", "b.jpg", "c.JPG"):
+        Image.fromarray(texture(64, 48)).save(tmp_path / "in" / name, exif=exif)
+    names = collect_photos(tmp_path / "in", tmp_path / "out")
+    assert sorted(names) == ["a.jpg", "b.jpg", "b.webp.jpg", "c.JPG"]
+    for name in names:
+        with Image.open(tmp_path / "out" / name) as placed:
+            assert (placed.format, placed.size, placed.getexif().get(0x0112)) == ("JPEG", (64, 48), None)
+
+
+def test_frames_that_cannot_be_written_are_one_line(tmp_path, monkeypatch):
+    write_video(tmp_path / "walk.avi", [0, 60, 120])
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(cv2, "imwrite", lambda *_: False)
+    line = refusal(collect_video, tmp_path / "walk.avi", tmp_path / "out", 10)
+    assert line.endswith("cannot be written: the disk may be full")
+    assert list((tmp_path / "out").iterdir()) == []

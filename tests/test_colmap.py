@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pycolmap
 import pytest
+from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from posenet.datasets import colmap, open_scene
 from posenet.datasets.colmap_files import read_model
 from posenet.errors import PoseNetError
+from posenet.images import read_image
 from tests.conftest import refusal, write_picture
 
 CAMERAS = """# Camera list
@@ -194,3 +196,53 @@ def test_unit_of_a_capture(model):
     assert open_scene(model).unit == "m"
     (model / "capture.json").write_text("no json")
     assert open_scene(model).unit == "scene units"
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (6, 3), (8, 1), (3, 2), (5, 0)])
+def test_pictures_that_their_exif_turns_are_turned_with_camera_and_pose(tmp_path, orientation, turns):
+    """What a stored pixel shows must lie at the pixel that the upright picture has in its place."""
+    images = "1 {q2} {t2} 2 walk/frame2.jpg\n\n"
+    cameras = "2 PINHOLE 64 48 60 61 30 25\n"
+    folder = write_text_model(tmp_path / "scene", images, cameras)
+    stored = np.zeros((48, 64, 3), np.uint8)
+    stored[8:12, 44:50] = 255  # about x = 47, y = 10
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(stored).save(folder / "images/walk/frame2.jpg", quality=100, exif=exif)
+    scene = open_scene(folder)
+    point = Rotation.inv(ROTATION).apply([(47 - 30) / 60, (10 - 25) / 61, 1.0]) + [1, 2, 3]  # of the stored pose
+    camera, pose = scene.cameras[0], scene.poses
+    if orientation == 5:  # mirrored: no turn tells where its pixels went
+        assert camera.source == "assumed"
+        return
+    local = pose.rotations[0].inv().apply(point - pose.positions[0])
+    x, y = camera.fx * local[0] / local[2] + camera.cx, camera.fy * local[1] / local[2] + camera.cy
+    seen = read_image(folder / "images/walk/frame2.jpg")
+    assert (camera.height, camera.width) == seen.shape[:2]
+    rows, columns = np.nonzero(seen[..., 0] > 128)
+    np.testing.assert_allclose([x, y], [columns.mean() + 0.5, rows.mean() + 0.5], atol=1e-6)
+    np.testing.assert_allclose(pose.positions[0], [1, 2, 3], atol=1e-12)
+    assert turns % 2 == (camera.width == 48)
+
+
+def test_our_own_models_are_of_upright_pictures(tmp_path):
+    folder = write_text_model(tmp_path / "scene")
+    before = open_scene(folder).poses
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    with Image.open(folder / "images/walk/frame2.jpg") as picture:
+        picture.load()
+        picture.save(folder / "images/walk/frame2.jpg", exif=exif)
+    assert (open_scene(folder).poses.rotations * before.rotations.inv()).magnitude().max() == pytest.approx(np.pi)
+    (folder / "scene.json").write_text('{"unit": "m"}')
+    assert (open_scene(folder).poses.rotations * before.rotations.inv()).magnitude().max() < 1e-9
+
+
+def test_pictures_may_lie_beside_another_folder_of_images(tmp_path):
+    folder = write_text_model(tmp_path / "scene")
+    (folder / "images/walk").rename(folder / "walk")  # and an empty images/
+    assert open_scene(folder).names == ("walk/frame2.jpg", "walk/frame10.jpg")
+
+
+def test_a_model_of_poses_alone_has_no_points(tmp_path):
+    assert open_scene(write_text_model(tmp_path / "scene", points="")).points is None

@@ -105,6 +105,19 @@ def test_lens_distortion_is_kept_or_said_to_be_lost(tmp_path, caplog):
         assert message in caplog.messages
 
 
+def test_parts_of_a_lens_that_are_lost_are_named(tmp_path, caplog):
+    rational = Camera(64, 48, 60.0, 60.0, 32.0, 24.0, "FULL_OPENCV", (0.1, 0.01, 0, 0, 0.1, 0.2, 0, 0))
+    scene = make_scene(tmp_path / "rational", camera=rational)
+    for to in ("transforms", "tum"):
+        convert(scene, tmp_path / f"rational_{to}", to)
+        assert f"{to} does not keep the lens' parameters k4 to k6" in caplog.messages
+    fisheye = Camera(64, 48, 60.0, 60.0, 32.0, 24.0, "FISHEYE")
+    scene = make_scene(tmp_path / "fisheye", camera=fisheye)
+    for to in ("kitti", "7scenes", "csv"):
+        convert(scene, tmp_path / f"fisheye_{to}", to)
+        assert f"{to} does not keep lens distortion" in caplog.messages
+
+
 def test_unknown_intrinsics(tmp_path, caplog):
     scene = make_scene(tmp_path / "in", camera=None)
     for to in WRITERS:

@@ -188,3 +188,8 @@ def test_points_follow_the_rows_that_are_kept(raw):
     scene = checked_scene(raw)[0]
     np.testing.assert_array_equal(scene.points.observations, [[0, 0], [6, 0]])
     assert isinstance(scene.poses, Poses)
+
+
+def test_points_that_nobody_sees_are_none(raw):
+    raw.points = ScenePoints(np.zeros((1, 3)), np.zeros((0, 2), int))  # as of a model that has only poses
+    assert checked_scene(raw)[0].points is None

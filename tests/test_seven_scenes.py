@@ -158,3 +158,11 @@ def test_real_kitchen(real_data):
     assert set(scene.cameras) == {Camera(640, 480, 585, 585, 320, 240)}
     steps = np.linalg.norm(np.diff(scene.subset(scene.sequences == "seq-01").poses.positions, axis=0), axis=1)
     assert steps.max() < 0.1  # metres from frame to frame: the order is that of time
+
+
+@pytest.mark.parametrize("suffix", ["tif", "webp", "jpeg"])
+def test_every_kind_of_picture_is_found(scene, suffix):
+    for path in scene.glob("seq-*/*.png"):
+        write_picture(path.with_suffix(f".{suffix}"), size=(48, 64))
+        path.unlink()
+    assert open_scene(scene).names[0] == f"seq-01/frame-000000.color.{suffix}"
