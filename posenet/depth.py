@@ -20,8 +20,7 @@ log = logging.getLogger("posenet")
 
 FEWEST_POINTS, ENOUGH_POINTS = 12, 150
 BENDING, SLOPE, OUTLIER = 0.3, 0.05, 0.1  # chosen by how well a warped picture equals its neighbour
-KEYPOINTS, LONG_SIDE = 800, 400  # of pictures so small: half the time, and warped ones are as like their neighbours
-MOST_PICTURES = 2000
+KEYPOINTS, MOST_PICTURES = 1200, 2000
 
 Sight = tuple[np.ndarray, np.ndarray]  # points (n, 3) in the world, and their weights (n,)
 
@@ -66,8 +65,7 @@ def _own_points(scene: Scene) -> list[Sight]:
 
 def _triangulated_points(scene: Scene) -> list[Sight]:
     """The triangulated points that each picture sees."""
-    sights = triangulate_scene(scene, KEYPOINTS, long_side=LONG_SIDE)
-    return [(seen.points, np.ones(len(seen.points))) for seen in sights]
+    return [(seen.points, np.ones(len(seen.points))) for seen in triangulate_scene(scene, KEYPOINTS)]
 
 
 def _with_neighbours(sights: list[Sight], poses: Poses) -> list[Sight]:

@@ -52,11 +52,11 @@ def detect(path: Path, camera: Camera, most: int, long_side: int = LONG_SIDE) ->
     return detect_in(read_image(path), camera, most, long_side)
 
 
-def detect_or_none(path: Path, camera: Camera | None, most: int, long_side: int = LONG_SIDE) -> Keypoints:
+def detect_or_none(path: Path, camera: Camera | None, most: int) -> Keypoints:
     """As `detect`; no keypoints where the camera is unknown, nor, with a warning, where the file does not decode."""
     try:
         if camera is not None:
-            return detect(path, camera, most, long_side)
+            return detect(path, camera, most)
     except PoseNetError as error:
         log.warning("%s", error)
     return Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), 1.0)

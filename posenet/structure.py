@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.keypoints import LONG_SIDE, Keypoints, detect_or_none, match, root_sift
+from posenet.keypoints import Keypoints, detect_or_none, match, root_sift
 from posenet.parallel import Arrays, kept_in_parallel
 from posenet.poses import Poses
 from posenet.scene import Scene
@@ -32,18 +32,14 @@ class SeenPoints:
 
 
 def triangulate_scene(
-    scene: Scene,
-    most: int = 1200,
-    ranks: Iterable[int] = NEIGHBOUR_RANKS,
-    keep: Path | None = None,
-    long_side: int = LONG_SIDE,
+    scene: Scene, most: int = 1200, ranks: Iterable[int] = NEIGHBOUR_RANKS, keep: Path | None = None
 ) -> list[SeenPoints]:
     """The 3-D points that each picture of a scene sees; none for pictures without intrinsics or that do not decode.
 
     most: keypoints a picture. ranks: which neighbours are matched. keep: a folder for what is done, so that stopped
-    work goes on; it must hold nothing of other work. long_side: pixels that larger pictures are scaled to.
+    work goes on; it must hold nothing of other work.
     """
-    arrays = kept_in_parallel(lambda row: _keypoints(scene, row, most, long_side), range(len(scene)), "keypoints", keep)
+    arrays = kept_in_parallel(lambda row: _keypoints(scene, row, most), range(len(scene)), "keypoints", keep)
     found = [Keypoints(rays, descriptors, float(pixel)) for rays, descriptors, pixel in arrays]
     pairs = neighbour_pairs(scene.poses, ranks)
 
@@ -71,11 +67,11 @@ def neighbour_pairs(poses: Poses, ranks: Iterable[int]) -> list[tuple[int, int]]
     return sorted(pairs)
 
 
-def _keypoints(scene: Scene, row: int, most: int, long_side: int) -> Arrays:
+def _keypoints(scene: Scene, row: int, most: int) -> Arrays:
     """One picture's rays, descriptors and width of a pixel."""
     camera = scene.cameras[row]
     known = camera if camera is not None and camera.focal_known else None
-    found = detect_or_none(scene.paths[row], known, most, long_side)
+    found = detect_or_none(scene.paths[row], known, most)
     return found.rays, found.descriptors, np.array(found.pixel)
 
 
