@@ -25,8 +25,7 @@ class NVMModel:
 
     sources: "file:line" of each camera.
     focals, radials: (n,) pixels and VisualSFM's radial coefficient. centres: (n, 3).
-    camera_from_world_wxyz: (n, 4). points: (m, 3). observations: (k, 2) int rows (camera, point). reaches: (n, 2) how
-    far right or left, and up or down, of the middle each camera's measurements lie at most, pixels.
+    camera_from_world_wxyz: (n, 4). points: (m, 3). observations: (k, 2) int rows (camera, point).
     """
 
     names: list[str]
@@ -37,7 +36,6 @@ class NVMModel:
     radials: np.ndarray
     points: np.ndarray
     observations: np.ndarray
-    reaches: np.ndarray
 
 
 class _Lines:
@@ -84,23 +82,21 @@ def read_nvm(path: Path) -> NVMModel:
         names.append(tidy_name(words[0].replace('"', " ")))  # VisualSFM writes a space as a quotation mark
         sources.append(lines.lines[lines.at - 1][0])
         cameras.append(numbers)
+    points, observations = _read_points(lines, len(names))
     table = np.array(cameras, np.float64).reshape(-1, 10)
-    measured = _read_points(lines, len(names))
-    return NVMModel(names, sources, table[:, 0], table[:, 1:5], table[:, 5:8], table[:, 8], *measured)
+    return NVMModel(names, sources, table[:, 0], table[:, 1:5], table[:, 5:8], table[:, 8], points, observations)
 
 
-def _read_points(lines: _Lines, cameras: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(m, 3) points, (k, 2) rows (camera, point), and the cameras' reaches (n, 2)."""
+def _read_points(lines: _Lines, cameras: int) -> tuple[np.ndarray, np.ndarray]:
+    """(m, 3) points and (k, 2) rows (camera, point)."""
     points: list[tuple[float, ...]] = []
     seen: list[int] = []
-    places: list[tuple[float, float]] = []
     counts: list[int] = []
     for _ in range(lines.count("the number of points") if lines.at < len(lines.lines) else 0):
         words = lines.next("a point line").split()
         try:
             points.append((float(words[0]), float(words[1]), float(words[2])))
             by = [int(word) for word in words[7::4]]
-            places += [(float(x), float(y)) for x, y in zip(words[9::4], words[10::4], strict=True)]
             complete = len(words) == 7 + 4 * int(words[6])
         except (ValueError, IndexError):
             complete = False
@@ -111,21 +107,14 @@ def _read_points(lines: _Lines, cameras: int) -> tuple[np.ndarray, np.ndarray, n
         seen += by
         counts.append(len(by))
     observations = np.column_stack([np.array(seen, np.int64), np.repeat(np.arange(len(points)), counts)])
-    reaches = np.zeros((cameras, 2))
-    measured = np.array(places, np.float64).reshape(-1, 2)
-    if (measured < 0).any():  # from the middle of the picture, as VisualSFM writes them, not from its corner
-        np.maximum.at(reaches, np.array(seen, np.int64), np.abs(measured))
-    return np.array(points, np.float64).reshape(-1, 3), observations.astype(np.int64), reaches
+    return np.array(points, np.float64).reshape(-1, 3), observations.astype(np.int64)
 
 
 def nvm_camera(model: NVMModel, row: int, picture: Path) -> Camera | None:
-    """The camera of a row, its principal point in the middle of the picture.
-
-    None without a focal length, and where measurements lie outside the picture: it was larger when it was measured.
-    """
+    """The camera of a row, its principal point in the middle of the picture; None without a focal length."""
     focal, radial = float(model.focals[row]), float(model.radials[row])
     size = size_or_none(picture)
-    if size is None or not 0 < focal < np.inf or (2 * model.reaches[row] > 1.02 * np.array(size)).any():
+    if size is None or not 0 < focal < np.inf:
         return None
     bent = radial != 0 and np.isfinite(radial)
     lens, distortion = ("SIMPLE_RADIAL", (-radial,)) if bent else ("PINHOLE", ())

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from posenet.datasets.nvm import nvm_camera, read_nvm
-from tests.conftest import refusal, write_picture
+from posenet.datasets.nvm import read_nvm
+from tests.conftest import refusal
 
 GOOD = """NVM_V3
 
@@ -42,7 +42,6 @@ def test_cameras_and_points(tmp_path):
     np.testing.assert_array_equal(model.centres, [[1, 2, 3], [4, 5, 6]])
     np.testing.assert_array_equal(model.points, [[0, 0, 5], [1, 1, 6], [2, 2, 7]])
     np.testing.assert_array_equal(model.observations, [[0, 0], [1, 0], [1, 1]])
-    np.testing.assert_array_equal(model.reaches, [[1.5, 2.5], [3, 4]])
 
 
 def test_fixed_calibration_header_and_tabs(tmp_path):
@@ -86,12 +85,3 @@ def test_malformed_lines_are_named(tmp_path, old, new, line, says):
 )
 def test_files_that_end_early(tmp_path, text, says):
     assert refused(tmp_path, text).endswith(f"reconstruction.nvm: {says}")
-
-
-def test_intrinsics_of_pictures_that_were_made_smaller_are_left_out(tmp_path):
-    write_picture(tmp_path / "a.jpg", (48, 64))
-    from_a_corner = (63.5, 47.5, True)
-    for x, y, known in ((31.5, -23.5, True), (-33, 2, False), (-3, 25, False), from_a_corner):
-        text = GOOD.replace("0 7 1.5 -2.5", f"0 7 {x} {y}")
-        camera = nvm_camera(read_nvm(written(tmp_path, text)), 0, tmp_path / "a.jpg")
-        assert (camera is not None) == known
