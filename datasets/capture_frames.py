@@ -16,14 +16,13 @@ from tqdm import tqdm
 from posenet.config import VIDEO_SUFFIXES
 from posenet.datasets.text import natural_key
 from posenet.errors import PoseNetError
-from posenet.images import IMAGE_SUFFIXES, picture_fault
+from posenet.images import EXIF_ORIENTATION, IMAGE_SUFFIXES, picture_fault
 from posenet.storage import atomic_path
 
 log = logging.getLogger("posenet")
 
 STEP = 0.06  # of the picture's width: what neighbouring frames of a video should be apart, as optical flow
 UNREAD = (".webp",)  # structure from motion does not read these: they become JPEG files
-_ORIENTATION = 0x0112  # of EXIF
 SMALL = 320  # pixels: the width in which sharpness and flow are measured
 
 
@@ -59,7 +58,8 @@ def collect_photos(source: Path, target: Path) -> list[str]:
     if not source.is_dir():
         raise PoseNetError(f"{source} must be a folder of photographs or a video ({', '.join(VIDEO_SUFFIXES)})")
     photos = [path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
-    names, taken = [], {path.name.lower() for path in photos}
+    names: list[str] = []
+    taken = {path.name.lower() for path in photos}
     for path in sorted(photos, key=lambda path: natural_key(path.name)):
         fault = picture_fault(path)
         if fault:
@@ -67,7 +67,8 @@ def collect_photos(source: Path, target: Path) -> list[str]:
             continue
         name = path.name.replace(" ", "_")
         if path.suffix.lower() in UNREAD:
-            name = f"{name if f'{path.stem}.jpg' in taken else Path(name).stem}.jpg"
+            free = f"{path.stem}.jpg".lower() not in taken
+            name = f"{Path(name).stem if free else name}.jpg"
         if not (target / name).exists():
             _place_upright(path, target / name)
         names.append(name)
@@ -78,13 +79,13 @@ def collect_photos(source: Path, target: Path) -> list[str]:
 
 def _place_upright(source: Path, target: Path) -> None:
     with Image.open(source) as image:
-        turned = image.getexif().get(_ORIENTATION, 1) != 1 or source.suffix.lower() in UNREAD
+        turned = image.getexif().get(EXIF_ORIENTATION, 1) != 1 or source.suffix.lower() in UNREAD
     with atomic_path(target) as temporary:
         if turned:  # structure from motion takes the pixels as they are stored, everything else as they are seen
             with Image.open(source) as image:
                 upright = ImageOps.exif_transpose(image)
                 exif = upright.getexif()
-                exif.pop(_ORIENTATION, None)
+                exif.pop(EXIF_ORIENTATION, None)
                 upright.convert("RGB").save(temporary, quality=97, exif=exif)
             return
         try:

@@ -61,12 +61,11 @@ def read(folder: Path) -> RawScene:
 
 def _names_below(folder: Path, names: list[str]) -> list[str]:
     """The pictures' names below the folder: in images/, unless some lie in the folder itself and none there."""
-    inside = [existing_name(folder, f"images/{name}") for name in names]
-    if (folder / "images").is_dir() and any(is_there(folder / name) for name in inside):
-        return inside
-    beside = [existing_name(folder, name) for name in names]
-    alone = not (folder / "images").is_dir() or any(is_there(folder / name) for name in beside)
-    return beside if alone else inside
+    inside, beside = ([existing_name(folder, place + name) for name in names] for place in ("images/", ""))
+    if not (folder / "images").is_dir():
+        return beside
+    some_inside, some_beside = (any(is_there(folder / name) for name in each) for each in (inside, beside))
+    return beside if some_beside and not some_inside else inside
 
 
 def _as_seen(quaternions: np.ndarray, cameras: list[Camera], paths: list[Path]) -> tuple[np.ndarray, list[Camera]]:
@@ -82,10 +81,9 @@ def _as_seen(quaternions: np.ndarray, cameras: list[Camera], paths: list[Path]) 
         stored = abs(camera.width * height / max(camera.height * width, 1) - 1) < 0.02
         if turns and stored and 1e-6 < length < np.inf:
             cameras[row] = camera.quarter_turned(turns)
-            turned = Rotation.from_quat(quaternions[row], scalar_first=True) * Rotation.from_euler(
-                "z", turns * np.pi / 2
-            )
-            quaternions[row] = turned.as_quat(scalar_first=True)
+            stored_pose = Rotation.from_quat(quaternions[row], scalar_first=True)
+            turn = Rotation.from_euler("z", 90 * turns, degrees=True)
+            quaternions[row] = (stored_pose * turn).as_quat(scalar_first=True)
     return quaternions, cameras
 
 

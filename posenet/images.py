@@ -12,7 +12,8 @@ from PIL import Image
 from posenet.errors import PoseNetError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
-_EXIF_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # the orientations that swap width and height
+_NO_PICTURE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)  # what Pillow raises
+EXIF_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # the orientations that swap width and height
 _SHOWN_TURNED = {3: 2, 6: 3, 8: 1}
 READING = "4"  # raised whenever the same files give other pictures or keypoints
 DIM, MOST_LIGHT = 160, 8.0  # pictures whose brightest hundredth is darker get more light, by at most so much
@@ -24,12 +25,16 @@ def picture_size(path: Path) -> tuple[int, int]:
     Raises PoseNetError when the file is no picture.
     """
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = Image.Image.getexif(image).get(_EXIF_ORIENTATION) in _TURNED  # a PNG's own decodes it all
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+        (width, height), orientation = _header(path)
+    except _NO_PICTURE as error:
         raise PoseNetError(f"{path}: a picture is needed, this cannot be read as one ({error})") from None
-    return (height, width) if turned else (width, height)
+    return (height, width) if orientation in _TURNED else (width, height)
+
+
+def _header(path: Path) -> tuple[tuple[int, int], int]:
+    """(width, height) of a picture as it is stored, and its EXIF orientation; raises one of _NO_PICTURE."""
+    with Image.open(path) as image:
+        return image.size, Image.Image.getexif(image).get(EXIF_ORIENTATION, 1)  # a PNG's own getexif decodes it all
 
 
 def stored_size_and_turns(path: Path) -> tuple[tuple[int, int], int]:
@@ -38,10 +43,10 @@ def stored_size_and_turns(path: Path) -> tuple[tuple[int, int], int]:
     (0, 0) and no turn where it cannot be read, no turn where it is mirrored (EXIF 2.3, tag Orientation).
     """
     try:
-        with Image.open(path) as image:
-            return image.size, _SHOWN_TURNED.get(Image.Image.getexif(image).get(_EXIF_ORIENTATION, 1), 0)
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
+        size, orientation = _header(path)
+    except _NO_PICTURE:
         return (0, 0), 0
+    return size, _SHOWN_TURNED.get(orientation, 0)
 
 
 def picture_fault(path: Path) -> str | None:

@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from posenet.errors import PoseNetError
@@ -56,11 +56,12 @@ def held_alone(folder: Path) -> Iterator[None]:
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise PoseNetError(f"{folder} is in use: another training writes to it") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PoseNetError(f"{folder} is in use: another training writes to it") from None
+        except OSError:  # a disk without locks
+            pass
         yield
     finally:
         os.close(handle)

@@ -155,11 +155,12 @@ def test_pairs_of_many_are_neighbours_and_lookalikes(tmp_path):
 
 def test_pairs_skip_a_picture_that_does_not_decode(tmp_path):
     names = [f"{row:02d}.jpg" for row in range(64)]
-    for row, name in enumerate(names):  # the second half shows the same as the first
-        write_picture(tmp_path / name, (48, 64), seed=row % 32)
-    whole = picture_pairs(names, tmp_path)
+    for row, name in enumerate(names):  # the second half shows the same as the first, the other way round
+        write_picture(tmp_path / name, (48, 64), seed=min(row, 63 - row))
+    alike = {(names[row], names[63 - row]) for row in range(5, 32)}
+    assert alike <= set(picture_pairs(names, tmp_path))
     (tmp_path / names[3]).write_bytes(b"cut off")
-    assert {("05.jpg", "37.jpg"), ("31.jpg", "63.jpg")} <= set(whole) & set(picture_pairs(names, tmp_path))
+    assert alike <= set(picture_pairs(names, tmp_path))
 
 
 def test_a_video_that_was_filmed_anew_is_another(captured, video, tmp_path):

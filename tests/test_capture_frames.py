@@ -124,10 +124,10 @@ def test_webp_becomes_jpeg_and_an_orientation_of_0_goes(tmp_path):
     (tmp_path / "out").mkdir()
     exif = Image.Exif()
     exif[0x0112] = 0
-    for name in ("a.webp", "b.webp", "b.jpg", "c.JPG"):
+    for name in ("a.webp", "B.webp", "B.jpg", "c.JPG"):
         Image.fromarray(texture(64, 48)).save(tmp_path / "in" / name, exif=exif)
     names = collect_photos(tmp_path / "in", tmp_path / "out")
-    assert sorted(names) == ["a.jpg", "b.jpg", "b.webp.jpg", "c.JPG"]
+    assert sorted(names) == ["B.jpg", "B.webp.jpg", "a.jpg", "c.JPG"]
     for name in names:
         with Image.open(tmp_path / "out" / name) as placed:
             assert (placed.format, placed.size, placed.getexif().get(0x0112)) == ("JPEG", (64, 48), None)

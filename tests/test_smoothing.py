@@ -35,13 +35,12 @@ def test_noise_falls_and_the_path_stays():
 def test_stretches_end_where_pictures_of_others_lie_between():
     names, rows = np.array(["a"] * 6 + ["b"] * 2), np.array([0, 1, 3, 10, 11, 12, 13, 14])  # picture 2 does not decode
     assert stretches(names, rows).tolist() == [0, 0, 0, 1, 1, 1, 2, 2]
-    assert (
-        stretches(np.array(["a"] * 4), np.array([0, 5, 10, 15])).tolist() == [0] * 4
-    )  # every fifth is one video still
+    every_fifth = np.array([0, 5, 10, 15])  # one video still
+    assert stretches(np.array(["a"] * 4), every_fifth).tolist() == [0] * 4
     assert stretches(np.array(["a"]), np.array([3])).tolist() == [0]
 
 
-def test_the_ends_of_a_stretch_are_not_drawn_to_the_next(tmp_path):
+def test_the_ends_of_a_stretch_are_not_drawn_to_the_next():
     first, second = walk(20), walk(20)
     positions = np.concatenate([first.positions, second.positions + [0, 5, 0]])
     both = Poses(positions, Rotation.concatenate([first.rotations, second.rotations]))
