@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.text import read_lines, shortened, tidy_name, without_suffix
+from posenet.datasets.text import path_ends, read_lines, shortened, tidy_name, without_suffix
 from posenet.errors import PoseNetError
 from posenet.scene import Scene
 from posenet.storage import write_text
@@ -70,8 +70,8 @@ def _listed(path: Path, names: Sequence[str]) -> np.ndarray:
     rows = {without_suffix(name): row for row, name in enumerate(names)}
     ends: dict[str, list[int]] = {}
     for stem, row in rows.items():
-        for at in range(stem.count("/") + 1):
-            ends.setdefault(stem.split("/", at)[-1], []).append(row)
+        for end in path_ends(stem):
+            ends.setdefault(end, []).append(row)
     test = np.zeros(len(names), bool)
     for place, line in read_lines(path):
         stem = without_suffix(tidy_name(line))

@@ -135,6 +135,11 @@ def without_suffix(name: str) -> str:
     return os.path.splitext(name)[0]
 
 
+def path_ends(name: str) -> list[str]:
+    """A path and its ends: a/b/c, b/c, c."""
+    return [name.split("/", at)[-1] for at in range(name.count("/") + 1)]
+
+
 def natural_key(name: str) -> list:
     """A sort key by which frame2 comes before frame10."""
     parts = re.split(r"([0-9]+)", name)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.text import HEADERS, is_number, read_lines, read_list, without_suffix
+from posenet.datasets.text import HEADERS, is_number, path_ends, read_lines, read_list, without_suffix
 from posenet.datasets.tum import tum_table, write_tum
 from posenet.errors import PoseNetError
 from posenet.poses import Poses
@@ -62,7 +62,7 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
     else:
         keys, positions, quaternions, places = _named(path, scene)
         pictures = {name: number for number, name in enumerate(scene.names)}
-        by_end = _alone((end, name) for name in scene.names for end in _ends(without_suffix(name)))
+        by_end = _alone((end, name) for name in scene.names for end in path_ends(without_suffix(name)))
         by_end |= {without_suffix(name): name for name in scene.names}
         keys = [key if key in pictures else by_end.get(without_suffix(key), key) for key in keys]
         example = f"names like {scene.names[0]}"
@@ -88,12 +88,6 @@ def _named(path: Path, scene: Scene) -> tuple[list[str], np.ndarray, np.ndarray,
         predicted = file.readline().startswith(PREDICTED)
     sign = _CONJUGATE if scene.quaternion_convention == "camera_from_world" and not predicted else 1.0
     return [_name_in(scene, row.name) for row in rows], table[:, :3], table[:, 3:] * sign, [row.source for row in rows]
-
-
-def _ends(name: str) -> list[str]:
-    """A path's ends, its last part and those before it."""
-    parts = name.split("/")
-    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def _alone(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
