@@ -17,7 +17,7 @@ import numpy as np
 
 from posenet.datasets.nvm import nvm_camera, read_nvm, write_nvm
 from posenet.datasets.pictures import existing_name
-from posenet.datasets.text import ListRow, first_name, natural_key, read_list, without_suffix
+from posenet.datasets.text import ListRow, first_name, natural_key, read_list, without_blanks, without_suffix
 from posenet.datasets.tracks import measured_points
 from posenet.errors import PoseNetError
 from posenet.hygiene import RawScene
@@ -124,11 +124,13 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     for split, file in FILES.items():
         chosen = np.flatnonzero(scene.splits == split)
         write_list(folder / file, [names[row] for row in chosen], scene.poses[chosen])
+    if names != list(scene.names):
+        lost.append("the pictures' folders: each lies in one called as its sequence")
     if scene.unit != "m":
         lost.append(f"the unit, {scene.unit}: readers of this layout take it for metres")
     cameras = [camera for camera in scene.cameras if camera is not None]
     if len(cameras) < len(scene):
-        lost.append("intrinsics, which are not known for every picture")
+        lost += ["intrinsics, which are not known for every picture"] + ["3-D points"] * (scene.points is not None)
         return names
     if any(abs(c.fx / c.fy - 1) > 1e-9 or (c.cx, c.cy) != (c.width / 2, c.height / 2) for c in cameras):
         lost.append("principal points, and the difference between fx and fy")
@@ -144,7 +146,7 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
 
 def _written_name(name: str, sequence: str) -> str:
     """The file in its sequence's folder, without blanks."""
-    return f"{sequence.replace('/', '_')}/{PurePosixPath(name).name}".replace(" ", "_")
+    return without_blanks(f"{sequence.replace('/', '_')}/{PurePosixPath(name).name}")
 
 
 def write_list(path: Path, names: list[str], poses: Poses) -> None:

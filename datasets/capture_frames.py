@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from posenet.config import VIDEO_SUFFIXES
-from posenet.datasets.text import natural_key
+from posenet.datasets.text import natural_key, without_blanks
 from posenet.errors import PoseNetError
 from posenet.images import EXIF_ORIENTATION, IMAGE_SUFFIXES, picture_fault
 from posenet.storage import atomic_path
@@ -49,7 +49,7 @@ def is_video(path: Path) -> bool:
 
 def _sequence_names(inputs: tuple[Path, ...]) -> list[str]:
     """A short name for each input, all different, without blanks."""
-    stems = [path.resolve().stem.replace(" ", "_") or "input" for path in inputs]
+    stems = [without_blanks(path.resolve().stem) or "input" for path in inputs]
     return [stem if stems.count(stem) == 1 else f"{stem}_{number + 1}" for number, stem in enumerate(stems)]
 
 
@@ -65,16 +65,24 @@ def collect_photos(source: Path, target: Path) -> list[str]:
         if fault:
             log.warning("%s is left out: %s", path, fault)
             continue
-        name = path.name.replace(" ", "_")
-        if path.suffix.lower() in UNREAD:
-            free = f"{path.stem}.jpg".lower() not in taken
-            name = f"{Path(name).stem if free else name}.jpg"
+        name = _name_in_capture(path, taken)
         if not (target / name).exists():
             _place_upright(path, target / name)
         names.append(name)
     if not names:
         raise PoseNetError(f"{source} must hold photographs ({', '.join(IMAGE_SUFFIXES)}), none is usable")
     return names
+
+
+def _name_in_capture(path: Path, taken: set[str]) -> str:
+    """A photograph's name without blanks and with a suffix that can be read; no other's, in small letters in `taken`,
+    which it joins."""
+    suffix = ".jpg" if path.suffix.lower() in UNREAD else path.suffix
+    name = without_blanks(path.stem) + suffix
+    while name != path.name and name.lower() in taken:
+        name = f"{Path(name).stem}_{suffix}"
+    taken.add(name.lower())
+    return name
 
 
 def _place_upright(source: Path, target: Path) -> None:

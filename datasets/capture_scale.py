@@ -9,7 +9,16 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.datasets.colmap_sfm import require_pycolmap
-from posenet.datasets.text import natural_key, numbers_of, read_lines, shortened, tidy_name, without_suffix
+from posenet.datasets.text import (
+    end_of_name,
+    natural_key,
+    numbers_of,
+    read_lines,
+    shortened,
+    tidy_name,
+    without_blanks,
+    without_suffix,
+)
 from posenet.errors import PoseNetError
 from posenet.poses import Poses, Similarity, align_similarity, position_errors, up_direction
 
@@ -27,11 +36,16 @@ def levelled(model) -> None:
 def find_pictures(names: list[str], wanted: tuple[str, ...], option: str) -> list[int]:
     """The rows of pictures by their names, suffixes aside. Raises PoseNetError for one that is not there."""
     stems = {without_suffix(name): row for row, name in enumerate(names)}
-    rows = [stems.get(without_suffix(tidy_name(name))) for name in wanted]
+    rows = [stems.get(_stem(name)) for name in wanted]
     for name, row in zip(wanted, rows, strict=True):
         if row is None:
             raise PoseNetError(f"{option} needs the names of placed pictures, like {names[0]}, received {name}")
     return [row for row in rows if row is not None]
+
+
+def _stem(name: str) -> str:
+    """A picture's name, as the user has it, as it is in a capture, without its suffix."""
+    return without_blanks(without_suffix(tidy_name(name)))
 
 
 def scaled_by(model, first: str, second: str, metres: float) -> None:
@@ -54,7 +68,8 @@ def read_positions(file: Path) -> dict[str, tuple[float, ...]]:
         columns = line.replace(",", " ").split()
         if len(columns) < 4:
             raise PoseNetError(f"{place}: {wanted}, received {shortened(line)}")
-        known[without_suffix(tidy_name(columns[0]))] = numbers_of(columns[1:4], place, wanted)
+        at = end_of_name(columns, 3)
+        known[_stem(" ".join(columns[:at]))] = numbers_of(columns[at : at + 3], place, wanted)
     return known
 
 

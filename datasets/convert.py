@@ -25,6 +25,7 @@ WRITERS: dict[str, Callable[[Scene, Path, list[str]], list[str]]] = {
     "kitti": kitti.write,
     "csv": plain_csv.write,
 }
+WITH_POINTS = ("cambridge", "colmap")
 
 
 def convert(scene: Scene, output: Path, to: str, copy: bool = False) -> None:
@@ -41,6 +42,8 @@ def convert(scene: Scene, output: Path, to: str, copy: bool = False) -> None:
     scene = replace(scene, cameras=cameras)
     with new_folder(output) as unfinished:
         names = WRITERS[to](scene, unfinished, lost)
+        if scene.points is not None and to not in WITH_POINTS:
+            lost.append("3-D points")
         _place_pictures(scene, unfinished, names, copy)
     for what in lost:
         log.warning("%s does not keep %s", to, what)

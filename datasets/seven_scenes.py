@@ -106,8 +106,7 @@ def read_pose(path: Path) -> list[float]:
     except ValueError:
         values = []
     if len(values) != 16:
-        read_matrix(path, 4)  # says which line is wrong
-        raise PoseNetError(f"{path}:1: 4 lines of 4 numbers are needed, received {len(values)} numbers")
+        return read_matrix(path, 4).ravel().tolist()  # takes comments and byte order marks, or says what is wrong
     return values
 
 

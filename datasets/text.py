@@ -98,16 +98,17 @@ def read_list(path: Path, extra_columns: bool = True) -> list[ListRow]:
         columns = line.split()
         if len(columns) < 8 or (len(columns) > 8 and not extra_columns):
             raise PoseNetError(f"{place}: {_ROW}, received {len(columns)} columns: {shortened(line)}")
-        at = _end_of_name(columns)
+        at = end_of_name(columns, 7)
         numbers = numbers_of(columns[at : at + 7], place, _ROW)
         rows.append(ListRow(tidy_name(" ".join(columns[:at])), numbers, tuple(columns[at + 7 :]), place))
     return rows
 
 
-def _end_of_name(columns: list[str]) -> int:
-    """How many of a row's columns are its name: more than one where it holds blanks and ends as pictures' names do."""
-    for at in range(2, len(columns) - 6):
-        if columns[at - 1].lower().endswith(IMAGE_SUFFIXES) and all(map(is_number, columns[at : at + 7])):
+def end_of_name(columns: list[str], numbers: int) -> int:
+    """How many of a row's columns are its name, before so many numbers: more than one where it holds blanks and ends as
+    pictures' names do."""
+    for at in range(2, len(columns) - numbers + 1):
+        if columns[at - 1].lower().endswith(IMAGE_SUFFIXES) and all(map(is_number, columns[at : at + numbers])):
             return at
     return 1
 
@@ -133,6 +134,11 @@ def tidy_name(name: str) -> str:
 def without_suffix(name: str) -> str:
     """The name without .png, .jpg and the like: lists and reconstructions differ in that."""
     return os.path.splitext(name)[0]
+
+
+def without_blanks(name: str) -> str:
+    """The name as captures and lists of the Cambridge kind hold it: blanks would part its columns."""
+    return name.replace(" ", "_")
 
 
 def path_ends(name: str) -> list[str]:

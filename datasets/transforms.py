@@ -105,9 +105,9 @@ def _frames(path: Path, split: str) -> list[_Frame]:
 
 def _take_listed_splits(top: dict, frames: list[_Frame]) -> None:
     """Give the frames the split of nerfstudio's lists, where there are some."""
-    testing = top.get("test_filenames") or top.get("val_filenames")
-    if isinstance(testing, list) and isinstance(top.get("train_filenames"), list):
-        names = {tidy_name(str(each)) for each in testing}
+    testing = [top[key] for key in ("test_filenames", "val_filenames") if isinstance(top.get(key), list)]
+    if testing and isinstance(top.get("train_filenames"), list):
+        names = {tidy_name(str(each)) for each in next(filter(None, testing), [])}
         for frame in frames:
             frame.split = "test" if frame.name in names else "train"
 
@@ -153,6 +153,8 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
         {"file_path": name, "transform_matrix": matrix} | _intrinsics(camera)
         for name, matrix, camera in zip(names, matrices.tolist(), scene.cameras, strict=True)
     ]
+    if list(map(sequence_of, names)) != list(scene.sequences):
+        lost.append("sequences that are not the pictures' folders")
     if None in scene.cameras:
         lost.append("intrinsics, which are not known for every picture")
     if any(camera and camera.lens not in _WRITABLE for camera in scene.cameras):

@@ -17,12 +17,13 @@ def captured(video: Path) -> Path:
     from posenet.datasets.capture import belongs_to, is_finished
     from posenet.datasets.capture import capture as make_scene
     from posenet.datasets.capture_frames import is_video
+    from posenet.datasets.text import without_blanks
 
     if not video.exists():
         raise PoseNetError(f"{video}: no such video")
     if not is_video(video):
         raise PoseNetError(f"{video} must be a scene's folder or a video, it is another file")
-    name = video.stem.replace(" ", "_")
+    name = without_blanks(video.stem)
     folders = (Path("scenes") / (name if number == 1 else f"{name}_{number}") for number in range(1, 10**6))
     folder = next(each for each in folders if not each.exists() or belongs_to(each, video))
     if not is_finished(folder, video):

@@ -45,7 +45,7 @@ class EvaluateConfig:
     """Published weights: cut and mean of the TensorFlow and Keras ports, faults included; their weights expect them."""
     mean: Path | None = None
     """Published weights: the mean picture (.binaryproto, or .npy: BGR, for the pytorch graph RGB). Default: ImageNet's
-    mean colour."""
+    mean colour; with --legacy the mean of the evaluated pictures."""
     epsilon: float = 1e-3
     """Published weights: the keras graph's normalisation divides by the root of variance + this; Keras before 1.2 had
     1e-5."""

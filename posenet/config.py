@@ -32,7 +32,7 @@ class TrainConfig:
     trunk: str = "auto"
     """efficientnet_lite0, googlenet (batch normalised), inception_v4, a network of keras.applications (MobileNetV2,
     ResNet50, ...), posenet (2015, Caffe graph), posenet_tensorflow, posenet_keras. auto: efficientnet_lite0 where its
-    ImageNet weights are installed (extra `pretrained`), else googlenet; googlenet for the courtyard."""
+    ImageNet weights are installed (extra `pretrained`), else googlenet; googlenet without SCENE."""
     head: Literal["auto"] | Head = "auto"
     """How the network answers. points: it tells what lies where, in the world and before the camera, and the pose is
     the motion that lays one on the other. pose: position and quaternion at once, as PoseNet does. auto: points for
@@ -43,7 +43,7 @@ class TrainConfig:
     """What the trunk starts from: auto (ImageNet's where they are here already; googlenet and posenet start from random
     ones), imagenet (fetched if need be), none, or a file of published weights."""
     minutes: float | None = None
-    """Time to train for, reading the pictures included. Default: 15 (4.5 for the courtyard)."""
+    """Time to train for, reading the pictures included. Default: 15 (4.5 without SCENE)."""
     epochs: int | None = None
     """Train for this many epochs instead of a time."""
     loss: Literal["learned", "geometric", "posenet"] = "learned"
@@ -74,7 +74,8 @@ class TrainConfig:
     validation: float = 0.08
     """Share of the training pictures held out, as whole sequences or blocks, to choose the best model. 0: none."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto: bfloat16 where the CPU or GPU computes it natively."""
+    """auto: bfloat16 where the GPU computes it natively; on such a CPU only for trunks of whole convolutions
+    (googlenet, ResNet ...), which it makes faster."""
     seed: int = 0
     """Seed of everything random. On a CPU the same seed and --epochs give the same model."""
     strict: bool = False

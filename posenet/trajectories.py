@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.text import HEADERS, is_number, path_ends, read_lines, read_list, without_suffix
+from posenet.datasets.text import HEADERS, is_number, path_ends, read_lines, read_list, read_text, without_suffix
 from posenet.datasets.tum import tum_table, write_tum
 from posenet.errors import PoseNetError
 from posenet.poses import Poses
@@ -84,8 +84,7 @@ def _named(path: Path, scene: Scene) -> tuple[list[str], np.ndarray, np.ndarray,
     """Names, positions, quaternions (wxyz, world_from_camera) and places of a list."""
     rows = read_list(path)
     table = np.array([row.numbers for row in rows], np.float64).reshape(-1, 7)
-    with open(path, encoding="utf-8") as file:
-        predicted = file.readline().startswith(PREDICTED)
+    predicted = any(line.startswith(PREDICTED) for line in read_text(path).split("\n"))
     sign = _CONJUGATE if scene.quaternion_convention == "camera_from_world" and not predicted else 1.0
     return [_name_in(scene, row.name) for row in rows], table[:, :3], table[:, 3:] * sign, [row.source for row in rows]
 

@@ -96,6 +96,15 @@ def test_turned_photographs_become_upright_and_keep_their_exif(tmp_path):
         assert upright.getexif().get_ifd(0x8769)[0xA405] == 28
 
 
+def test_photographs_whose_names_differ_by_a_blank_stay_two(tmp_path):
+    for number, name in enumerate(("a b.jpg", "a_b.jpg")):
+        write_picture(tmp_path / "in" / name, seed=number)
+    (tmp_path / "out").mkdir()
+    assert sorted(collect_photos(tmp_path / "in", tmp_path / "out")) == ["a_b.jpg", "a_b_.jpg"]
+    for name, photo in (("a_b.jpg", "a_b.jpg"), ("a_b_.jpg", "a b.jpg")):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / photo).read_bytes()
+
+
 def test_several_inputs_become_folders(tmp_path):
     for walk in ("a b", "c"):
         write_picture(tmp_path / walk / "1.jpg")
@@ -127,7 +136,7 @@ def test_webp_becomes_jpeg_and_an_orientation_of_0_goes(tmp_path):
     for name in ("a.webp", "B.webp", "B.jpg", "c.JPG"):
         Image.fromarray(texture(64, 48)).save(tmp_path / "in" / name, exif=exif)
     names = collect_photos(tmp_path / "in", tmp_path / "out")
-    assert sorted(names) == ["B.jpg", "B.webp.jpg", "a.jpg", "c.JPG"]
+    assert sorted(names) == ["B.jpg", "B_.jpg", "a.jpg", "c.JPG"]
     for name in names:
         with Image.open(tmp_path / "out" / name) as placed:
             assert (placed.format, placed.size, placed.getexif().get(0x0112)) == ("JPEG", (64, 48), None)

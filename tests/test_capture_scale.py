@@ -5,7 +5,7 @@ import pycolmap
 import pytest
 from scipy.spatial.transform import Rotation
 
-from posenet.datasets.capture_scale import aligned_to, levelled, model_poses, read_positions, scaled_by
+from posenet.datasets.capture_scale import aligned_to, find_pictures, levelled, model_poses, read_positions, scaled_by
 from posenet.datasets.convert import convert
 from posenet.errors import PoseNetError
 from posenet.poses import Poses, Similarity, position_errors, rotation_errors_deg, up_direction
@@ -73,6 +73,12 @@ def test_aligned_to_known_positions(model, tmp_path):
     assert isinstance(poses, Poses)
     assert position_errors(poses, truth).max() < 1e-9
     assert rotation_errors_deg(poses, truth).max() < 1e-6
+
+
+def test_positions_of_photographs_whose_names_hold_blanks(tmp_path):
+    (tmp_path / "gps.txt").write_text("IMG 1.jpg 1 2 3 9\nIMG_2.jpg,4,5,6\n")
+    assert read_positions(tmp_path / "gps.txt") == {"IMG_1": (1, 2, 3), "IMG_2": (4, 5, 6)}
+    assert find_pictures(["IMG_1.jpg", "IMG_2.jpg"], ("IMG 2.jpg", "IMG_1"), "--scale") == [1, 0]
 
 
 def test_wrong_position_files(model, tmp_path):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,6 +84,29 @@ def test_points_are_kept(tmp_path, to):
     assert len(points.observations) > 50  # those in front of their cameras
     kept = {tuple(np.round(point, 6)) for point in points.positions[np.unique(points.observations[:, 1])]}
     assert kept <= {tuple(np.round(point, 6)) for point in scene.points.positions}
+
+
+def test_points_and_sequences_that_are_lost_are_named(tmp_path, caplog):
+    scene = make_scene(tmp_path / "in")
+    for to in WRITERS:
+        convert(scene, tmp_path / to, to)
+    losers = [message.split()[0] for message in caplog.messages if message.endswith("does not keep 3-D points")]
+    assert losers == ["7scenes", "transforms", "tum", "kitti", "csv"]
+    assert not [message for message in caplog.messages if "sequences that" in message or "folders" in message]
+    caplog.clear()
+    named = replace(scene, sequences=np.repeat(["a", "b", "c"], 4), cameras=(None,) * 12)
+    for to in ("colmap", "transforms", "cambridge"):
+        convert(named, tmp_path / f"named_{to}", to)
+    for to in ("colmap", "transforms"):
+        assert f"{to} does not keep sequences that are not the pictures' folders" in caplog.messages
+    assert "cambridge does not keep the pictures' folders: each lies in one called as its sequence" in caplog.messages
+    assert "cambridge does not keep 3-D points" in caplog.messages
+
+
+def test_a_scene_without_test_pictures_still_has_none_in_transforms(tmp_path):
+    scene = replace(make_scene(tmp_path / "in"), splits=np.full(12, "train"))
+    convert(scene, tmp_path / "out", "transforms")
+    assert set(open_scene(tmp_path / "out").splits) == {"train"}
 
 
 def test_lens_distortion_is_kept_or_said_to_be_lost(tmp_path, caplog):

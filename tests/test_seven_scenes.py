@@ -43,6 +43,12 @@ def test_camera_to_world_matrices(scene):
     assert (opened.unit, opened.quaternion_convention) == ("m", "world_from_camera")
 
 
+@pytest.mark.parametrize("before", ["\ufeff", "# camera to world\n"])
+def test_a_byte_order_mark_and_comments_do_no_harm(scene, before):
+    (scene / "seq-01/frame-000000.pose.txt").write_text(before + POSE)
+    np.testing.assert_array_equal(open_scene(scene).poses.positions, [[1, 2, 3]] * 3)
+
+
 def test_usual_intrinsics_are_scaled_to_each_picture(scene):
     write_picture(scene / "seq-01/frame-000001.color.png", size=(240, 320))
     cameras = open_scene(scene).cameras

@@ -14,7 +14,7 @@ from posenet.datasets.cambridge import read_list
 from posenet.errors import PoseNetError
 from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.scene import Scene
-from posenet.trajectories import read_poses, read_tum, write_tum
+from posenet.trajectories import PREDICTED, read_poses, read_tum, write_tum
 from tests.conftest import refusal
 
 HALF = 0.7071067811865476
@@ -108,6 +108,13 @@ def test_names_have_the_scenes_convention(tmp_path, convention, y, header):
     assert found.tolist() == [True, True, False]
     np.testing.assert_array_equal(poses.positions[:2], [[4, 5, 6], [1, 2, 3]])
     np.testing.assert_allclose(poses.rotations[1].apply([1, 0, 0]), [0, y, 0], atol=1e-15)
+
+
+@pytest.mark.parametrize("before", ["", "\ufeff", "# mine\n"])
+def test_what_predict_printed_is_camera_to_world(tmp_path, before):
+    path = given_file(tmp_path, f"{before}{PREDICTED}; then doubt_deg\ns/1.png 1 2 3 {HALF} 0 0 {HALF} 0.5\n")
+    poses, _ = read_poses(path, make_scene(tmp_path, "camera_from_world"))
+    np.testing.assert_allclose(poses.rotations[1].apply([1, 0, 0]), [0, 1, 0], atol=1e-15)
 
 
 def test_poses_for_other_pictures_are_counted(tmp_path, caplog):
