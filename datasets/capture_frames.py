@@ -66,8 +66,12 @@ def collect_photos(source: Path, target: Path) -> list[str]:
             log.warning("%s is left out: %s", path, fault)
             continue
         name = _name_in_capture(path, taken)
-        if not (target / name).exists():
-            _place_upright(path, target / name)
+        try:
+            if not (target / name).exists():
+                _place_upright(path, target / name)
+        except (OSError, SyntaxError, ValueError) as error:  # what Pillow says of a damaged picture
+            log.warning("%s is left out: %s", path, error)
+            continue
         names.append(name)
     if not names:
         raise PoseNetError(f"{source} must hold photographs ({', '.join(IMAGE_SUFFIXES)}), none is usable")
@@ -86,20 +90,30 @@ def _name_in_capture(path: Path, taken: set[str]) -> str:
 
 
 def _place_upright(source: Path, target: Path) -> None:
+    """Structure from motion takes the pixels as they are stored, everything else as they are seen."""
+    upright = None
     with Image.open(source) as image:
-        turned = image.getexif().get(EXIF_ORIENTATION, 1) != 1 or source.suffix.lower() in UNREAD
+        if image.getexif().get(EXIF_ORIENTATION, 1) != 1 or source.suffix.lower() in UNREAD:
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+            exif = upright.getexif()
+            exif.pop(EXIF_ORIENTATION, None)
     with atomic_path(target) as temporary:
-        if turned:  # structure from motion takes the pixels as they are stored, everything else as they are seen
-            with Image.open(source) as image:
-                upright = ImageOps.exif_transpose(image)
-                exif = upright.getexif()
-                exif.pop(EXIF_ORIENTATION, None)
-                upright.convert("RGB").save(temporary, quality=97, exif=exif)
+        if upright:
+            upright.save(temporary, quality=97, exif=exif)
             return
         try:
             os.link(source.resolve(), temporary)
         except OSError:
             shutil.copyfile(source, temporary)
+
+
+def drop_others(folder: Path, names: list[str]) -> bool:
+    """Remove pictures that a stopped capture collected and the inputs have no more; whether there were any."""
+    kept = {folder / name for name in names}
+    others = [path for path in folder.rglob("*") if path.is_file() and path not in kept]
+    for path in others:
+        path.unlink()
+    return bool(others)
 
 
 def collect_video(source: Path, target: Path, most: int) -> list[str]:

@@ -173,7 +173,8 @@ def main(arguments: list[str] | None = None, command=AnyCommand, program: str = 
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        hints = {TrainConfig: "; --resume goes on from the last epoch", CaptureConfig: "; the same command goes on"}
+        train_hint = "; --resume goes on from the last epoch, if there was one"
+        hints = {TrainConfig: train_hint, CaptureConfig: "; the same command goes on"}
         refining = getattr(chosen, "refine", False)
         hint = "; a map that was being made goes on with the same command" if refining else hints.get(type(chosen), "")
         print(f"interrupted{hint}", file=sys.stderr)

@@ -39,8 +39,8 @@ class Framing:
     def stored_camera(self, camera: Camera) -> Camera:
         """A picture's camera after `resize_to_cover` to the stored size."""
         height, width = self.stored
-        _, (left, top) = cover_transform(camera.width, camera.height, width, height)
-        scaled = camera.resized(width + 2 * left, height + 2 * top)
+        size, (left, top) = cover_transform(camera.width, camera.height, width, height)
+        scaled = camera.resized(*size)
         return replace(scaled, width=width, height=height, cx=scaled.cx - left, cy=scaled.cy - top)
 
 

@@ -133,20 +133,20 @@ def resize_to_cover(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
     Area averaging where it shrinks, cubic where it grows; the aspect ratio is kept.
     """
-    scale, (left, top) = cover_transform(image.shape[1], image.shape[0], width, height)
-    scaled = (max(width, round(image.shape[1] * scale)), max(height, round(image.shape[0] * scale)))
+    scaled, (left, top) = cover_transform(image.shape[1], image.shape[0], width, height)
     if scaled != (image.shape[1], image.shape[0]):
-        image = cv2.resize(image, scaled, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    x, y = round(left), round(top)
-    return np.ascontiguousarray(image[y : y + height, x : x + width])
+        shrinks = scaled[0] < image.shape[1]
+        image = cv2.resize(image, scaled, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    return np.ascontiguousarray(image[top : top + height, left : left + width])
 
 
-def cover_transform(width: int, height: int, new_width: int, new_height: int) -> tuple[float, tuple[int, int]]:
-    """The scale and the (left, top) cut of `resize_to_cover`, for moving intrinsics along."""
+def cover_transform(
+    width: int, height: int, new_width: int, new_height: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The (width, height) that `resize_to_cover` scales to and the (left, top) of its cut, to move intrinsics along."""
     scale = max(new_width / width, new_height / height)
-    left = (max(new_width, round(width * scale)) - new_width) // 2
-    top = (max(new_height, round(height * scale)) - new_height) // 2
-    return scale, (left, top)
+    scaled = max(new_width, round(width * scale)), max(new_height, round(height * scale))
+    return scaled, ((scaled[0] - new_width) // 2, (scaled[1] - new_height) // 2)
 
 
 def load_picture(path: Path, height: int, width: int, quarter_turns: int = 0) -> np.ndarray:

@@ -55,7 +55,7 @@ def kept_in_parallel(work: Callable[..., Arrays], items: Sequence, label: str, f
 def _keep(file: Path, results: list[Arrays]) -> None:
     arrays = {f"{row:06d}-{place}": array for row, each in enumerate(results) for place, array in enumerate(each)}
     with atomic_path(file) as temporary, open(temporary, "wb") as opened:
-        np.savez(opened, allow_pickle=False, **arrays)
+        np.savez(opened, **arrays)
 
 
 def _kept(file: Path) -> list[Arrays] | None:

@@ -52,7 +52,7 @@ def check_resumed(given: TrainConfig, run: Run) -> None:
     for field in dataclasses.fields(TrainConfig):
         wanted, own = getattr(given, field.name), getattr(run.config, field.name)
         if field.name == "scene" and wanted is not None:
-            wanted, own = wanted.absolute(), run.scene
+            wanted, own = wanted.resolve(), run.scene.resolve()
         if field.name not in NOT_KEPT and wanted not in (field.default, own):
             option = field.name.replace("_", "-")
             raise PoseNetError(f"--resume goes on with the run's own settings, {option} {own}: received {wanted}")
@@ -95,19 +95,23 @@ def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, S
 
 
 def _shared_camera(scene: Scene) -> Camera | None:
-    """The commonest of the cameras whose focal length is known, if nine tenths of them have as long a one, for their
-    picture's long side, to within 5 %; None without such a camera: new pictures must tell their own."""
+    """The camera in the middle of those whose focal length is known, by its length for the picture's long side, if nine
+    tenths are as long to within 5 %; None without such a camera: new pictures must tell their own."""
     counts = Counter(camera for camera in scene.cameras if camera and camera.focal_known)
     if not counts:
         return None
-    camera = counts.most_common(1)[0][0]
-    lengths = np.array([each.fx / max(each.width, each.height) for each in counts.elements()])
-    alike = np.abs(lengths * max(camera.width, camera.height) / camera.fx - 1) < 0.05
-    return camera if alike.mean() >= 0.9 else None
+
+    def length(camera: Camera) -> float:
+        return camera.fx / max(camera.width, camera.height)
+
+    lengths = np.array([length(camera) for camera in counts.elements()])
+    alike = np.abs(lengths / np.median(lengths) - 1) < 0.05
+    by_number = [camera for camera, _ in counts.most_common()]
+    return min(by_number, key=lambda each: abs(length(each) - np.median(lengths))) if alike.mean() >= 0.9 else None
 
 
 def _one_camera(scene: Scene, camera: Camera | None) -> bool:
-    """Whether all training pictures see the same angle as the commonest camera's, to within 5 %."""
+    """Whether all training pictures see the same angle as the shared camera's, to within 5 %."""
     views = [each.width / each.fx if each else 0.0 for each in scene.cameras]
     return camera is not None and all(abs(view * camera.fx / camera.width - 1) < 0.05 for view in views)
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,7 +15,7 @@ from posenet.datasets import open_scene
 from posenet.errors import PoseNetError
 from posenet.framing import Framing
 from posenet.scene import Camera, Scene
-from posenet.storage import atomic_path, held_alone, write_text
+from posenet.storage import atomic_path, write_text
 
 log = logging.getLogger("posenet")
 
@@ -163,54 +160,3 @@ def open_run(folder: Path) -> Run:
         raise PoseNetError(
             f"{path} must be the configuration that training wrote, it cannot be read ({error})"
         ) from None
-
-
-@contextmanager
-def new_run_folder(folder: Path, overwrite: bool) -> Iterator[None]:
-    """An empty run folder. When the block fails before training has kept anything, it is removed, and the run that was
-    there before is put back.
-
-    Raises PoseNetError when the folder exists, unless overwrite; then only a run is replaced, and when another training
-    writes to it.
-    """
-    real = folder.resolve()  # of a link, what it leads to
-    old = real.with_name(f".{real.name}.replaced")
-    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
-        if not overwrite:
-            raise PoseNetError(
-                f"{folder} exists: give --resume to go on, --overwrite to replace it, or another --output"
-            )
-        if not (folder / CONFIG).is_file():
-            raise PoseNetError(f"{folder} is no run folder (no {CONFIG}), it is not overwritten")
-        if real == Path.cwd():
-            raise PoseNetError(
-                f"{folder} is the current folder, which cannot be replaced: give --output from outside it"
-            )
-        shutil.rmtree(old, ignore_errors=True)
-        try:
-            with held_alone(folder):
-                real.rename(old)
-        except OSError as error:
-            raise PoseNetError(f"{folder} cannot be replaced: {error.strerror}") from None
-    try:
-        real.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PoseNetError(f"{folder} cannot be made: {error.strerror}") from None
-    with held_alone(folder), _restored(real, old):
-        yield
-
-
-@contextmanager
-def _restored(folder: Path, old: Path) -> Iterator[None]:
-    """A block that fills a new run folder: what it leaves when it fails, as `new_run_folder` says."""
-    try:
-        yield
-    except BaseException as error:
-        begun = (folder / STATE).is_file() or (folder / MODEL).is_file()
-        if not begun and (old.exists() or isinstance(error, PoseNetError)):
-            shutil.rmtree(folder, ignore_errors=True)
-            if old.exists():
-                old.rename(folder)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)

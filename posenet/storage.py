@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from posenet.errors import PoseNetError
@@ -30,7 +30,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
             raise
         raise PoseNetError(f"{target} cannot be written: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # on a disk that is read only, even of a file that is not there
+            temporary.unlink()
 
 
 @contextmanager

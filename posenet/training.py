@@ -25,9 +25,9 @@ from posenet.pipeline import Batches, predict_in_batches
 from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.preparation import check_resumed, check_trunk, described, head_for, training_batches
 from posenet.progress import Progress
-from posenet.run import HISTORY, STATE, Run, new_run_folder, open_run
+from posenet.run import HISTORY, STATE, Run, open_run
+from posenet.run_folder import new_run_folder, resumed_run_folder
 from posenet.scene import Scene
-from posenet.storage import held_alone
 from posenet.trainer import Trainer
 from posenet.transfer import train_heads
 
@@ -47,7 +47,7 @@ def train(config: TrainConfig) -> Run:
     if config.resume:
         run = open_run(output)
         check_resumed(config, run)
-        with held_alone(output):
+        with resumed_run_folder(output):
             return _fit(run.config, started, run)
     if config.scene is None:
         raise PoseNetError("training needs a scene")
@@ -163,5 +163,6 @@ def _validation(trainer: Trainer, run: Run, scene: Scene, pictures, rows: np.nda
         errors = position_errors(estimate, scene.poses), rotation_errors_deg(estimate, scene.poses)
         return float(np.median(errors[0])), float(np.median(errors[1]))
 
-    scales = [max(float(np.median(errors)), 1e-9) for errors in mean_pose_errors(scene.poses, scene.poses)]
-    return callbacks.Validation(measure, lambda: _save(trainer, run), (scales[0], scales[1]), budget)
+    spread, turn = (float(np.median(errors)) for errors in mean_pose_errors(scene.poses, scene.poses))
+    scales = max(spread, 0.01 * run.scale), max(turn, 0.1)  # those of pictures from one place tell nothing
+    return callbacks.Validation(measure, lambda: _save(trainer, run), scales, budget)

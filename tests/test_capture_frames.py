@@ -11,6 +11,7 @@ from posenet.datasets.capture_frames import (
     collect_photos,
     collect_pictures,
     collect_video,
+    drop_others,
     is_video,
     median_flow,
 )
@@ -103,6 +104,28 @@ def test_photographs_whose_names_differ_by_a_blank_stay_two(tmp_path):
     assert sorted(collect_photos(tmp_path / "in", tmp_path / "out")) == ["a_b.jpg", "a_b_.jpg"]
     for name, photo in (("a_b.jpg", "a_b.jpg"), ("a_b_.jpg", "a b.jpg")):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / photo).read_bytes()
+
+
+def test_a_damaged_picture_is_left_out(tmp_path, caplog):
+    (tmp_path / "in").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in ("a.jpg", "b.png"):
+        Image.fromarray(texture(640, 480)).save(tmp_path / "in" / name, exif=exif)
+    data = bytearray((tmp_path / "in" / "b.png").read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 999] = bytes(999)
+    (tmp_path / "in" / "b.png").write_bytes(data)
+    (tmp_path / "out").mkdir()
+    assert collect_photos(tmp_path / "in", tmp_path / "out") == ["a.jpg"]
+    assert "b.png is left out: " in caplog.text
+
+
+def test_what_the_inputs_have_no_more_is_dropped(tmp_path):
+    for name in ("a/1.jpg", "a/2.jpg", "3.jpg"):
+        write_picture(tmp_path / name)
+    assert drop_others(tmp_path, ["a/1.jpg"])
+    assert [path.name for path in tmp_path.rglob("*.jpg")] == ["1.jpg"]
+    assert not drop_others(tmp_path, ["a/1.jpg"])
 
 
 def test_several_inputs_become_folders(tmp_path):

@@ -36,3 +36,10 @@ def test_the_stored_camera_projects_where_the_stored_picture_shows():
     u, v = (framing.stored_camera(camera).matrix @ [0.2, 0.1, 1])[:2]
     assert abs(xs.mean() + 0.5 - u) < 0.51
     assert abs(ys.mean() + 0.5 - v) < 0.51
+
+
+def test_the_camera_of_a_picture_cut_by_an_odd_number_of_columns():
+    # 640 x 480 covers 208 x 160 as 213 x 160: 2 columns go on the left, 3 on the right.
+    stored = Framing((160, 208), (160, 208)).stored_camera(Camera(640, 480, 480.0, 480.0, 320.0, 240.0))
+    assert (stored.width, stored.height) == (208, 160)
+    np.testing.assert_allclose((stored.fx, stored.fy, stored.cx, stored.cy), (159.75, 160, 104.5, 80))

@@ -180,8 +180,9 @@ def test_cover_cuts_what_the_transform_says(colours, height, width):
     out = resize_to_cover(colours, height, width)
     assert out.shape == (height, width, 3)
     assert out.flags["C_CONTIGUOUS"]
-    scale, (left, top) = cover_transform(64, 48, width, height)
-    assert scale == max(width / 64, height / 48)
+    scaled, (left, top) = cover_transform(64, 48, width, height)
+    scale = max(width / 64, height / 48)
+    assert scaled == (max(width, round(64 * scale)), max(height, round(48 * scale)))
     # A smooth picture's value at the place that the transform gives must be the value seen there.
     y, x = height // 2, width // 2
     source_x, source_y = (x + 0.5 + left) / scale - 0.5, (y + 0.5 + top) / scale - 0.5
@@ -191,7 +192,7 @@ def test_cover_cuts_what_the_transform_says(colours, height, width):
 
 def test_cover_by_hand():
     # 64 x 48 to a square of 24: scaled by half to 32 x 24, then 4 columns are cut on either side.
-    assert cover_transform(64, 48, 24, 24) == (0.5, (4, 0))
+    assert cover_transform(64, 48, 24, 24) == ((32, 24), (4, 0))
     columns = np.repeat(np.repeat(np.arange(32, dtype=np.uint8), 2)[None, :, None], 48, axis=0).repeat(3, axis=2)
     np.testing.assert_array_equal(resize_to_cover(columns, 24, 24)[0, :, 0], np.arange(4, 28))
 

@@ -25,5 +25,7 @@ def test_new_pictures_are_of_the_training_camera_only_if_there_is_one(tmp_path):
     each_its_own = tuple(replace(CAMERA, fx=200.0 + 20 * row) for row in range(10))
     assert _shared_camera(replace(scene, cameras=each_its_own)) is None
     nearly = tuple(replace(CAMERA, fx=260.0 + row) for row in range(10))  # as COLMAP finds them, picture by picture
-    assert _shared_camera(replace(scene, cameras=nearly)) == nearly[0]
+    assert _shared_camera(replace(scene, cameras=nearly)) == nearly[4]
+    outlier = (replace(CAMERA, fx=900.0), *nearly)
+    assert _shared_camera(replace(scene, cameras=outlier)) == nearly[5]
     assert _shared_camera(replace(scene, cameras=(replace(CAMERA, source="assumed"),) * 10)) is None

@@ -1,7 +1,6 @@
 import json
 import zipfile
 from dataclasses import replace
-from pathlib import Path
 
 import keras
 import pytest
@@ -10,8 +9,7 @@ from posenet.calibration import Correction
 from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
 from posenet.framing import Framing
-from posenet.run import Run, new_run_folder, open_run
-from tests.conftest import refusal
+from posenet.run import Run, open_run
 
 
 @pytest.fixture
@@ -84,73 +82,6 @@ def test_a_model_is_saved_whole_or_not_at_all(run, tmp_path):
         run.save_model(Breaks())
     assert (tmp_path / "model.keras").read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.keras"]
-
-
-def test_overwrite_replaces_a_run_only(run, tmp_path):
-    (tmp_path / "model.keras").write_bytes(b"old")
-    with new_run_folder(tmp_path, overwrite=True):
-        assert list(tmp_path.iterdir()) == []
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_current_folder_is_not_replaced(run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    line = refusal(new_run_folder(Path(), overwrite=True).__enter__)
-    assert line == ". is the current folder, which cannot be replaced: give --output from outside it"
-    assert (tmp_path / "config.json").is_file()
-
-
-@pytest.mark.parametrize(("kept", "left"), [(None, b"old"), ("backup/state.npz", None)])
-@pytest.mark.parametrize("stopped", [PoseNetError, KeyboardInterrupt])
-def test_the_old_run_is_there_until_the_new_one_has_something(tmp_path, kept, left, stopped):
-    folder = tmp_path / "run"
-    (folder / "backup").mkdir(parents=True)
-    for name, content in (("config.json", b"{}"), ("model.keras", b"old")):
-        (folder / name).write_bytes(content)
-    replacing = new_run_folder(folder, overwrite=True)
-    replacing.__enter__()
-    if kept:
-        (folder / "backup").mkdir()
-        (folder / kept).write_bytes(b"new")
-    error = stopped("the cat on the keyboard")
-    assert not replacing.__exit__(stopped, error, None)
-    assert (folder / "model.keras").is_file() == (left is not None)
-    assert (folder / "backup" / "state.npz").is_file() == bool(kept)
-    assert list(tmp_path.iterdir()) == [folder]
-
-
-def test_a_link_to_a_run_stays_a_link(tmp_path):
-    (tmp_path / "disk" / "run").mkdir(parents=True)
-    (tmp_path / "disk" / "run" / "config.json").write_text("{}")
-    (tmp_path / "link").symlink_to(tmp_path / "disk" / "run")
-    for _ in range(2):
-        with new_run_folder(tmp_path / "link", overwrite=True):
-            (tmp_path / "link" / "config.json").write_text("new")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "disk" / "run" / "config.json").read_text() == "new"
-    assert len(list(tmp_path.iterdir())) == 2
-    assert len(list((tmp_path / "disk").iterdir())) == 1
-
-
-def test_a_folder_that_cannot_be_renamed_is_one_line(run, tmp_path, monkeypatch):
-    def busy(self, target):
-        raise OSError(16, "Device or resource busy")
-
-    monkeypatch.setattr(Path, "rename", busy)
-    line = refusal(new_run_folder(tmp_path, overwrite=True).__enter__)
-    assert line == f"{tmp_path} cannot be replaced: Device or resource busy"
-    assert (tmp_path / "config.json").is_file()
-
-
-def test_a_folder_that_another_training_prepares_is_left_alone(tmp_path):
-    with new_run_folder(tmp_path / "run", overwrite=False):
-        for overwrite in (False, True):
-            line = refusal(new_run_folder(tmp_path / "run", overwrite).__enter__)
-            assert line == f"{tmp_path / 'run'} is in use: another training writes to it"
-        assert (tmp_path / "run").is_dir()
-        (tmp_path / "run" / "config.json").write_text("{}")
-        line = refusal(new_run_folder(tmp_path / "run", overwrite=True).__enter__)
-        assert line == f"{tmp_path / 'run'} is in use: another training writes to it"
 
 
 def test_a_list_in_the_scenes_folder_moves_with_it(run, cambridge, tmp_path):

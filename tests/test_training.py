@@ -288,3 +288,15 @@ def test_damaged_depths_are_made_anew(plane, tmp_path):
         train(TrainConfig(output=tmp_path / "run", resume=True))
         np.testing.assert_allclose(np.load(kept)["depths"], whole, rtol=1e-4)
         assert np.load(kept)["stamp"] == stamp
+
+
+def test_where_held_out_cameras_do_not_move_rotation_chooses_too(cambridge, tmp_path, monkeypatch):
+    scales, validation = [], callbacks.Validation
+    monkeypatch.setattr(callbacks, "Validation", lambda *known: scales.append(known[2]) or validation(*known))
+    for file in ("dataset_train.txt", "dataset_test.txt"):
+        lines = (cambridge / file).read_text().splitlines()
+        still = [" ".join([line.split()[0], "1", "2", "3", *line.split()[4:]]) for line in lines[3:]]
+        (cambridge / file).write_text("\n".join([*lines[:3], *still]) + "\n")
+    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
+    assert scales[0][0] == pytest.approx(0.01)  # a hundredth of the scene's size, which is 1 where it has none
+    assert scales[0][1] > 1
