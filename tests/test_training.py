@@ -152,6 +152,8 @@ def test_other_settings_than_the_runs_own_are_not_taken_for_resumed(cambridge, t
     line = refusal(train, TrainConfig(None, tmp_path / "run", minutes=60.0, resume=True))
     assert line == "--resume goes on with the run's own settings, minutes None: received 60.0"
     assert "scene" in refusal(train, TrainConfig(tmp_path / "other", tmp_path / "run", resume=True))
+    (tmp_path / "link").symlink_to(cambridge)
+    train(TrainConfig(tmp_path / "link", tmp_path / "run", resume=True))  # the same place by another name
     train(TrainConfig(cambridge, tmp_path / "run", epochs=1, resume=True, **QUICK))  # its own again
 
 
