@@ -86,6 +86,8 @@ def checked_scene(raw: RawScene, strict: bool = False, need_pictures: bool = Tru
     rows = _Rows(raw, np.ones(len(raw.names), bool), list(raw.faults))
     _check_labels(rows)
     _check_duplicates(rows)
+    splits = np.array(raw.splits or ["train"] * len(raw.names))
+    numbers = _numbers(splits, rows.keep)
     if need_pictures:
         _check_pictures(rows)
     _report(rows, strict)
@@ -96,13 +98,23 @@ def checked_scene(raw: RawScene, strict: bool = False, need_pictures: bool = Tru
         names=tuple(raw.names),
         poses=Poses.from_quaternions(raw.positions, np.where(rows.keep[:, None], raw.quaternions_wxyz, [1, 0, 0, 0])),
         cameras=tuple(raw.cameras),
-        splits=np.array(raw.splits or ["train"] * len(raw.names)),
+        splits=splits,
         sequences=np.array(raw.sequences),
         unit=raw.unit,
         points=raw.points if raw.points is not None and len(raw.points.observations) else None,
         quaternion_convention=raw.quaternion_convention,
+        numbers=numbers,
     )
     return all_rows.subset(kept), rows.faults
+
+
+def _numbers(splits: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """(n,) the place of each good row among those of its split."""
+    numbers = np.zeros(len(splits), int)
+    for split in set(splits):
+        of_split = good & (splits == split)
+        numbers[of_split] = np.arange(of_split.sum())
+    return numbers
 
 
 def _check_inside(name: str, source: str) -> None:

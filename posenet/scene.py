@@ -102,7 +102,8 @@ class Scene:
     poses: n world_from_camera poses. cameras: n cameras, None where the intrinsics are unknown.
     splits: (n,) "train" or "test". sequences: (n,) the name of each picture's sequence; inside a
     sequence the pictures are in the order of time. unit: "m", or "scene units" where the scale is unknown.
-    quaternion_convention: which rotation the scene's own files write, for reading a user's pose files.
+    quaternion_convention: which rotation the scene's own files write, for reading a user's pose files. numbers: (n,)
+    the pictures' places in their split, from 0, where those whose files cannot be used count too; None: as they stand.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Scene:
     unit: str = "m"
     points: ScenePoints | None = None
     quaternion_convention: str = "world_from_camera"
+    numbers: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -142,6 +144,7 @@ class Scene:
             splits=self.splits[rows],
             sequences=self.sequences[rows],
             points=points,
+            numbers=None if self.numbers is None else self.numbers[rows],
         )
 
     def moved(self, by) -> Scene:

@@ -120,6 +120,18 @@ def test_a_run_is_evaluated_on_its_test_split(cambridge, tmp_path, monkeypatch):
         assert word in text
 
 
+@pytest.mark.parametrize("content", [b"", b"no picture", None])
+def test_an_estimate_without_a_broken_picture_scores_the_same_again(cambridge, tmp_path, content):
+    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
+    broken = open_scene(cambridge).split("test").paths[1]
+    broken.write_bytes(content) if content is not None else broken.unlink()
+    result = evaluate_run(open_run(tmp_path / "run"))
+    write_evaluation(result, tmp_path / "out", pictures=False)
+    assert np.loadtxt(tmp_path / "out" / "estimate.tum")[:, 0].tolist() == [0, 2, 3]
+    again = evaluate_poses(tmp_path / "out" / "estimate.tum", cambridge)
+    np.testing.assert_allclose(again.errors[[0, 2, 3]], result.errors, atol=1e-5)
+
+
 def test_retrieval_finds_the_same_place_under_other_light():
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 255, (6, 12, 16, 3), np.uint8).repeat(8, axis=1).repeat(8, axis=2)
