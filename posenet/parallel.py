@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -53,7 +54,9 @@ def kept_in_parallel(work: Callable[..., Arrays], items: Sequence, label: str, f
 
 
 def _keep(file: Path, results: list[Arrays]) -> None:
-    arrays = {f"{row:06d}-{place}": array for row, each in enumerate(results) for place, array in enumerate(each)}
+    arrays: dict[str, Any] = {
+        f"{row:06d}-{place}": array for row, each in enumerate(results) for place, array in enumerate(each)
+    }
     with atomic_path(file) as temporary, open(temporary, "wb") as opened:
         np.savez(opened, **arrays)
 
