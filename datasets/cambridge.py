@@ -126,11 +126,9 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
         write_list(folder / file, [names[row] for row in chosen], scene.poses[chosen])
     if names != list(scene.names):
         lost.append("the pictures' folders: each lies in one called as its sequence")
-    if scene.unit != "m":
-        lost.append(f"the unit, {scene.unit}: readers of this layout take it for metres")
     cameras = [camera for camera in scene.cameras if camera is not None]
     if len(cameras) < len(scene):
-        lost += ["intrinsics, which are not known for every picture"] + ["3-D points"] * (scene.points is not None)
+        lost.append("intrinsics, which are not known for every picture")
         return names
     if any(abs(c.fx / c.fy - 1) > 1e-9 or (c.cx, c.cy) != (c.width / 2, c.height / 2) for c in cameras):
         lost.append("principal points, and the difference between fx and fy")

@@ -106,8 +106,6 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     """Write the model as text into sparse/0, and test.txt; the pictures belong into images/."""
     names = [name.removeprefix("images/") for name in scene.names]
     write_model(folder / "sparse" / "0", scene, names, lost)
-    if list(map(sequence_of, names)) != list(scene.sequences):
-        lost.append("sequences that are not the pictures' folders")
     write_test_list(folder, scene, names)
     write_text(folder / UNIT, json.dumps({"unit": scene.unit}) + "\n")
     return [f"images/{name}" for name in names]

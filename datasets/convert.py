@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from posenet.datasets import cambridge, colmap, kitti, plain_csv, seven_scenes, transforms, tum
+from posenet.datasets.pictures import sequence_of
 from posenet.errors import PoseNetError
 from posenet.scene import Scene
 from posenet.storage import new_folder
@@ -25,7 +26,8 @@ WRITERS: dict[str, Callable[[Scene, Path, list[str]], list[str]]] = {
     "kitti": kitti.write,
     "csv": plain_csv.write,
 }
-WITH_POINTS = ("cambridge", "colmap")
+WITH_UNIT = ("colmap", "transforms", "csv")
+SEQUENCES_ARE_FOLDERS = ("colmap", "transforms")
 
 
 def convert(scene: Scene, output: Path, to: str, copy: bool = False) -> None:
@@ -33,8 +35,8 @@ def convert(scene: Scene, output: Path, to: str, copy: bool = False) -> None:
 
     Poses read back to within 1e-6; the world frame stays. What a layout cannot hold is logged. Pictures are linked
     (one more name for the same file) where the disk allows it, copied otherwise or with copy=True.
-    A writer is write(scene, folder, lost): it writes the poses below the folder, appends to `lost` what the layout
-    cannot hold, and returns the names, below the folder, under which it expects the pictures.
+    A writer is write(scene, folder, lost): it writes the poses below the folder, appends to `lost` what only this
+    layout cannot hold, and returns the names, below the folder, under which it expects the pictures.
     Raises PoseNetError when the folder exists or cannot be written, and then leaves nothing behind.
     """
     lost: list[str] = []
@@ -42,11 +44,23 @@ def convert(scene: Scene, output: Path, to: str, copy: bool = False) -> None:
     scene = replace(scene, cameras=cameras)
     with new_folder(output) as unfinished:
         names = WRITERS[to](scene, unfinished, lost)
-        if scene.points is not None and to not in WITH_POINTS:
-            lost.append("3-D points")
         _place_pictures(scene, unfinished, names, copy)
-    for what in lost:
+    for what in lost + _not_kept(scene, to):
         log.warning("%s does not keep %s", to, what)
+
+
+def _not_kept(scene: Scene, to: str) -> list[str]:
+    """What several layouts cannot hold of the scene: points, its unit, sequences of other names than the folders'."""
+    folders = [sequence_of(name.removeprefix("images/") if to == "colmap" else name) for name in scene.names]
+    keeps_points = to == "colmap" or (to == "cambridge" and None not in scene.cameras)
+    lost = []
+    if scene.points is not None and not keeps_points:
+        lost.append("3-D points")
+    if scene.unit != "m" and to not in WITH_UNIT:
+        lost.append(f"the unit, {scene.unit}: readers of this layout take it for metres")
+    if to in SEQUENCES_ARE_FOLDERS and folders != list(scene.sequences):
+        lost.append("sequences that are not the pictures' folders")
+    return lost
 
 
 def _place_pictures(scene: Scene, folder: Path, names: list[str], copy: bool) -> None:

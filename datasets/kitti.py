@@ -146,6 +146,4 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
         write_text(folder / "calib.txt", "".join(f"P{number}: {projection}\n" for number in range(4)))
         if camera.is_bent:
             lost.append("lens distortion")
-    if scene.unit != "m":
-        lost.append(f"the unit, {scene.unit}: readers of this layout take it for metres")
     return names

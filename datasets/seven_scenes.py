@@ -165,8 +165,6 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
         write_text(folder / "camera-intrinsics.txt", _text(camera.matrix))
         if camera.is_bent:
             lost.append("lens distortion")
-    if scene.unit != "m":
-        lost.append(f"the unit, {scene.unit}: readers of this layout take it for metres")
     return names
 
 

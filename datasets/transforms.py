@@ -153,8 +153,6 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
         {"file_path": name, "transform_matrix": matrix} | _intrinsics(camera)
         for name, matrix, camera in zip(names, matrices.tolist(), scene.cameras, strict=True)
     ]
-    if list(map(sequence_of, names)) != list(scene.sequences):
-        lost.append("sequences that are not the pictures' folders")
     if None in scene.cameras:
         lost.append("intrinsics, which are not known for every picture")
     if any(camera and camera.lens not in _WRITABLE for camera in scene.cameras):

@@ -117,8 +117,6 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
         if camera.lens == "FULL_OPENCV" and any(camera.distortion[5:]):
             lost.append("the lens' parameters k4 to k6")
         write_text(folder / "calibration.txt", " ".join(map(repr, numbers)) + "\n")
-    if scene.unit != "m":
-        lost.append(f"the unit, {scene.unit}: readers of this layout take it for metres")
     return names
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -53,9 +54,7 @@ class Run:
 
     def open_scene(self, path: Path | None = None, strict: bool = False) -> Scene:
         """The run's scene, or the same one at another path, with the run's split and corrected intrinsics."""
-        split, own = self.split, self.scene.resolve()
-        if path is not None and Path(split).is_relative_to(own):  # a list in the scene's folder has moved with it
-            split = str(path.absolute() / Path(split).relative_to(own))
+        split = _split_at(path, self.split, self.scene) if path else self.split
         return corrected(open_scene(path or self.scene, strict=strict, split=split), self.corrections)
 
     def training_scene(self, strict: bool = False) -> Scene:
@@ -90,6 +89,7 @@ class Run:
     def save(self) -> None:
         """Write config.json."""
         values = {"format": 1, "scene": str(self.scene), "unit": self.unit, "precision": self.precision}
+        values["scene_from_run"] = os.path.relpath(self.scene.resolve(), self.folder.resolve())
         values |= {"split": self.split, "stored": list(self.framing.stored), "cut": list(self.framing.cut)}
         values |= {"origin": list(self.origin), "centre": list(self.centre), "scale": self.scale, "head": self.head}
         values["one_camera"] = self.one_camera
@@ -136,17 +136,18 @@ def open_run(folder: Path) -> Run:
             raise ValueError(f"format {values['format']}, this version reads format 1")
         framing = Framing(tuple(values["stored"]), tuple(values["cut"]))
         config = TrainConfig.from_dict(values["settings"])
+        scene, split = _scene_of(folder, values)
         return Run(
             folder=folder,
             config=config,
-            scene=Path(values["scene"]),
+            scene=scene,
             unit=str(values["unit"]),
             framing=framing,
             centre=tuple(float(value) for value in values["centre"][:3]),
             scale=float(values["scale"]),
             held_out=tuple(values["held_out"]),
             precision=values["precision"],
-            split=values.get("split", "auto"),
+            split=split,
             head=values.get("head", "pose"),
             one_camera=bool(values.get("one_camera", False)),
             trained_on=tuple(values.get("trained_on", ())),
@@ -160,3 +161,18 @@ def open_run(folder: Path) -> Run:
         raise PoseNetError(
             f"{path} must be the configuration that training wrote, it cannot be read ({error})"
         ) from None
+
+
+def _scene_of(folder: Path, values: dict) -> tuple[Path, str]:
+    """The scene's folder and the split: as training wrote them, or as they lie from the run, where both have moved."""
+    scene, split = Path(values["scene"]), str(values.get("split", "auto"))
+    moved = folder.resolve() / values.get("scene_from_run", "")
+    if scene.is_dir() or "scene_from_run" not in values or not moved.is_dir():
+        return scene, split
+    return moved.resolve(), _split_at(moved.resolve(), split, scene)
+
+
+def _split_at(path: Path, split: str, own: Path) -> str:
+    """The split of a scene that is now at `path` and was at `own`: a list in its folder has moved with it."""
+    own = own.resolve()
+    return str(path.absolute() / Path(split).relative_to(own)) if Path(split).is_relative_to(own) else split

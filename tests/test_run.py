@@ -27,6 +27,27 @@ def test_round_trip(run, tmp_path):
     assert open_run(tmp_path) == run
 
 
+def test_a_scene_that_moved_together_with_its_run_is_found(run, tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    (old / "scenes" / "place").mkdir(parents=True)
+    (old / "runs" / "place").mkdir(parents=True)
+    split = str(old / "scenes" / "place" / "test.txt")
+    replace(run, folder=old / "runs" / "place", scene=old / "scenes" / "place", split=split).save()
+    old.rename(new)
+    found = open_run(new / "runs" / "place")
+    assert (found.scene, found.split) == (new / "scenes" / "place", str(new / "scenes" / "place" / "test.txt"))
+
+
+def test_a_run_that_moved_alone_finds_its_scene(run, tmp_path):
+    (tmp_path / "scenes" / "place").mkdir(parents=True)
+    (tmp_path / "runs").mkdir()
+    replace(run, folder=tmp_path / "runs", scene=tmp_path / "scenes" / "place", split="blocks").save()
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "runs").rename(tmp_path / "far" / "away" / "run")
+    found = open_run(tmp_path / "far" / "away" / "run")
+    assert (found.scene, found.split) == (tmp_path / "scenes" / "place", "blocks")
+
+
 def test_no_such_folder_and_no_run(tmp_path):
     with pytest.raises(PoseNetError, match="missing: no such run folder"):
         open_run(tmp_path / "missing")
