@@ -1,119 +1,19 @@
-"""From photographs and videos to a folder of upright, sharp, well-spaced pictures."""
+"""From a video to sharp, well-spaced pictures."""
 
 from __future__ import annotations
 
 import errno
-import logging
-import os
-import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from posenet.config import VIDEO_SUFFIXES
-from posenet.datasets.text import natural_key, without_blanks
 from posenet.errors import PoseNetError
-from posenet.images import EXIF_ORIENTATION, IMAGE_SUFFIXES, picture_fault
 from posenet.storage import atomic_path
 
-log = logging.getLogger("posenet")
-
 STEP = 0.06  # of the picture's width: what neighbouring frames of a video should be apart, as optical flow
-UNREAD = (".webp",)  # structure from motion does not read these: they become JPEG files
 SMALL = 320  # pixels: the width in which sharpness and flow are measured
-
-
-def collect_pictures(inputs: tuple[Path, ...], folder: Path, most: int) -> list[str]:
-    """Put the pictures of all inputs into `folder` and return their names below it, in the order of time.
-
-    inputs: folders of photographs, and videos; several become a folder each. most: pictures taken from a video.
-    Raises PoseNetError for an input that is neither, and when nothing usable is found.
-    """
-    names: list[str] = []
-    stems = _sequence_names(inputs)
-    for path, stem in zip(inputs, stems, strict=True):
-        target = folder / stem if len(inputs) > 1 else folder
-        target.mkdir(parents=True, exist_ok=True)
-        found = collect_video(path, target, most) if is_video(path) else collect_photos(path, target)
-        names += [f"{stem}/{name}" if len(inputs) > 1 else name for name in found]
-    return names
-
-
-def is_video(path: Path) -> bool:
-    """Whether a path is a video, by its suffix."""
-    return path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
-
-
-def _sequence_names(inputs: tuple[Path, ...]) -> list[str]:
-    """A short name for each input, all different, without blanks."""
-    stems = [without_blanks(path.resolve().stem) or "input" for path in inputs]
-    return [stem if stems.count(stem) == 1 else f"{stem}_{number + 1}" for number, stem in enumerate(stems)]
-
-
-def collect_photos(source: Path, target: Path) -> list[str]:
-    """Link or copy the photographs of a folder, turned upright where their EXIF says so, in natural order."""
-    if not source.is_dir():
-        raise PoseNetError(f"{source} must be a folder of photographs or a video ({', '.join(VIDEO_SUFFIXES)})")
-    photos = [path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
-    names: list[str] = []
-    taken = {path.name.lower() for path in photos}
-    for path in sorted(photos, key=lambda path: natural_key(path.name)):
-        fault = picture_fault(path)
-        if fault:
-            log.warning("%s is left out: %s", path, fault)
-            continue
-        name = _name_in_capture(path, taken)
-        try:
-            if not (target / name).exists():
-                _place_upright(path, target / name)
-        except (OSError, SyntaxError, ValueError) as error:  # what Pillow says of a damaged picture
-            log.warning("%s is left out: %s", path, error)
-            continue
-        names.append(name)
-    if not names:
-        raise PoseNetError(f"{source} must hold photographs ({', '.join(IMAGE_SUFFIXES)}), none is usable")
-    return names
-
-
-def _name_in_capture(path: Path, taken: set[str]) -> str:
-    """A photograph's name without blanks and with a suffix that can be read; no other's, in small letters in `taken`,
-    which it joins."""
-    suffix = ".jpg" if path.suffix.lower() in UNREAD else path.suffix
-    name = without_blanks(path.stem) + suffix
-    while name != path.name and name.lower() in taken:
-        name = f"{Path(name).stem}_{suffix}"
-    taken.add(name.lower())
-    return name
-
-
-def _place_upright(source: Path, target: Path) -> None:
-    """Structure from motion takes the pixels as they are stored, everything else as they are seen."""
-    upright = None
-    with Image.open(source) as image:
-        if image.getexif().get(EXIF_ORIENTATION, 1) != 1 or source.suffix.lower() in UNREAD:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            exif = upright.getexif()
-            exif.pop(EXIF_ORIENTATION, None)
-    with atomic_path(target) as temporary:
-        if upright:
-            upright.save(temporary, quality=97, exif=exif)
-            return
-        try:
-            os.link(source.resolve(), temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)
-
-
-def drop_others(folder: Path, names: list[str]) -> bool:
-    """Remove pictures that a stopped capture collected and the inputs have no more; whether there were any."""
-    kept = {folder / name for name in names}
-    others = [path for path in folder.rglob("*") if path.is_file() and path not in kept]
-    for path in others:
-        path.unlink()
-    return bool(others)
 
 
 def collect_video(source: Path, target: Path, most: int) -> list[str]:

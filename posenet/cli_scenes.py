@@ -16,7 +16,7 @@ def captured(video: Path) -> Path:
     """The scene that capture makes of a video, made unless it is there."""
     from posenet.datasets.capture import belongs_to, is_finished
     from posenet.datasets.capture import capture as make_scene
-    from posenet.datasets.capture_frames import is_video
+    from posenet.datasets.capture_pictures import is_video
     from posenet.datasets.text import without_blanks
 
     if not video.exists():

@@ -1,0 +1,130 @@
+"""Pictures from photographs and videos."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from posenet.datasets.capture_pictures import collect_photos, collect_pictures, is_video, settled
+from posenet.errors import PoseNetError
+from tests.conftest import write_picture
+from tests.test_capture_frames import texture
+
+
+def test_photographs_are_linked_in_natural_order(tmp_path):
+    for number in (10, 9, 1):
+        write_picture(tmp_path / "in" / f"shot {number}.jpg", seed=number)
+    (tmp_path / "in" / "notes.txt").write_text("not a picture")
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"")
+    (tmp_path / "out").mkdir()
+    names = collect_photos(tmp_path / "in", tmp_path / "out")
+    assert names == ["shot_1.jpg", "shot_9.jpg", "shot_10.jpg"]
+    assert (tmp_path / "out" / "shot_9.jpg").read_bytes() == (tmp_path / "in" / "shot 9.jpg").read_bytes()
+
+
+def test_turned_photographs_become_upright_and_keep_their_exif(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif.get_ifd(0x8769)[0xA405] = 28
+    Image.fromarray(texture(64, 48)).save(tmp_path / "in" / "a.jpg", exif=exif)
+    collect_photos(tmp_path / "in", tmp_path / "out")
+    with Image.open(tmp_path / "out" / "a.jpg") as upright:
+        assert upright.size == (48, 64)
+        assert upright.getexif().get(0x0112, 1) == 1
+        assert upright.getexif().get_ifd(0x8769)[0xA405] == 28
+
+
+def test_photographs_whose_names_differ_by_a_blank_stay_two(tmp_path):
+    for number, name in enumerate(("a b.jpg", "a_b.jpg")):
+        write_picture(tmp_path / "in" / name, seed=number)
+    (tmp_path / "out").mkdir()
+    assert sorted(collect_photos(tmp_path / "in", tmp_path / "out")) == ["a_b.jpg", "a_b_.jpg"]
+    for name, photo in (("a_b.jpg", "a_b.jpg"), ("a_b_.jpg", "a b.jpg")):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / photo).read_bytes()
+
+
+def test_a_damaged_picture_is_left_out(tmp_path, caplog):
+    (tmp_path / "in").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in ("a.jpg", "b.png"):
+        Image.fromarray(texture(640, 480)).save(tmp_path / "in" / name, exif=exif)
+    data = bytearray((tmp_path / "in" / "b.png").read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 999] = bytes(999)
+    (tmp_path / "in" / "b.png").write_bytes(data)
+    (tmp_path / "out").mkdir()
+    assert collect_photos(tmp_path / "in", tmp_path / "out") == ["a.jpg"]
+    assert "b.png is left out: " in caplog.text
+
+
+def test_what_the_inputs_have_no_more_is_dropped(tmp_path):
+    pictures, record = tmp_path / "images", tmp_path / "pictures.json"
+    for name in ("a/1.jpg", "a/2.jpg", "3.jpg"):
+        write_picture(pictures / name)
+    assert settled(pictures, ["a/1.jpg", "a/2.jpg"], record)
+    assert not settled(pictures, ["a/1.jpg"], record)
+    assert [path.name for path in pictures.rglob("*.jpg")] == ["1.jpg"]
+    write_picture(pictures / "b.jpg")
+    assert settled(pictures, ["a/1.jpg", "b.jpg"], record)  # more pictures leave what was made of the others
+
+
+@pytest.mark.parametrize("orientation", [1, 6])  # linked, and turned upright
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_photograph_that_another_replaces_is_taken_anew(tmp_path, orientation, days):
+    photos, pictures, record = tmp_path / "in", tmp_path / "out", tmp_path / "pictures.json"
+    photos.mkdir()
+    pictures.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(texture(64, 48, seed=1)).save(photos / "a.png", exif=exif)
+    names = collect_photos(photos, pictures)
+    assert settled(pictures, names, record)
+    assert collect_photos(photos, pictures) == names
+    assert settled(pictures, names, record)
+    other = texture(64, 48, seed=2)
+    Image.fromarray(other).save(tmp_path / "other.png", exif=exif)
+    taken = (photos / "a.png").stat().st_mtime + days * 86400
+    os.utime(tmp_path / "other.png", (taken, taken))
+    (tmp_path / "other.png").replace(photos / "a.png")
+    assert collect_photos(photos, pictures) == names
+    assert not settled(pictures, names, record)
+    with Image.open(pictures / "a.png") as placed:
+        np.testing.assert_array_equal(placed, other if orientation == 1 else np.rot90(other, -1))
+
+
+def test_several_inputs_become_folders(tmp_path):
+    for walk in ("a b", "c"):
+        write_picture(tmp_path / walk / "1.jpg")
+    names = collect_pictures((tmp_path / "a b", tmp_path / "c"), tmp_path / "out", 10)
+    assert names == ["a_b/1.jpg", "c/1.jpg"]
+    assert all((tmp_path / "out" / name).is_file() for name in names)
+
+
+def test_wrong_inputs_are_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.mp4").write_text("no video")
+    (tmp_path / "list.txt").write_text("x")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(PoseNetError, match=r"empty must hold photographs \(.*\), none is usable"):
+        collect_photos(tmp_path / "empty", tmp_path / "out")
+    with pytest.raises(PoseNetError, match=r"list.txt must be a folder of photographs or a video"):
+        collect_pictures((tmp_path / "list.txt",), tmp_path / "out", 5)
+    assert is_video(tmp_path / "text.mp4")
+    assert not is_video(tmp_path / "empty")
+
+
+def test_webp_becomes_jpeg_and_an_orientation_of_0_goes(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 0
+    for name in ("a.webp", "B.webp", "B.jpg", "c.JPG"):
+        Image.fromarray(texture(64, 48)).save(tmp_path / "in" / name, exif=exif)
+    names = collect_photos(tmp_path / "in", tmp_path / "out")
+    assert sorted(names) == ["B.jpg", "B_.jpg", "a.jpg", "c.JPG"]
+    for name in names:
+        with Image.open(tmp_path / "out" / name) as placed:
+            assert (placed.format, placed.size, placed.getexif().get(0x0112)) == ("JPEG", (64, 48), None)
