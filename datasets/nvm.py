@@ -6,6 +6,7 @@ line is `X Y Z R G B count (image feature x y) ...`, x and y in pixels from the 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from posenet.errors import PoseNetError
 from posenet.poses import Poses
 from posenet.scene import Camera
 from posenet.storage import write_text
+
+log = logging.getLogger("posenet")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +67,16 @@ class _Lines:
 
 
 def read_nvm(path: Path) -> NVMModel:
-    """Read the first model of an NVM file. Raises PoseNetError (file:line) for what is malformed."""
+    """Read the first model of an NVM file. Raises PoseNetError (file:line) for what is malformed.
+
+    A fixed calibration in its first line is named in a warning, and not used: the cameras' own focal lengths are.
+    """
     lines = _Lines(path)
-    if not lines.next("NVM_V3").startswith("NVM_V3"):
+    version, *calibration = lines.next("NVM_V3").split()
+    if version != "NVM_V3":
         raise lines.wrong("an NVM file must begin with NVM_V3")
+    if calibration:
+        log.warning("%s: the fixed calibration is not used, %s", lines.lines[0][0], " ".join(calibration))
     names: list[str] = []
     sources: list[str] = []
     cameras: list[tuple[float, ...]] = []

@@ -44,9 +44,10 @@ def test_cameras_and_points(tmp_path):
     np.testing.assert_array_equal(model.observations, [[0, 0], [1, 0], [1, 1]])
 
 
-def test_fixed_calibration_header_and_tabs(tmp_path):
+def test_fixed_calibration_header_and_tabs(tmp_path, caplog):
     text = GOOD.replace("NVM_V3", "NVM_V3 FixedK 500 320 500 240 0").replace("a.jpg ", "a.jpg\t")
     assert len(read_nvm(written(tmp_path, text)).names) == 2
+    assert "reconstruction.nvm:1: the fixed calibration is not used, FixedK 500 320 500 240 0" in caplog.text
 
 
 def test_file_without_points(tmp_path):
@@ -59,6 +60,7 @@ def test_file_without_points(tmp_path):
     ("old", "new", "line", "says"),
     [
         ("NVM_V3", "NVM_V2", 1, "an NVM file must begin with NVM_V3, received 'NVM_V2'"),
+        ("NVM_V3", "NVM_V3_R9", 1, "an NVM file must begin with NVM_V3, received 'NVM_V3_R9'"),
         ("\n2\n", "\ntwo\n", 3, "the number of cameras must be a whole number, received 'two'"),
         ("\n2\n", "\n-2\n", 3, "the number of cameras must be a whole number, received '-2'"),
         ("a.jpg 500.5", "a.jpg", 4, "a camera line must be a name and 10 numbers, received"),
