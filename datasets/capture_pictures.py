@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
+from itertools import count
 from pathlib import Path
-
-from PIL import Image, ImageOps
 
 from posenet.config import VIDEO_SUFFIXES
 from posenet.datasets.capture_frames import collect_video
+from posenet.datasets.pictures import place_upright, warn_of_unread
 from posenet.datasets.text import natural_key, without_blanks
 from posenet.errors import PoseNetError
-from posenet.images import EXIF_ORIENTATION, IMAGE_SUFFIXES, picture_fault
-from posenet.storage import atomic_path, write_text
+from posenet.images import IMAGE_SUFFIXES, picture_fault
+from posenet.storage import write_text
 
 log = logging.getLogger("posenet")
 
@@ -44,9 +42,15 @@ def is_video(path: Path) -> bool:
 
 
 def _sequence_names(inputs: tuple[Path, ...]) -> list[str]:
-    """A short name for each input, all different, without blanks."""
+    """A short name for each input without blanks, all different, even where capitals do not count."""
     stems = [without_blanks(path.resolve().stem) or "input" for path in inputs]
-    return [stem if stems.count(stem) == 1 else f"{stem}_{number + 1}" for number, stem in enumerate(stems)]
+    small = [stem.lower() for stem in stems]
+    taken = {stem for stem in small if small.count(stem) == 1}
+    for row, stem in enumerate(small):
+        if small.count(stem) > 1:
+            stems[row] = next(name for n in count(1) if (name := f"{stems[row]}_{n}").lower() not in taken)
+            taken.add(stems[row].lower())
+    return stems
 
 
 def collect_photos(source: Path, target: Path) -> list[str]:
@@ -54,6 +58,7 @@ def collect_photos(source: Path, target: Path) -> list[str]:
     if not source.is_dir():
         raise PoseNetError(f"{source} must be a folder of photographs or a video ({', '.join(VIDEO_SUFFIXES)})")
     photos = [path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    warn_of_unread(source)
     names: list[str] = []
     taken = {path.name.lower() for path in photos}
     for path in sorted(photos, key=lambda path: natural_key(path.name)):
@@ -64,7 +69,7 @@ def collect_photos(source: Path, target: Path) -> list[str]:
         name = _name_in_capture(path, taken)
         try:
             if _time_of(target / name) != _time_of(path):
-                _place_upright(path, target / name)
+                place_upright(path, target / name)
         except (OSError, SyntaxError, ValueError) as error:  # what Pillow says of a damaged picture
             log.warning("%s is left out: %s", path, error)
             continue
@@ -83,28 +88,6 @@ def _name_in_capture(path: Path, taken: set[str]) -> str:
         name = f"{Path(name).stem}_{suffix}"
     taken.add(name.lower())
     return name
-
-
-def _place_upright(source: Path, target: Path) -> None:
-    """Structure from motion takes the pixels as they are stored, everything else as they are seen.
-
-    The picture keeps its photograph's time, which tells later whether it is still that photograph.
-    """
-    upright = None
-    with Image.open(source) as image:
-        if image.getexif().get(EXIF_ORIENTATION, 1) != 1 or source.suffix.lower() in UNREAD:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            exif = upright.getexif()
-            exif.pop(EXIF_ORIENTATION, None)
-    with atomic_path(target) as temporary:
-        if upright:
-            upright.save(temporary, quality=97, exif=exif)
-            shutil.copystat(source, temporary)
-            return
-        try:
-            os.link(source.resolve(), temporary)
-        except OSError:
-            shutil.copy2(source, temporary)
 
 
 def _time_of(path: Path) -> int:

@@ -8,32 +8,34 @@ here. Source: colmap.github.io/format.html.
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from posenet.datasets.colmap_files import model_suffix, read_model
 from posenet.datasets.colmap_writing import write_model
-from posenet.datasets.pictures import existing_name, fitted_cameras, is_there, sequence_of
+from posenet.datasets.pictures import as_seen, existing_name, fitted_cameras, is_there, sequence_of
 from posenet.datasets.rigid import from_camera_from_world
 from posenet.datasets.splits import write_test_list
 from posenet.datasets.text import natural_key
 from posenet.hygiene import RawScene
-from posenet.images import stored_size_and_turns
-from posenet.scene import Camera, Scene, ScenePoints
+from posenet.scene import Scene, ScenePoints
 from posenet.storage import write_text
+
+log = logging.getLogger("posenet")
 
 NAME = "COLMAP"
 LOOKS_FOR = "cameras and images (.bin or .txt) there or in sparse/0, sparse, colmap/sparse/0"
 UNIT = "scene.json"  # says the unit, which a model does not
 OURS = ("capture.json", UNIT)  # with one of these the pictures are upright: they were when capture or convert ran
-MODELS = ("sparse/0", "sparse", "colmap/sparse/0", "model", ".")
+MODELS = ("sparse", "colmap/sparse", "model", ".")
+NUMBERED = MODELS[:2]  # there also in folders 0, 1, ...
 
 
 def recognises(folder: Path) -> bool:
     """Whether a model is there."""
-    return _model(folder) is not None
+    return bool(_models(folder))
 
 
 def read(folder: Path) -> RawScene:
@@ -41,13 +43,17 @@ def read(folder: Path) -> RawScene:
 
     Raises PoseNetError for what is malformed.
     """
-    model = read_model(_model(folder) or folder)
+    place, *others = _models(folder) or [folder]
+    if others:
+        left = ", ".join(path.name for path in others)
+        log.warning("%s: the largest model is read, %s; left out: %s", folder, place.name, left)
+    model = read_model(place)
     order = sorted(range(len(model.names)), key=lambda row: natural_key(model.names[row]))
     names = _names_below(folder, [model.names[row] for row in order])
     positions, quaternions = from_camera_from_world(model.quaternions_wxyz[order], model.translations[order])
     cameras = [model.cameras[row] for row in order]
     if not any((folder / name).is_file() for name in OURS):
-        quaternions, cameras = _as_seen(quaternions, cameras, [folder / name for name in names])
+        quaternions, cameras = as_seen(quaternions, cameras, [folder / name for name in names])
     cameras, faults = fitted_cameras(cameras, folder, names)
     new_row = np.argsort(order)
     observations = np.stack([new_row[model.observations[:, 0]], model.observations[:, 1]], axis=1)
@@ -68,28 +74,16 @@ def _names_below(folder: Path, names: list[str]) -> list[str]:
     return beside if some_beside and not some_inside else inside
 
 
-def _as_seen(quaternions: np.ndarray, cameras: list[Camera], paths: list[Path]) -> tuple[np.ndarray, list[Camera]]:
-    """World_from_camera quaternions (n, 4) wxyz and cameras of pictures as they are seen, turned by their EXIF.
-
-    COLMAP takes pixels as they are stored (github.com/colmap/colmap/issues/1456). A camera that has the shape of the
-    picture as it is seen was made of a turned copy, and stays.
-    """
-    quaternions, cameras = quaternions.copy(), list(cameras)
-    for row, path in enumerate(paths):
-        (width, height), turns = stored_size_and_turns(path)
-        camera, length = cameras[row], np.linalg.norm(quaternions[row])
-        stored = abs(camera.width * height / max(camera.height * width, 1) - 1) < 0.02
-        if turns and stored and 1e-6 < length < np.inf:
-            cameras[row] = camera.quarter_turned(turns)
-            stored_pose = Rotation.from_quat(quaternions[row], scalar_first=True)
-            turn = Rotation.from_euler("z", 90 * turns, degrees=True)
-            quaternions[row] = (stored_pose * turn).as_quat(scalar_first=True)
-    return quaternions, cameras
-
-
-def _model(folder: Path) -> Path | None:
-    """The folder of the model."""
-    return next((folder / place for place in MODELS if model_suffix(folder / place)), None)
+def _models(folder: Path) -> list[Path]:
+    """The folders of the models, that with the largest file of images first: mapping may leave several, in numbered
+    folders, each in a world of its own."""
+    for place in MODELS:
+        there = folder / place
+        numbered = [path for path in there.glob("[0-9]*") if path.name.isdigit()] if place in NUMBERED else []
+        found = [path for path in sorted(numbered) if model_suffix(path)] or [there] * bool(model_suffix(there))
+        if found:
+            return sorted(found, key=lambda path: -(path / f"images{model_suffix(path)}").stat().st_size)
+    return []
 
 
 def _unit(folder: Path) -> str:

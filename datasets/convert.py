@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from posenet.datasets import cambridge, colmap, kitti, plain_csv, seven_scenes, transforms, tum
-from posenet.datasets.pictures import sequence_of
+from posenet.datasets.pictures import place_upright, sequence_of
 from posenet.errors import PoseNetError
 from posenet.scene import Scene
 from posenet.storage import new_folder
@@ -34,7 +32,8 @@ def convert(scene: Scene, output: Path, to: str, copy: bool = False) -> None:
     """Write the scene to a folder that does not exist yet, in one of WRITERS' layouts.
 
     Poses read back to within 1e-6; the world frame stays. What a layout cannot hold is logged. Pictures are linked
-    (one more name for the same file) where the disk allows it, copied otherwise or with copy=True.
+    (one more name for the same file) where the disk allows it, copied otherwise or with copy=True, and upright where
+    their EXIF turns them.
     A writer is write(scene, folder, lost): it writes the poses below the folder, appends to `lost` what only this
     layout cannot hold, and returns the names, below the folder, under which it expects the pictures.
     Raises PoseNetError when the folder exists or cannot be written, and then leaves nothing behind.
@@ -70,13 +69,9 @@ def _place_pictures(scene: Scene, folder: Path, names: list[str], copy: bool) ->
     for source, name in zip(scene.paths, names, strict=True):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not copy:
-            try:
-                os.link(source.resolve(), target)
-                continue
-            except OSError:  # another disk, or one without links
-                pass
         try:
-            shutil.copyfile(source, target)
-        except OSError as error:
-            raise PoseNetError(f"{source} cannot be copied to {target}: {error.strerror}") from None
+            place_upright(source, target, not copy)
+        except (OSError, SyntaxError, ValueError) as error:  # what Pillow says of a damaged picture
+            raise PoseNetError(
+                f"{source} cannot be copied to {target}: {getattr(error, 'strerror', None) or error}"
+            ) from None

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageOps
+from scipy.spatial.transform import Rotation
 
+from posenet.config import VIDEO_SUFFIXES
 from posenet.datasets.text import without_suffix
 from posenet.errors import PoseNetError
 from posenet.hygiene import Fault
-from posenet.images import picture_size
+from posenet.images import EXIF_ORIENTATION, picture_size, stored_size_and_turns
 from posenet.scene import Camera
+from posenet.storage import atomic_path
 
+log = logging.getLogger("posenet")
+
+UNREAD_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", *VIDEO_SUFFIXES)
 SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
 
 
@@ -42,6 +53,22 @@ def is_there(path: Path) -> bool:
         return False
 
 
+def warn_of_unread(folder: Path, below: bool = False) -> None:
+    """A warning of what a user may take for pictures in a folder, and is not read: other formats, videos, folders.
+
+    below: whether the pictures in its folders are read too.
+    """
+    others = [path for path in (folder.rglob("*") if below else folder.iterdir()) if not path.name.startswith(".")]
+    unread = [path for path in others if path.suffix.lower() in UNREAD_SUFFIXES and path.is_file()]
+    if unread:
+        first = min(path.name for path in unread)
+        log.warning("%s: %d files are left out, such as %s: export JPEG", folder, len(unread), first)
+    inside = [] if below else [path for path in others if path.is_dir()]
+    if inside:
+        first = min(path.name for path in inside)
+        log.warning("%s: what is in its folders is left out, such as %s: give each", folder, first)
+
+
 def fit_to_picture(camera: Camera, path: Path) -> Camera | None:
     """The camera scaled to the size that its picture really has: files often hold another one's.
 
@@ -67,6 +94,52 @@ def fitted_cameras(
     lost = [name for name, old, new in zip(names, cameras, fitted, strict=True) if old and not new]
     kind = "picture of another shape than its intrinsics (cut, or turned by 90 degrees?)"
     return fitted, [Fault(kind, len(lost), lost[0], "intrinsics left out")] if lost else []
+
+
+def as_seen(
+    quaternions: np.ndarray, cameras: Sequence[Camera | None], paths: Sequence[Path]
+) -> tuple[np.ndarray, list[Camera | None]]:
+    """World_from_camera quaternions (n, 4) wxyz and cameras of pictures as they are seen, turned by their EXIF.
+
+    For formats of tools that take pixels as they are stored, such as COLMAP (github.com/colmap/colmap/issues/1456). A
+    camera that has the shape of the picture as it is seen was made of a turned copy, and stays.
+    """
+    quaternions, cameras = quaternions.copy(), list(cameras)
+    for row, path in enumerate(paths):
+        (width, height), turns = stored_size_and_turns(path)
+        camera, length = cameras[row], np.linalg.norm(quaternions[row])
+        stored = camera is None or abs(camera.width * height / max(camera.height * width, 1) - 1) < 0.02
+        if turns and stored and 1e-6 < length < np.inf:
+            cameras[row] = camera.quarter_turned(turns) if camera else None
+            stored_pose = Rotation.from_quat(quaternions[row], scalar_first=True)
+            turn = Rotation.from_euler("z", 90 * turns, degrees=True)
+            quaternions[row] = (stored_pose * turn).as_quat(scalar_first=True)
+    return quaternions, cameras
+
+
+def place_upright(source: Path, target: Path, link: bool = True) -> None:
+    """Link or copy a picture; write it anew where its EXIF turns it, or the target's suffix asks for another format.
+
+    Other tools take the pixels as they are stored, everything here as they are seen. The target keeps the source's
+    time, which tells later whether it is still that picture. Raises OSError, SyntaxError and ValueError, as Pillow
+    does, for damaged pictures, PoseNetError where the target cannot be written.
+    """
+    upright = None
+    with Image.open(source) as image:
+        if image.getexif().get(EXIF_ORIENTATION, 1) != 1 or source.suffix.lower() != target.suffix.lower():
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+            exif = upright.getexif()
+            exif.pop(EXIF_ORIENTATION, None)
+    with atomic_path(target) as temporary:
+        if upright:
+            upright.save(temporary, quality=97, exif=exif)
+            shutil.copystat(source, temporary)
+            return
+        if link:
+            with suppress(OSError):  # another disk, or one without links
+                os.link(source.resolve(), temporary)
+                return
+        shutil.copy2(source, temporary)
 
 
 def sequence_of(name: str) -> str:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.pictures import existing_name, fitted_cameras, sequence_of, size_or_none
+from posenet.datasets.pictures import as_seen, existing_name, fitted_cameras, sequence_of
 from posenet.datasets.rigid import OPENCV_FROM_OPENGL, from_matrices
 from posenet.datasets.text import natural_key, read_text, shortened, tidy_name
 from posenet.errors import PoseNetError
 from posenet.hygiene import RawScene
-from posenet.lenses import LENSES
+from posenet.images import stored_size_and_turns
+from posenet.lenses import LENSES, PANORAMA, camera_of
 from posenet.scene import Camera, Scene
 from posenet.storage import write_text
 
@@ -50,7 +51,10 @@ def read(folder: Path) -> RawScene:
     with np.errstate(invalid="ignore"):  # a matrix that is not finite stays so
         matrices[:, :3, :3] = matrices[:, :3, :3] @ OPENCV_FROM_OPENGL
     positions, quaternions = from_matrices(matrices)
-    given = [_camera(frame, folder / name) for frame, name in zip(frames, names, strict=True)]
+    paths = [folder / name for name in names]
+    given: list[Camera | None] = [_camera(frame, path) for frame, path in zip(frames, paths, strict=True)]
+    if not all("unit" in frame.values for frame in frames):  # convert wrote it, of pictures as they are seen
+        quaternions, given = as_seen(quaternions, given, paths)
     cameras, faults = fitted_cameras(given, folder, names)
     splits = [frame.split for frame in frames]
     return RawScene(
@@ -114,15 +118,17 @@ def _take_listed_splits(top: dict, frames: list[_Frame]) -> None:
 
 def _camera(frame: _Frame, path: Path) -> Camera | None:
     """The intrinsics that apply to a frame; None where the file has none, or no size to relate them to."""
-    size = size_or_none(path)
-    width, height = (frame.number(key, default) for key, default in zip("wh", size or (0, 0), strict=True))
+    size, _ = stored_size_and_turns(path)
+    width, height = (frame.number(key, default) for key, default in zip("wh", size, strict=True))
     if width < 1 or height < 1:
         return None
+    lens, distortion = _lens(frame)
+    if lens == PANORAMA:
+        return camera_of(lens, int(width), int(height), (width, height))
     fx = frame.number("fl_x") or _focal(width, frame.number("camera_angle_x"))
     fy = frame.number("fl_y") or _focal(height, frame.number("camera_angle_y")) or fx
     if fx <= 0 or fy <= 0:
         return None
-    lens, distortion = _lens(frame)
     centre = frame.number("cx", width / 2), frame.number("cy", height / 2)
     return Camera(int(width), int(height), fx, fy, *centre, lens, distortion)
 
@@ -135,7 +141,10 @@ def _focal(size: float, angle: float) -> float:
 def _lens(frame: _Frame) -> tuple[str, tuple[float, ...]]:
     """COLMAP's name and parameters of the lens."""
     k1, k2, k3, k4, p1, p2 = (frame.number(key) for key in ("k1", "k2", "k3", "k4", "p1", "p2"))
-    if "FISHEYE" in str(frame.values.get("camera_model", "")).upper() or frame.values.get("is_fisheye") is True:
+    model = str(frame.values.get("camera_model", "")).upper()
+    if model == PANORAMA:
+        return PANORAMA, ()
+    if "FISHEYE" in model or frame.values.get("is_fisheye") is True:
         return "OPENCV_FISHEYE", (k1, k2, k3, k4)
     if k3:
         return "FULL_OPENCV", (k1, k2, p1, p2, k3, 0.0, 0.0, 0.0)

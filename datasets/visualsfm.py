@@ -1,7 +1,8 @@
 """VisualSFM: a folder with one `.nvm` file and its pictures (see nvm.py for the file).
 
-World to camera quaternions, camera centres, OpenCV-like axes; the unit is free. The radial coefficient r undoes the
-distortion, so it is -k of COLMAP's SIMPLE_RADIAL to first order, as COLMAP's own NVM export writes it.
+World to camera quaternions, camera centres, OpenCV-like axes, pictures as they are stored; the unit is free. The radial
+coefficient r undoes the distortion, so it is -k of COLMAP's SIMPLE_RADIAL to first order, as COLMAP's own NVM export
+writes it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from posenet.datasets.nvm import nvm_camera, read_nvm
-from posenet.datasets.pictures import existing_name, sequence_of
+from posenet.datasets.pictures import as_seen, existing_name, sequence_of
 from posenet.datasets.text import natural_key
 from posenet.errors import PoseNetError
 from posenet.hygiene import RawScene
@@ -34,12 +35,15 @@ def read(folder: Path) -> RawScene:
     model = read_nvm(files[0])
     order = sorted(range(len(model.names)), key=lambda row: natural_key(model.names[row]))
     names = [existing_name(folder, model.names[row]) for row in order]
+    paths = [folder / name for name in names]
+    quaternions = model.camera_from_world_wxyz[order] * [1.0, -1.0, -1.0, -1.0]
+    quaternions, _ = as_seen(quaternions, [None] * len(names), paths)  # the cameras are those of pictures as seen
     new_row = np.argsort(order)
     observations = np.stack([new_row[model.observations[:, 0]], model.observations[:, 1]], axis=1)
     return RawScene(
         name=folder.resolve().name, root=folder, names=names, positions=model.centres[order],
-        quaternions_wxyz=model.camera_from_world_wxyz[order] * [1.0, -1.0, -1.0, -1.0],
+        quaternions_wxyz=quaternions,
         splits=None, sequences=[sequence_of(name) for name in names], sources=[model.sources[row] for row in order],
-        cameras=[nvm_camera(model, row, folder / name) for row, name in zip(order, names, strict=True)],
+        cameras=[nvm_camera(model, row, path) for row, path in zip(order, paths, strict=True)],
         unit="scene units", points=ScenePoints(model.points, observations), quaternion_convention="camera_from_world",
     )  # fmt: skip

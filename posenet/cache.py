@@ -146,6 +146,7 @@ def _decode_all(paths, how, array, label) -> dict[int, str]:
 def _fingerprint(paths: list[Path], how) -> str:
     digest = hashlib.sha256(repr((READING, tuple(how))).encode())
     for path in paths:
-        stat = path.stat()
-        digest.update(f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+        stat = path.stat() if path.is_file() else None  # a link may lead nowhere
+        told = f"{path.resolve()}\0{stat.st_size if stat else 0}\0{stat.st_mtime_ns if stat else 0}\0"
+        digest.update(told.encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -165,12 +166,20 @@ def main(arguments: list[str] | None = None, command=AnyCommand, program: str = 
     """Run one command; returns the exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     chosen = None
+    for stream in (sys.stdout, sys.stderr):  # names of files need not be UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")
     try:
         chosen = tyro.cli(command, prog=program, args=arguments, config=(tyro.conf.OmitArgPrefixes,))
         chosen = chosen.command if isinstance(chosen, SceneCommand | WeightsCommand) else chosen
         COMMANDS[type(chosen)](chosen)
     except PoseNetError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.filename is None:  # of no file of the user's
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         train_hint = "; --resume goes on from the last epoch, if there was one"

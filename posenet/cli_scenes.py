@@ -48,6 +48,8 @@ def info(config: InfoConfig) -> None:
     from posenet.datasets.pictures import is_there
     from posenet.scene_facts import facts_text, scene_facts
 
+    if config.plot and config.map and config.map.suffix.lower() != ".png":
+        raise PoseNetError(f"--map must be a .png file, received {config.map}")
     raw = read_scene(config.scene)
     pictures = any(is_there(raw.root / name) for name in raw.names)
     if not pictures:
@@ -62,15 +64,13 @@ def info(config: InfoConfig) -> None:
     training = scene.subset(scene.splits == "train")
     corrections = measured_corrections(training) if pictures and convention.verdict != "wrong" else {}
     facts = scene_facts(scene, faults, raw.format, settled_split(config.scene, config.split), convention, corrections)
+    print(json.dumps(facts.to_dict(), indent=2) if config.json else facts_text(facts), flush=True)
     if config.plot:
         from posenet.scene_map import write_scene_map
 
-        if config.map and config.map.suffix.lower() != ".png":
-            raise PoseNetError(f"--map must be a .png file, received {config.map}")
         target = config.map or Path(f"{scene.name}_map.png")
         write_scene_map(target, scene)
         log.info("written: %s", target)
-    print(json.dumps(facts.to_dict(), indent=2) if config.json else facts_text(facts))
 
 
 def convert(config: ConvertConfig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -119,14 +120,14 @@ def _numbers(splits: np.ndarray, good: np.ndarray) -> np.ndarray:
 
 def _check_inside(name: str, source: str) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or not path.parts or ":" in path.parts[0]:
+    if path.is_absolute() or ".." in path.parts or not path.parts or re.match("[A-Za-z]:", name):
         raise PoseNetError(f"{source}: a picture's name must stay inside the scene's folder, received {name!r}")
 
 
 def _check_labels(rows: _Rows) -> None:
     positions, quaternions = rows.raw.positions, rows.raw.quaternions_wxyz
     finite = (np.abs(positions) < HUGE).all(axis=1) & (np.abs(quaternions) < HUGE).all(axis=1)  # NaN is not, either
-    rows.drop(~finite, "pose that is not finite")
+    rows.drop(~finite, "pose that is missing or not finite")
     lengths = np.linalg.norm(np.where(finite[:, None], quaternions, 0), axis=1)
     rows.drop(lengths < 1e-6, "quaternion of length zero")
     rows.drop(np.abs(lengths - 1) > 1e-2, "quaternion that is not of unit length", "normalised")

@@ -8,13 +8,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from posenet.errors import PoseNetError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 _NO_PICTURE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)  # what Pillow raises
 EXIF_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # the orientations that swap width and height
+_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # tags of TIFF 6.0
 _SHOWN_TURNED = {3: 2, 6: 3, 8: 1}
+Image.MAX_IMAGE_PIXELS = 2**29  # Pillow refuses pictures of twice as many; OpenCV has the same limit
 READING = "4"  # raised whenever the same files give other pictures or keypoints
 DIM, MOST_LIGHT = 160, 8.0  # pictures whose brightest hundredth is darker get more light, by at most so much
 
@@ -34,7 +37,11 @@ def picture_size(path: Path) -> tuple[int, int]:
 def _header(path: Path) -> tuple[tuple[int, int], int]:
     """(width, height) of a picture as it is stored, and its EXIF orientation; raises one of _NO_PICTURE."""
     with Image.open(path) as image:
-        return image.size, Image.Image.getexif(image).get(EXIF_ORIENTATION, 1)  # a PNG's own getexif decodes it all
+        # Pillow gives a TIFF's size as it is seen, all others' as it is stored
+        size = image.size
+        if isinstance(image, TiffImageFile):
+            size = image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
+        return size, Image.Image.getexif(image).get(EXIF_ORIENTATION, 1)  # a PNG's own getexif decodes it all
 
 
 def stored_size_and_turns(path: Path) -> tuple[tuple[int, int], int]:

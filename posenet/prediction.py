@@ -11,6 +11,7 @@ import numpy as np
 
 from posenet.answers import Answerer, Answers, Manner
 from posenet.cache import load_pictures
+from posenet.datasets.pictures import warn_of_unread
 from posenet.datasets.text import natural_key
 from posenet.errors import PoseNetError
 from posenet.images import IMAGE_SUFFIXES, picture_size
@@ -39,6 +40,7 @@ def picture_files(given: Sequence[Path]) -> list[Path]:
         inside = [path]
         if path.is_dir():
             inside = [file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES]
+            warn_of_unread(path, below=True)
             inside.sort(key=lambda file: natural_key(file.as_posix()))
         if not inside:
             raise PoseNetError(f"{path} must hold pictures ({', '.join(IMAGE_SUFFIXES)}), it holds none")

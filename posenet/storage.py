@@ -100,7 +100,8 @@ def files_digest(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         stat = path.stat() if path.is_file() else None
-        digest.update(f"{path.name}\0{stat.st_size if stat else 0}\0{stat.st_mtime_ns if stat else 0}\0".encode())
+        told = f"{path.name}\0{stat.st_size if stat else 0}\0{stat.st_mtime_ns if stat else 0}\0"
+        digest.update(told.encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
 
 

@@ -53,7 +53,7 @@ def test_calibration_matrix_or_none(tmp_path):
 def test_a_picture_without_a_pose_is_reported(tmp_path):
     folder = write(tmp_path / "scene")
     (folder / "train/poses/seq-01-frame-000010.pose.txt").unlink()
-    assert "1 x pose that is not finite" in refused(folder)
+    assert "1 x pose that is missing or not finite" in refused(folder)
     assert "seq-01-frame-000010.txt:1 train/rgb/seq-01-frame-000010.color.png" in refused(folder)
 
 

@@ -78,6 +78,14 @@ def test_pictures_that_do_not_decode_are_left_out(paths, limit, caplog):
     assert "1.png: a picture is needed" in caplog.text
 
 
+def test_a_link_that_leads_nowhere_is_left_out(paths, caplog):
+    paths[1].unlink()
+    paths[1].symlink_to(paths[1].with_name("gone.png"))
+    pictures = load_pictures(paths, (24, 32), in_memory_bytes=0)
+    np.testing.assert_array_equal(pictures.rows, [0, 2, 3, 4])
+    assert "1.png: the picture cannot be read (No such file or directory)" in caplog.text
+
+
 def test_no_picture_at_all_is_one_line(paths):
     for path in paths:
         path.write_bytes(b"no picture")

@@ -115,7 +115,7 @@ def test_nan_and_zero_quaternions_go_to_the_hygiene(scene):
     opened, faults = open_scene_with_faults(scene)
     path = scene / "dataset_train.txt"
     assert [(fault.kind, fault.first) for fault in faults] == [
-        ("pose that is not finite", f"{path}:4 seq2/frame1.png"),
+        ("pose that is missing or not finite", f"{path}:4 seq2/frame1.png"),
         ("quaternion of length zero", f"{path}:6 seq1/frame9.png"),
     ]
     assert len(opened) == 2

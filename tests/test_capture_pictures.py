@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from posenet.datasets.capture_pictures import collect_photos, collect_pictures, is_video, settled
+from posenet.datasets.pictures import warn_of_unread
 from posenet.errors import PoseNetError
 from tests.conftest import write_picture
 from tests.test_capture_frames import texture
@@ -101,6 +102,30 @@ def test_several_inputs_become_folders(tmp_path):
     names = collect_pictures((tmp_path / "a b", tmp_path / "c"), tmp_path / "out", 10)
     assert names == ["a_b/1.jpg", "c/1.jpg"]
     assert all((tmp_path / "out" / name).is_file() for name in names)
+
+
+def test_inputs_of_one_name_stay_apart(tmp_path):
+    inputs = [tmp_path / name for name in ("a/walk", "b/walk", "walk_1", "c/Walk")]
+    for row, folder in enumerate(inputs):
+        write_picture(folder / "1.jpg", seed=row)
+    names = collect_pictures(tuple(inputs), tmp_path / "out", 10)
+    assert names == ["walk_2/1.jpg", "walk_3/1.jpg", "walk_1/1.jpg", "Walk_4/1.jpg"]
+    for name, folder in zip(names, inputs, strict=True):
+        assert (tmp_path / "out" / name).read_bytes() == (folder / "1.jpg").read_bytes()
+
+
+def test_what_is_no_photograph_that_can_be_read_is_told(tmp_path, caplog):
+    write_picture(tmp_path / "in" / "a.jpg")
+    write_picture(tmp_path / "in" / "DCIM" / "b.jpg")
+    for name in ("IMG_1.HEIC", "IMG_2.heic", "walk.mp4", "notes.txt", ".DS_Store"):
+        (tmp_path / "in" / name).write_bytes(b"x")
+    (tmp_path / "out").mkdir()
+    assert collect_photos(tmp_path / "in", tmp_path / "out") == ["a.jpg"]
+    assert "in: 3 files are left out, such as IMG_1.HEIC: export JPEG" in caplog.messages[0]
+    assert "in: what is in its folders is left out, such as DCIM: give each" in caplog.messages[1]
+    caplog.clear()
+    warn_of_unread(tmp_path / "in", below=True)
+    assert len(caplog.messages) == 1
 
 
 def test_wrong_inputs_are_refused(tmp_path):

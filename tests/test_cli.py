@@ -52,6 +52,33 @@ def test_wrong_use_is_exit_code_2():
         assert error.value.code == 2
 
 
+def test_a_folder_without_rights_is_one_line(monkeypatch, capsys):
+    def refused(config):
+        raise PermissionError(13, "Permission denied", "/private/scene")
+
+    monkeypatch.setitem(cli.COMMANDS, EvaluateConfig, refused)
+    assert failure(capsys, "evaluate", "run") == "error: /private/scene: Permission denied"
+
+    def broken(config):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setitem(cli.COMMANDS, EvaluateConfig, broken)
+    with pytest.raises(OSError, match="Input/output"):  # of no file: nothing that a user could mend
+        main(["evaluate", "run"])
+
+
+def test_names_that_are_not_utf8_can_be_printed():
+    program = (
+        "import os, sys\n"
+        "from posenet import cli\n"
+        "from posenet.commands import EvaluateConfig\n"
+        "cli.COMMANDS[EvaluateConfig] = lambda config: print(os.fsdecode(b'K\\xfcche.jpg'))\n"
+        "sys.exit(cli.main(['evaluate', 'run']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (0, b"K\xfcche.jpg\n"), done.stderr
+
+
 def test_both_spellings_of_options(monkeypatch):
     seen = []
     monkeypatch.setitem(cli.COMMANDS, TrainConfig, seen.append)

@@ -1,5 +1,6 @@
 """COLMAP models, text and binary. pycolmap is the independent reader and writer."""
 
+import shutil
 import struct
 from functools import partial
 from pathlib import Path
@@ -223,6 +224,20 @@ def test_pictures_that_their_exif_turns_are_turned_with_camera_and_pose(tmp_path
     np.testing.assert_allclose([x, y], [columns.mean() + 0.5, rows.mean() + 0.5], atol=1e-6)
     np.testing.assert_allclose(pose.positions[0], [1, 2, 3], atol=1e-12)
     assert turns % 2 == (camera.width == 48)
+
+
+def test_the_largest_of_several_models_is_read(tmp_path, caplog):
+    folder = write_text_model(tmp_path / "scene")
+    (folder / "sparse/0").rename(folder / "sparse/1")
+    (folder / "sparse/0").mkdir()
+    for name in ("cameras.txt", "images.txt", "points3D.txt"):
+        (folder / "sparse/0" / name).write_text("# one of a model that found no more\n")
+    assert len(open_scene(folder)) == 2
+    assert "scene: the largest model is read, 1; left out: 0" in caplog.text
+    shutil.rmtree(folder / "sparse/0")
+    caplog.clear()
+    assert len(open_scene(folder)) == 2
+    assert "largest" not in caplog.text
 
 
 def test_our_own_models_are_of_upright_pictures(tmp_path):

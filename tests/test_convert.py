@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from posenet.datasets import open_scene
 from posenet.datasets.convert import WRITERS, convert
 from posenet.errors import PoseNetError
+from posenet.images import read_image
 from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.scene import Camera, Scene, ScenePoints
 from tests.conftest import write_picture
@@ -165,6 +167,19 @@ def test_pictures_are_linked_or_copied(tmp_path):
     assert os.path.samefile(tmp_path / "linked" / name, tmp_path / "in" / name)
     assert not os.path.samefile(tmp_path / "copied" / name, tmp_path / "in" / name)
     assert (tmp_path / "copied" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
+
+
+def test_pictures_that_their_exif_turns_are_written_upright(tmp_path):
+    scene = make_scene(tmp_path / "in")
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    with Image.open(scene.paths[0]) as picture:
+        picture.load()
+        picture.save(scene.paths[0], exif=exif)
+    convert(scene, tmp_path / "out", "csv")
+    with Image.open(tmp_path / "out" / scene.names[0]) as written:
+        assert written.getexif().get(0x0112, 1) == 1
+        np.testing.assert_array_equal(written, read_image(scene.paths[0]))
 
 
 def test_nothing_is_left_behind_when_it_fails(tmp_path):

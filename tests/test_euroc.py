@@ -78,7 +78,7 @@ def test_the_mav0_folder_itself_is_recognised(tmp_path):
 
 def test_pictures_without_truth_are_reported(tmp_path):
     folder = write(tmp_path / "MH_01", truth="\n".join(TRUTH.split("\n")[:2]))
-    assert "1 x pose that is not finite" in refused(folder)
+    assert "1 x pose that is missing or not finite" in refused(folder)
     assert "cam0/data.csv:3" in refused(folder)
 
 

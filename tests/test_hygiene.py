@@ -62,15 +62,15 @@ def test_fault_reads_as_one_line(raw, caplog):
     raw.positions[2, 1] = np.nan
     with caplog.at_level(logging.WARNING, "posenet"):
         checked_scene(raw)
-    expected = "1 x pose that is not finite, dropped (first: list.txt:6 s/2.png)"
+    expected = "1 x pose that is missing or not finite, dropped (first: list.txt:6 s/2.png)"
     assert caplog.messages == [f"eight: {expected}"]
-    assert str(Fault("pose that is not finite", 1, "list.txt:6 s/2.png", "dropped")) == expected
+    assert str(Fault("pose that is missing or not finite", 1, "list.txt:6 s/2.png", "dropped")) == expected
 
 
 def test_poses_that_are_not_finite(raw):
     raw.positions[5, 2] = np.inf
     raw.quaternions_wxyz[3, 0] = np.nan
-    scene = only_fault(raw, "pose that is not finite", [3, 5])
+    scene = only_fault(raw, "pose that is missing or not finite", [3, 5])
     np.testing.assert_array_equal(scene.poses.positions[:, 0], [0, 1, 2, 4, 6, 7])
 
 
@@ -156,10 +156,16 @@ def test_several_faults_are_reported_together(raw):
     raw.positions[0] = np.nan
     raw.root.joinpath("s/2.png").write_bytes(b"")
     scene, faults = checked_scene(raw)
-    assert [fault.kind for fault in faults] == ["pose that is not finite", "picture of zero bytes"]
+    assert [fault.kind for fault in faults] == ["pose that is missing or not finite", "picture of zero bytes"]
     assert len(scene) == COUNT - 2
     with pytest.raises(PoseNetError, match=r"not finite, dropped .*; 1 x picture of zero bytes, dropped .*--strict"):
         checked_scene(raw, strict=True)
+
+
+def test_a_name_may_hold_the_time_of_day(raw):
+    raw.names[3] = "2024-05-01_12:30:10.png"
+    write_picture(raw.root / raw.names[3])
+    assert checked_scene(raw)[1] == []
 
 
 @pytest.mark.parametrize("name", ["../a.png", "s/../../a.png", "/etc/a.png", "..\\a.png", "C:/a.png", "", "."])

@@ -14,6 +14,7 @@ from posenet.images import (
     picture_size,
     read_image,
     resize_to_cover,
+    stored_size_and_turns,
 )
 
 ORIENTATION = 0x0112
@@ -73,6 +74,23 @@ def test_exif_orientation_of_a_png_is_applied(tmp_path, colours):
     Image.fromarray(colours).save(tmp_path / "a.png", exif=exif)
     assert picture_size(tmp_path / "a.png") == (48, 64)
     assert read_image(tmp_path / "a.png").shape == (64, 48, 3)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_exif_orientation_of_a_tiff_is_applied(tmp_path, colours, orientation):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    Image.fromarray(colours).save(tmp_path / "a.tif", exif=exif)
+    height, width = read_image(tmp_path / "a.tif").shape[:2]
+    assert picture_size(tmp_path / "a.tif") == (width, height)
+    assert (width, height) == ((48, 64) if orientation > 4 else (64, 48))
+    turns = {1: 0, 3: 2, 6: 3, 8: 1}[orientation]
+    assert stored_size_and_turns(tmp_path / "a.tif") == ((64, 48), turns)
+
+
+def test_a_phone_picture_of_200_megapixels_is_one(tmp_path):
+    Image.new("L", (16320, 12240)).save(tmp_path / "a.png", compress_level=1)
+    assert picture_size(tmp_path / "a.png") == (16320, 12240)
 
 
 def test_size_of_a_png_is_read_without_decoding_it(tmp_path, colours):

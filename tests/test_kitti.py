@@ -72,7 +72,7 @@ def test_a_pose_without_a_picture_is_reported(tmp_path):
         (POSES.replace("5", "x"), CALIB, "poses.txt:2: a pose must be 12 numbers"),
         (POSES, "P2: 1 2 3\n", "calib.txt:1: P2: must be followed by 12 numbers"),
         (POSES, CALIB.replace("70", "-70"), "focal lengths above 0"),
-        (POSES.replace("1 0 0 0 0 1", "2 0 0 0 0 1"), CALIB, "1 x pose that is not finite"),
+        (POSES.replace("1 0 0 0 0 1", "2 0 0 0 0 1"), CALIB, "1 x pose that is missing or not finite"),
     ],
 )
 def test_malformed(tmp_path, poses, calib, message):

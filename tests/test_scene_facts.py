@@ -55,6 +55,14 @@ def test_a_wrong_focal_length_is_warned_of(plane, capsys):
     assert int(warning[2]) == 520
 
 
+def test_the_facts_are_told_where_the_map_cannot_be_written(cambridge, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["scene", "info", str(cambridge), "--map", str(tmp_path / "file" / "map.png")]) == 1
+    told = capsys.readouterr()
+    assert "Square: 16 pictures (Cambridge Landmarks), in m" in told.out
+    assert "map.png cannot be written: Not a directory" in told.err
+
+
 def test_info_command(cambridge, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["scene", "info", str(cambridge)]) == 0

@@ -108,7 +108,7 @@ def test_matrix_that_is_no_pose_goes_to_the_hygiene(scene, matrix):
     (scene / "seq-01/frame-000001.pose.txt").write_text(matrix)
     opened, faults = open_scene_with_faults(scene)
     place = f"{scene / 'seq-01/frame-000001.pose.txt'}:1 seq-01/frame-000001.color.png"
-    assert [(fault.kind, fault.first) for fault in faults] == [("pose that is not finite", place)]
+    assert [(fault.kind, fault.first) for fault in faults] == [("pose that is missing or not finite", place)]
     assert len(opened) == 2
 
 
@@ -122,7 +122,7 @@ def test_frames_that_lack_a_half_are_reported(scene):
     (scene / "seq-01/frame-000001.color.png").unlink()
     faults = open_scene_with_faults(scene)[1]
     assert [(fault.kind, fault.count) for fault in faults] == [
-        ("pose that is not finite", 1),
+        ("pose that is missing or not finite", 1),
         ("picture that does not exist", 1),
     ]
 

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from posenet.datasets import open_scene, transforms
 from posenet.errors import PoseNetError
@@ -52,6 +53,37 @@ def test_angle_of_view_alone(tmp_path):
     assert open_scene(write(tmp_path / "other", top={})).cameras[0].source == "assumed"
 
 
+@pytest.mark.parametrize(("orientation", "right"), [(6, [0, 0, 1]), (3, [0, 1, 0]), (8, [0, 0, -1])])
+def test_poses_and_cameras_turn_with_pictures_that_their_exif_turns(tmp_path, orientation, right):
+    folder = write(tmp_path / "scene", top={"fl_x": 60, "fl_y": 62, "cx": 31, "cy": 25})  # stored: right is world -y
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(folder / "images/9.png") as picture:
+        picture.load()
+        picture.save(folder / "images/9.png", exif=exif)
+    scene = open_scene(folder)
+    np.testing.assert_allclose(scene.poses.rotations[0].apply([1, 0, 0]), right, atol=1e-12)
+    np.testing.assert_allclose(scene.poses.rotations[1].apply([1, 0, 0]), [0, -1, 0], atol=1e-12)
+    camera = scene.cameras[0]
+    expected = {
+        6: (48, 64, 62, 60, 48 - 25, 31),
+        3: (64, 48, 60, 62, 64 - 31, 48 - 25),
+        8: (48, 64, 62, 60, 25, 64 - 31),
+    }
+    assert (camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy) == expected[orientation]
+    write(folder, unit="m")  # as convert writes it, of pictures as they are seen
+    write_picture(folder / "images/9.png", (48, 64))
+    with Image.open(folder / "images/9.png") as picture:
+        picture.load()
+        picture.save(folder / "images/9.png", exif=exif)
+    np.testing.assert_allclose(open_scene(folder).poses.rotations[0].apply([1, 0, 0]), [0, -1, 0], atol=1e-12)
+
+
+def test_panoramas_are_no_pinholes(tmp_path):
+    camera = open_scene(write(tmp_path / "scene", top={"camera_model": "EQUIRECTANGULAR", "w": 64, "h": 48})).cameras[0]
+    assert (camera.lens, camera.fx, camera.fy) == ("EQUIRECTANGULAR", 64 / (2 * np.pi), 48 / np.pi)
+
+
 def test_third_radial_coefficient(tmp_path):
     camera = open_scene(write(tmp_path / "scene", k3=0.3)).cameras[0]
     assert (camera.lens, camera.distortion) == ("FULL_OPENCV", (0.1, 0, 0, 0.02, 0.3, 0, 0, 0))
@@ -85,7 +117,7 @@ def test_missing_pictures_and_broken_matrices_are_reported(tmp_path):
     folder = write(tmp_path / "scene", frames)
     with pytest.raises(PoseNetError) as refusal:
         open_scene(folder, strict=True)
-    assert "1 x pose that is not finite, dropped (first: " in str(refusal.value)
+    assert "1 x pose that is missing or not finite, dropped (first: " in str(refusal.value)
     assert "1 x picture that does not exist" in str(refusal.value)
     assert "frame 1 images/10.png" in str(refusal.value)
 

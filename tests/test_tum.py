@@ -42,10 +42,10 @@ def test_nearest_pose_in_time(tmp_path):
 
 def test_pictures_without_a_pose_are_reported(tmp_path):
     folder = write(tmp_path / "desk", PICTURES + "10.12 rgb/c.png\n")
-    assert "1 x pose that is not finite, dropped (first: " in refused(folder)
+    assert "1 x pose that is missing or not finite, dropped (first: " in refused(folder)
     assert "rgb.txt:4 rgb/c.png" in refused(folder)
     assert len(open_scene(folder)) == 2
-    assert "2 x pose that is not finite" in refused(write(tmp_path / "none", truth="# nothing\n"))
+    assert "2 x pose that is missing or not finite" in refused(write(tmp_path / "none", truth="# nothing\n"))
 
 
 def test_calibrations(tmp_path):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from posenet.datasets import open_scene, visualsfm
 from posenet.datasets.nvm import write_nvm
@@ -40,6 +41,19 @@ def test_centres_rotations_and_cameras(tmp_path):
     assert (second.fx, second.lens, second.distortion) == (50, "SIMPLE_RADIAL", (0.1,))  # -r
     assert scene.unit == "scene units"
     np.testing.assert_array_equal(scene.points.observations, [[1, 0], [0, 0]])
+
+
+def test_poses_turn_with_pictures_that_their_exif_turns(tmp_path):
+    folder = write(tmp_path / "scene")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # seen turned clockwise: what was to the right is now below
+    with Image.open(folder / "b/frame9.jpg") as picture:
+        picture.load()
+        picture.save(folder / "b/frame9.jpg", exif=exif)
+    scene = open_scene(folder)
+    np.testing.assert_allclose(scene.poses.rotations[0].apply([0, 1, 0]), [1, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(scene.poses.rotations[1].apply([0, 0, 1]), [1, 0, 0], atol=1e-12)
+    assert (scene.cameras[0].width, scene.cameras[0].height, scene.cameras[0].cx) == (48, 64, 24)
 
 
 def test_several_files_are_refused(tmp_path):

@@ -45,6 +45,11 @@ def test_short_side_of_any_picture_becomes_256():
 def test_means_of_the_picture_of_the_cut_and_of_colour():
     whole = RAMP[:, :, ::-1].astype(np.float32)
     assert np.abs(Recipe(whole).cut(RAMP)).max() == 0
+    square = np.linspace(0, 255, 256, dtype=np.float32)[:, None, None] * np.ones(
+        (1, 256, 3), np.float32
+    )  # darkest above
+    wide = np.repeat(np.linspace(0, 255, 512).astype(np.uint8)[:, None], 1024, axis=1)[..., None].repeat(3, axis=2)
+    assert np.abs(Recipe(square).cut(wide)).max() < 1  # a mean of another shape is stretched
     cuts = Recipe(np.zeros((224, 224, 3), np.float32)).cut(RAMP)[None]
     np.testing.assert_array_equal(Recipe(cuts[0]).apply(cuts), np.zeros_like(cuts))
     colour = np.array(CAFFE_MEAN_BGR, np.float32)
@@ -85,9 +90,13 @@ def test_a_scene_is_evaluated_with_its_own_convention(cambridge, weights):
 
 
 def test_legacy_subtracts_the_mean_of_the_pictures_themselves(cambridge, weights):
-    ports = evaluate_weights(weights, cambridge, legacy=True)
-    ours = evaluate_weights(weights, cambridge)
-    assert not np.allclose(ports.estimate.positions, ours.estimate.positions)
+    found = evaluate_weights(weights, cambridge, legacy=True)
+    test = open_scene(cambridge).split("test")
+    cuts = np.stack([Recipe(np.zeros(3), legacy=True).cut(read_image(path)) for path in test.paths])
+    network = load_network(weights, labels="camera_from_world")
+    outputs = network.predict(cuts - cuts.mean(axis=0), verbose=0)
+    np.testing.assert_allclose(found.estimate.positions, outputs["position"], rtol=1e-4)
+    assert not np.allclose(found.estimate.positions, network.predict(cuts, verbose=0)["position"], rtol=1e-3)
 
 
 def test_evaluate_command_on_weights(cambridge, weights, capsys, tmp_path):

@@ -27,9 +27,10 @@ PORTS_SIZE, PORTS_CORNER = (455, 256), (0, 87)  # (width, height) and (top, left
 class Recipe:
     """How a picture becomes the network's input.
 
-    mean: a colour (3,) or a picture (h, w, 3), of the resized picture or of the cut, in the order of the channels that
-    the network sees. legacy: the ports' own way: every picture is stretched to 455 x 256, and the cut begins at row 0
-    and column 87, as their centeredCrop has it. rgb: RGB, resized bicubically, as the PyTorch port does it.
+    mean: a colour (3,) or a picture (h, w, 3), of the cut or of the whole picture, which is stretched to the size of
+    the resized one; in the order of the channels that the network sees. legacy: the ports' own way: every picture is
+    stretched to 455 x 256, and the cut begins at row 0 and column 87, as their centeredCrop has it. rgb: RGB, resized
+    bicubically, as the PyTorch port does it.
     """
 
     mean: np.ndarray
@@ -37,13 +38,13 @@ class Recipe:
     rgb: bool = False
 
     def cut(self, picture: np.ndarray) -> np.ndarray:
-        """(224, 224, 3) float32 of an RGB picture (h, w, 3); a mean of the resized picture is subtracted."""
+        """(224, 224, 3) float32 of an RGB picture (h, w, 3); a mean of the whole picture is subtracted."""
         height, width = picture.shape[:2]
         scale = SHORT_SIDE / min(height, width)
         size = PORTS_SIZE if self.legacy else (round(width * scale), round(height * scale))
         resized = self._resized(picture, size).astype(np.float32)
-        if self.mean.shape == resized.shape:
-            resized -= self.mean
+        if self.mean.shape not in ((3,), (CUT, CUT, 3)):
+            resized -= cv2.resize(self.mean, size, interpolation=cv2.INTER_LINEAR)
         top, left = PORTS_CORNER if self.legacy else ((size[1] - CUT) // 2, (size[0] - CUT) // 2)
         return resized[top : top + CUT, left : left + CUT]
 
