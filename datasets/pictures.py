@@ -17,7 +17,7 @@ from posenet.config import VIDEO_SUFFIXES
 from posenet.datasets.text import without_suffix
 from posenet.errors import PoseNetError
 from posenet.hygiene import Fault
-from posenet.images import EXIF_ORIENTATION, picture_size, stored_size_and_turns
+from posenet.images import EXIF_ORIENTATION, exif_of, picture_size, stored_size_and_turns
 from posenet.scene import Camera
 from posenet.storage import atomic_path
 
@@ -126,9 +126,9 @@ def place_upright(source: Path, target: Path, link: bool = True) -> None:
     """
     upright = None
     with Image.open(source) as image:
-        if image.getexif().get(EXIF_ORIENTATION, 1) != 1 or source.suffix.lower() != target.suffix.lower():
+        if exif_of(image).get(EXIF_ORIENTATION, 1) != 1 or source.suffix.lower() != target.suffix.lower():
             upright = ImageOps.exif_transpose(image).convert("RGB")
-            exif = upright.getexif()
+            exif = exif_of(upright)
             exif.pop(EXIF_ORIENTATION, None)
     with atomic_path(target) as temporary:
         if upright:

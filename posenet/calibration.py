@@ -64,7 +64,7 @@ def measured_corrections(scene: Scene) -> Corrections:
     """
     if scene.points is not None:
         return {}
-    sources = [camera.source if camera and camera.lens in STRAIGHT_LENSES else None for camera in scene.cameras]
+    sources = _sources(scene)
     corrections = {}
     for source in sorted({source for source in sources if source}):
         rows = np.flatnonzero([each == source for each in sources])
@@ -78,7 +78,7 @@ def corrected(scene: Scene, corrections: Corrections) -> Scene:
     """The scene with its cameras corrected, each by what its source asks for."""
     if not corrections:
         return scene
-    sources = [camera.source if camera else "" for camera in scene.cameras]
+    sources = _sources(scene)
     changed = [
         corrections[source].of(camera) if camera and source in corrections else camera
         for source, camera in zip(sources, scene.cameras, strict=True)
@@ -86,11 +86,18 @@ def corrected(scene: Scene, corrections: Corrections) -> Scene:
     return replace(scene, cameras=tuple(changed))
 
 
+def _sources(scene: Scene) -> list[str]:
+    """What each camera's focal length came from; "" where nothing can be measured of it, nor corrected."""
+    return [camera.source if camera and camera.lens in STRAIGHT_LENSES else "" for camera in scene.cameras]
+
+
 def told(scene: Scene, corrections: Corrections) -> list[str]:
     """A sentence for each correction; scene: before it was corrected."""
     sentences = []
     for source, each in corrections.items():
-        old = next(camera for camera in scene.cameras if camera and camera.source == source)
+        old = next(
+            camera for camera, its in zip(scene.cameras, _sources(scene), strict=True) if camera and its == source
+        )
         new, where = each.of(old), {"file": "its files say", "EXIF": "EXIF says", "assumed": "was assumed"}[source]
         facts = []
         if each.factor != 1 or source == "assumed":

@@ -62,14 +62,22 @@ class Schedule(keras.callbacks.Callback):
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Ends the run with an explanation when the loss is no number; the last good model stays."""
+    """Ends the run with an explanation when the loss is no number, or the last step of an epoch has left weights that
+    are none; the last good model stays."""
 
     def on_train_batch_end(self, batch, logs=None):
         if logs and not np.isfinite(logs.get("loss", 0.0)):
-            raise PoseNetError(
-                f"training stopped: the loss became {logs['loss']} in step {batch + 1}; the last good model is kept. "
-                "A smaller --learning-rate or --precision float32 usually helps"
-            )
+            self._stop(f"the loss became {logs['loss']} in step {batch + 1}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not all(np.isfinite(np.asarray(variable)).all() for variable in self.model.network.variables):
+            self._stop(f"the weights became no numbers at the end of epoch {epoch + 1}")
+
+    def _stop(self, why: str):
+        raise PoseNetError(
+            f"training stopped: {why}; the last good model is kept. A smaller --learning-rate or --precision float32 "
+            "usually helps"
+        )
 
 
 class Validation(keras.callbacks.Callback):

@@ -18,7 +18,7 @@ EXIF_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # the orientations that swap w
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # tags of TIFF 6.0
 _SHOWN_TURNED = {3: 2, 6: 3, 8: 1}
 Image.MAX_IMAGE_PIXELS = 2**29  # Pillow refuses pictures of twice as many; OpenCV has the same limit
-READING = "4"  # raised whenever the same files give other pictures or keypoints
+READING = "5"  # raised whenever the same files give other pictures or keypoints
 DIM, MOST_LIGHT = 160, 8.0  # pictures whose brightest hundredth is darker get more light, by at most so much
 
 
@@ -41,7 +41,14 @@ def _header(path: Path) -> tuple[tuple[int, int], int]:
         size = image.size
         if isinstance(image, TiffImageFile):
             size = image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
-        return size, Image.Image.getexif(image).get(EXIF_ORIENTATION, 1)  # a PNG's own getexif decodes it all
+        return size, exif_of(image).get(EXIF_ORIENTATION, 1)
+
+
+def exif_of(image: Image.Image) -> Image.Exif:
+    """A picture's EXIF alone: Pillow also takes an orientation from XMP, which OpenCV does not heed."""
+    for name in ("xmp", "XML:com.adobe.xmp"):
+        image.info.pop(name, None)
+    return Image.Image.getexif(image)  # a PNG's own getexif decodes it all
 
 
 def stored_size_and_turns(path: Path) -> tuple[tuple[int, int], int]:

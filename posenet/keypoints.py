@@ -17,6 +17,7 @@ from posenet.scene import Camera
 log = logging.getLogger("posenet")
 
 LONG_SIDE = 640
+WIDEST_RAY = 5.0  # from the axis at z = 1: 79 degrees
 CONTRAST = 0.02  # half of OpenCV's default: walls have little
 
 
@@ -77,7 +78,7 @@ def detect_in(picture: np.ndarray, camera: Camera, most: int, long_side: int = L
     pixel = 2.0 / (camera.fx + camera.fy)
     if rays is None or descriptors is None:
         return Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), pixel)
-    good = np.isfinite(rays).all(axis=1)
+    good = np.linalg.norm(rays, axis=1) < WIDEST_RAY  # not those of a fisheye that look sideways, or nowhere
     return Keypoints(rays[good], descriptors[good].astype(np.uint8), pixel)
 
 

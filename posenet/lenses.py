@@ -55,6 +55,7 @@ LENSES = {
     "EQUIRECTANGULAR": Lens(17, 0),
 }
 PANORAMA = "EQUIRECTANGULAR"
+UNTIL = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 60, 1e-9)  # OpenCV's own five rounds leave pixels, far out
 
 
 def camera_of(lens: str, width: int, height: int, parameters: tuple[float, ...]) -> Camera:
@@ -123,7 +124,12 @@ def unprojected(camera: Camera, pixels: np.ndarray) -> np.ndarray | None:
     if len(pixels) == 0:
         return np.zeros((0, 2))
     lens, module = _for_opencv(camera)
-    return None if lens is None else module.undistortPoints(pixels, camera.matrix, lens)[:, 0]
+    if lens is None:
+        return None
+    if module is cv2.fisheye:
+        return cv2.fisheye.undistortPoints(pixels, camera.matrix, lens)[:, 0]
+    straight = cv2.undistortImagePoints(pixels, camera.matrix, lens, arg1=UNTIL).reshape(-1, 2)
+    return (straight - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
 
 
 def _for_opencv(camera: Camera):

@@ -51,9 +51,14 @@ class Batches:
         ]
 
     @property
+    def with_depth(self) -> int:
+        """The number of pictures of which depth is known."""
+        return sum(depth is not None for depth in self.depths or [])
+
+    @property
     def share_with_depth(self) -> float:
         """Share of the pictures of which depth is known, of those for which it is sought."""
-        return sum(depth is not None for depth in self.depths or []) / min(len(self.scene), MOST_PICTURES)
+        return self.with_depth / min(len(self.scene), MOST_PICTURES)
 
     def epoch(self, number: int):
         """Yield (images (b, h, w, 3) uint8, truth float32) of one epoch.

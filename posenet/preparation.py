@@ -96,7 +96,7 @@ def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, S
 
 def _shared_camera(scene: Scene) -> Camera | None:
     """The camera in the middle of those whose focal length is known, by its length for the picture's long side, if nine
-    tenths are as long to within 5 %; None without such a camera: new pictures must tell their own."""
+    tenths of all pictures have one as long to within 5 %; None otherwise: new pictures must tell their own."""
     counts = Counter(camera for camera in scene.cameras if camera and camera.focal_known)
     if not counts:
         return None
@@ -107,7 +107,11 @@ def _shared_camera(scene: Scene) -> Camera | None:
     lengths = np.array([length(camera) for camera in counts.elements()])
     alike = np.abs(lengths / np.median(lengths) - 1) < 0.05
     by_number = [camera for camera, _ in counts.most_common()]
-    return min(by_number, key=lambda each: abs(length(each) - np.median(lengths))) if alike.mean() >= 0.9 else None
+    return (
+        min(by_number, key=lambda each: abs(length(each) - np.median(lengths)))
+        if alike.sum() >= 0.9 * len(scene)
+        else None
+    )
 
 
 def _one_camera(scene: Scene, camera: Camera | None) -> bool:
@@ -137,6 +141,11 @@ def head_for(config: TrainConfig, batches: Batches) -> Head:
         raise PoseNetError(
             f"--loss geometric needs the depth of most training pictures, {batches.share_with_depth:.0%} have one"
         )
+    if config.loss == "geometric" and batches.with_depth < len(batches.scene):
+        log.warning(
+            "--loss geometric learns from the %d of %d pictures whose depth is known",
+            batches.with_depth, len(batches.scene),
+        )  # fmt: skip
     if config.head == "points" and batches.share_with_depth == 0:
         raise PoseNetError("--head points needs the depth of training pictures, none has one: see --head pose")
     if config.head != "auto":

@@ -41,7 +41,8 @@ def triangulate_scene(
     """
     arrays = kept_in_parallel(lambda row: _keypoints(scene, row, most), range(len(scene)), "keypoints", keep)
     found = [Keypoints(rays, descriptors, float(pixel)) for rays, descriptors, pixel in arrays]
-    pairs = neighbour_pairs(scene.poses, ranks)
+    rows = np.flatnonzero([len(each) > 0 for each in found])  # the others have nothing to match
+    pairs = [(int(rows[a]), int(rows[b])) for a, b in neighbour_pairs(scene.poses[rows], ranks)]
 
     def matched(pair):  # from bytes each time: as floats all of them would take four times the memory
         return match(*(root_sift(found[row].descriptors) for row in pair))

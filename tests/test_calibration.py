@@ -74,6 +74,18 @@ def test_a_wrong_principal_point_is_found_and_mended(scene, wrong):
     assert measured_corrections(replace(claimed, cameras=sizes)).get("file", (1, 0, 0, 0))[1:] == (0, 0, 0)
 
 
+def test_a_fisheye_beside_other_lenses_is_left_as_it_is(scene):
+    wrong = claiming(scene, 1.3)
+    fisheye = replace(CAMERA, lens="OPENCV_FISHEYE", distortion=(0.0, 0.0, 0.0, 0.0), fx=111.0, fy=111.0)
+    mixed = replace(wrong, cameras=(fisheye, *wrong.cameras[1:]))
+    corrections = measured_corrections(mixed)
+    assert corrections["file"].factor == pytest.approx(1 / 1.3, rel=0.02)
+    mended = corrected(mixed, corrections)
+    assert mended.cameras[0] == fisheye
+    assert mended.cameras[1].fx == pytest.approx(CAMERA.fx, rel=0.02)
+    assert f"not {wrong.cameras[1].fx:.0f} as its files say" in told(mixed, corrections)[0]
+
+
 def test_where_nothing_tells_nothing_is_changed(scene, tmp_path):
     wrong = claiming(scene, 1.4)
     bent = tuple(replace(each, lens="SIMPLE_FISHEYE") for each in wrong.cameras)

@@ -2,7 +2,10 @@ import math
 import time
 from types import SimpleNamespace
 
+import keras
+
 from posenet import callbacks
+from tests.conftest import refusal
 
 
 def kept_epochs(measured, **options):
@@ -36,6 +39,16 @@ def test_a_later_model_takes_the_place_of_one_that_is_hardly_better_without_drif
 def test_a_model_that_measures_no_number_is_never_kept():
     saved, _ = kept_epochs([(math.nan, 1.0), (1.0, math.nan)])
     assert saved == []
+
+
+def test_weights_that_the_last_step_of_an_epoch_broke_are_never_kept():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1), keras.layers.BatchNormalization()])
+    stop = callbacks.StopOnNaN()
+    stop.set_model(SimpleNamespace(network=model))
+    stop.on_epoch_end(6)
+    model.layers[0].bias.assign([math.nan])
+    line = refusal(stop.on_epoch_end, 6)
+    assert line.startswith("training stopped: the weights became no numbers at the end of epoch 7; the last good model")
 
 
 def test_a_budget_of_less_than_a_second_is_spent_when_its_time_is():

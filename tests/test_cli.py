@@ -67,6 +67,19 @@ def test_a_folder_without_rights_is_one_line(monkeypatch, capsys):
         main(["evaluate", "run"])
 
 
+def test_a_process_that_is_ended_ends_as_if_interrupted():
+    program = (
+        "import os, signal, sys, time\n"
+        "from posenet import cli\n"
+        "from posenet.config import TrainConfig\n"
+        "cli.COMMANDS[TrainConfig] = lambda config: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(20))\n"
+        "sys.exit(cli.main(['train', 'scene']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 130
+    assert done.stderr == "interrupted; --resume goes on from the last epoch, if there was one\n"
+
+
 def test_names_that_are_not_utf8_can_be_printed():
     program = (
         "import os, sys\n"

@@ -22,6 +22,16 @@ def test_blocks_in_time_of_the_asked_size(lengths):
     assert len(starts) <= BLOCKS  # never scattered over neighbouring frames
 
 
+@pytest.mark.parametrize(("count", "length"), [(300, 3), (900, 1)])
+def test_very_many_short_sequences(count, length):
+    mask = holdout_mask(scene_of([length] * count), 0.08)
+    assert 36 <= mask.sum() <= 72  # of 900; four blocks would be 12 and 4
+    rows = np.flatnonzero(mask)
+    assert (rows.min() < 100, rows.max() > 800) == (True, True)
+    if length > 1:
+        assert mask.reshape(count, length).all(axis=1).sum() * length == mask.sum()  # whole sequences
+
+
 def test_blocks_stand_for_the_whole_list():
     rows = np.flatnonzero(holdout_mask(scene_of([400]), 0.1))
     assert rows.min() < 100

@@ -48,6 +48,14 @@ def test_a_larger_picture_is_scaled_and_its_rays_stay():
     assert np.median(np.abs(scaled.rays[ours] - whole.rays[theirs])) < 0.2 * CAMERA.fx**-1
 
 
+def test_rays_that_look_sideways_are_left_out():
+    wide = Camera(320, 240, 60.0, 60.0, 160.0, 120.0, "OPENCV_FISHEYE", (0.0, 0.0, 0.0, 0.0))  # 190 degrees across
+    found = detect_in(picture_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(2))), wide, 2000)
+    assert len(found) > 100
+    angles = np.degrees(np.arctan(np.linalg.norm(found.rays, axis=1)))
+    assert 60 < angles.max() < 79
+
+
 def test_a_dark_picture_has_as_many_keypoints_as_a_bright_one():
     bright = picture_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(3), 0.3))
     dark = (bright * 0.15).astype(np.uint8)

@@ -50,6 +50,21 @@ def test_projection_is_colmaps(lens):
     np.testing.assert_allclose(unprojected(camera, ours), points[:, :2] / 3, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "lens", "parameters"),
+    [
+        (752, 480, "OPENCV", (458.7, 457.3, 367.2, 248.4, -0.283, 0.0740, 0.00019, 1.8e-05)),  # EuRoC's left camera
+        (1920, 1080, "OPENCV", (1000.0, 1000.0, 960.0, 540.0, -0.30, 0.08, 0.0, 0.0)),
+        (1280, 720, "SIMPLE_RADIAL", (700.0, 640.0, 360.0, -0.12)),
+    ],
+)
+def test_rays_to_the_very_corners_of_strong_lenses(width, height, lens, parameters):
+    camera = camera_of(lens, width, height, parameters)
+    pixels = np.stack(np.meshgrid(np.linspace(0, width, 30), np.linspace(0, height, 20)), -1).reshape(-1, 2)
+    rays = unprojected(camera, pixels)
+    np.testing.assert_allclose(projected(camera, np.column_stack([rays, np.ones(len(rays))])), pixels, atol=0.01)
+
+
 def test_resized_camera_with_one_focal_length_gets_two():
     camera = camera_of("SIMPLE_RADIAL", 640, 480, (500.0, 320.0, 240.0, 0.1)).resized(320, 480)
     assert parameters_of(camera) == ("OPENCV", (250.0, 500.0, 160.0, 240.0, 0.1, 0.0, 0.0, 0.0))

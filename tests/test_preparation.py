@@ -1,6 +1,9 @@
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
-from posenet.preparation import _one_camera, _shared_camera
+from posenet.config import TrainConfig
+from posenet.preparation import _one_camera, _shared_camera, head_for
 from posenet.scene import Camera
 from tests.planes import CAMERA, plane_scene
 
@@ -22,6 +25,8 @@ def test_new_pictures_are_of_the_training_camera_only_if_there_is_one(tmp_path):
     few = (CAMERA,) * 6 + (upright,) * 2 + (None, longer)  # one in nine has another lens
     assert _shared_camera(replace(scene, cameras=few)) is None
     assert _shared_camera(replace(scene, cameras=(*few[:-1], CAMERA))) == CAMERA
+    frames = (CAMERA,) * 8 + (None,) * 2  # all that is known, but not of nine tenths
+    assert _shared_camera(replace(scene, cameras=frames)) is None
     each_its_own = tuple(replace(CAMERA, fx=200.0 + 20 * row) for row in range(10))
     assert _shared_camera(replace(scene, cameras=each_its_own)) is None
     nearly = tuple(replace(CAMERA, fx=260.0 + row) for row in range(10))  # as COLMAP finds them, picture by picture
@@ -29,3 +34,9 @@ def test_new_pictures_are_of_the_training_camera_only_if_there_is_one(tmp_path):
     outlier = (replace(CAMERA, fx=900.0), *nearly)
     assert _shared_camera(replace(scene, cameras=outlier)) == nearly[5]
     assert _shared_camera(replace(scene, cameras=(replace(CAMERA, source="assumed"),) * 10)) is None
+
+
+def test_the_geometric_loss_says_how_many_pictures_it_learns_from(caplog):
+    config = TrainConfig(Path("scene"), loss="geometric", trunk="googlenet")
+    assert head_for(config, SimpleNamespace(share_with_depth=1.0, with_depth=2000, scene=range(9000))) == "points"
+    assert caplog.messages == ["--loss geometric learns from the 2000 of 9000 pictures whose depth is known"]

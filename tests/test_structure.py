@@ -47,6 +47,22 @@ def test_points_of_a_painted_plane_lie_on_it(tmp_path):
         assert len(each.points) == len(each.keypoints)
 
 
+def test_pictures_without_intrinsics_do_not_stand_between_the_others(tmp_path):
+    scene = plane_scene(tmp_path, 4)
+    beside = scene.poses[np.repeat([0, 1, 2, 3], 5)]  # four of no known focal length at each place
+    cameras = tuple(CAMERA if row % 5 == 0 else None for row in range(20))
+    paths = np.repeat(scene.names, 5)
+    among = replace(
+        scene, poses=beside, cameras=cameras, names=tuple(paths), splits=np.repeat(scene.splits, 5),
+        sequences=np.repeat(scene.sequences, 5), numbers=None, points=None,
+    )  # fmt: skip
+    alone = triangulate_scene(scene, 300, ranks=(0, 1))
+    found = triangulate_scene(among, 300, ranks=(0, 1))
+    for row, each in enumerate(alone):
+        assert len(found[5 * row].points) == len(each.points) > 50
+    assert sum(len(each.points) for each in found) == sum(len(each.points) for each in alone)
+
+
 def test_cameras_side_by_side_tell_no_depth(tmp_path):
     # a centimetre apart, two metres away: seen under 0.3 degrees, less than the one that is asked
     scene = plane_scene(tmp_path, 2)
