@@ -15,7 +15,7 @@ from pathlib import Path
 
 from posenet.baselines import describe, nearest_pictures
 from posenet.cache import load_pictures
-from posenet.datasets.capture_pictures import collect_pictures, is_video, settled
+from posenet.datasets.capture_pictures import collect_pictures, is_video, settle
 from posenet.datasets.capture_scale import aligned_to, find_pictures, levelled, read_positions, scaled_by
 from posenet.datasets.colmap_sfm import extract_features, map_pictures, match, require_pycolmap
 from posenet.datasets.text import without_suffix
@@ -76,8 +76,7 @@ def capture(
         raise
     work.mkdir(exist_ok=True)
     database = work / "database.db"
-    if not settled(pictures, names, work / "pictures.json"):  # what was made of others must not come back
-        database.unlink(missing_ok=True)
+    settle(pictures, names, work / "pictures.json", database)
     extract_features(database, pictures, names)
     match(database, picture_pairs(names, pictures))
     model = map_pictures(database, pictures, work, len(names))

@@ -95,15 +95,17 @@ def _time_of(path: Path) -> int:
     return path.stat().st_mtime_ns if path.exists() else -1
 
 
-def settled(folder: Path, names: list[str], record: Path) -> bool:
-    """Whether none of the pictures that an earlier, stopped capture collected has changed or is there no more.
+def settle(folder: Path, names: list[str], record: Path, made: Path) -> None:
+    """Make a stopped capture's folder one of these pictures: remove those that the inputs have no more.
 
-    Removes those that the inputs have no more. record: the file that keeps what was collected, written anew.
+    made: what the stopped capture made of its pictures, a file, removed where one of these has changed or is gone, so
+    that nothing of them comes back. record: the file that keeps what was collected, written anew.
     """
     kept = {folder / name for name in names}
     for path in [path for path in folder.rglob("*") if path.is_file() and path not in kept]:
         path.unlink()
     times = {name: _time_of(folder / name) for name in names}
-    before = json.loads(record.read_text()) if record.is_file() else {}
+    before = json.loads(record.read_text()) if record.is_file() else {"": 0}
+    if not before.items() <= times.items():
+        made.unlink(missing_ok=True)
     write_text(record, json.dumps(times) + "\n")
-    return before.items() <= times.items()

@@ -26,7 +26,7 @@ from posenet.storage import write_text
 log = logging.getLogger("posenet")
 
 NAME = "COLMAP"
-LOOKS_FOR = "cameras and images (.bin or .txt) there or in sparse/0, sparse, colmap/sparse/0"
+LOOKS_FOR = "cameras and images (.bin or .txt) there or in sparse/0, sparse, colmap/sparse/0, model"
 UNIT = "scene.json"  # says the unit, which a model does not
 OURS = ("capture.json", UNIT)  # with one of these the pictures are upright: they were when capture or convert ran
 MODELS = ("sparse", "colmap/sparse", "model", ".")

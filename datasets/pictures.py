@@ -8,16 +8,17 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from posenet.config import VIDEO_SUFFIXES
 from posenet.datasets.text import without_suffix
 from posenet.errors import PoseNetError
 from posenet.hygiene import Fault
-from posenet.images import EXIF_ORIENTATION, exif_of, picture_size, stored_size_and_turns
+from posenet.images import EXIF_ORIENTATION, exif_of, picture_size, read_image, stored_size_and_turns
 from posenet.scene import Camera
 from posenet.storage import atomic_path
 
@@ -120,26 +121,39 @@ def as_seen(
 def place_upright(source: Path, target: Path, link: bool = True) -> None:
     """Link or copy a picture; write it anew where its EXIF turns it, or the target's suffix asks for another format.
 
-    Other tools take the pixels as they are stored, everything here as they are seen. The target keeps the source's
-    time, which tells later whether it is still that picture. Raises OSError, SyntaxError and ValueError, as Pillow
-    does, for damaged pictures, PoseNetError where the target cannot be written.
+    Other tools take the pixels as they are stored, everything here as they are seen. The target gets the source's time,
+    which tells later whether it is still that picture. Raises OSError, SyntaxError and ValueError, as Pillow does, for
+    damaged pictures, PoseNetError where the target cannot be written.
     """
-    upright = None
     with Image.open(source) as image:
-        if exif_of(image).get(EXIF_ORIENTATION, 1) != 1 or source.suffix.lower() != target.suffix.lower():
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            exif = exif_of(upright)
-            exif.pop(EXIF_ORIENTATION, None)
+        exif = exif_of(image)
+    turned = exif.pop(EXIF_ORIENTATION, 1) != 1
+    suffix, time = target.suffix.lower(), source.stat().st_mtime_ns
+    upright = None
+    if turned or suffix != source.suffix.lower():
+        try:
+            upright = Image.fromarray(read_image(source))
+        except PoseNetError as error:
+            raise ValueError(str(error)) from None
     with atomic_path(target) as temporary:
         if upright:
-            upright.save(temporary, quality=97, exif=exif)
-            shutil.copystat(source, temporary)
-            return
-        if link:
-            with suppress(OSError):  # another disk, or one without links
-                os.link(source.resolve(), temporary)
-                return
-        shutil.copy2(source, temporary)
+            options: dict[str, Any] = {"quality": 97} if suffix in (".jpg", ".jpeg", ".webp") else {}
+            options |= {"exif": exif} if suffix not in (".tif", ".tiff") else {}  # a TIFF's says how it is stored
+            upright.save(temporary, **options)
+        elif not (link and _linked(source, temporary)):
+            shutil.copyfile(source, temporary)
+        if temporary.stat().st_mtime_ns != time:
+            with suppress(OSError):  # a disk without times
+                os.utime(temporary, ns=(time, time))
+
+
+def _linked(source: Path, target: Path) -> bool:
+    """Whether the target could be made one more name of the file: not on another disk, or one without links."""
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        return False
+    return True
 
 
 def sequence_of(name: str) -> str:

@@ -62,22 +62,18 @@ class Schedule(keras.callbacks.Callback):
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Ends the run with an explanation when the loss is no number, or the last step of an epoch has left weights that
-    are none; the last good model stays."""
+    """Ends the run with an explanation when the loss is no number; the last good model stays."""
 
     def on_train_batch_end(self, batch, logs=None):
         if logs and not np.isfinite(logs.get("loss", 0.0)):
-            self._stop(f"the loss became {logs['loss']} in step {batch + 1}")
+            raise _diverged(f"the loss became {logs['loss']} in step {batch + 1}")
 
-    def on_epoch_end(self, epoch, logs=None):
-        if not all(np.isfinite(np.asarray(variable)).all() for variable in self.model.network.variables):
-            self._stop(f"the weights became no numbers at the end of epoch {epoch + 1}")
 
-    def _stop(self, why: str):
-        raise PoseNetError(
-            f"training stopped: {why}; the last good model is kept. A smaller --learning-rate or --precision float32 "
-            "usually helps"
-        )
+def _diverged(why: str) -> PoseNetError:
+    return PoseNetError(
+        f"training stopped: {why}; the last good model is kept. A smaller --learning-rate or --precision float32 "
+        "usually helps"
+    )
 
 
 class Validation(keras.callbacks.Callback):
@@ -159,7 +155,8 @@ def _short(value):
 class Backup(keras.callbacks.Callback):
     """backup/state.npz: all weights, the optimiser, the epoch, the clock and the best score, for --resume.
 
-    Without validation there is no best model: then save() writes the latest each time.
+    Without validation there is no best model: then save() writes the latest each time. Raises PoseNetError instead of
+    keeping weights that are no numbers, as an epoch's last step may leave them.
     """
 
     def __init__(self, path: Path, budget: Budget, validation: Validation | None, save: Callable, every_seconds=15.0):
@@ -175,6 +172,8 @@ class Backup(keras.callbacks.Callback):
             return
         self.written, self.best_epoch_written = time.monotonic(), best_epoch
         arrays = {f"v{i}": np.asarray(variable) for i, variable in enumerate(_state(self.model))}
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise _diverged(f"the weights became no numbers at the end of epoch {epoch + 1}")
         best_of = (self.validation.best, best_epoch, *self.validation.best_errors) if self.validation else ()
         if not self.validation:
             self.save()

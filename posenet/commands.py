@@ -120,7 +120,8 @@ class ConvertConfig:
     to: Literal["cambridge", "7scenes", "colmap", "transforms", "tum", "kitti", "csv"]
     """The layout to write."""
     copy: bool = False
-    """Copy the pictures. Otherwise they are linked where the disk allows it (a second name for the same file)."""
+    """Copy the pictures. Otherwise they are linked where the disk allows it (a second name for the same file). Those
+    that their EXIF turns are written upright."""
     split: str = "auto"
     """As for train."""
     strict: bool = False

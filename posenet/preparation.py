@@ -53,6 +53,8 @@ def check_resumed(given: TrainConfig, run: Run) -> None:
         wanted, own = getattr(given, field.name), getattr(run.config, field.name)
         if field.name == "scene" and wanted is not None:
             wanted, own = wanted.resolve(), run.scene.resolve()
+        if field.name == "split" and str(Path(wanted).resolve()) == run.split:  # a list, wherever it was then
+            continue
         if field.name not in NOT_KEPT and wanted not in (field.default, own):
             option = field.name.replace("_", "-")
             raise PoseNetError(f"--resume goes on with the run's own settings, {option} {own}: received {wanted}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -89,7 +90,8 @@ class Run:
     def save(self) -> None:
         """Write config.json."""
         values = {"format": 1, "scene": str(self.scene), "unit": self.unit, "precision": self.precision}
-        values["scene_from_run"] = os.path.relpath(self.scene.resolve(), self.folder.resolve())
+        with suppress(ValueError):  # on another drive
+            values["scene_from_run"] = os.path.relpath(self.scene.resolve(), self.folder.resolve())
         values |= {"split": self.split, "stored": list(self.framing.stored), "cut": list(self.framing.cut)}
         values |= {"origin": list(self.origin), "centre": list(self.centre), "scale": self.scale, "head": self.head}
         values["one_camera"] = self.one_camera
@@ -167,7 +169,7 @@ def _scene_of(folder: Path, values: dict) -> tuple[Path, str]:
     """The scene's folder and the split: as training wrote them, or as they lie from the run, where both have moved."""
     scene, split = Path(values["scene"]), str(values.get("split", "auto"))
     moved = folder.resolve() / values.get("scene_from_run", "")
-    if scene.is_dir() or "scene_from_run" not in values or not moved.is_dir():
+    if os.path.isdir(scene) or "scene_from_run" not in values or not os.path.isdir(moved):  # is_dir wants rights
         return scene, split
     return moved.resolve(), _split_at(moved.resolve(), split, scene)
 

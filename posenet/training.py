@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -159,6 +160,8 @@ def _validation(trainer: Trainer, run: Run, scene: Scene, pictures, rows: np.nda
 
     def measure() -> tuple[float, float]:
         outputs = predict_in_batches(trainer.final_head, held_out, run.framing)
+        if not all(np.isfinite(each).all() for each in outputs.values()):
+            return math.nan, math.nan
         estimate = Poses.from_quaternions(outputs["position"], outputs["quaternion"])
         errors = position_errors(estimate, scene.poses), rotation_errors_deg(estimate, scene.poses)
         return float(np.median(errors[0])), float(np.median(errors[1]))

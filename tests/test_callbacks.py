@@ -41,14 +41,20 @@ def test_a_model_that_measures_no_number_is_never_kept():
     assert saved == []
 
 
-def test_weights_that_the_last_step_of_an_epoch_broke_are_never_kept():
+def test_weights_that_the_last_step_of_an_epoch_broke_are_never_kept(tmp_path):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1), keras.layers.BatchNormalization()])
-    stop = callbacks.StopOnNaN()
-    stop.set_model(SimpleNamespace(network=model))
-    stop.on_epoch_end(6)
+    saved = []
+    trainer = SimpleNamespace(network=model, pose_loss=model, optimizer=keras.optimizers.Adam(), stop_training=True)
+    budget = callbacks.Budget(epochs=9, seconds=0.0, steps=1, started=0.0)
+    backup = callbacks.Backup(tmp_path / "state.npz", budget, None, lambda: saved.append(1))
+    backup.set_model(trainer)
+    backup.on_epoch_end(5)
+    before = (tmp_path / "state.npz").read_bytes()
     model.layers[0].bias.assign([math.nan])
-    line = refusal(stop.on_epoch_end, 6)
+    line = refusal(backup.on_epoch_end, 6)
     assert line.startswith("training stopped: the weights became no numbers at the end of epoch 7; the last good model")
+    assert saved == [1]
+    assert (tmp_path / "state.npz").read_bytes() == before
 
 
 def test_a_budget_of_less_than_a_second_is_spent_when_its_time_is():

@@ -106,6 +106,27 @@ def test_a_stopped_capture_goes_on(video, tmp_path, monkeypatch):
     assert told.placed >= 4
 
 
+def test_nothing_of_a_replaced_photograph_comes_back(tmp_path, monkeypatch):
+    for row in range(5):
+        write_picture(tmp_path / f"in/{row}.jpg", (24, 32), seed=row)
+    there = []
+
+    def stop(database, *_):
+        there.append(database.exists())
+        database.touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(capturing, "extract_features", stop)
+    for replaced in (False, False, True):
+        if replaced:
+            write_picture(tmp_path / "other.jpg", (24, 32), seed=9)
+            (tmp_path / "other.jpg").replace(tmp_path / "in/2.jpg")
+        with pytest.raises(KeyboardInterrupt):
+            capture((tmp_path / "in",), tmp_path / "out")
+    assert there == [False, True, False]
+    assert (tmp_path / "out/images/2.jpg").read_bytes() == (tmp_path / "in/2.jpg").read_bytes()
+
+
 def test_pictures_that_do_not_overlap_are_refused_kindly(tmp_path):
     for row in range(5):
         write_picture(tmp_path / f"in/{row}.jpg", (240, 320), seed=row)

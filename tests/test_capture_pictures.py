@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from posenet.datasets.capture_pictures import collect_photos, collect_pictures, is_video, settled
+from posenet.datasets.capture_pictures import collect_photos, collect_pictures, is_video, settle
 from posenet.datasets.pictures import warn_of_unread
 from posenet.errors import PoseNetError
 from tests.conftest import write_picture
@@ -62,36 +62,45 @@ def test_a_damaged_picture_is_left_out(tmp_path, caplog):
 
 
 def test_what_the_inputs_have_no_more_is_dropped(tmp_path):
-    pictures, record = tmp_path / "images", tmp_path / "pictures.json"
+    pictures, record, made = tmp_path / "images", tmp_path / "pictures.json", tmp_path / "database.db"
     for name in ("a/1.jpg", "a/2.jpg", "3.jpg"):
         write_picture(pictures / name)
-    assert settled(pictures, ["a/1.jpg", "a/2.jpg"], record)
-    assert not settled(pictures, ["a/1.jpg"], record)
-    assert [path.name for path in pictures.rglob("*.jpg")] == ["1.jpg"]
+    made.touch()  # of pictures that nobody knows
+    settle(pictures, ["a/1.jpg", "a/2.jpg"], record, made)
+    assert not made.exists()
+    made.touch()
     write_picture(pictures / "b.jpg")
-    assert settled(pictures, ["a/1.jpg", "b.jpg"], record)  # more pictures leave what was made of the others
+    settle(pictures, ["a/1.jpg", "a/2.jpg", "b.jpg"], record, made)
+    assert made.exists()  # more pictures leave what was made of the others
+    settle(pictures, ["a/1.jpg", "b.jpg"], record, made)
+    assert not made.exists()
+    assert sorted(path.name for path in pictures.rglob("*.jpg")) == ["1.jpg", "b.jpg"]
 
 
 @pytest.mark.parametrize("orientation", [1, 6])  # linked, and turned upright
 @pytest.mark.parametrize("days", [-1, 1])
 def test_a_photograph_that_another_replaces_is_taken_anew(tmp_path, orientation, days):
-    photos, pictures, record = tmp_path / "in", tmp_path / "out", tmp_path / "pictures.json"
+    photos, pictures = tmp_path / "in", tmp_path / "out"
+    record, made = tmp_path / "pictures.json", tmp_path / "database.db"
     photos.mkdir()
     pictures.mkdir()
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(texture(64, 48, seed=1)).save(photos / "a.png", exif=exif)
     names = collect_photos(photos, pictures)
-    assert settled(pictures, names, record)
+    settle(pictures, names, record, made)
+    made.touch()
     assert collect_photos(photos, pictures) == names
-    assert settled(pictures, names, record)
+    settle(pictures, names, record, made)
+    assert made.exists()
     other = texture(64, 48, seed=2)
     Image.fromarray(other).save(tmp_path / "other.png", exif=exif)
     taken = (photos / "a.png").stat().st_mtime + days * 86400
     os.utime(tmp_path / "other.png", (taken, taken))
     (tmp_path / "other.png").replace(photos / "a.png")
     assert collect_photos(photos, pictures) == names
-    assert not settled(pictures, names, record)
+    settle(pictures, names, record, made)
+    assert not made.exists()
     with Image.open(pictures / "a.png") as placed:
         np.testing.assert_array_equal(placed, other if orientation == 1 else np.rot90(other, -1))
 

@@ -172,14 +172,22 @@ def test_pictures_are_linked_or_copied(tmp_path):
 def test_pictures_that_their_exif_turns_are_written_upright(tmp_path):
     scene = make_scene(tmp_path / "in")
     exif = Image.Exif()
-    exif[0x0112] = 3
-    with Image.open(scene.paths[0]) as picture:
-        picture.load()
-        picture.save(scene.paths[0], exif=exif)
+    exif[0x0112] = 6
+    deep = Image.fromarray((np.arange(48 * 64).reshape(48, 64) * 20).astype(np.uint16))
+    deep.save(scene.paths[0], exif=exif)
+    grey = deep.point(lambda value: value / 256).convert("L")
+    names = [scene.names[0], "a.tif", "b.tif", *scene.names[3:]]
+    grey.save(scene.root / "a.tif", exif=exif)
+    grey.convert("RGB").save(scene.root / "b.tif", exif=exif, compression="tiff_lzw")
+    scene = replace(scene, names=tuple(names))
     convert(scene, tmp_path / "out", "csv")
-    with Image.open(tmp_path / "out" / scene.names[0]) as written:
-        assert written.getexif().get(0x0112, 1) == 1
-        np.testing.assert_array_equal(written, read_image(scene.paths[0]))
+    for name in names[:3]:
+        with Image.open(tmp_path / "out" / name) as written:
+            assert written.size == (48, 64)
+            assert written.getexif().get(0x0112, 1) == 1
+            np.testing.assert_array_equal(written.convert("RGB"), read_image(scene.root / name))
+        times = [(folder / name).stat().st_mtime_ns for folder in (scene.root, tmp_path / "out")]
+        assert times[0] == times[1]
 
 
 def test_nothing_is_left_behind_when_it_fails(tmp_path):

@@ -88,6 +88,15 @@ def test_exif_orientation_of_a_tiff_is_applied(tmp_path, colours, orientation):
     assert stored_size_and_turns(tmp_path / "a.tif") == ((64, 48), turns)
 
 
+def test_an_orientation_in_xmp_alone_is_not_heeded(tmp_path, colours):
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    Image.fromarray(colours).save(tmp_path / "a.jpg", xmp=xmp)
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert image.getexif()[ORIENTATION] == 6  # Pillow does
+    height, width = read_image(tmp_path / "a.jpg").shape[:2]  # OpenCV does not
+    assert picture_size(tmp_path / "a.jpg") == (width, height) == (64, 48)
+
+
 def test_a_phone_picture_of_200_megapixels_is_one(tmp_path):
     Image.new("L", (16320, 12240)).save(tmp_path / "a.png", compress_level=1)
     assert picture_size(tmp_path / "a.png") == (16320, 12240)

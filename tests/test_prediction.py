@@ -68,10 +68,13 @@ def test_what_training_found_of_exif_holds_for_new_pictures_too(run, tmp_path):
     assert not camera_for(run, tmp_path / "c.png").focal_known  # another camera: its length stays a guess
 
 
-def test_frames_come_in_the_order_of_their_numbers(tmp_path):
+def test_frames_come_in_the_order_of_their_numbers(tmp_path, caplog):
     for name in ("frame10.png", "frame2.png", "frame1.png"):
         write_picture(tmp_path / name)
     assert [path.name for path in picture_files([tmp_path])] == ["frame1.png", "frame2.png", "frame10.png"]
+    (tmp_path / "IMG.HEIC").write_bytes(b"x")
+    picture_files([tmp_path])
+    assert [message for message in caplog.messages if "1 files are left out, such as IMG.HEIC" in message]
 
 
 def test_a_path_is_drawn_without_its_scene_too(run, tmp_path, caplog):

@@ -3,8 +3,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from posenet.config import TrainConfig
-from posenet.preparation import _one_camera, _shared_camera, head_for
+from posenet.framing import Framing
+from posenet.preparation import _one_camera, _shared_camera, check_resumed, head_for
+from posenet.run import Run
 from posenet.scene import Camera
+from tests.conftest import refusal
 from tests.planes import CAMERA, plane_scene
 
 
@@ -40,3 +43,14 @@ def test_the_geometric_loss_says_how_many_pictures_it_learns_from(caplog):
     config = TrainConfig(Path("scene"), loss="geometric", trunk="googlenet")
     assert head_for(config, SimpleNamespace(share_with_depth=1.0, with_depth=2000, scene=range(9000))) == "points"
     assert caplog.messages == ["--loss geometric learns from the 2000 of 9000 pictures whose depth is known"]
+
+
+def test_a_list_of_test_pictures_that_moved_is_the_runs_own_split(tmp_path):
+    now = tmp_path / "test.txt"
+    now.write_text("a.png")
+    config, framing = TrainConfig(tmp_path, split="/before/test.txt"), Framing((6, 8), (4, 4))
+    run = Run(tmp_path, config, tmp_path, "m", framing, (0.0, 0.0, 0.0), 1.0, split=str(now))
+    check_resumed(TrainConfig(None, split=str(now)), run)
+    check_resumed(TrainConfig(None, split="/before/test.txt"), run)
+    line = refusal(check_resumed, TrainConfig(None, split="sequence:b"), run)
+    assert line == "--resume goes on with the run's own settings, split /before/test.txt: received sequence:b"

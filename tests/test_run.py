@@ -1,4 +1,5 @@
 import json
+import os
 import zipfile
 from dataclasses import replace
 
@@ -36,6 +37,18 @@ def test_a_scene_that_moved_together_with_its_run_is_found(run, tmp_path):
     old.rename(new)
     found = open_run(new / "runs" / "place")
     assert (found.scene, found.split) == (new / "scenes" / "place", str(new / "scenes" / "place" / "test.txt"))
+
+
+def test_a_scene_without_rights_does_not_keep_a_run_from_being_opened(run, tmp_path, monkeypatch):
+    stat = os.stat
+
+    def refusing(path, **options):
+        if str(path).endswith("/scene"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr("os.stat", refusing)
+    assert open_run(tmp_path).scene == tmp_path / "scene"
 
 
 def test_a_run_that_moved_alone_finds_its_scene(run, tmp_path):

@@ -65,6 +65,9 @@ def test_mean_files(tmp_path):
     np.save(tmp_path / "odd.npy", np.zeros((7, 7, 3)))
     with pytest.raises(PoseNetError, match=r"odd.npy must be a mean colour, or .* received \(7, 7, 3\)"):
         read_mean(tmp_path / "odd.npy")
+    np.save(tmp_path / "grey.npy", np.zeros((256, 341, 1)))
+    with pytest.raises(PoseNetError, match=r"grey.npy must be a mean colour, or .* received \(256, 341, 1\)"):
+        read_mean(tmp_path / "grey.npy")
     np.save(tmp_path / "object.npy", np.array({}, object), allow_pickle=True)
     with pytest.raises(PoseNetError, match=r"object.npy must be an .npy file of numbers, it cannot be read"):
         read_mean(tmp_path / "object.npy")

@@ -67,7 +67,8 @@ def read_mean(path: Path) -> np.ndarray:
             raise PoseNetError(f"{path} must be an .npy file of numbers, it cannot be read ({error})") from None
     else:
         mean = read_binaryproto(path)
-    if mean.shape not in ((3,), (CUT, CUT, 3)) and not (mean.ndim == 3 and min(mean.shape[:2]) == SHORT_SIDE):
+    whole = mean.ndim == 3 and min(mean.shape[:2]) == SHORT_SIDE and mean.shape[2] == 3
+    if mean.shape not in ((3,), (CUT, CUT, 3)) and not whole:
         raise PoseNetError(
             f"{path} must be a mean colour, or a mean picture of short side 256 or of 224 x 224, received {mean.shape}"
         )
