@@ -114,7 +114,7 @@ def _finished(ax, dots, unit: str, colours: str, **bar):
     """A top view with its axes, the bar that says what the dots' colours are, and the legend."""
     ax.set(xlabel=f"main axis ({unit})", ylabel=f"second axis ({unit})", aspect="equal")
     ax.figure.colorbar(dots, ax=ax, label=colours, shrink=0.8, pad=0.02, **bar)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5, frameon=False)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=6, frameon=False)
     quiet(ax)
     return ax
 
