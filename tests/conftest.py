@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from scipy.spatial.transform import Rotation
 
 from posenet.errors import PoseNetError
 
+SMALL = {"short_side": 64, "batch_size": 4, "validation": 0.25, "precision": "float32"}  # settings of short trainings
+QUICK = SMALL | {"trunk": "googlenet"}
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -75,6 +78,26 @@ def write_cambridge(folder: Path, train=12, test=4, seed=0) -> Path:
 def cambridge(tmp_path):
     """A small scene of 12 training and 4 test pictures."""
     return write_cambridge(tmp_path / "Square")
+
+
+@pytest.fixture(scope="session")
+def one_epoch(tmp_path_factory):
+    """A folder with the scene of `cambridge`, Square, and a run of one epoch on it, run."""
+    from posenet.config import TrainConfig
+    from posenet.training import train
+
+    folder = tmp_path_factory.mktemp("one_epoch")
+    train(TrainConfig(write_cambridge(folder / "Square"), folder / "run", epochs=1, **QUICK))
+    return folder
+
+
+@pytest.fixture
+def trained(cambridge, tmp_path, one_epoch):
+    """The folder of a run of one epoch on the scene `cambridge`: a copy, so that it costs no training."""
+    shutil.copytree(one_epoch / "run", tmp_path / "run")
+    config = tmp_path / "run" / "config.json"
+    config.write_text(config.read_text().replace(str(one_epoch), str(tmp_path)))
+    return tmp_path / "run"
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from posenet.poses import position_errors
 from posenet.run import open_run
 from posenet.smoothing import smooth
 from posenet.training import train
-from tests.test_training import QUICK
+from tests.conftest import QUICK
 
 
 @pytest.fixture(autouse=True)
@@ -25,10 +25,9 @@ def default_policy():
 
 
 @pytest.fixture
-def ready(cambridge, tmp_path):
+def ready(cambridge, trained):
     """An answerer, and the test pictures with all that is known of them."""
-    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
-    run, test = open_run(tmp_path / "run"), open_scene(cambridge).split("test")
+    run, test = open_run(trained), open_scene(cambridge).split("test")
     return Answerer(run), (load_pictures(test.paths, run.framing.stored), test.paths, test.cameras, test.sequences)
 
 

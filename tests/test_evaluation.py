@@ -16,8 +16,7 @@ from posenet.report import report, write_evaluation
 from posenet.run import open_run
 from posenet.training import train
 from posenet.trajectories import write_tum
-from tests.conftest import refusal
-from tests.test_training import QUICK
+from tests.conftest import QUICK, refusal
 
 
 def listed(scene, offset=(0.0, 0.0, 0.0), skip=()):
@@ -121,11 +120,10 @@ def test_a_run_is_evaluated_on_its_test_split(cambridge, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", None])
-def test_an_estimate_without_a_broken_picture_scores_the_same_again(cambridge, tmp_path, content):
-    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
+def test_an_estimate_without_a_broken_picture_scores_the_same_again(cambridge, trained, tmp_path, content):
     broken = open_scene(cambridge).split("test").paths[1]
     broken.write_bytes(content) if content is not None else broken.unlink()
-    result = evaluate_run(open_run(tmp_path / "run"))
+    result = evaluate_run(open_run(trained))
     write_evaluation(result, tmp_path / "out", pictures=False)
     assert np.loadtxt(tmp_path / "out" / "estimate.tum")[:, 0].tolist() == [0, 2, 3]
     again = evaluate_poses(tmp_path / "out" / "estimate.tum", cambridge)
@@ -200,9 +198,8 @@ def test_refined_beside_regressed(plane, tmp_path, monkeypatch, capsys):
     assert float(deviation) == pytest.approx(float(rows[0]["deviation"]), rel=1e-3)
 
 
-def test_the_surest_pictures_are_reported(cambridge, tmp_path):
-    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
-    result = evaluate_run(open_run(tmp_path / "run"))
+def test_the_surest_pictures_are_reported(trained, tmp_path):
+    result = evaluate_run(open_run(trained))
     order = np.argsort(result.doubt)
     surest = result.summary()["surest"]
     assert surest["50%"]["median_m"] == pytest.approx(np.median(result.errors[order[:2]]))

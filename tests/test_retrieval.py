@@ -2,13 +2,10 @@ import keras
 import numpy as np
 import pytest
 
-from posenet.config import TrainConfig
 from posenet.datasets import open_scene
 from posenet.pipeline import predict_in_batches
 from posenet.retrieval import GALLERY, describing, descriptors, gallery_of
 from posenet.run import open_run
-from posenet.training import train
-from tests.test_training import QUICK
 
 
 @pytest.fixture(autouse=True)
@@ -18,9 +15,8 @@ def default_policy():
 
 
 @pytest.fixture
-def run(cambridge, tmp_path):
-    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
-    return open_run(tmp_path / "run")
+def run(trained):
+    return open_run(trained)
 
 
 def test_every_training_picture_is_nearest_to_itself(run):

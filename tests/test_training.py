@@ -17,11 +17,8 @@ from posenet.errors import PoseNetError
 from posenet.evaluation import evaluate_run
 from posenet.run import open_run
 from posenet.training import train
-from tests.conftest import refusal
+from tests.conftest import QUICK, SMALL, refusal
 from tests.planes import claim_focal
-
-SMALL = {"short_side": 64, "batch_size": 4, "validation": 0.25, "precision": "float32"}
-QUICK = SMALL | {"trunk": "googlenet"}
 
 
 def rows_of(folder):
@@ -88,7 +85,7 @@ def test_the_test_split_is_never_opened_in_training(plane, tmp_path, monkeypatch
 def test_killed_and_resumed_ends_with_all_epochs(cambridge, tmp_path):
     output = tmp_path / "run"
     command = [sys.executable, "-m", "posenet", "train", str(cambridge), "--output", str(output), "--no-evaluate"]
-    command += ["--epochs", "25", "--short-side", "64", "--batch-size", "4", "--precision", "float32"]
+    command += ["--epochs", "12", "--short-side", "64", "--batch-size", "4", "--precision", "float32"]
     command += ["--trunk", "googlenet"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
@@ -98,10 +95,10 @@ def test_killed_and_resumed_ends_with_all_epochs(cambridge, tmp_path):
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert len(rows_of(output)) < 25
+    assert len(rows_of(output)) < 12
     resumed = [sys.executable, "-m", "posenet", "train", "--resume", "--no-evaluate", "--output", str(output)]
     assert subprocess.run(resumed, capture_output=True, timeout=200).returncode == 0
-    assert [int(row["epoch"]) for row in rows_of(output)] == list(range(1, 26))
+    assert [int(row["epoch"]) for row in rows_of(output)] == list(range(1, 13))
     assert open_run(output).load_model() is not None
 
 
@@ -147,8 +144,7 @@ def test_less_time_than_the_preparation_takes_still_gives_a_model(cambridge, tmp
     assert (tmp_path / "run" / "model.keras").read_bytes() == before
 
 
-def test_other_settings_than_the_runs_own_are_not_taken_for_resumed(cambridge, tmp_path):
-    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
+def test_other_settings_than_the_runs_own_are_not_taken_for_resumed(cambridge, trained, tmp_path):
     line = refusal(train, TrainConfig(None, tmp_path / "run", minutes=60.0, resume=True))
     assert line == "--resume goes on with the run's own settings, minutes None: received 60.0"
     assert "scene" in refusal(train, TrainConfig(tmp_path / "other", tmp_path / "run", resume=True))
@@ -157,9 +153,8 @@ def test_other_settings_than_the_runs_own_are_not_taken_for_resumed(cambridge, t
     train(TrainConfig(cambridge, tmp_path / "run", epochs=1, resume=True, **QUICK))  # its own again
 
 
-def test_a_changed_scene_neither_tests_nor_trains_on_the_other_split(cambridge, tmp_path, caplog):
-    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
-    run, lists = open_run(tmp_path / "run"), [cambridge / f"dataset_{split}.txt" for split in ("train", "test")]
+def test_a_changed_scene_neither_tests_nor_trains_on_the_other_split(cambridge, trained, caplog):
+    run, lists = open_run(trained), [cambridge / f"dataset_{split}.txt" for split in ("train", "test")]
     first, second = (file.read_text().splitlines() for file in lists)
     lists[0].write_text("\n".join(first[:-4] + second[-1:]) + "\n")  # four pictures change sides, and one the other way
     lists[1].write_text("\n".join(second[:-1] + first[-4:]) + "\n")
@@ -225,8 +220,7 @@ def test_a_resumed_schedule_goes_on_where_it_was(cambridge, tmp_path):
     assert resumed.model.optimizer.learning_rate == pytest.approx(whole, rel=0.05)
 
 
-def test_a_backup_of_something_else_is_refused(cambridge, tmp_path):
-    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
+def test_a_backup_of_something_else_is_refused(trained, tmp_path):
     (tmp_path / "run" / "backup" / "state.npz").write_bytes(b"nonsense")
     with pytest.raises(PoseNetError, match=r"state.npz must be a backup of this run, it cannot be read"):
         train(TrainConfig(None, tmp_path / "run", resume=True))
