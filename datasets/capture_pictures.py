@@ -57,8 +57,9 @@ def collect_photos(source: Path, target: Path) -> list[str]:
     """Link or copy the photographs of a folder, turned upright where their EXIF says so, in natural order."""
     if not source.is_dir():
         raise PoseNetError(f"{source} must be a folder of photographs or a video ({', '.join(VIDEO_SUFFIXES)})")
-    photos = [path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
-    warn_of_unread(source)
+    inside = list(source.iterdir())
+    photos = [path for path in inside if path.suffix.lower() in IMAGE_SUFFIXES]
+    warn_of_unread(source, inside)
     names: list[str] = []
     taken = {path.name.lower() for path in photos}
     for path in sorted(photos, key=lambda path: natural_key(path.name)):

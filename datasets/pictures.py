@@ -54,12 +54,12 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def warn_of_unread(folder: Path, below: bool = False) -> None:
+def warn_of_unread(folder: Path, listed: Sequence[Path], below: bool = False) -> None:
     """A warning of what a user may take for pictures in a folder, and is not read: other formats, videos, folders.
 
-    below: whether the pictures in its folders are read too.
+    listed: all that is in the folder. below: whether the pictures in its folders are read too, and listed.
     """
-    others = [path for path in (folder.rglob("*") if below else folder.iterdir()) if not path.name.startswith(".")]
+    others = [path for path in listed if not path.name.startswith(".")]
     unread = [path for path in others if path.suffix.lower() in UNREAD_SUFFIXES and path.is_file()]
     if unread:
         first = min(path.name for path in unread)

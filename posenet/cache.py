@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from posenet.errors import PoseNetError
 from posenet.images import READING, load_picture
-from posenet.storage import atomic_path, free_space_needed
+from posenet.storage import atomic_path, file_stamp, free_space_needed
 
 log = logging.getLogger("posenet")
 
@@ -146,7 +146,5 @@ def _decode_all(paths, how, array, label) -> dict[int, str]:
 def _fingerprint(paths: list[Path], how) -> str:
     digest = hashlib.sha256(repr((READING, tuple(how))).encode())
     for path in paths:
-        stat = path.stat() if path.is_file() else None  # a link may lead nowhere
-        told = f"{path.resolve()}\0{stat.st_size if stat else 0}\0{stat.st_mtime_ns if stat else 0}\0"
-        digest.update(told.encode(errors="surrogateescape"))
+        digest.update(file_stamp(path, str(path.resolve())))
     return digest.hexdigest()[:32]

@@ -39,8 +39,9 @@ def picture_files(given: Sequence[Path]) -> list[Path]:
             raise PoseNetError(f"{path}: no such picture or folder")
         inside = [path]
         if path.is_dir():
-            inside = [file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES]
-            warn_of_unread(path, below=True)
+            below = list(path.rglob("*"))
+            inside = [file for file in below if file.suffix.lower() in IMAGE_SUFFIXES]
+            warn_of_unread(path, below, below=True)
             inside.sort(key=lambda file: natural_key(file.as_posix()))
         if not inside:
             raise PoseNetError(f"{path} must hold pictures ({', '.join(IMAGE_SUFFIXES)}), it holds none")

@@ -109,11 +109,9 @@ def _shared_camera(scene: Scene) -> Camera | None:
     lengths = np.array([length(camera) for camera in counts.elements()])
     alike = np.abs(lengths / np.median(lengths) - 1) < 0.05
     by_number = [camera for camera, _ in counts.most_common()]
-    return (
-        min(by_number, key=lambda each: abs(length(each) - np.median(lengths)))
-        if alike.sum() >= 0.9 * len(scene)
-        else None
-    )
+    if alike.sum() < 0.9 * len(scene):
+        return None
+    return min(by_number, key=lambda each: abs(length(each) - np.median(lengths)))
 
 
 def _one_camera(scene: Scene, camera: Camera | None) -> bool:

@@ -168,10 +168,10 @@ def open_run(folder: Path) -> Run:
 def _scene_of(folder: Path, values: dict) -> tuple[Path, str]:
     """The scene's folder and the split: as training wrote them, or as they lie from the run, where both have moved."""
     scene, split = Path(values["scene"]), str(values.get("split", "auto"))
-    moved = folder.resolve() / values.get("scene_from_run", "")
-    if os.path.isdir(scene) or "scene_from_run" not in values or not os.path.isdir(moved):  # is_dir wants rights
+    if os.path.isdir(scene) or "scene_from_run" not in values:  # is_dir wants rights
         return scene, split
-    return moved.resolve(), _split_at(moved.resolve(), split, scene)
+    moved = (folder.resolve() / values["scene_from_run"]).resolve()
+    return (moved, _split_at(moved, split, scene)) if os.path.isdir(moved) else (scene, split)
 
 
 def _split_at(path: Path, split: str, own: Path) -> str:

@@ -99,10 +99,15 @@ def files_digest(paths: Iterable[Path]) -> str:
     """A digest of files' names, sizes and times, to tell whether what was made of them is still of them."""
     digest = hashlib.sha256()
     for path in paths:
-        stat = path.stat() if path.is_file() else None
-        told = f"{path.name}\0{stat.st_size if stat else 0}\0{stat.st_mtime_ns if stat else 0}\0"
-        digest.update(told.encode(errors="surrogateescape"))
+        digest.update(file_stamp(path, path.name))
     return digest.hexdigest()[:32]
+
+
+def file_stamp(path: Path, name: str) -> bytes:
+    """A name with the file's size and time, 0 where there is none (a link may lead nowhere); it need not be UTF-8."""
+    stat = path.stat() if path.is_file() else None
+    told = f"{name}\0{stat.st_size if stat else 0}\0{stat.st_mtime_ns if stat else 0}\0"
+    return told.encode(errors="surrogateescape")
 
 
 def free_space_needed(folder: Path, size: int) -> None:

@@ -133,7 +133,7 @@ def test_what_is_no_photograph_that_can_be_read_is_told(tmp_path, caplog):
     assert "in: 3 files are left out, such as IMG_1.HEIC: export JPEG" in caplog.messages[0]
     assert "in: what is in its folders is left out, such as DCIM: give each" in caplog.messages[1]
     caplog.clear()
-    warn_of_unread(tmp_path / "in", below=True)
+    warn_of_unread(tmp_path / "in", list((tmp_path / "in").rglob("*")), below=True)
     assert len(caplog.messages) == 1
 
 

@@ -45,9 +45,7 @@ def test_short_side_of_any_picture_becomes_256():
 def test_means_of_the_picture_of_the_cut_and_of_colour():
     whole = RAMP[:, :, ::-1].astype(np.float32)
     assert np.abs(Recipe(whole).cut(RAMP)).max() == 0
-    square = np.linspace(0, 255, 256, dtype=np.float32)[:, None, None] * np.ones(
-        (1, 256, 3), np.float32
-    )  # darkest above
+    square = np.linspace(0, 255, 256, dtype=np.float32)[:, None, None] * np.ones((1, 256, 3), np.float32)
     wide = np.repeat(np.linspace(0, 255, 512).astype(np.uint8)[:, None], 1024, axis=1)[..., None].repeat(3, axis=2)
     assert np.abs(Recipe(square).cut(wide)).max() < 1  # a mean of another shape is stretched
     cuts = Recipe(np.zeros((224, 224, 3), np.float32)).cut(RAMP)[None]
