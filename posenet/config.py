@@ -74,8 +74,8 @@ class TrainConfig:
     validation: float = 0.08
     """Share of the training pictures held out, as whole sequences or blocks, to choose the best model. 0: none."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto: bfloat16 where the GPU computes it natively; on such a CPU only for trunks of whole convolutions
-    (googlenet, ResNet ...), which it makes faster."""
+    """auto: bfloat16 where the GPU computes it natively; on such a CPU only for trunks that it makes faster (not the
+    MobileNets and EfficientNets of keras.applications)."""
     seed: int = 0
     """Seed of everything random. On a CPU the same seed and --epochs give the same model."""
     strict: bool = False
@@ -109,8 +109,12 @@ class TrainConfig:
     @property
     def default_short_side(self) -> int:
         """Smaller pictures train faster: what a short training gains most from."""
-        minutes = math.inf if self.epochs is not None else self.minutes or SCENE_MINUTES
-        return 128 if minutes < 8 else 160 if minutes < 30 else 192
+        return 128 if self.budget < 8 else 160 if self.budget < 30 else 192
+
+    @property
+    def budget(self) -> float:
+        """Minutes that the training has, all preparation included; infinite where epochs are counted."""
+        return math.inf if self.epochs is not None else self.minutes or SCENE_MINUTES
 
     def to_json(self) -> str:
         """As saved in the run folder."""

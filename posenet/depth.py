@@ -20,21 +20,27 @@ log = logging.getLogger("posenet")
 
 FEWEST_POINTS, ENOUGH_POINTS = 12, 150
 BENDING, SLOPE, OUTLIER = 0.3, 0.05, 0.1  # chosen by how well a warped picture equals its neighbour
-KEYPOINTS, MOST_PICTURES = 1200, 2000
+KEYPOINTS = 1200
+FEWEST_PICTURES, MOST_PICTURES, PICTURES_A_MINUTE = 100, 2000, 150
 
 Sight = tuple[np.ndarray, np.ndarray]  # points (n, 3) in the world, and their weights (n,)
 
 
-def scene_depths(scene: Scene, framing: Framing) -> np.ndarray | None:
+def most_pictures(minutes: float) -> int:
+    """How many pictures have depth: so many that it takes a fifth of a training of so many minutes, on two cores."""
+    return int(min(MOST_PICTURES, max(FEWEST_PICTURES, PICTURES_A_MINUTE * minutes)))
+
+
+def scene_depths(scene: Scene, framing: Framing, most: int = MOST_PICTURES) -> np.ndarray | None:
     """(n, rows, columns) float32 inverse depths, 1 / scene unit, of the stored pictures; NaN for those without.
 
     The grid's first and last nodes lie on the stored picture's edges. Points are the scene's own where it has some
-    (structure from motion), else triangulated from the pictures and their poses. Of very many pictures an even choice
-    has depth, which takes a few minutes. None where too little is known.
+    (structure from motion), else triangulated from the pictures and their poses. Of more than `most` pictures an even
+    choice has depth. None where too little is known.
     """
-    chosen = np.unique(np.linspace(0, len(scene) - 1, min(len(scene), MOST_PICTURES)).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(scene) - 1, min(len(scene), most)).round().astype(int))
     if len(chosen) < len(scene):
-        some = scene_depths(scene.subset(chosen), framing)
+        some = scene_depths(scene.subset(chosen), framing, most)
         grids = np.full((len(scene), *grid_shape(framing.stored)), np.nan, np.float32)
         if some is not None:
             grids[chosen] = some

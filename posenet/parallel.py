@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from posenet.storage import atomic_path
@@ -22,13 +23,14 @@ Arrays = tuple[np.ndarray, ...]
 
 
 def in_parallel(work: Callable, items: Sequence, label: str) -> list:
-    """[work(item) for each item] in threads, one a core. OpenCV's own threads would only get in the way."""
+    """[work(item) for each item] in threads, one a core. OpenCV's and BLAS's own would only get in the way."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        done = pool.map(work, items)
-        return list(tqdm(done, total=len(items), desc=label, leave=False, disable=None, file=sys.stderr))
+        with threadpool_limits(1, "blas"):
+            done = pool.map(work, items)
+            return list(tqdm(done, total=len(items), desc=label, leave=False, disable=None, file=sys.stderr))
     finally:
         pool.shutdown(cancel_futures=True)  # what is stopped ends soon
         cv2.setNumThreads(threads)

@@ -8,7 +8,6 @@ from scipy.spatial.transform import Rotation
 
 from posenet.augmentation import Augmentation, Augmenter
 from posenet.cache import Pictures
-from posenet.depth import MOST_PICTURES
 from posenet.framing import Framing
 from posenet.scene import Scene
 
@@ -54,11 +53,6 @@ class Batches:
     def with_depth(self) -> int:
         """The number of pictures of which depth is known."""
         return sum(depth is not None for depth in self.depths or [])
-
-    @property
-    def share_with_depth(self) -> float:
-        """Share of the pictures of which depth is known, of those for which it is sought."""
-        return self.with_depth / min(len(self.scene), MOST_PICTURES)
 
     def epoch(self, number: int):
         """Yield (images (b, h, w, 3) uint8, truth float32) of one epoch.

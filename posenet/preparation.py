@@ -16,7 +16,7 @@ from posenet.cache import Pictures
 from posenet.calibration import corrected, measured_corrections, told
 from posenet.config import Head, TrainConfig
 from posenet.datasets import settled_split
-from posenet.depth import scene_depths
+from posenet.depth import most_pictures, scene_depths
 from posenet.errors import PoseNetError
 from posenet.framing import square_cut, whole_frame
 from posenet.holdout import holdout_mask
@@ -127,7 +127,7 @@ def training_batches(config: TrainConfig, scene: Scene, pictures: Pictures, run:
     scene, pictures = scene.subset(rows), pictures.subset(rows)
     size = config.batch_size or default_batch_size(len(rows), run.framing.cut)
     points = config.head != "pose" and trunk_named(config.trunk).maps is not None
-    depths = _depths(scene, run) if points or config.loss == "geometric" else None
+    depths = _depths(scene, run, most_pictures(config.budget)) if points or config.loss == "geometric" else None
     # where the cameras hardly move, their new views must not stand far beside them either
     move = augmentation.move if config.novel_views else 0.0
     augmentation = replace(augmentation, move=move, farthest=FARTHEST * run.scale)
@@ -137,23 +137,22 @@ def training_batches(config: TrainConfig, scene: Scene, pictures: Pictures, run:
 def head_for(config: TrainConfig, batches: Batches) -> Head:
     """How the network answers: as wanted, or by points where the trunk and the scene allow it."""
     able = trunk_named(config.trunk).maps is not None
-    if config.loss == "geometric" and batches.share_with_depth < 0.5:
-        raise PoseNetError(
-            f"--loss geometric needs the depth of most training pictures, {batches.share_with_depth:.0%} have one"
-        )
+    share = batches.with_depth / min(len(batches.scene), most_pictures(config.budget))
+    if config.loss == "geometric" and share < 0.5:
+        raise PoseNetError(f"--loss geometric needs the depth of most training pictures, {share:.0%} have one")
     if config.loss == "geometric" and batches.with_depth < len(batches.scene):
         log.warning(
             "--loss geometric learns from the %d of %d pictures whose depth is known",
             batches.with_depth, len(batches.scene),
         )  # fmt: skip
-    if config.head == "points" and batches.share_with_depth == 0:
+    if config.head == "points" and share == 0:
         raise PoseNetError("--head points needs the depth of training pictures, none has one: see --head pose")
     if config.head != "auto":
         return config.head
-    return "points" if able and batches.share_with_depth >= 0.5 else "pose"
+    return "points" if able and share >= 0.5 else "pose"
 
 
-def _depths(scene: Scene, run: Run) -> np.ndarray | None:
+def _depths(scene: Scene, run: Run, most: int) -> np.ndarray | None:
     """Depth grids of the training pictures, kept in the run folder for when training goes on."""
     kept, stamp = run.folder / "backup" / "depths.npz", f"{READING} {files_digest(scene.paths)}"
     try:
@@ -162,7 +161,7 @@ def _depths(scene: Scene, run: Run) -> np.ndarray | None:
                 return saved["depths"]
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         pass  # not there, or damaged
-    depths = scene_depths(scene, run.framing)
+    depths = scene_depths(scene, run.framing, most)
     if depths is not None:
         kept.parent.mkdir(exist_ok=True)
         with atomic_path(kept) as temporary, open(temporary, "wb") as file:

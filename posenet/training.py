@@ -15,7 +15,7 @@ import numpy as np
 from posenet import callbacks
 from posenet.baselines import mean_pose_errors
 from posenet.cache import load_pictures
-from posenet.config import SCENE_MINUTES, TrainConfig
+from posenet.config import TrainConfig
 from posenet.datasets import open_scene
 from posenet.device import set_up
 from posenet.errors import PoseNetError
@@ -60,7 +60,7 @@ def train(config: TrainConfig) -> Run:
 
 
 def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
-    precision = set_up(config.precision, trunk_named(config.trunk).dense)
+    precision = set_up(config.precision, trunk_named(config.trunk).halves)
     keras.utils.set_random_seed(config.seed)
     if resumed:
         run, scene = resumed, resumed.training_scene(config.strict)
@@ -80,8 +80,7 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
     if not state.is_file():
         run = replace(run, head=head_for(config, batches))
         run.save()
-    minutes = None if config.epochs else config.minutes or SCENE_MINUTES
-    budget = callbacks.Budget(config.epochs, (minutes or 0) * 60, batches.steps, started)
+    budget = callbacks.Budget(config.epochs, 60 * config.budget, batches.steps, started)
     trainer = _trainer(config, run, None if resumed and state.is_file() else batches, budget)
     validation = _validation(trainer, run, scene.subset(held_out), pictures, np.flatnonzero(held_out), budget)
     backup = callbacks.Backup(state, budget, validation, lambda: _save(trainer, run))
@@ -123,7 +122,7 @@ def _trainer(config: TrainConfig, run: Run, fresh: Batches | None, budget: callb
         told = f"{len(loaded.matched)} of its layers" if config.weights in ("auto", "imagenet") else loaded
         log.info("the trunk starts from published weights: %s", told)
         if not trunk_named(config.trunk).auxiliary and budget.progress < 1:
-            train_heads(trainer, fresh)
+            train_heads(trainer, fresh, config.budget)
     trainer.compile(optimizer=_optimizer(), jit_compile=False)
     trainer.optimizer.build(trainer.trainable_variables)
     return trainer

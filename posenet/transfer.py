@@ -17,11 +17,15 @@ from posenet.trainer import Trainer
 log = logging.getLogger("posenet")
 
 VIEWS, VIEWS_EACH, STEPS, BATCH, PEAK = 1500, 8, 400, 64, 2e-3
+ENOUGH_MINUTES = 5.0  # shorter trainings start with fewer views and steps
 VIEW_EPOCH = 1_000_000  # epochs of the batches' stream that training itself never comes to
 
 
-def train_heads(trainer: Trainer, batches: Batches) -> None:
-    """Fit the heads of a single-headed network to the features of some 1500 augmented views, in half a minute."""
+def train_heads(trainer: Trainer, batches: Batches, minutes: float) -> None:
+    """Fit the heads of a single-headed network to the features of some 1500 augmented views, in half a minute.
+
+    minutes: that the whole training has.
+    """
     began = time.monotonic()
     names = {layer.name for layer in trainer.network.layers}
     firsts = ["points_fine", "points_coarse"] if "points_fine" in names else ["cls3_pool"]
@@ -29,21 +33,23 @@ def train_heads(trainer: Trainer, batches: Batches) -> None:
     trunk = keras.Model(trainer.network.input, features)
     heads = Trainer(keras.Model(features, trainer.network.output), trainer.pose_loss)
     heads.compile(optimizer=keras.optimizers.Adam(PEAK), jit_compile=False)
-    seen, poses = _features(trunk, batches)
+    share = min(1.0, minutes / ENOUGH_MINUTES)
+    steps = max(1, round(share * STEPS))
+    seen, poses = _features(trunk, batches, share)
     rng, count = np.random.default_rng(batches.seed), len(seen[0])
-    for step in range(STEPS):
-        heads.optimizer.learning_rate = PEAK * (0.5 + 0.5 * np.cos(np.pi * step / STEPS))
+    for step in range(steps):
+        heads.optimizer.learning_rate = PEAK * (0.5 + 0.5 * np.cos(np.pi * step / steps))
         rows = np.sort(rng.choice(count, min(BATCH, count), replace=False))
         maps = [each[rows].astype(np.float32) for each in seen]
         heads.train_on_batch(maps, {name: each[rows] for name, each in poses.items()})
     log.info("heads trained on the frozen trunk's features of %d views in %.0f s", count, time.monotonic() - began)
 
 
-def _features(trunk, batches: Batches) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+def _features(trunk, batches: Batches, share: float) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     """Feature maps (n, h, w, c) float16 of augmented views, and the truth about them."""
     seen: list[list[np.ndarray]] = []
     truth, epoch, count = [], VIEW_EPOCH, 0
-    wanted = min(VIEWS, VIEWS_EACH * len(batches.scene))
+    wanted = share * min(VIEWS, VIEWS_EACH * len(batches.scene))
     while count < wanted:
         for images, each in batches.epoch(epoch):
             maps = trunk.predict_on_batch(images.astype(np.float32))  # not a list where there is only one

@@ -37,6 +37,12 @@ def test_values_out_of_range_are_one_line(values, message):
     assert str(error.value) == message
 
 
+def test_the_budget_is_the_minutes_or_without_end():
+    assert TrainConfig(minutes=3.0).budget == 3.0
+    assert TrainConfig().budget == 15.0
+    assert TrainConfig(epochs=2).budget == float("inf")
+
+
 def test_unknown_settings_are_refused():
     with pytest.raises(ValueError, match="unknown setting 'speed'"):
         TrainConfig.from_dict({"speed": 3})

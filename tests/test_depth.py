@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from posenet.depth import fit_grid, scene_depths
+from posenet.depth import fit_grid, most_pictures, scene_depths
 from posenet.framing import Framing, grid_shape
 from posenet.scene import Camera, ScenePoints
 from tests.planes import CAMERA, plane_scene
@@ -81,7 +81,11 @@ def test_a_lens_that_cannot_be_computed_has_no_depth(tmp_path):
     assert scene_depths(replace(scene, cameras=(unknown,) * 3), FRAMING) is None
 
 
-def test_of_many_pictures_an_even_choice_has_depth(tmp_path, monkeypatch):
-    monkeypatch.setattr("posenet.depth.MOST_PICTURES", 8)
-    grids = scene_depths(plane_scene(tmp_path, 15), FRAMING)
+def test_short_trainings_seek_depth_of_fewer_pictures():
+    # 150 a minute, at least 100, at most 2000
+    assert [most_pictures(minutes) for minutes in (0.1, 3.0, 5.0, 60.0, float("inf"))] == [100, 450, 750, 2000, 2000]
+
+
+def test_of_many_pictures_an_even_choice_has_depth(tmp_path):
+    grids = scene_depths(plane_scene(tmp_path, 15), FRAMING, 8)
     assert np.flatnonzero(np.isfinite(grids[:, 0, 0])).tolist() == [0, 2, 4, 6, 8, 10, 12, 14]

@@ -6,7 +6,7 @@ import tensorflow as tf
 from posenet.errors import PoseNetError
 from posenet.framing import Framing
 from posenet.models import TRUNKS, build_network, inference_network
-from posenet.models.layers import FastBatchNorm, LocalResponseNorm, ToMeanBGR
+from posenet.models.layers import FastBatchNorm, FastDepthwise, LocalResponseNorm, ToMeanBGR
 
 SIZES = {"googlenet": (96, 128)}
 
@@ -131,11 +131,40 @@ def test_fast_batch_norm_frozen_uses_the_moving_averages():
     np.testing.assert_allclose(y, 2 * (9 - 5) / 2 + 1, rtol=1e-6)
 
 
-def test_saved_networks_hold_kerass_own_normalisation():
-    network = build_network("googlenet", (64, 64))
-    saved = inference_network(network, "googlenet", (64, 64), (0.0, 0.0, 0.0), 1.0)
-    kinds = {type(layer) for layer in saved.layers if layer.name.endswith("_bn")}
-    assert kinds == {keras.layers.BatchNormalization}
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kernel", [1, 3, 5, 7])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_fast_depthwise_gives_what_keras_own_gives(precision, kernel, stride):
+    rng = np.random.default_rng(0)
+    values = [
+        np.asarray(tf.cast(rng.normal(size=size), precision), np.float32)
+        for size in ((2, 9, 12, 5), (kernel, kernel, 5, 1))
+    ]
+    answers = []
+    for cls, kind in ((keras.layers.DepthwiseConv2D, "float32"), (FastDepthwise, precision)):
+        layer = cls(kernel, stride, "same", use_bias=False, dtype=kind)
+        layer.build((None, 9, 12, 5))
+        layer.set_weights(values[1:])
+        x = tf.cast(values[0], kind)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+            weight = tf.reshape(tf.cos(tf.range(tf.size(y), dtype=tf.float32)), y.shape)
+            total = tf.reduce_sum(tf.cast(y, "float32") * weight)
+        gradients = tape.gradient(total, [x, layer.kernel.value])
+        answers.append([np.asarray(tf.cast(each, "float32")) for each in (y, *gradients)])
+    for own, kerass in zip(answers[1], answers[0], strict=True):
+        slack = 1e-6 if precision == "float32" else 0.01
+        np.testing.assert_allclose(own, kerass, atol=slack * np.abs(kerass).max() * 5)
+
+
+def test_saved_networks_hold_kerass_own_layers():
+    for trunk in ("googlenet", "efficientnet_lite0"):
+        network = build_network(trunk, (64, 64))
+        saved = inference_network(network, trunk, (64, 64), (0.0, 0.0, 0.0), 1.0)
+        kinds = {type(layer) for layer in saved.layers}
+        assert keras.layers.BatchNormalization in kinds
+        assert {kind.__module__.split(".")[0] for kind in kinds} == {"keras"}
 
 
 @pytest.mark.parametrize("trunk", [name for name, each in TRUNKS.items() if each.maps])

@@ -4,6 +4,7 @@ import time
 import cv2
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from posenet import parallel
 from posenet.parallel import in_parallel, kept_in_parallel
@@ -43,6 +44,16 @@ def test_kept_results_are_not_worked_out_again(tmp_path, monkeypatch):
         assert float(others[1]) == row
     assert [len(each[0]) for each in kept_in_parallel(work, range(4), "y", None)] == [0, 1, 2, 3]
     assert not list(tmp_path.glob("y*"))
+
+
+def test_each_worker_has_one_thread_of_blas():
+    def threads(_):
+        return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+
+    before = threads(0)
+    assert before
+    assert all(set(each) == {1} for each in in_parallel(threads, range(4), "x"))
+    assert threads(0) == before
 
 
 def test_stopped_work_ends_soon():

@@ -99,7 +99,7 @@ def test_the_position_moves_with_the_view_and_the_points_are_where_the_pose_sees
     depths = scene_depths(scene, framing)
     depths[5] = np.nan
     batches = Batches(scene, pictures, framing, Augmentation(move=0.1), 6, 0, depths)
-    assert batches.share_with_depth == pytest.approx(5 / 6)
+    assert batches.with_depth == 5
     ((_, truth),) = list(batches.epoch(0))
     away = np.linalg.norm(truth["position"][:, None] - scene.poses.positions[None], axis=2)
     rows = away.argmin(axis=1)

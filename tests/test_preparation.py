@@ -41,7 +41,7 @@ def test_new_pictures_are_of_the_training_camera_only_if_there_is_one(tmp_path):
 
 def test_the_geometric_loss_says_how_many_pictures_it_learns_from(caplog):
     config = TrainConfig(Path("scene"), loss="geometric", trunk="googlenet")
-    assert head_for(config, SimpleNamespace(share_with_depth=1.0, with_depth=2000, scene=range(9000))) == "points"
+    assert head_for(config, SimpleNamespace(with_depth=2000, scene=range(9000))) == "points"
     assert caplog.messages == ["--loss geometric learns from the 2000 of 9000 pictures whose depth is known"]
 
 

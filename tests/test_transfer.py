@@ -44,18 +44,31 @@ def test_heads_learn_and_the_trunk_stays(cambridge):
     before = error(trainer, batches)
     trunk = {each.path: each.numpy() for each in trainer.network.variables if "cls3" not in each.path}
     assert len(trunk) > 200
-    train_heads(trainer, batches)
+    train_heads(trainer, batches, 15.0)
     for each in trainer.network.variables:
         if each.path in trunk:
             np.testing.assert_array_equal(each.numpy(), trunk[each.path])
     assert error(trainer, batches) < 0.5 * before
 
 
+def test_short_trainings_start_with_fewer_views_and_steps(cambridge, caplog, monkeypatch):
+    trainer, batches = started(cambridge)
+    caplog.set_level(logging.INFO)
+    steps = []
+    whole = Trainer.train_on_batch
+    monkeypatch.setattr(Trainer, "train_on_batch", lambda *given: steps.append(1) or whole(*given))
+    train_heads(trainer, batches, 0.5)  # a tenth of five minutes
+    assert len(steps) == 40
+    views = min(1500, 8 * len(batches.scene)) / 10
+    told = int(caplog.text.split("features of ")[1].split(" ")[0])
+    assert views <= told < views + batches.batch_size
+
+
 def test_heads_are_the_same_for_the_same_seed(cambridge):
     found = []
     for _ in range(2):
         trainer, batches = started(cambridge, 3)
-        train_heads(trainer, batches)
+        train_heads(trainer, batches, 15.0)
         found.append(trainer.network.get_layer("cls3_xyz").get_weights()[0])
     np.testing.assert_array_equal(*found)
 

@@ -17,7 +17,7 @@ from posenet.models.applications import application_classifier, application_head
 from posenet.models.efficientnet_lite import efficientnet_lite0_heads
 from posenet.models.googlenet import googlenet_bn, posenet_2015
 from posenet.models.inception_v4 import inception_v4_heads
-from posenet.models.layers import FastBatchNorm
+from posenet.models.layers import FastBatchNorm, FastDepthwise
 from posenet.models.scene_points import ScenePointsHead
 
 
@@ -27,16 +27,16 @@ class Trunk:
     with.
 
     fixed_size: the only (h, w) it takes, if any: those of 2015, which answer by quaternions only. auxiliary: it has
-    training heads. dense: its convolutions are whole, not channel by channel. maps: image tensor -> feature maps of
-    stride 16 and 32, for a head that answers by points. classifier: makes its ImageNet network, raw RGB ->
-    probabilities.
+    training heads. halves: bfloat16 makes it faster on CPUs that compute it, which Keras' own depthwise convolutions
+    do not allow. maps: image tensor -> feature maps of stride 16 and 32, for a head that answers by points.
+    classifier: makes its ImageNet network, raw RGB -> probabilities.
     """
 
     outputs: Callable[..., dict]
     learning_rate: float
     fixed_size: tuple[int, int] | None = None
     auxiliary: bool = True
-    dense: bool = True
+    halves: bool = True
     maps: Callable | None = None
     classifier: Callable[[], keras.Model] | None = None
 
@@ -47,7 +47,6 @@ TRUNKS = {
         efficientnet_lite0_heads,
         2e-3,
         auxiliary=False,
-        dense=False,
         maps=efficientnet_lite.feature_maps,
         classifier=efficientnet_lite.classifier,
     ),
@@ -68,7 +67,7 @@ def trunk_named(name: str) -> Trunk:
             heads,
             1e-3,
             auxiliary=False,
-            dense=name.startswith(("VGG", "ResNet", "DenseNet", "Inception")),
+            halves=name.startswith(("VGG", "ResNet", "DenseNet", "Inception")),
             classifier=classifier,
         )
     raise PoseNetError(
@@ -133,5 +132,5 @@ def inference_network(
 
 
 def _with_stock_layers(layer: layers.Layer) -> layers.Layer:
-    stock = layers.BatchNormalization if isinstance(layer, FastBatchNorm) else type(layer)
-    return stock.from_config(layer.get_config())
+    stock = {FastBatchNorm: layers.BatchNormalization, FastDepthwise: layers.DepthwiseConv2D}
+    return stock.get(type(layer), type(layer)).from_config(layer.get_config())

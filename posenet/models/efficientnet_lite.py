@@ -11,7 +11,7 @@ from keras import layers
 
 from posenet.config import Rotation
 from posenet.models.heads import PoseHead
-from posenet.models.layers import FastBatchNorm
+from posenet.models.layers import FastBatchNorm, FastDepthwise
 
 # kernel, repeats, filters in and out, expansion, stride of each stage
 STAGES = (
@@ -65,7 +65,7 @@ def _block(x, name, kernel, filters, expansion, stride):
     if expansion > 1:
         x = layers.Conv2D(expansion * x.shape[-1], 1, use_bias=False, name=f"{name}__expand_conv")(x)
         x = _norm_relu6(x, f"{name}__bn0")
-    x = layers.DepthwiseConv2D(kernel, stride, "same", use_bias=False, name=f"{name}__depthwise_conv")(x)
+    x = FastDepthwise(kernel, stride, "same", use_bias=False, name=f"{name}__depthwise_conv")(x)
     x = _norm_relu6(x, f"{name}__bn1")
     x = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}__project_conv")(x)
     x = FastBatchNorm(epsilon=1e-3, momentum=0.9, name=f"{name}__bn2")(x)
