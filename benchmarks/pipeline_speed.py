@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--short-side", type=int, default=192)
     options = parser.parse_args()
     size = (options.short_side, options.short_side * 4 // 3 // 16 * 16)
-    precision = set_up("auto", trunk_named(options.trunk).dense)
+    precision = set_up("auto", trunk_named(options.trunk).halves)
     trainer = Trainer(build_network(options.trunk, size, head="points"), LearnedWeightsLoss())
     trainer.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
     array = np.random.default_rng(0).integers(0, 255, (PICTURES, *size, 3), np.uint8)
@@ -58,7 +58,7 @@ def main() -> None:
     stream = batches.stream()
     fixed = stream.take(1).cache().repeat()
     trainer.fit(fixed, steps_per_epoch=3, verbose=0)  # compiles
-    seconds = {"pipeline": [], "bare": []}
+    seconds: dict[str, list[float]] = {"pipeline": [], "bare": []}
     for _ in range(ROUNDS):
         for name, data in (("bare", fixed), ("pipeline", stream)):
             trainer.fit(data, steps_per_epoch=2, verbose=0)

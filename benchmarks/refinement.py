@@ -29,7 +29,7 @@ from posenet.scene import Camera
 
 def blurred(picture: np.ndarray, camera: Camera):
     """By a Gaussian of half a hundredth of the width (3 pixels of 640)."""
-    return cv2.GaussianBlur(picture, None, picture.shape[1] / 200), camera, Rotation.identity()
+    return cv2.GaussianBlur(picture, (0, 0), picture.shape[1] / 200), camera, Rotation.identity()
 
 
 def dark(picture: np.ndarray, camera: Camera):
@@ -82,6 +82,7 @@ def disturbed(answerer: Answerer, test, how, folder: Path) -> str:
         cameras.append(camera)
         turns.append(turn)
     answers, seconds = answered(answerer, paths, cameras)
+    assert answers.refinement
     truth = Poses(test.poses.positions, test.poses.rotations * Rotation.concatenate(turns))
     cells = [
         f"{np.median(position_errors(each, truth)):.3f} / {np.median(rotation_errors_deg(each, truth)):.2f}"
@@ -110,6 +111,7 @@ def main() -> None:
     for place in options.others:
         paths = picture_files([place])
         answers, _ = answered(answerer, paths, [camera_for(run, path) for path in paths])
+        assert answers.refinement
         print(f"{place.name}: {int(answers.refinement.refined.sum())} of {len(paths)} pictures claimed")
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,6 +22,7 @@ log = logging.getLogger("posenet")
 LONG_SIDE = 640
 WIDEST_RAY = 5.0  # from the axis at z = 1: 79 degrees
 CONTRAST = 0.02  # half of OpenCV's default: walls have little
+REMEMBERED = 500  # pictures: 90 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +48,42 @@ class Keypoints:
         return Keypoints(self.rays / factor, self.descriptors, self.pixel / factor)
 
 
-def detect(path: Path, camera: Camera, most: int, long_side: int = LONG_SIDE) -> Keypoints:
-    """At most `most` keypoints of a picture, scaled to long_side pixels where it is larger.
+class _Spots(NamedTuple):
+    """Keypoints without a camera: points (n, 2) x, y in pixels of a picture of size (width, height), descriptors."""
+
+    points: np.ndarray
+    descriptors: np.ndarray
+    size: tuple[int, int]
+
+
+_remembered: dict[tuple[Path, int], _Spots] | None = None
+
+
+@contextmanager
+def remembered() -> Iterator[None]:
+    """Within it `detect` looks twice for as many keypoints of a picture only once, in up to 500 pictures: what is
+    measured of a camera needs them before the camera is known, and depth after it."""
+    global _remembered
+    before, _remembered = _remembered, {}
+    try:
+        yield
+    finally:
+        _remembered = before
+
+
+def detect(path: Path, camera: Camera, most: int) -> Keypoints:
+    """At most `most` keypoints of a picture, scaled to 640 pixels where it is larger.
 
     camera: of the picture as it is on the disk. None are found in a picture whose lens cannot be computed.
     Raises PoseNetError when the file does not decode.
     """
-    return detect_in(read_image(path), camera, most, long_side)
+    kept = {} if _remembered is None else _remembered
+    spots = kept.pop((path, most), None)
+    if spots is None:
+        spots = _spots(read_image(path), most, LONG_SIDE)
+        if len(kept) < REMEMBERED:
+            kept[path, most] = spots
+    return _seen_by(camera, spots)
 
 
 def detect_or_none(path: Path, camera: Camera | None, most: int) -> Keypoints:
@@ -65,21 +98,31 @@ def detect_or_none(path: Path, camera: Camera | None, most: int) -> Keypoints:
 
 def detect_in(picture: np.ndarray, camera: Camera, most: int, long_side: int = LONG_SIDE) -> Keypoints:
     """As `detect`, of a decoded picture (h, w, 3) uint8 RGB, of the camera's size or scaled from it."""
+    return _seen_by(camera, _spots(picture, most, long_side))
+
+
+def _spots(picture: np.ndarray, most: int, long_side: int) -> _Spots:
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     scale = long_side / max(grey.shape)
     if scale < 1:
         size = (round(grey.shape[1] * scale), round(grey.shape[0] * scale))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    camera = camera.resized(grey.shape[1], grey.shape[0])
     # without the precise upscaling all keypoints lie a quarter of a pixel too far right and down
     sift = cv2.SIFT.create(most, contrastThreshold=CONTRAST, enable_precise_upscale=True)
     found, descriptors = sift.detectAndCompute(brightened(grey), None)
-    rays = unprojected(camera, np.array([each.pt for each in found]) + 0.5) if found else None
+    if not found or descriptors is None:
+        return _Spots(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), grey.shape[::-1])
+    return _Spots(np.array([each.pt for each in found]) + 0.5, descriptors.astype(np.uint8), grey.shape[::-1])
+
+
+def _seen_by(camera: Camera, spots: _Spots) -> Keypoints:
+    camera = camera.resized(*spots.size)
+    rays = unprojected(camera, spots.points) if len(spots.points) else None
     pixel = 2.0 / (camera.fx + camera.fy)
-    if rays is None or descriptors is None:
+    if rays is None:
         return Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), pixel)
     good = np.linalg.norm(rays, axis=1) < WIDEST_RAY  # not those of a fisheye that look sideways, or nowhere
-    return Keypoints(rays[good], descriptors[good].astype(np.uint8), pixel)
+    return Keypoints(rays[good], spots.descriptors[good], pixel)
 
 
 def root_sift(descriptors: np.ndarray) -> np.ndarray:

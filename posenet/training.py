@@ -14,11 +14,12 @@ import numpy as np
 
 from posenet import callbacks
 from posenet.baselines import mean_pose_errors
-from posenet.cache import load_pictures
+from posenet.cache import Pictures, load_pictures
 from posenet.config import TrainConfig
 from posenet.datasets import open_scene
 from posenet.device import set_up
 from posenet.errors import PoseNetError
+from posenet.keypoints import remembered
 from posenet.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
 from posenet.models import build_network, inference_network, trunk_named
 from posenet.models.pretrained import best_trunk, load_into
@@ -62,21 +63,9 @@ def train(config: TrainConfig) -> Run:
 def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
     precision = set_up(config.precision, trunk_named(config.trunk).halves)
     keras.utils.set_random_seed(config.seed)
-    if resumed:
-        run, scene = resumed, resumed.training_scene(config.strict)
-    else:
-        scene = open_scene(config.scene or Path(), strict=config.strict, split=config.split).split("train")
-        run, scene = described(config, scene, precision)
-    pictures = load_pictures(scene.paths, run.framing.stored, "training pictures")
-    scene = scene.subset(pictures.rows).moved(-np.array(run.origin))
-    held_out = np.isin(scene.names, run.held_out)
-    run.save()
-    log.info(
-        "%s: %d pictures to train on, %d held out; the network sees %d x %d, %s",
-        scene.name, (~held_out).sum(), held_out.sum(), *run.framing.cut[::-1], precision,
-    )  # fmt: skip
-    state = run.folder / STATE
-    batches = training_batches(config, scene, pictures, run, ~held_out)
+    with remembered():
+        run, scene, pictures, batches = _prepared(config, resumed, precision)
+    held_out, state = np.isin(scene.names, run.held_out), run.folder / STATE
     if not state.is_file():
         run = replace(run, head=head_for(config, batches))
         run.save()
@@ -105,6 +94,24 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
     else:
         _save(trainer, run)
     return run
+
+
+def _prepared(config: TrainConfig, resumed: Run | None, precision: str) -> tuple[Run, Scene, Pictures, Batches]:
+    """The run, its training scene and pictures, those held out among them, and the batches of the others."""
+    if resumed:
+        run, scene = resumed, resumed.training_scene(config.strict)
+    else:
+        scene = open_scene(config.scene or Path(), strict=config.strict, split=config.split).split("train")
+        run, scene = described(config, scene, precision)
+    pictures = load_pictures(scene.paths, run.framing.stored, "training pictures")
+    scene = scene.subset(pictures.rows).moved(-np.array(run.origin))
+    held_out = np.isin(scene.names, run.held_out)
+    run.save()
+    log.info(
+        "%s: %d pictures to train on, %d held out; the network sees %d x %d, %s",
+        scene.name, (~held_out).sum(), held_out.sum(), *run.framing.cut[::-1], precision,
+    )  # fmt: skip
+    return run, scene, pictures, training_batches(config, scene, pictures, run, ~held_out)
 
 
 def _trainer(config: TrainConfig, run: Run, fresh: Batches | None, budget: callbacks.Budget) -> Trainer:

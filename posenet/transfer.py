@@ -16,13 +16,13 @@ from posenet.trainer import Trainer
 
 log = logging.getLogger("posenet")
 
-VIEWS, VIEWS_EACH, STEPS, BATCH, PEAK = 1500, 8, 400, 64, 2e-3
+VIEWS, VIEWS_EACH, STEPS, BATCH, PEAK = 1500, 8, 400, 32, 2e-3
 ENOUGH_MINUTES = 5.0  # shorter trainings start with fewer views and steps
 VIEW_EPOCH = 1_000_000  # epochs of the batches' stream that training itself never comes to
 
 
 def train_heads(trainer: Trainer, batches: Batches, minutes: float) -> None:
-    """Fit the heads of a single-headed network to the features of some 1500 augmented views, in half a minute.
+    """Fit the heads of a single-headed network to the features of some 1500 augmented views, in a quarter of a minute.
 
     minutes: that the whole training has.
     """

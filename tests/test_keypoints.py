@@ -1,6 +1,10 @@
+from dataclasses import replace
+
+import cv2
 import numpy as np
 
-from posenet.keypoints import detect_in, detect_or_none, match, root_sift
+from posenet import keypoints
+from posenet.keypoints import detect, detect_in, detect_or_none, match, remembered, root_sift
 from posenet.scene import Camera
 from tests.planes import CAMERA, painting, picture_of_plane, plane_to_pixels, towards_plane
 
@@ -97,3 +101,25 @@ def test_no_keypoints_without_a_camera_or_in_a_broken_file(tmp_path, caplog):
     assert not caplog.text
     assert len(detect_or_none(tmp_path / "broken.png", CAMERA, 100)) == 0
     assert "broken.png: a picture is needed, this does not decode as one (10 bytes)" in caplog.text
+
+
+def test_what_is_remembered_is_found_once_and_seen_by_the_camera_asked_for(tmp_path, monkeypatch):
+    picture = picture_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(0)))
+    path, longer = tmp_path / "a.png", replace(CAMERA, fx=2 * CAMERA.fx, fy=2 * CAMERA.fy)
+    cv2.imwrite(str(path), picture[..., ::-1])
+    apart = detect(path, CAMERA, 200)
+    reads = []
+    monkeypatch.setattr(keypoints, "read_image", lambda path: reads.append(path) or picture)
+    with remembered():
+        first, second = detect(path, CAMERA, 200), detect(path, longer, 200)
+        assert len(reads) == 1
+        assert len(detect(path, CAMERA, 100)) < len(first)  # as many as asked for, so found anew
+        assert len(reads) == 2
+        detect(path, CAMERA, 200)  # kept for one other time: not for ever
+        assert len(reads) == 3
+    detect(path, CAMERA, 200)
+    assert len(reads) == 4
+    np.testing.assert_array_equal(first.rays, apart.rays)
+    np.testing.assert_array_equal(first.descriptors, second.descriptors)
+    np.testing.assert_allclose(second.rays, first.rays / 2)
+    assert second.pixel == first.pixel / 2
