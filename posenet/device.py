@@ -90,17 +90,14 @@ def _kernel_gradient(x, shape, dy, stride: int):
     """The gradient of a depthwise kernel, three of its columns at a time."""
     rows, columns = shape[:2]
     sizes, outputs = x.shape[1:3], dy.shape[1:3]
-    missing = [max((o - 1) * stride + k - n, 0) for n, o, k in zip(sizes, outputs, shape[:2], strict=True)]
+    missing = [max((o - 1) * stride + k - n, 0) for n, o, k in zip(sizes, outputs, (rows, columns), strict=True)]
     padded = tf.pad(x, [[0, 0], *([m // 2, m - m // 2] for m in missing), [0, 0]])
-    width = (outputs[1] - 1) * stride
-    parts, done = [], 0
-    while done < columns:
-        first = max(0, min(done, columns - 3))
-        count = min(3, columns)
+    width, count, parts = (outputs[1] - 1) * stride, min(3, columns), []
+    for done in range(0, columns, 3):
+        first = min(done, columns - count)  # the last three may overlap those before
         part = tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
             input=padded[:, :, first : first + width + count], filter_sizes=[rows, count, *shape[2:]],
             out_backprop=dy, strides=[1, stride, stride, 1], padding="VALID",
         )  # fmt: skip
         parts.append(part[:, done - first :])
-        done = first + count
-    return parts[0] if len(parts) == 1 else tf.concat(parts, axis=1)
+    return tf.concat(parts, axis=1)

@@ -22,7 +22,7 @@ VIEW_EPOCH = 1_000_000  # epochs of the batches' stream that training itself nev
 
 
 def train_heads(trainer: Trainer, batches: Batches, minutes: float) -> None:
-    """Fit the heads of a single-headed network to the features of some 1500 augmented views, in a quarter of a minute.
+    """Fit the heads of a single-headed network to the features of some 1500 augmented views, in some twenty seconds.
 
     minutes: that the whole training has.
     """
