@@ -18,7 +18,7 @@ EXIF_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # the orientations that swap w
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # tags of TIFF 6.0
 _SHOWN_TURNED = {3: 2, 6: 3, 8: 1}
 Image.MAX_IMAGE_PIXELS = 2**29  # Pillow refuses pictures of twice as many; OpenCV has the same limit
-READING = "5"  # raised whenever the same files give other pictures or keypoints
+READING = "6"  # raised whenever the same files give other pictures or keypoints
 DIM, MOST_LIGHT = 160, 8.0  # pictures whose brightest hundredth is darker get more light, by at most so much
 
 
@@ -119,12 +119,23 @@ def read_image(path: Path, at_least: tuple[int, int] | None = None) -> np.ndarra
         raise PoseNetError(f"{path}: the picture cannot be read ({error.strerror})") from None
     flag = _decoder(path, at_least)
     try:
-        image = cv2.imdecode(data, flag) if data.size else None
+        image = _in_eight_bits(data, flag) if data.size else None
     except cv2.error:  # a header that promises an impossible size
         image = None
     if image is None:
         raise PoseNetError(f"{path}: a picture is needed, this does not decode as one ({data.size} bytes)")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+
+
+def _in_eight_bits(data: np.ndarray, flag: int) -> np.ndarray | None:
+    """Decoded (h, w, 3) uint8 BGR, None for floats; of 16 bits the upper eight of those that the camera filled."""
+    image = cv2.imdecode(data, flag | cv2.IMREAD_ANYDEPTH)
+    if image is None or image.dtype == np.uint8:
+        return image
+    if image.dtype != np.uint16:
+        return None
+    filled = int(image.max()).bit_length()  # cameras have 10, 12, 14 or 16
+    return (image >> (max(10, filled + filled % 2) - 8)).astype(np.uint8)
 
 
 def _decoder(path: Path, at_least: tuple[int, int] | None) -> int:

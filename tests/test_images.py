@@ -39,6 +39,20 @@ def test_sixteen_bits_become_eight(tmp_path, colours):
     np.testing.assert_array_equal(image, colours)
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_cameras_of_more_bits_keep_their_upper_eight(tmp_path, colours, bits):
+    grey = (colours[..., 0].astype(np.uint16) << (bits - 8)) + 1  # up to 252: all of the camera's bits are in use
+    for name in ("a.png", "a.tif"):
+        cv2.imwrite(str(tmp_path / name), grey)
+        np.testing.assert_array_equal(read_image(tmp_path / name)[..., 1], colours[..., 0])
+
+
+def test_pictures_of_floats_are_refused(tmp_path, colours):
+    cv2.imwrite(str(tmp_path / "a.tif"), colours[..., ::-1].astype(np.float32))
+    with pytest.raises(PoseNetError, match="a picture is needed, this does not decode as one"):
+        read_image(tmp_path / "a.tif")
+
+
 def test_grey_becomes_three_equal_channels(tmp_path, colours):
     Image.fromarray(colours[..., 0]).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.repeat(colours[..., :1], 3, axis=2))
