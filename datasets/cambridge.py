@@ -17,7 +17,15 @@ import numpy as np
 
 from posenet.datasets.nvm import nvm_camera, read_nvm, write_nvm
 from posenet.datasets.pictures import existing_name
-from posenet.datasets.text import ListRow, first_name, natural_key, read_list, without_blanks, without_suffix
+from posenet.datasets.text import (
+    ListRow,
+    first_name,
+    natural_key,
+    no_comment,
+    read_list,
+    without_blanks,
+    without_suffix,
+)
 from posenet.datasets.tracks import measured_points
 from posenet.errors import PoseNetError
 from posenet.hygiene import RawScene
@@ -150,5 +158,5 @@ def _written_name(name: str, sequence: str) -> str:
 def write_list(path: Path, names: list[str], poses: Poses) -> None:
     """A Cambridge list: camera centres, and quaternions world to camera, in digits that read back exactly."""
     table = np.hstack([poses.positions, poses.inverse().quaternions_wxyz]).tolist()
-    lines = [f"{name} {' '.join(map(repr, row))}\n" for name, row in zip(names, table, strict=True)]
+    lines = [f"{no_comment(name)} {' '.join(map(repr, row))}\n" for name, row in zip(names, table, strict=True)]
     write_text(path, HEADER + "".join(lines))

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from posenet.datasets.colmap_sfm import require_pycolmap
 from posenet.datasets.text import (
     end_of_name,
+    is_number,
     natural_key,
     numbers_of,
     read_lines,
@@ -58,14 +59,16 @@ def scaled_by(model, first: str, second: str, metres: float) -> None:
 
 
 def read_positions(file: Path) -> dict[str, tuple[float, ...]]:
-    """{name without suffix: (x, y, z)} of lines `name X Y Z`; further columns are ignored.
+    """{name without suffix: (x, y, z)} of lines `name X Y Z`, or with commas between; further columns are ignored.
 
     Raises PoseNetError (file:line) for malformed lines.
     """
     wanted = "a line must be a name and X Y Z in metres"
     known = {}
     for place, line in read_lines(file):
-        columns = line.replace(",", " ").split()
+        columns = [column.strip() for column in line.split(",")]
+        if not all(map(is_number, columns[1:4])) or len(columns) < 4:  # a comma in a number must not part it
+            columns = [column.rstrip(",") for column in line.split()]
         if len(columns) < 4:
             raise PoseNetError(f"{place}: {wanted}, received {shortened(line)}")
         at = end_of_name(columns, 3)

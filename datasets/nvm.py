@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from posenet.datasets.pictures import size_or_none
-from posenet.datasets.text import read_lines, shortened, tidy_name
+from posenet.datasets.text import no_comment, read_lines, shortened, tidy_name
 from posenet.errors import PoseNetError
 from posenet.poses import Poses
 from posenet.scene import Camera
@@ -65,11 +65,18 @@ class _Lines:
             raise self.wrong(f"{what} must be a whole number")
         return int(line)
 
+    def another_model(self) -> bool:
+        """Whether one more model follows: the end of them is a 0, or that of the file."""
+        line = self.lines[self.at][1] if self.at < len(self.lines) else "0"
+        return line.isascii() and line.isdigit() and int(line) > 0
+
 
 def read_nvm(path: Path) -> NVMModel:
-    """Read the first model of an NVM file. Raises PoseNetError (file:line) for what is malformed.
+    """Read the model of an NVM file that has most cameras with points. Raises PoseNetError (file:line) for what is
+    malformed.
 
-    A fixed calibration in its first line is named in a warning, and not used: the cameras' own focal lengths are.
+    A file may hold several, each in a world of its own, and last one without points, of pictures that found no place. A
+    fixed calibration in its first line is named in a warning, and not used: the cameras' own focal lengths are.
     """
     lines = _Lines(path)
     version, *calibration = lines.next("NVM_V3").split()
@@ -77,6 +84,18 @@ def read_nvm(path: Path) -> NVMModel:
         raise lines.wrong("an NVM file must begin with NVM_V3")
     if calibration:
         log.warning("%s: the fixed calibration is not used, %s", lines.lines[0][0], " ".join(calibration))
+    models = [_read_model(lines)]
+    while lines.another_model():
+        models.append(_read_model(lines))
+    placed = [model for model in models if len(model.points)] or models[:1]
+    largest = max(placed, key=lambda model: len(model.names))
+    if len(placed) > 1:
+        counts = " + ".join(str(len(model.names)) for model in placed)
+        log.warning("%s: of models of %s pictures that of %d is read", path, counts, len(largest.names))
+    return largest
+
+
+def _read_model(lines: _Lines) -> NVMModel:
     names: list[str] = []
     sources: list[str] = []
     cameras: list[tuple[float, ...]] = []
@@ -140,7 +159,7 @@ def write_nvm(path: Path, names: list[str], poses: Poses, focals, radials, point
     lines = ["NVM_V3", "", str(len(names))]
     table = np.column_stack([focals, poses.inverse().quaternions_wxyz, poses.positions, radials]).tolist()
     for name, row in zip(names, table, strict=True):
-        lines.append(f"{name.replace(' ', chr(34))} {' '.join(map(repr, row))} 0")
+        lines.append(f"{no_comment(name.replace(' ', chr(34)))} {' '.join(map(repr, row))} 0")
     kept = [number for number, track in enumerate(tracks) if track]
     lines += ["", str(len(kept))]
     for number in kept:

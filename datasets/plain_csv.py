@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from posenet.datasets.pictures import existing_name, sequence_of, size_or_none
-from posenet.datasets.text import numbers_of, read_lines, read_text, shortened, tidy_name
+from posenet.datasets.text import no_comment, numbers_of, read_lines, read_text, shortened, tidy_name
 from posenet.errors import PoseNetError
 from posenet.hygiene import RawScene
 from posenet.scene import Camera, Scene
@@ -111,7 +111,9 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     table = np.hstack([scene.poses.positions, scene.poses.quaternions_wxyz]).tolist()
     for row, camera in enumerate(scene.cameras):
         intrinsics = (camera.fx, camera.fy, camera.cx, camera.cy) if camera else ("",) * 4
-        writer.writerow([scene.names[row], *table[row], scene.splits[row], scene.sequences[row], *intrinsics])
+        writer.writerow(
+            [no_comment(scene.names[row]), *table[row], scene.splits[row], scene.sequences[row], *intrinsics]
+        )
     write_text(folder / FILE, text.getvalue())
     if any(camera and camera.is_bent for camera in scene.cameras):
         lost.append("lens distortion")

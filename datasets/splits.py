@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.text import path_ends, read_lines, shortened, tidy_name, without_suffix
+from posenet.datasets.text import no_comment, path_ends, read_lines, shortened, tidy_name, without_suffix
 from posenet.errors import PoseNetError
 from posenet.scene import Scene
 from posenet.storage import write_text
@@ -66,16 +66,22 @@ def chosen_splits(choice: str, names: Sequence[str], sequences: Sequence[str]) -
 
 
 def _listed(path: Path, names: Sequence[str]) -> np.ndarray:
-    """(n,) whether a picture stands in the list, by its name or by the end of it; suffixes aside."""
-    rows = {without_suffix(name): row for row, name in enumerate(names)}
+    """(n,) whether a picture stands in the list, by its name or by the end of it; suffixes aside.
+
+    A name that is a picture's own, maybe in images/, means that one, though others end so too.
+    """
+    own: dict[str, list[int]] = {}
     ends: dict[str, list[int]] = {}
-    for stem, row in rows.items():
-        for end in path_ends(stem):
+    for row, name in enumerate(names):
+        for key in {name, without_suffix(name)}:
+            own.setdefault(key, []).append(row)
+        for end in path_ends(without_suffix(name)):
             ends.setdefault(end, []).append(row)
     test = np.zeros(len(names), bool)
     for place, line in read_lines(path):
-        stem = without_suffix(tidy_name(line))
-        found = [rows[stem]] if stem in rows else ends.get(stem, [])
+        name = tidy_name(line)
+        stem = without_suffix(name)
+        found = next((own[key] for key in _own_names(name, stem) if key in own), ends.get(stem, []))
         if len(found) != 1:
             wrong = "fits several pictures" if found else "is no picture of the scene"
             raise PoseNetError(f"{place}: {shortened(line)} {wrong}, names are like {shortened(names[0])}")
@@ -83,7 +89,12 @@ def _listed(path: Path, names: Sequence[str]) -> np.ndarray:
     return test
 
 
+def _own_names(name: str, stem: str) -> list[str]:
+    """What a picture of that name may be called in its scene, the likest first."""
+    return [folder + each for each in (name, stem) for folder in ("", "images/")]
+
+
 def write_test_list(folder: Path, scene: Scene, names: Sequence[str]) -> None:
     """Write test.txt with the test pictures' names, for layouts that know no split."""
     chosen = [name for name, split in zip(names, scene.splits, strict=True) if split == "test"]
-    write_text(folder / TEST_LIST, "".join(f"{name}\n" for name in chosen))
+    write_text(folder / TEST_LIST, "".join(f"{no_comment(name)}\n" for name in chosen))

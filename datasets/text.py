@@ -131,6 +131,12 @@ def tidy_name(name: str) -> str:
     return str(PurePosixPath(name.replace("\\", "/")))
 
 
+def below(root: Path, path: str) -> str | None:
+    """The name below root of a picture given as a path, from the working folder or absolute; None if it is elsewhere."""
+    full, top = Path(os.path.abspath(path)), Path(os.path.abspath(root))
+    return full.relative_to(top).as_posix() if full.is_relative_to(top) else None
+
+
 def without_suffix(name: str) -> str:
     """The name without .png, .jpg and the like: lists and reconstructions differ in that."""
     return os.path.splitext(name)[0]
@@ -138,7 +144,12 @@ def without_suffix(name: str) -> str:
 
 def without_blanks(name: str) -> str:
     """The name as captures and lists of the Cambridge kind hold it: blanks would part its columns."""
-    return name.replace(" ", "_")
+    return re.sub(r"\s", "_", name)
+
+
+def no_comment(name: str) -> str:
+    """The name as it may begin a line: where it would make a comment of it, from the folder on."""
+    return f"./{name}" if name.startswith("#") else name
 
 
 def path_ends(name: str) -> list[str]:

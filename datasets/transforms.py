@@ -3,7 +3,8 @@
 `frames[].transform_matrix` is camera to world, 4 x 4, OpenGL camera axes (x right, y up, z back): the second and the
 third column change sign here. Intrinsics stand at the top or in each frame: fl_x, fl_y, cx, cy, w, h, k1, k2, p1, p2
 (OpenCV's), or camera_angle_x alone. The world is the file's own: instant-ngp's script turns, shifts and scales
-COLMAP's, so its unit is free. Sources: instant-ngp docs/nerf_dataset_tips.md, docs.nerf.studio data conventions.
+COLMAP's, so its unit is free. Sources: instant-ngp docs/nerf_dataset_tips.md, docs.nerf.studio data conventions; for
+numbers as text, absolute paths and FISHEYE624 nerfstudio's process_data (RealityCapture, Project Aria).
 """
 
 from __future__ import annotations
@@ -16,16 +17,23 @@ import numpy as np
 
 from posenet.datasets.pictures import as_seen, existing_name, fitted_cameras, sequence_of
 from posenet.datasets.rigid import OPENCV_FROM_OPENGL, from_matrices
-from posenet.datasets.text import natural_key, read_text, shortened, tidy_name
+from posenet.datasets.text import below, is_number, natural_key, read_text, shortened, tidy_name
 from posenet.errors import PoseNetError
 from posenet.hygiene import RawScene
 from posenet.images import stored_size_and_turns
-from posenet.lenses import LENSES, PANORAMA, camera_of
+from posenet.lenses import FISHEYES, LENSES, PANORAMA, camera_of
 from posenet.scene import Camera, Scene
 from posenet.storage import write_text
 
 NAME = "NeRF, nerfstudio, instant-ngp"
 LOOKS_FOR = "transforms.json or transforms_train.json"
+ARIA, ARIAS = "FISHEYE624", "RAD_TAN_THIN_PRISM_FISHEYE"  # nerfstudio's name and COLMAP's
+WRITTEN_AS = {
+    **dict.fromkeys(("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV"), "OPENCV"),
+    **dict.fromkeys(FISHEYES, "OPENCV_FISHEYE"),
+    PANORAMA: PANORAMA,
+    ARIAS: ARIA,
+}
 ALL, TRAIN, VALIDATION, TEST = (f"transforms{part}.json" for part in ("", "_train", "_val", "_test"))
 
 
@@ -46,7 +54,7 @@ def read(folder: Path) -> RawScene:
     frames = [
         frame for name, split in files.items() if (folder / name).is_file() for frame in _frames(folder / name, split)
     ]
-    names = [existing_name(folder, frame.name) for frame in frames]
+    names = [existing_name(folder, _relative(folder, frame.name)) for frame in frames]
     matrices = np.array([frame.matrix for frame in frames], np.float64).reshape(-1, 4, 4)
     with np.errstate(invalid="ignore"):  # a matrix that is not finite stays so
         matrices[:, :3, :3] = matrices[:, :3, :3] @ OPENCV_FROM_OPENGL
@@ -63,6 +71,11 @@ def read(folder: Path) -> RawScene:
         sources=[frame.place for frame in frames], cameras=cameras, faults=faults,
         unit=str(frames[0].values.get("unit", "scene units")) if frames else "scene units",
     )  # fmt: skip
+
+
+def _relative(folder: Path, name: str) -> str:
+    """A picture's name below the folder; nerfstudio's of Aria are absolute."""
+    return (below(folder, name) or name) if name.startswith("/") else name
 
 
 class _Frame:
@@ -88,9 +101,18 @@ class _Frame:
 
     def number(self, key: str, default: float = 0.0) -> float:
         value = self.values.get(key, default)
+        if isinstance(value, str) and is_number(value):
+            value = float(value)
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e12:
             raise PoseNetError(f"{self.place}: {key} must be a number, received {shortened(repr(value))}")
         return float(value)
+
+    def numbers(self, key: str, count: int) -> tuple[float, ...]:
+        values = self.values.get(key)
+        numbers = values if isinstance(values, list) else []
+        if len(numbers) != count or not all(type(each) in (int, float) and abs(each) < 1e12 for each in numbers):
+            raise PoseNetError(f"{self.place}: {key} must be {count} numbers, received {shortened(repr(values))}")
+        return tuple(map(float, numbers))
 
 
 def _frames(path: Path, split: str) -> list[_Frame]:
@@ -144,6 +166,8 @@ def _lens(frame: _Frame) -> tuple[str, tuple[float, ...]]:
     model = str(frame.values.get("camera_model", "")).upper()
     if model == PANORAMA:
         return PANORAMA, ()
+    if model == ARIA:
+        return ARIAS, frame.numbers("distortion_params", len(LENSES[ARIAS].extra))
     if "FISHEYE" in model or frame.values.get("is_fisheye") is True:
         return "OPENCV_FISHEYE", (k1, k2, k3, k4)
     if k3:
@@ -164,8 +188,8 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     ]
     if None in scene.cameras:
         lost.append("intrinsics, which are not known for every picture")
-    if any(camera and camera.lens not in _WRITABLE for camera in scene.cameras):
-        lost.append("distortion of lenses other than OpenCV's")
+    if other := {camera.lens for camera in scene.cameras if camera} - set(WRITTEN_AS):
+        lost.append(f"intrinsics of the lenses {', '.join(sorted(other))}")
     if any(camera and camera.lens == "FULL_OPENCV" and any(camera.distortion[5:]) for camera in scene.cameras):
         lost.append("the lens' parameters k4 to k6")
     lists = {
@@ -176,17 +200,14 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     return names
 
 
-_WRITABLE = ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV", "OPENCV_FISHEYE")
-
-
 def _intrinsics(camera: Camera | None) -> dict:
-    if camera is None:
+    if camera is None or camera.lens not in WRITTEN_AS:
         return {}
-    values: dict = {"w": camera.width, "h": camera.height, "fl_x": camera.fx, "fl_y": camera.fy}
-    values |= {"cx": camera.cx, "cy": camera.cy}
-    if camera.lens in _WRITABLE:
-        names = ["k1" if name == "k" else name for name in LENSES[camera.lens].extra]
-        values |= dict(zip(names[:5], camera.distortion, strict=False))
-    if camera.lens == "OPENCV_FISHEYE":
-        values["camera_model"] = camera.lens
-    return values
+    values: dict = {"camera_model": WRITTEN_AS[camera.lens], "w": camera.width, "h": camera.height}
+    if camera.lens == PANORAMA:
+        return values
+    values |= {"fl_x": camera.fx, "fl_y": camera.fy, "cx": camera.cx, "cy": camera.cy}
+    if camera.lens == ARIAS:
+        return values | {"distortion_params": list(camera.distortion)}
+    names = ["k1" if name == "k" else name for name in LENSES[camera.lens].extra]
+    return values | dict(zip(names[:5], camera.distortion, strict=False))

@@ -48,7 +48,11 @@ def exif_of(image: Image.Image) -> Image.Exif:
     """A picture's EXIF alone: Pillow also takes an orientation from XMP, which OpenCV does not heed."""
     for name in ("xmp", "XML:com.adobe.xmp"):
         image.info.pop(name, None)
-    return Image.Image.getexif(image)  # a PNG's own getexif decodes it all
+    image._exif = None  # what opening a JPEG has read for its resolution, with XMP's orientation
+    try:
+        return Image.Image.getexif(image)  # a PNG's own getexif decodes it all
+    except (SyntaxError, struct.error, ValueError):  # a broken block does not make the picture one
+        return Image.Exif()
 
 
 def stored_size_and_turns(path: Path) -> tuple[tuple[int, int], int]:

@@ -55,6 +55,8 @@ LENSES = {
     "EQUIRECTANGULAR": Lens(17, 0),
 }
 PANORAMA = "EQUIRECTANGULAR"
+# by angle, with up to four coefficients: OpenCV's fisheye
+FISHEYES = ("OPENCV_FISHEYE", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE", "SIMPLE_FISHEYE", "FISHEYE")
 UNTIL = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 60, 1e-9)  # OpenCV's own five rounds leave pixels, far out
 
 
@@ -136,7 +138,7 @@ def _for_opencv(camera: Camera):
     """The lens parameters in OpenCV's order, and the module that computes with them; (None, cv2) for other lenses."""
     values = dict(zip(LENSES[camera.lens].extra, camera.distortion, strict=True))
     k1 = values.get("k1", values.get("k", 0.0))
-    if camera.lens in ("OPENCV_FISHEYE", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE", "SIMPLE_FISHEYE", "FISHEYE"):
+    if camera.lens in FISHEYES:
         return np.array([k1, *(values.get(name, 0.0) for name in ("k2", "k3", "k4"))]), cv2.fisheye
     if camera.lens in ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV"):
         names = ("k2", "p1", "p2", "k3", "k4", "k5", "k6")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.text import HEADERS, is_number, path_ends, read_lines, read_list, read_text, without_suffix
+from posenet.datasets.text import HEADERS, below, is_number, path_ends, read_lines, read_list, read_text, without_suffix
 from posenet.datasets.tum import tum_table, write_tum
 from posenet.errors import PoseNetError
 from posenet.poses import Poses
@@ -86,7 +85,8 @@ def _named(path: Path, scene: Scene) -> tuple[list[str], np.ndarray, np.ndarray,
     table = np.array([row.numbers for row in rows], np.float64).reshape(-1, 7)
     predicted = any(line.startswith(PREDICTED) for line in read_text(path).split("\n"))
     sign = _CONJUGATE if scene.quaternion_convention == "camera_from_world" and not predicted else 1.0
-    return [_name_in(scene, row.name) for row in rows], table[:, :3], table[:, 3:] * sign, [row.source for row in rows]
+    names = [below(scene.root, row.name) or row.name.lstrip("/") for row in rows]
+    return names, table[:, :3], table[:, 3:] * sign, [row.source for row in rows]
 
 
 def _alone(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -95,12 +95,6 @@ def _alone(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     for key, value in pairs:
         values.setdefault(key, []).append(value)
     return {key: found[0] for key, found in values.items() if len(found) == 1}
-
-
-def _name_in(scene: Scene, name: str) -> str:
-    """A picture's name below the scene's root, where it is given as a path to it."""
-    path, root = Path(os.path.abspath(name)), Path(os.path.abspath(scene.root))
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else name.lstrip("/")
 
 
 def _match(keys: list[str], pictures: dict[str, int], places: list[str], path: Path, example: str) -> np.ndarray:

@@ -76,8 +76,9 @@ def test_aligned_to_known_positions(model, tmp_path):
 
 
 def test_positions_of_photographs_whose_names_hold_blanks(tmp_path):
-    (tmp_path / "gps.txt").write_text("IMG 1.jpg 1 2 3 9\nIMG_2.jpg,4,5,6\n")
-    assert read_positions(tmp_path / "gps.txt") == {"IMG_1": (1, 2, 3), "IMG_2": (4, 5, 6)}
+    (tmp_path / "gps.txt").write_text("IMG 1.jpg 1 2 3 9\nIMG_2.jpg,4,5,6\nIMG 3.jpg, 7 ,8, 9\nIMG_4.jpg, 1, 2, 3, 4\n")
+    known = {"IMG_1": (1, 2, 3), "IMG_2": (4, 5, 6), "IMG_3": (7, 8, 9), "IMG_4": (1, 2, 3)}
+    assert read_positions(tmp_path / "gps.txt") == known
     assert find_pictures(["IMG_1.jpg", "IMG_2.jpg"], ("IMG 2.jpg", "IMG_1"), "--scale") == [1, 0]
 
 
@@ -85,6 +86,7 @@ def test_wrong_position_files(model, tmp_path):
     for text, message in (
         ("walk0/frame000.png 1 2\n", r"gps.txt:1: a line must be a name and X Y Z in metres, received"),
         ("walk0/frame000.png 1 2 z\n", r"received 'z' where a number belongs"),
+        ("walk0/frame000.png\t1,23\t4,56\t7,89\n", r"received '1,23' where a number belongs"),
         (
             "walk0/frame000.png 1 2 3\n",
             r"positions of at least 3 placed pictures are needed, like .*, it has 1",

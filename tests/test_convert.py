@@ -105,6 +105,31 @@ def test_points_and_sequences_that_are_lost_are_named(tmp_path, caplog):
     assert "cambridge does not keep 3-D points" in caplog.messages
 
 
+@pytest.mark.parametrize("to", WRITERS)
+def test_names_that_a_text_file_could_misread(tmp_path, to):
+    scene = make_scene(tmp_path / "in")
+    names = [name.replace("walk0", "#1 lobby").replace("walk2", "#walk\u202ftwo\u3000") for name in scene.names]
+    for old, new in zip(scene.names, names, strict=True):
+        (tmp_path / "in" / new).parent.mkdir(exist_ok=True)
+        (tmp_path / "in" / old).rename(tmp_path / "in" / new)
+    sequences = np.array([name.split("/")[0] for name in names])
+    scene = replace(scene, names=tuple(names), sequences=sequences)
+    convert(scene, tmp_path / "out", to)
+    check_same(scene, open_scene(tmp_path / "out", strict=True))
+
+
+def test_a_test_list_of_pictures_beside_their_own_folder(tmp_path):
+    scene = make_scene(tmp_path / "in")
+    names = [f"images/{name}" for name in ("1.png", "day2/1.png", *scene.names[2:])]
+    for old, new in zip(scene.names, names, strict=True):
+        (tmp_path / "in" / new).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / old).rename(tmp_path / "in" / new)
+    splits = np.array(["test", *["train"] * 11])
+    scene = replace(scene, names=tuple(names), splits=splits)
+    convert(scene, tmp_path / "out", "colmap")
+    check_same(scene, open_scene(tmp_path / "out", strict=True))
+
+
 def test_a_scene_without_test_pictures_still_has_none_in_transforms(tmp_path):
     scene = replace(make_scene(tmp_path / "in"), splits=np.full(12, "train"))
     convert(scene, tmp_path / "out", "transforms")
@@ -142,6 +167,9 @@ def test_parts_of_a_lens_that_are_lost_are_named(tmp_path, caplog):
     for to in ("kitti", "7scenes", "csv"):
         convert(scene, tmp_path / f"fisheye_{to}", to)
         assert f"{to} does not keep lens distortion" in caplog.messages
+    scene = make_scene(tmp_path / "field", camera=Camera(64, 48, 60.0, 60.0, 32.0, 24.0, "FOV", (0.9,)))
+    convert(scene, tmp_path / "field_transforms", "transforms")
+    assert "transforms does not keep intrinsics of the lenses FOV" in caplog.messages
 
 
 def test_unknown_intrinsics(tmp_path, caplog):

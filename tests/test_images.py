@@ -111,6 +111,25 @@ def test_an_orientation_in_xmp_alone_is_not_heeded(tmp_path, colours):
     assert picture_size(tmp_path / "a.jpg") == (width, height) == (64, 48)
 
 
+def test_an_orientation_in_xmp_beside_other_exif_is_not_heeded(tmp_path, colours):
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    exif = Image.Exif()
+    exif[0x010F] = "maker"
+    Image.fromarray(colours).save(tmp_path / "a.jpg", xmp=xmp, exif=exif)
+    data = (tmp_path / "a.jpg").read_bytes()
+    jfif = data.index(b"\xff\xe0")  # camera files have none, and Pillow then seeks the resolution in EXIF
+    (tmp_path / "a.jpg").write_bytes(data[:jfif] + data[jfif + 2 + int.from_bytes(data[jfif + 2 : jfif + 4]) :])
+    assert read_image(tmp_path / "a.jpg").shape == (48, 64, 3)
+    assert picture_size(tmp_path / "a.jpg") == (64, 48)
+    assert stored_size_and_turns(tmp_path / "a.jpg") == ((64, 48), 0)
+
+
+def test_a_broken_exif_block_does_not_break_the_picture(tmp_path, colours):
+    Image.fromarray(colours).save(tmp_path / "a.jpg", dpi=(72, 72), exif=b"Exif\0\0" + bytes(20))
+    assert picture_fault(tmp_path / "a.jpg") is None
+    assert picture_size(tmp_path / "a.jpg") == (64, 48)
+
+
 def test_a_phone_picture_of_200_megapixels_is_one(tmp_path):
     Image.new("L", (16320, 12240)).save(tmp_path / "a.png", compress_level=1)
     assert picture_size(tmp_path / "a.png") == (16320, 12240)

@@ -56,6 +56,17 @@ def test_file_without_points(tmp_path):
     assert model.observations.shape == (0, 2)
 
 
+def test_of_several_models_the_largest_that_has_points_is_read(tmp_path, caplog):
+    cameras = "".join(f"{name}.jpg 600 1 0 0 0 {row} 0 0 0 0\n" for row, name in enumerate("cdef"))
+    others = f"3\n{cameras[: cameras.index('f.jpg')]}\n1\n0 0 9 1 2 3 1 2 5 0 0\n\n4\n{cameras}\n0\n\n"
+    first, end = GOOD.split("\n0\n#")
+    model = read_nvm(written(tmp_path, f"{first}\n{others}0\n#{end}"))
+    assert model.names == ["c.jpg", "d.jpg", "e.jpg"]
+    np.testing.assert_array_equal(model.points, [[0, 0, 9]])
+    np.testing.assert_array_equal(model.observations, [[2, 0]])
+    assert "of models of 2 + 3 pictures that of 3 is read" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "says"),
     [

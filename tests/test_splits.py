@@ -44,6 +44,17 @@ def test_list_by_name_or_by_its_end(tmp_path):
     assert split(str(tmp_path / "list.txt")) == [1, 3]
 
 
+def test_a_listed_name_is_first_of_all_its_own_picture(tmp_path):
+    names = ["images/1.JPG", "images/1.PNG", "images/day2/1.JPG", "images/2.jpg"]
+    for line, test in (("images/1.JPG", 0), ("1.PNG", 1), ("day2/1.JPG", 2), ("2.png", 3)):
+        (tmp_path / "list.txt").write_text(f"{line}\n")
+        splits = chosen_splits(str(tmp_path / "list.txt"), names, ["all"] * 4)
+        assert [row for row, each in enumerate(splits) if each == "test"] == [test]
+    (tmp_path / "list.txt").write_text("images/1\n")
+    with pytest.raises(PoseNetError, match=r"list.txt:1: 'images/1' fits several pictures"):
+        chosen_splits(str(tmp_path / "list.txt"), names, ["all"] * 4)
+
+
 @pytest.mark.parametrize(
     ("choice", "message"),
     [

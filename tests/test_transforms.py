@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from posenet.datasets import open_scene, transforms
 from posenet.errors import PoseNetError
+from posenet.scene import Camera
 from tests.conftest import refusal, write_picture
 
 # a camera at (1, 2, 3) that looks along world x with z up; OpenGL axes: right -y, up z, back -x
@@ -82,6 +84,44 @@ def test_poses_and_cameras_turn_with_pictures_that_their_exif_turns(tmp_path, or
 def test_panoramas_are_no_pinholes(tmp_path):
     camera = open_scene(write(tmp_path / "scene", top={"camera_model": "EQUIRECTANGULAR", "w": 64, "h": 48})).cameras[0]
     assert (camera.lens, camera.fx, camera.fy) == ("EQUIRECTANGULAR", 64 / (2 * np.pi), 48 / np.pi)
+
+
+def test_numbers_that_are_text(tmp_path):
+    camera = open_scene(write(tmp_path / "scene", k1="0.0731", k2="-1e-3")).cameras[0]
+    assert (camera.lens, camera.distortion) == ("OPENCV", (0.0731, -0.001, 0, 0.02))
+
+
+def test_arias_files_have_absolute_paths_and_a_lens_of_their_own(tmp_path):
+    frames = [{"file_path": str(tmp_path / "scene/images/9.png"), "transform_matrix": OPENGL}]
+    lens = [0.01 * number for number in range(12)]
+    scene = open_scene(write(tmp_path / "scene", frames, camera_model="FISHEYE624", distortion_params=lens))
+    assert scene.names == ("images/9.png",)
+    assert (scene.cameras[0].lens, scene.cameras[0].distortion) == ("RAD_TAN_THIN_PRISM_FISHEYE", tuple(lens))
+    refused(
+        write(tmp_path / "other", camera_model="FISHEYE624", distortion_params=[1, 2]),
+        f"{tmp_path}/other/transforms.json: frame 0: distortion_params must be 12 numbers, received '[1, 2]'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("lens", "own", "read", "values"),
+    [
+        ("SIMPLE_RADIAL_FISHEYE", (0.1,), "OPENCV_FISHEYE", (0.1, 0, 0, 0)),
+        ("RADIAL_FISHEYE", (0.1, 0.2), "OPENCV_FISHEYE", (0.1, 0.2, 0, 0)),
+        ("FISHEYE", (), "OPENCV_FISHEYE", (0, 0, 0, 0)),
+        ("EQUIRECTANGULAR", (), "EQUIRECTANGULAR", ()),
+        ("RAD_TAN_THIN_PRISM_FISHEYE", tuple(range(12)), "RAD_TAN_THIN_PRISM_FISHEYE", tuple(range(12))),
+        ("SIMPLE_RADIAL", (0.1,), "OPENCV", (0.1, 0, 0, 0)),
+    ],
+)
+def test_lenses_that_it_can_hold_are_written(lens, own, read, values):
+    camera = Camera(64, 32, 60.0, 60.0, 30.0, 20.0, lens, own)
+    frame = transforms._Frame(transforms._intrinsics(camera), {"file_path": "a", "transform_matrix": OPENGL}, "", "")
+    back = transforms._camera(frame, Path("a"))
+    assert (back.lens, back.distortion, back.width, back.height) == (read, values, 64, 32)
+    if lens != "EQUIRECTANGULAR":
+        assert (back.fx, back.fy, back.cx, back.cy) == (60, 60, 30, 20)
+    assert transforms._intrinsics(Camera(64, 32, 60.0, 60.0, 30.0, 20.0, "FOV", (0.9,))) == {}
 
 
 def test_third_radial_coefficient(tmp_path):
