@@ -9,8 +9,8 @@ from pathlib import Path
 
 from posenet.config import VIDEO_SUFFIXES
 from posenet.datasets.capture_frames import collect_video
-from posenet.datasets.pictures import place_upright, warn_of_unread
-from posenet.datasets.text import natural_key, without_blanks
+from posenet.datasets.pictures import photographs_in, place_upright
+from posenet.datasets.text import without_blanks
 from posenet.errors import PoseNetError
 from posenet.images import IMAGE_SUFFIXES, picture_fault
 from posenet.storage import write_text
@@ -57,12 +57,10 @@ def collect_photos(source: Path, target: Path) -> list[str]:
     """Link or copy the photographs of a folder, turned upright where their EXIF says so, in natural order."""
     if not source.is_dir():
         raise PoseNetError(f"{source} must be a folder of photographs or a video ({', '.join(VIDEO_SUFFIXES)})")
-    inside = list(source.iterdir())
-    photos = [path for path in inside if path.suffix.lower() in IMAGE_SUFFIXES]
-    warn_of_unread(source, inside)
+    photos = photographs_in(source)
     names: list[str] = []
     taken = {path.name.lower() for path in photos}
-    for path in sorted(photos, key=lambda path: natural_key(path.name)):
+    for path in photos:
         fault = picture_fault(path)
         if fault:
             log.warning("%s is left out: %s", path, fault)

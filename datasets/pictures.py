@@ -15,16 +15,24 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from posenet.config import VIDEO_SUFFIXES
-from posenet.datasets.text import without_suffix
+from posenet.datasets.text import natural_key, without_suffix
 from posenet.errors import PoseNetError
 from posenet.hygiene import Fault
-from posenet.images import EXIF_ORIENTATION, exif_of, picture_size, read_image, stored_size_and_turns
+from posenet.images import (
+    EXIF_ORIENTATION,
+    IMAGE_SUFFIXES,
+    exif_of,
+    picture_size,
+    read_image,
+    stored_size_and_turns,
+)
 from posenet.scene import Camera
 from posenet.storage import atomic_path
 
 log = logging.getLogger("posenet")
 
 UNREAD_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", *VIDEO_SUFFIXES)
+DEPTH = {"depth"}
 SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
 
 
@@ -54,11 +62,28 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def warn_of_unread(folder: Path, listed: Sequence[Path], below: bool = False) -> None:
-    """A warning of what a user may take for pictures in a folder, and is not read: other formats, videos, folders.
+def photographs_in(folder: Path, below: bool = False) -> list[Path]:
+    """The pictures in a folder, in the order of the numbers in their names, without depth maps. below: and in its own.
 
-    listed: all that is in the folder. below: whether the pictures in its folders are read too, and listed.
+    What a user may take for pictures and is left out is named in a warning.
     """
+    listed = list(folder.rglob("*") if below else folder.iterdir())
+    _warn_of_unread(folder, listed, below)
+    pictures = [path for path in listed if path.suffix.lower() in IMAGE_SUFFIXES]
+    depth = {path for path in pictures if _is_depth(path.relative_to(folder))}
+    if depth:
+        first = min(path.name for path in depth)
+        log.warning("%s: %d depth maps are left out, such as %s", folder, len(depth), first)
+    return sorted((path for path in pictures if path not in depth), key=lambda path: natural_key(path.as_posix()))
+
+
+def _is_depth(name: Path) -> bool:
+    """Whether a picture is called as the depth maps of RGB-D cameras: frame-000000.depth.png, depth/1305031102.16.png."""
+    return bool(DEPTH & {*name.stem.lower().split(".")[1:], *(part.lower() for part in name.parent.parts)})
+
+
+def _warn_of_unread(folder: Path, listed: Sequence[Path], below: bool) -> None:
+    """A warning of other formats, videos and folders. below: whether the pictures in its folders are read too."""
     others = [path for path in listed if not path.name.startswith(".")]
     unread = [path for path in others if path.suffix.lower() in UNREAD_SUFFIXES and path.is_file()]
     if unread:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -136,8 +137,10 @@ def predict(config: PredictConfig) -> None:
     paths = prediction.picture_files(config.images)
     manner = Manner(config.views, config.smooth, config.refine)
     found = prediction.predict(run, paths, manner, config.nearest)
-    print(f"{PREDICTED}; then doubt_deg" + ", inliers, deviation" * config.refine + ", nearest" * config.nearest)
     answers, refined = found.answers, found.answers.refinement
+    if config.plot:
+        log.info("written: %s", prediction.draw(run, answers.poses[answers.found], config.plot))
+    print(f"{PREDICTED}; then doubt_deg" + ", inliers, deviation" * config.refine + ", nearest" * config.nearest)
     table = np.hstack([answers.poses.positions, answers.poses.quaternions_wxyz])
     columns = [["nan"] * len(table) if answers.doubt_deg is None else [f"{each:.3f}" for each in answers.doubt_deg]]
     if refined:
@@ -146,8 +149,6 @@ def predict(config: PredictConfig) -> None:
     for row, values, usable, *more in zip(found.rows, table, answers.found, *columns, strict=True):
         if usable:
             print(paths[row], *(f"{value:.6f}" for value in values), *more)
-    if config.plot:
-        log.info("written: %s", prediction.draw(run, answers.poses[answers.found], config.plot))
 
 
 COMMANDS: dict[type, Callable] = {
@@ -176,6 +177,10 @@ def main(arguments: list[str] | None = None, command=AnyCommand, program: str = 
         chosen = tyro.cli(command, prog=program, args=arguments, config=(tyro.conf.OmitArgPrefixes,))
         chosen = chosen.command if isinstance(chosen, SceneCommand | WeightsCommand) else chosen
         COMMANDS[type(chosen)](chosen)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads the results has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except PoseNetError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -67,7 +67,7 @@ class PredictConfig:
     views: int = VIEWS
     """As for evaluate."""
     smooth: bool = False
-    """The pictures are a video's, in this order: draw their path smooth."""
+    """The pictures of each folder are a video's, in this order: draw their path smooth."""
     refine: bool = False
     """As for evaluate."""
     nearest: bool = False

@@ -122,13 +122,13 @@ def evaluate_run(
     scene = run.open_scene(scene_path, strict)
     test = run.untrained(scene.split("test"))
     manner = manner or Manner()
-    has_training = bool((scene.splits == "train").any())
-    answerer = Answerer(run, scene.split("train") if has_training else None)
+    training = run.training_part(scene)
+    answerer = Answerer(run, training)
     pictures = load_pictures(test.paths, run.framing.stored, "test pictures")
     test = test.subset(pictures.rows)
     together = stretches(test.sequences, np.flatnonzero(np.isin(scene.names, test.names)))
     answers = answerer.answer(pictures, test.paths, test.cameras, together, manner)
-    retrieved = answerer.gallery.nearest_poses(answers.descriptors) if has_training else None
+    retrieved = answerer.gallery.nearest_poses(answers.descriptors) if training else None
     method = "network" + (", smoothed" if manner.smooth else "") + (", refined" if manner.refine else "")
     result = compare(scene, test, "test", method, answers.poses, answers.found, retrieved)
     if answers.refinement is None:

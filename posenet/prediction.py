@@ -11,8 +11,7 @@ import numpy as np
 
 from posenet.answers import Answerer, Answers, Manner
 from posenet.cache import load_pictures
-from posenet.datasets.pictures import warn_of_unread
-from posenet.datasets.text import natural_key
+from posenet.datasets.pictures import photographs_in
 from posenet.errors import PoseNetError
 from posenet.images import IMAGE_SUFFIXES, picture_size
 from posenet.intrinsics import guessed_camera
@@ -37,12 +36,7 @@ def picture_files(given: Sequence[Path]) -> list[Path]:
     for path in given:
         if not path.exists():
             raise PoseNetError(f"{path}: no such picture or folder")
-        inside = [path]
-        if path.is_dir():
-            below = list(path.rglob("*"))
-            inside = [file for file in below if file.suffix.lower() in IMAGE_SUFFIXES]
-            warn_of_unread(path, below, below=True)
-            inside.sort(key=lambda file: natural_key(file.as_posix()))
+        inside = photographs_in(path, below=True) if path.is_dir() else [path]
         if not inside:
             raise PoseNetError(f"{path} must hold pictures ({', '.join(IMAGE_SUFFIXES)}), it holds none")
         files += inside
@@ -63,12 +57,13 @@ class Prediction:
 
 
 def predict(run: Run, paths: list[Path], manner: Manner | None = None, nearest: bool = False) -> Prediction:
-    """Poses of new pictures; the order of the pictures is that of a video, where manner.smooth says so."""
+    """Poses of new pictures; where manner.smooth says so, those of each folder are a video's, in their order."""
     answerer = Answerer(run)
     pictures = load_pictures(paths, run.framing.stored, "pictures")
     decoded = [paths[row] for row in pictures.rows]
     cameras = [camera_for(run, path) for path in decoded]
-    answers = answerer.answer(pictures, decoded, cameras, np.zeros(len(decoded)), manner or Manner())
+    folders = np.array([str(path.parent) for path in decoded], object)
+    answers = answerer.answer(pictures, decoded, cameras, folders, manner or Manner())
     if not nearest:
         return Prediction(answers, pictures.rows)
     likest = answerer.gallery.nearest(answers.descriptors)[:, 0]

@@ -65,7 +65,7 @@ def gallery_of(run: Run, network: keras.Model, made_of: str, scene: Scene | None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass  # made anew
     pictures = load_pictures(training.paths, run.framing.stored, "training pictures")
-    described = descriptors(predict_in_batches(network, pictures, run.framing)["pooled"])
+    described = descriptors(predict_in_batches(network, pictures, run.framing)["pooled"]).astype(np.float16)
     with kept_if_possible(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, stamp=stamp, rows=pictures.rows, descriptors=described.astype(np.float16))
-    return Gallery(training.subset(pictures.rows), described)
+        np.savez(file, stamp=stamp, rows=pictures.rows, descriptors=described)
+    return Gallery(training.subset(pictures.rows), described.astype(np.float32))

@@ -73,6 +73,14 @@ class Run:
             log.warning("%s: %d of the %d training pictures are not there any more", scene.root, lost, lost + len(rows))
         return scene.subset(rows)
 
+    def training_part(self, scene: Scene) -> Scene | None:
+        """The pictures of an open scene that the run was trained on; its training split where the run knows none of
+        them; None where there is none."""
+        chosen = np.isin(scene.names, self.trained_on)
+        if not chosen.any():
+            chosen = scene.splits == "train"
+        return scene.subset(chosen) if chosen.any() else None
+
     def untrained(self, test: Scene) -> Scene:
         """Those test pictures that the network was not trained on; a warning for the others, of a scene that changed.
 

@@ -92,6 +92,23 @@ def test_names_that_are_not_utf8_can_be_printed():
     assert (done.returncode, done.stdout) == (0, b"K\xfcche.jpg\n"), done.stderr
 
 
+def test_a_reader_that_has_had_enough_is_no_error():
+    program = (
+        "import sys\n"
+        "from posenet import cli\n"
+        "from posenet.commands import EvaluateConfig\n"
+        "cli.COMMANDS[EvaluateConfig] = lambda config: print('pose\\n' * 100_000)\n"
+        "sys.exit(cli.main(['evaluate', 'run']))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as running:
+        assert running.stdout.readline() == "pose\n"
+        running.stdout.close()
+        assert running.stderr.read() == ""
+    assert running.returncode == 1
+
+
 def test_both_spellings_of_options(monkeypatch):
     seen = []
     monkeypatch.setitem(cli.COMMANDS, TrainConfig, seen.append)

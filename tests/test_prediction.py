@@ -3,13 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from posenet.answers import Manner
 from posenet.calibration import Correction
 from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
 from posenet.framing import Framing
 from posenet.images import read_image
 from posenet.poses import Poses
-from posenet.prediction import camera_for, draw, picture_files
+from posenet.prediction import camera_for, draw, picture_files, predict
 from posenet.run import Run
 from posenet.scene import Camera
 from tests.conftest import write_picture
@@ -75,6 +76,34 @@ def test_frames_come_in_the_order_of_their_numbers(tmp_path, caplog):
     (tmp_path / "IMG.HEIC").write_bytes(b"x")
     picture_files([tmp_path])
     assert [message for message in caplog.messages if "1 files are left out, such as IMG.HEIC" in message]
+
+
+def test_depth_maps_are_no_photographs(tmp_path, caplog):
+    names = ("seq-01/frame-000000.color.png", "seq-01/frame-000000.depth.png", "rgb/1305.1.png", "depth/1305.1.png")
+    for name in names:
+        write_picture(tmp_path / name)
+    found = [path.relative_to(tmp_path).as_posix() for path in picture_files([tmp_path])]
+    assert found == ["rgb/1305.1.png", "seq-01/frame-000000.color.png"]
+    assert f"{tmp_path}: 2 depth maps are left out, such as 1305.1.png" in caplog.messages
+    assert picture_files([tmp_path / names[1]]) == [tmp_path / names[1]]  # asked for by its name
+
+
+def test_each_folder_of_a_prediction_is_a_path_of_its_own(run, tmp_path, monkeypatch):
+    paths = [tmp_path / name for name in ("a/1.png", "a/2.png", "b/1.png")]
+    for path in paths:
+        write_picture(path, (48, 64))
+    asked = []
+
+    class Recording:
+        def __init__(self, run):
+            pass
+
+        def answer(self, pictures, paths, cameras, sequences, manner):
+            asked.extend(sequences)
+
+    monkeypatch.setattr("posenet.prediction.Answerer", Recording)
+    predict(run, paths, Manner(smooth=True))
+    assert asked == [str(tmp_path / "a")] * 2 + [str(tmp_path / "b")]
 
 
 def test_a_path_is_drawn_without_its_scene_too(run, tmp_path, caplog):

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from posenet import callbacks, images
-from posenet.answers import Manner
+from posenet.answers import Answerer, Manner
 from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
 from posenet.evaluation import evaluate_run
+from posenet.retrieval import GALLERY
 from posenet.run import open_run
 from posenet.training import train
 from tests.conftest import QUICK, SMALL, refusal
@@ -160,6 +161,9 @@ def test_a_changed_scene_neither_tests_nor_trains_on_the_other_split(cambridge, 
     lists[1].write_text("\n".join(second[:-1] + first[-4:]) + "\n")
     assert set(run.training_scene().names) == {line.split()[0] for line in first[3:]}
     result = evaluate_run(run, manner=Manner(views=1))
+    seen = (run.folder / GALLERY).stat().st_mtime_ns
+    assert set(Answerer(run).gallery.scene.names) == {line.split()[0] for line in first[3:]}
+    assert (run.folder / GALLERY).stat().st_mtime_ns == seen  # predict's gallery is evaluate's
     assert "4 test pictures were trained on, they are left out" in caplog.text
     assert set(result.scene.names) == {line.split()[0] for line in second[3:-1]}
     lists[1].write_text("\n".join(second[:3] + first[-4:]) + "\n")

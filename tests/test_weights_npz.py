@@ -25,7 +25,7 @@ def test_what_convert_wrote_comes_back(tmp_path):
 
 
 def test_objects_text_and_compressed_arrays_are_refused(tmp_path):
-    np.savez(tmp_path / "o.npz", allow_pickle=True, **{"a/kernel": np.array([{"run": 1}], object)})
+    np.savez(tmp_path / "o.npz", **{"a/kernel": np.array([{"run": 1}], object)})
     assert "must be an .npz file that `posenet weights convert` wrote" in refused(tmp_path / "o.npz")
     np.savez(tmp_path / "t.npz", **{"a/kernel": np.array(["text"])})
     assert "a/kernel.npy is no layer's array of numbers" in refused(tmp_path / "t.npz")
