@@ -78,7 +78,7 @@ def photographs_in(folder: Path, below: bool = False) -> list[Path]:
 
 
 def _is_depth(name: Path) -> bool:
-    """Whether a picture is called as the depth maps of RGB-D cameras: frame-000000.depth.png, depth/1305031102.16.png."""
+    """Whether a picture is called as RGB-D cameras call depth maps: frame-000000.depth.png, depth/1305031102.16.png."""
     return bool(DEPTH & {*name.stem.lower().split(".")[1:], *(part.lower() for part in name.parent.parts)})
 
 

@@ -132,7 +132,7 @@ def tidy_name(name: str) -> str:
 
 
 def below(root: Path, path: str) -> str | None:
-    """The name below root of a picture given as a path, absolute or from the working folder; None if it lies elsewhere."""
+    """A picture's name below root, where it is given as a path, absolute or from the working folder; None elsewhere."""
     full, top = Path(os.path.abspath(path)), Path(os.path.abspath(root))
     return full.relative_to(top).as_posix() if full.is_relative_to(top) else None
 

@@ -7,7 +7,9 @@ import json
 import logging
 import os
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from posenet.storage import atomic_path, file_stamp, free_space_needed
 log = logging.getLogger("posenet")
 
 IN_MEMORY_BYTES = 256 * 2**20
+DAYS_KEPT, DAYS_HALF_WRITTEN = 30, 2
 
 
 def cache_folder() -> Path:
@@ -88,6 +91,7 @@ def load_pictures(
             f"{target.parent} cannot be made ({error.strerror}): set POSENET_CACHE to a folder"
         ) from None
     free_space_needed(target.parent, total)
+    _tidy(target.parent)
     with atomic_path(target) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
         faults = _decode_all(paths, (*size, quarter_turns), array, label)
@@ -97,11 +101,23 @@ def load_pictures(
     return _opened(target, shape)
 
 
+def _tidy(folder: Path) -> None:
+    """Remove what nobody has read for a month, and what a killed process has left half-written."""
+    now = time.time()
+    for path in folder.glob("*.npy"):
+        with suppress(OSError):  # another process may be as tidy
+            if now - path.stat().st_mtime > (DAYS_HALF_WRITTEN if path.name.startswith(".") else DAYS_KEPT) * 86400:
+                path.unlink()
+                path.with_suffix(".json").unlink(missing_ok=True)
+
+
 def _opened(target: Path, shape) -> Pictures:
     array = np.load(target, mmap_mode="r")
     if array.shape != shape or array.dtype != np.uint8:
         raise ValueError("another shape")
     faults = json.loads(target.with_suffix(".json").read_text())
+    with suppress(OSError):
+        os.utime(target)  # it is read: see _tidy
     return _kept(array, {int(row): why for row, why in faults.items()})
 
 

@@ -62,7 +62,7 @@ class Schedule(keras.callbacks.Callback):
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Ends the run with an explanation when the loss is no number; the last good model stays."""
+    """Ends the run with an explanation when the loss is no number; the last good model, if there is one, stays."""
 
     def on_train_batch_end(self, batch, logs=None):
         if logs and not np.isfinite(logs.get("loss", 0.0)):
@@ -71,13 +71,16 @@ class StopOnNaN(keras.callbacks.Callback):
 
 def _diverged(why: str) -> PoseNetError:
     return PoseNetError(
-        f"training stopped: {why}; the last good model is kept. A smaller --learning-rate or --precision float32 "
-        "usually helps"
+        f"training stopped: {why}; the last good model, if there is one, is kept. A smaller --learning-rate or "
+        "--precision float32 usually helps"
     )
 
 
 class Validation(keras.callbacks.Callback):
-    """Measures the held-out pictures after epochs, as long as that takes a small share of the time; keeps the best.
+    """Measures the held-out pictures after epochs; keeps the best.
+
+    Where the clock ends the training, only after as many epochs as take a small share of the time; after all where
+    epochs are counted: the clock must not choose the model there.
 
     measure() -> (median position error, median rotation error in degrees). save() writes the model.
     score = position / scale + degrees / scale_deg, the scales being the mean-pose baseline's medians. A later model
@@ -98,7 +101,8 @@ class Validation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         last = self.budget.progress >= 1 or self.model.stop_training
-        if not last and self.spent > self.share * (time.monotonic() - self.began):
+        dear = self.spent > self.share * (time.monotonic() - self.began)
+        if dear and self.budget.epochs is None and not last:
             return
         began = time.monotonic()
         position, degrees = self.measure()
@@ -179,7 +183,9 @@ class Backup(keras.callbacks.Callback):
             self.save()
         self.path.parent.mkdir(exist_ok=True)
         with atomic_path(self.path) as temporary, open(temporary, "wb") as file:
-            clock = {"step": self.budget.step, "elapsed": self.budget.elapsed, "start": self.budget.start or 0.0}
+            # a training ends a little before its time, what it kept for saving: nothing of it is left
+            elapsed = max(self.budget.elapsed, self.budget.seconds) if last else self.budget.elapsed
+            clock = {"step": self.budget.step, "elapsed": elapsed, "start": self.budget.start or 0.0}
             np.savez(file, epoch=epoch + 1, best=best_of, **clock, **arrays)
 
     def restore(self, model) -> int:

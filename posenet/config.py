@@ -97,8 +97,8 @@ class TrainConfig:
             raise PoseNetError(f"--short-side must be at least {SMALLEST_SIDE}, received {self.short_side}")
         if self.resume and self.overwrite:
             raise PoseNetError("--resume goes on with a run, --overwrite replaces it: give one of them, received both")
-        if self.seed < 0:
-            raise PoseNetError(f"--seed must be 0 or more, received {self.seed}")
+        if not 0 <= self.seed < 2**32:
+            raise PoseNetError(f"--seed must be from 0 to {2**32 - 1}, received {self.seed}")
         if not 0 <= self.validation < 0.9:
             raise PoseNetError(f"--validation must be a share from 0 to 0.9, received {self.validation}")
         if self.rotation != "quaternion" and self.head != "pose":

@@ -8,13 +8,17 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from posenet.errors import PoseNetError
+
 
 def set_up(precision: str, halves: bool = True) -> str:
     """Set Keras' precision policy and TensorFlow's threads; returns "float32" or "bfloat16".
 
     precision: "auto", "float32" or "bfloat16". halves: whether bfloat16 makes the network faster
-    on CPUs that compute it.
+    on CPUs that compute it. Raises PoseNetError where Keras runs on another backend.
     """
+    if (backend := keras.backend.backend()) != "tensorflow":
+        raise PoseNetError(f"training needs Keras on TensorFlow: KERAS_BACKEND must be tensorflow, received {backend}")
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     if not on_gpu:
         with suppress(RuntimeError):  # TensorFlow may already run in this process

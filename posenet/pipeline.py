@@ -11,7 +11,7 @@ from posenet.cache import Pictures
 from posenet.framing import Framing
 from posenet.scene import Scene
 
-BATCH_PIXELS = 32 * 192 * 256  # keeps the peak memory of training below 2 GB
+BATCH_PIXELS = 32 * 192 * 256  # keeps the peak memory of training at 2 to 3.5 GB, by the trunk
 
 
 def default_batch_size(pictures: int, size: tuple[int, int]) -> int:

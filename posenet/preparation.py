@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import logging
 import zipfile
 from collections import Counter
@@ -37,7 +38,8 @@ FARTHEST = 0.5  # that views move, in mean distances of the cameras from their c
 def check_trunk(config: TrainConfig) -> None:
     """Raises PoseNetError where the trunk is not known, cannot answer as it is asked to, or has no such weights."""
     weights = Path(config.weights)
-    if config.weights not in ("auto", "imagenet", "none") and not any(weights.parent.glob(f"{weights.name}*")):
+    beginning = f"{glob.escape(weights.name)}*"  # a TensorFlow checkpoint is several files
+    if config.weights not in ("auto", "imagenet", "none") and not any(weights.parent.glob(beginning)):
         raise PoseNetError(f"--weights must be auto, imagenet, none or a file, there is no {weights}")
     trunk = trunk_named(config.trunk)
     if config.head == "points" and not trunk.maps:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import secrets  # process numbers are not unique: each container has its own
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     A full disk or missing rights become a PoseNetError.
     """
-    temporary = target.with_name(f".{os.getpid()}-{target.name}")
+    temporary = target.with_name(f".{secrets.token_hex(6)}-{target.name}")
     try:
         yield temporary
         os.replace(temporary, target)
@@ -76,7 +77,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     """
     if os.path.lexists(target):
         raise PoseNetError(f"a folder that does not exist yet is needed, received {target}")
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
+    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(6)}.unfinished")
     try:
         unfinished.mkdir(parents=True)
         yield unfinished

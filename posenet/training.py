@@ -40,7 +40,7 @@ def train(config: TrainConfig) -> Run:
     """Train on the training split of config.scene and write the run folder config.output; returns the run.
 
     With config.resume the run folder's own settings are used. Raises PoseNetError for what the user can mend,
-    and when the loss becomes NaN (the last good model stays).
+    and when the loss becomes NaN (the last good model, if there is one, stays).
     """
     started = time.monotonic()
     output = config.output

@@ -17,6 +17,7 @@ from posenet.trainer import Trainer
 log = logging.getLogger("posenet")
 
 VIEWS, VIEWS_EACH, STEPS, BATCH, PEAK = 1500, 8, 400, 32, 2e-3
+MOST_BYTES = 2**29  # of features: views of large pictures are fewer
 ENOUGH_MINUTES = 5.0  # shorter trainings start with fewer views and steps
 VIEW_EPOCH = 1_000_000  # epochs of the batches' stream that training itself never comes to
 
@@ -56,6 +57,7 @@ def _features(trunk, batches: Batches, share: float) -> tuple[list[np.ndarray], 
             seen.append([np.asarray(each, np.float16) for each in (maps if isinstance(maps, list) else [maps])])
             truth.append(each)
             count += len(images)
+            wanted = min(wanted, MOST_BYTES * len(images) / sum(each.nbytes for each in seen[0]))
             if count >= wanted:
                 break
         epoch += 1

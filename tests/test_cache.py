@@ -1,5 +1,6 @@
 import os
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -64,6 +65,24 @@ def test_a_damaged_cache_is_made_anew(paths):
     (file,) = cache_folder().glob("*.npy")
     file.write_bytes(file.read_bytes()[:300])
     np.testing.assert_array_equal(load_pictures(paths, (24, 32), in_memory_bytes=0).array, expected)
+
+
+def test_what_nobody_reads_any_more_is_removed(paths):
+    now, day = time.time(), 86400
+    load_pictures(paths, (24, 32), in_memory_bytes=0)
+    (read,) = cache_folder().glob("*.npy")
+    others = {"unread.npy": 31, "fresh.npy": 29, ".123-killed.npy": 3, ".123-busy.npy": 1}
+    for name, days in others.items():
+        (cache_folder() / name).write_bytes(b"x")
+        (cache_folder() / name).with_suffix(".json").write_bytes(b"x")
+        os.utime(cache_folder() / name, (now, now - days * day))
+    os.utime(read, (now, now - 40 * day))
+    load_pictures(paths, (24, 32), in_memory_bytes=0)  # read
+    load_pictures(paths, (12, 16), in_memory_bytes=0)  # a new one is made
+    left = {path.name for path in cache_folder().iterdir()}
+    assert len(left) == 8
+    assert {read.name, read.with_suffix(".json").name, "fresh.npy", ".123-busy.npy"} < left
+    assert not left & {"unread.npy", "unread.json", ".123-killed.npy", ".123-killed.json"}
 
 
 @pytest.mark.parametrize("limit", [0, 10**9])

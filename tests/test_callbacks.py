@@ -20,6 +20,20 @@ def kept_epochs(measured, **options):
     return saved, validation
 
 
+def test_where_epochs_are_counted_the_clock_does_not_choose_the_model():
+    for epochs, expected in ((4, 4), (None, 1)):  # measuring takes all the time, of which it may have none
+        budget = callbacks.Budget(epochs, seconds=1e9, steps=1, started=time.monotonic())
+        measured = []
+        validation = callbacks.Validation(
+            lambda found=measured: found.append(1) or time.sleep(0.01) or (1.0, 1.0), list, (1.0, 1.0), budget, 0.0
+        )
+        validation.set_model(SimpleNamespace(stop_training=False))
+        validation.on_train_begin()
+        for epoch in range(4):
+            validation.on_epoch_end(epoch, {})
+        assert len(measured) == expected
+
+
 def test_the_best_model_is_kept():
     saved, validation = kept_epochs([(0.9, 90.0), (0.5, 40.0), (0.7, 70.0), (0.3, 20.0), (0.8, 80.0)])
     assert saved == [1, 2, 4]
@@ -52,9 +66,22 @@ def test_weights_that_the_last_step_of_an_epoch_broke_are_never_kept(tmp_path):
     before = (tmp_path / "state.npz").read_bytes()
     model.layers[0].bias.assign([math.nan])
     line = refusal(backup.on_epoch_end, 6)
-    assert line.startswith("training stopped: the weights became no numbers at the end of epoch 7; the last good model")
+    assert line.startswith("training stopped: the weights became no numbers at the end of epoch 7; the last good ")
     assert saved == [1]
     assert (tmp_path / "state.npz").read_bytes() == before
+
+
+def test_a_training_that_its_time_has_ended_has_nothing_left(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    trainer = SimpleNamespace(network=model, pose_loss=model, optimizer=keras.optimizers.Adam(), stop_training=True)
+    budget = callbacks.Budget(None, seconds=60.0, steps=1, started=time.monotonic() - 57)
+    budget.reserve = 4.0
+    backup = callbacks.Backup(tmp_path / "state.npz", budget, None, lambda: None)
+    backup.set_model(trainer)
+    backup.on_epoch_end(5)
+    again = callbacks.Budget(None, seconds=60.0, steps=1, started=time.monotonic())
+    callbacks.Backup(tmp_path / "state.npz", again, None, lambda: None).restore(trainer)
+    assert again.progress == 1
 
 
 def test_a_budget_of_less_than_a_second_is_spent_when_its_time_is():

@@ -29,6 +29,15 @@ def test_the_new_file_replaces_the_old_whole(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_two_who_write_at_once_do_not_share_a_temporary_file(tmp_path):
+    target = tmp_path / "a.npy"  # process numbers may be equal: two containers with one folder
+    with atomic_path(target) as first, atomic_path(target) as second:
+        first.write_text("first")
+        second.write_text("second")
+        assert (first.read_text(), first.suffix) == ("first", ".npy")
+    assert target.read_text() == "first"
+
+
 def test_a_digest_changes_with_names_sizes_and_presence(tmp_path):
     paths = [tmp_path / "a", tmp_path / "b"]
     paths[0].write_bytes(b"12")

@@ -51,6 +51,17 @@ def test_heads_learn_and_the_trunk_stays(cambridge):
     assert error(trainer, batches) < 0.5 * before
 
 
+def test_views_of_large_pictures_are_fewer(cambridge, caplog, monkeypatch):
+    trainer, batches = started(cambridge)
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("posenet.transfer.STEPS", 2)
+    one = 2 * 3 * 1280 * 2  # bytes of float16: 1280 channels of a picture of 64 x 96 at stride 32
+    for most, count in ((one * 10, 12), (one * 1000, 96)):  # batches of 4; 8 views of each of 12 pictures
+        monkeypatch.setattr("posenet.transfer.MOST_BYTES", most)
+        train_heads(trainer, batches, 15.0)
+        assert f"features of {count} views" in caplog.text
+
+
 def test_short_trainings_start_with_fewer_views_and_steps(cambridge, caplog, monkeypatch):
     trainer, batches = started(cambridge)
     caplog.set_level(logging.INFO)
