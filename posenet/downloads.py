@@ -30,7 +30,7 @@ def kept(url: str) -> Path | None:
 
 
 def fetch(url: str, digest: str | None) -> Path:
-    """The file of this address, from the cache or fetched now; urllib's proxy variables (https_proxy) hold.
+    """The file of this address, from the cache or fetched now; urllib's proxy variables (https_proxy, http_proxy) hold.
 
     digest: MD5, SHA-1 or SHA-256 in hexadecimal; None where none is published. Raises PoseNetError, in one line with
     what to do by hand, when the file cannot be had or is not the one expected.

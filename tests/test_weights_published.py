@@ -90,7 +90,8 @@ def test_a_scene_is_evaluated_with_its_own_convention(cambridge, weights):
     assert found.method == "posenet.npy"
 
 
-def test_legacy_subtracts_the_mean_of_the_pictures_themselves(cambridge, weights):
+def test_legacy_subtracts_the_mean_of_the_pictures_themselves(cambridge, weights, monkeypatch):
+    monkeypatch.setattr("posenet.weights.published.BATCH", 3)  # of four pictures
     found = evaluate_weights(weights, cambridge, legacy=True)
     test = open_scene(cambridge).split("test")
     cuts = np.stack([Recipe(np.zeros(3), legacy=True).cut(read_image(path)) for path in test.paths])

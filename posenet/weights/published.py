@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from posenet.models.layers import CAFFE_MEAN_BGR
 from posenet.weights.caffe import read_binaryproto
 from posenet.weights.load import load_network
 
-SHORT_SIDE, CUT = 256, 224
+SHORT_SIDE, CUT, BATCH = 256, 224, 32
 PORTS_SIZE, PORTS_CORNER = (455, 256), (0, 87)  # (width, height) and (top, left) of the TensorFlow and Keras ports
 
 
@@ -75,6 +76,15 @@ def read_mean(path: Path) -> np.ndarray:
     return mean.astype(np.float32)
 
 
+def _cuts(recipe: Recipe, paths: Sequence[Path], label: str) -> Iterator[np.ndarray]:
+    """Cuts (b, 224, 224, 3) of pictures, batch by batch: thousands at once would take gigabytes."""
+    with tqdm(total=len(paths), desc=label, unit="picture") as bar:
+        for start in range(0, len(paths), BATCH):
+            batch = paths[start : start + BATCH]
+            yield np.stack([recipe.cut(read_image(path)) for path in batch])
+            bar.update(len(batch))
+
+
 def evaluate_weights(
     weights: Path, scene_path: Path, graph: str | None = None, legacy: bool = False, mean: Path | None = None,
     strict: bool = False, split: str = "auto", epsilon: float = 1e-3,
@@ -92,9 +102,10 @@ def evaluate_weights(
     rgb = network.input.name == "rgb"
     colour = np.array(CAFFE_MEAN_BGR[::-1] if rgb else CAFFE_MEAN_BGR, np.float32)
     recipe = Recipe(read_mean(mean) if mean else colour, legacy, rgb)
-    cuts = np.stack([recipe.cut(read_image(path)) for path in tqdm(test.paths, desc="pictures", unit="picture")])
     if own_mean:
-        recipe = Recipe(cuts.mean(axis=0), legacy, rgb)
-    outputs = network.predict(recipe.apply(cuts), batch_size=32, verbose=0)
-    estimate, found = usable_poses({name: np.asarray(value, np.float64) for name, value in outputs.items()})
+        total = sum(cuts.sum(axis=0, dtype=np.float64) for cuts in _cuts(recipe, test.paths, "mean of the pictures"))
+        recipe = Recipe((total / len(test)).astype(np.float32), legacy, rgb)
+    answers = [network.predict_on_batch(recipe.apply(cuts)) for cuts in _cuts(recipe, test.paths, "pictures")]
+    outputs = {name: np.concatenate([each[name] for each in answers]).astype(np.float64) for name in answers[0]}
+    estimate, found = usable_poses(outputs)
     return compare(scene, test, "test", weights.name, estimate, found)
