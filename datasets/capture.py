@@ -20,7 +20,7 @@ from posenet.datasets.capture_scale import aligned_to, find_pictures, levelled, 
 from posenet.datasets.colmap_sfm import extract_features, map_pictures, match, require_pycolmap
 from posenet.datasets.text import without_suffix
 from posenet.errors import PoseNetError
-from posenet.storage import files_digest, write_text
+from posenet.storage import files_digest, held_alone, write_text
 
 log = logging.getLogger("posenet")
 
@@ -62,6 +62,20 @@ def capture(
     known = read_positions(align) if align else {}
     fresh = not output.exists()
     _open(output, inputs)
+    with held_alone(output):
+        _open(output, inputs)  # another process may have finished it meanwhile
+        model, names, placed = _placed(inputs, output, scale, align, known, most, fresh)
+        if scale:
+            scaled_by(model, *scale)
+        if align:
+            aligned_to(model, known, align)
+        else:
+            levelled(model)
+        return _finish(output, model, inputs, names, placed, "m" if scale or align else "scene units")
+
+
+def _placed(inputs: tuple[Path, ...], output: Path, scale, align, known: dict, most: int, fresh: bool):
+    """The reconstruction, the names of all pictures, and the placed ones by their names. fresh: nothing was there."""
     pictures, work = output / "images", output / "work"
     try:
         names = collect_pictures(inputs, pictures, most)
@@ -84,16 +98,10 @@ def capture(
     if len(placed) < FEWEST:
         raise PoseNetError(
             f"{output}: the pictures do not overlap enough, {len(placed)} of {len(names)} could be placed; film "
-            "slowly, walk rather than turn on the spot, and let each picture share half its view with the one before"
+            "slowly, walk rather than turn on the spot, and let each picture share half its view with the one before "
+            "(of a long video take more --pictures)"
         )
-    unit = "m" if scale or align else "scene units"
-    if scale:
-        scaled_by(model, *scale)
-    if align:
-        aligned_to(model, known, align)
-    else:
-        levelled(model)
-    return _finish(output, model, inputs, names, placed, unit)
+    return model, names, placed
 
 
 def _check(inputs: tuple[Path, ...], scale: tuple[str, str, float] | None, align: Path | None, most: int) -> None:

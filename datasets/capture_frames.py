@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import logging
+import math
 from pathlib import Path
 
 import cv2
@@ -12,7 +14,10 @@ from tqdm import tqdm
 from posenet.errors import PoseNetError
 from posenet.storage import atomic_path
 
+log = logging.getLogger("posenet")
+
 STEP = 0.06  # of the picture's width: what neighbouring frames of a video should be apart, as optical flow
+FAR_APART = 0.3  # from here on they may no longer overlap enough to be placed
 SMALL = 320  # pixels: the width in which sharpness and flow are measured
 
 
@@ -20,6 +25,12 @@ def collect_video(source: Path, target: Path, most: int) -> list[str]:
     """Write the chosen frames of a video as JPEG files named by their number."""
     sharpness, flow = _measure(source)
     chosen = choose_frames(sharpness, flow, most)
+    apart = float(flow.sum()) / max(1, len(chosen))
+    if apart > FAR_APART:
+        log.warning(
+            "%s: %d frames of so long a way lie %.2f picture widths apart, which may be too far; try --pictures %d",
+            source, len(chosen), apart, math.ceil(flow.sum() / (FAR_APART / 2)),
+        )  # fmt: skip
     names = [f"frame{row:06d}.jpg" for row in chosen]
     if all((target / name).is_file() for name in names):
         return names

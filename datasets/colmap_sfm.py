@@ -14,6 +14,7 @@ from posenet.intrinsics import exif_focal
 FEATURES, LONG_SIDE = 4096, 1600
 CHUNK, PAIRS_CHUNK = 4, 60
 SMALLEST_MODEL = 4
+LIKELY_FOCAL = 1.2  # of the long side, as COLMAP guesses
 
 
 def require_pycolmap():
@@ -38,8 +39,9 @@ def extract_features(database: Path, pictures: Path, names: list[str]) -> None:
     with tqdm(desc="features", total=len(names), unit="picture", initial=len(done & set(names))) as bar:
         for (_, width, height, focal), members in groups.items():
             reader = pycolmap.ImageReaderOptions(camera_model="SIMPLE_RADIAL")
-            if focal:
-                reader.camera_params = f"{focal},{width / 2},{height / 2},0"
+            # always given: COLMAP's own look into EXIF takes shrunk photographs for whole ones
+            guess = focal or LIKELY_FOCAL * max(width, height)
+            reader.camera_params = f"{guess},{width / 2},{height / 2},0"
             known = [cameras[name] for name in members if name in cameras]
             missing = [name for name in members if name not in done]
             for start in range(0, len(missing), CHUNK):
@@ -49,8 +51,20 @@ def extract_features(database: Path, pictures: Path, names: list[str]) -> None:
                 pycolmap.extract_features(
                     database, pictures, chunk, pycolmap.CameraMode.SINGLE, reader, options, pycolmap.Device.cpu
                 )
-                known = known or [_already_there(pycolmap, database)[1][chunk[0]]]
+                there = _already_there(pycolmap, database)[1]  # not what COLMAP cannot open
+                known = known or [there[name] for name in chunk if name in there]
+                if known and not focal:
+                    _only_guessed(pycolmap, database, known[0])
                 bar.update(len(chunk))
+
+
+def _only_guessed(pycolmap, database: Path, camera_id: int) -> None:
+    """Let mapping know that a camera's focal length is a guess."""
+    with pycolmap.Database.open(database) as opened:
+        camera = opened.read_camera(camera_id)
+        if camera.has_prior_focal_length:
+            camera.has_prior_focal_length = False
+            opened.update_camera(camera)
 
 
 def _camera_key(pictures: Path, name: str) -> tuple:

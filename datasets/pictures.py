@@ -33,6 +33,10 @@ log = logging.getLogger("posenet")
 
 UNREAD_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", *VIDEO_SUFFIXES)
 DEPTH = {"depth"}
+_KINDS = {  # what Pillow calls the pictures that files of a suffix hold
+    ".png": ("PNG",), ".jpg": ("JPEG", "MPO"), ".jpeg": ("JPEG", "MPO"), ".bmp": ("BMP",), ".tif": ("TIFF",),
+    ".tiff": ("TIFF",), ".webp": ("WEBP",), ".ppm": ("PPM",),
+}  # fmt: skip
 SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
 
 
@@ -146,16 +150,18 @@ def as_seen(
 def place_upright(source: Path, target: Path, link: bool = True) -> None:
     """Link or copy a picture; write it anew where its EXIF turns it, or the target's suffix asks for another format.
 
+    The picture's own suffix may be wrong: browsers save WebP as .jpg.
+
     Other tools take the pixels as they are stored, everything here as they are seen. The target gets the source's time,
     which tells later whether it is still that picture. Raises OSError, SyntaxError and ValueError, as Pillow does, for
     damaged pictures, PoseNetError where the target cannot be written.
     """
     with Image.open(source) as image:
-        exif = exif_of(image)
+        exif, kind = exif_of(image), image.format
     turned = exif.pop(EXIF_ORIENTATION, 1) != 1
     suffix, time = target.suffix.lower(), source.stat().st_mtime_ns
     upright = None
-    if turned or suffix != source.suffix.lower():
+    if turned or kind not in _KINDS.get(suffix, (kind,)):
         try:
             upright = Image.fromarray(read_image(source))
         except PoseNetError as error:

@@ -143,8 +143,9 @@ def without_suffix(name: str) -> str:
 
 
 def without_blanks(name: str) -> str:
-    """The name as captures and lists of the Cambridge kind hold it: blanks would part its columns."""
-    return re.sub(r"\s", "_", name)
+    """The name as captures and lists of the Cambridge kind hold it: blanks would part its columns, a # at the beginning
+    would make a comment of it."""
+    return re.sub(r"\s|(?<![^/])#", "_", name)
 
 
 def no_comment(name: str) -> str:

@@ -85,7 +85,8 @@ class Evaluation:
             }
         if self.refinement is not None:
             good = self.refinement.refined
-            values["refined"] = {"share": float(good.mean()), "inliers": float(np.median(self.refinement.inliers))}
+            inliers = self.refinement.inliers[good] if good.any() else np.zeros(1)
+            values["refined"] = {"share": float(good.mean()), "inliers": float(np.median(inliers))}
             if good.any():
                 values["refined"] |= _statistics(self.errors[good], self.errors_deg[good])
         return values

@@ -139,7 +139,7 @@ def _in_eight_bits(data: np.ndarray, flag: int) -> np.ndarray | None:
     if image.dtype != np.uint16:
         return None
     filled = int(image.max()).bit_length()  # cameras have 10, 12, 14 or 16
-    return (image >> (max(10, filled + filled % 2) - 8)).astype(np.uint8)
+    return np.right_shift(image, max(10, filled + filled % 2) - 8).astype(np.uint8)
 
 
 def _decoder(path: Path, at_least: tuple[int, int] | None) -> int:

@@ -144,12 +144,16 @@ def plot_trajectory_3d(ax, truth: Poses, estimate: Poses, training: Poses | None
         ax.plot(*piece.T, color=TRUTH, lw=1.6, label="true path" if number == 0 else None)
     low, high = _colour_limits(errors)
     dots = ax.scatter(
-        *estimate.positions[found].T, c=errors[found], cmap=ERROR_COLOURS, s=14, vmin=low, vmax=high, label="predicted"
-    )
+        *estimate.positions[found].T, c=errors[found], cmap=ERROR_COLOURS, s=14, vmin=low, vmax=high, label="predicted",
+        axlim_clip=True,
+    )  # fmt: skip
     drawn = np.concatenate([truth.positions, *([] if training is None else [training.positions])])
     middle, half = (drawn.max(axis=0) + drawn.min(axis=0)) / 2, np.ptp(drawn, axis=0) / 2
     half = np.maximum(half, 0.15 * max(half.max(), 1e-6))  # a flat path keeps a readable third axis
     ax.set(**{f"{axis}lim": (m - h, m + h) for axis, m, h in zip("xyz", middle, 1.05 * half, strict=True)})
+    outside = (np.abs(estimate.positions[found] - middle) > 1.05 * half).any(axis=1).sum()
+    if outside:
+        ax.text2D(0.99, 0.01, f"{outside} predictions outside the view", transform=ax.transAxes, ha="right", fontsize=9)
     ax.locator_params(axis="z", nbins=3)
     ax.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})", zlabel=f"z ({unit})", aspect="equal")
     ax.figure.colorbar(dots, ax=ax, label=f"position error ({unit})", extend="max", shrink=0.6, pad=0.1)

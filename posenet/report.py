@@ -75,7 +75,10 @@ def _refined(values: dict, unit: str) -> str:
 
 
 def _figure(value: float | None, digits: int = 3) -> str:
-    return "inf" if value is None else f"{value:.{digits}f}"
+    """So many decimals, but two digits of a small one: a scene's unit may be large."""
+    if value is None:
+        return "inf"
+    return f"{value:.2g}" if 0 < value < 10 ** (1 - digits) else f"{value:.{digits}f}"
 
 
 def _verdict(summary: dict, baseline: str, title: str) -> str:
@@ -130,7 +133,7 @@ def _errors_csv(evaluation: Evaluation) -> str:
     table = np.hstack([estimate.positions, estimate.quaternions_wxyz, truth.positions, truth.quaternions_wxyz])
     for row, (name, found) in enumerate(zip(evaluation.scene.names, evaluation.found, strict=True)):
         numbers = [evaluation.errors[row], evaluation.errors_deg[row], *(column[row] for column in more.values())]
-        shown = [f"{value:.9g}" if found or column >= 7 else "" for column, value in enumerate(table[row])]
+        shown = [value if found or column >= 7 else "" for column, value in enumerate(table[row].tolist())]
         writer.writerow([name, *(f"{value:.9g}" for value in numbers), *shown])
     return text.getvalue()
 

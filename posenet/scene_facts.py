@@ -12,8 +12,9 @@ from scipy.spatial import cKDTree
 from posenet.calibration import Corrections, told
 from posenet.conventions import ConventionCheck
 from posenet.hygiene import Fault
+from posenet.lenses import FISHEYES, PANORAMA
 from posenet.poses import up_direction
-from posenet.scene import Scene
+from posenet.scene import Camera, Scene
 
 LINE = 0.1  # spread across the main axis against along it: less is a line (King's College 0.098, Street 0.049)
 
@@ -47,6 +48,12 @@ class SceneFacts:
         return asdict(self)
 
 
+def _view_deg(camera: Camera) -> float:
+    """How wide a camera sees, in degrees; of lenses that draw angles, as they draw them in the middle."""
+    half = camera.width / 2 / camera.fx
+    return 2 * math.degrees(half if camera.lens in (*FISHEYES, PANORAMA) else math.atan(half))
+
+
 def scene_facts(
     scene: Scene,
     faults: list[Fault],
@@ -58,7 +65,7 @@ def scene_facts(
     """Gather the facts. split: the rule that made the scene's splits. corrections: of its intrinsics, as measured."""
     chosen = {name: scene.splits == name for name in ("train", "test")}
     cameras = [camera for camera in scene.cameras if camera is not None]
-    views = [2 * math.degrees(math.atan(camera.width / 2 / camera.fx)) for camera in cameras]
+    views = [_view_deg(camera) for camera in cameras]
     return SceneFacts(
         name=scene.name,
         folder=str(scene.root),

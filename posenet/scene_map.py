@@ -10,6 +10,8 @@ from posenet.plots import FAINT, NETWORK, TRUTH, frusta, new_figure, path_pieces
 from posenet.poses import principal_axes, up_direction
 from posenet.scene import Scene
 
+MOST_POINTS = 20_000
+
 
 def ground_axes(scene: Scene) -> np.ndarray:
     """(2, 3) horizontal world directions: the one that positions spread most along, and the one to its left."""
@@ -34,7 +36,8 @@ def plot_scene_map(ax, scene: Scene, most_frusta: int = 40):
     if scene.points is not None and len(scene.points.positions):
         spots = (scene.points.positions - centre) @ axes.T
         middle, reach = np.median(spots, axis=0), np.percentile(np.abs(spots - np.median(spots, axis=0)), 98, axis=0)
-        spots = spots[(np.abs(spots - middle) <= reach).all(axis=1)][:20000]
+        spots = spots[(np.abs(spots - middle) <= reach).all(axis=1)]
+        spots = spots[:: max(1, len(spots) // MOST_POINTS)]  # of all: they stand in the order in which they were found
         ax.scatter(*spots.T, s=2, color=FAINT, label="3-D points", zorder=1)
     for split, colour, label in (("train", TRUTH, "training"), ("test", NETWORK, "test")):
         rows = np.flatnonzero(scene.splits == split)

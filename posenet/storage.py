@@ -61,7 +61,7 @@ def held_alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise PoseNetError(f"{folder} is in use: another training writes to it") from None
+            raise PoseNetError(f"{folder} is in use: another process writes to it") from None
         except OSError:  # a disk without locks
             pass
         yield

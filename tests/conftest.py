@@ -100,13 +100,45 @@ def trained(cambridge, tmp_path, one_epoch):
     return tmp_path / "run"
 
 
-@pytest.fixture
-def plane(tmp_path):
-    """A small scene with intrinsics, of pictures that tell depth, in the transforms layout."""
+def write_plane(folder: Path) -> Path:
+    """The scene of `plane`, in folder/plane."""
     from posenet.datasets.convert import convert
     from tests.planes import plane_scene
 
-    scene = plane_scene(tmp_path / "made", 16)
+    scene = plane_scene(folder / "made", 16)
     scene = replace(scene, splits=np.array(["train"] * 12 + ["test"] * 4))
-    convert(scene, tmp_path / "plane", "transforms", copy=True)
-    return tmp_path / "plane"
+    convert(scene, folder / "plane", "transforms", copy=True)
+    return folder / "plane"
+
+
+@pytest.fixture
+def plane(tmp_path):
+    """A small scene with intrinsics, of pictures that tell depth, in the transforms layout."""
+    return write_plane(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def plane_epoch(tmp_path_factory):
+    """A folder with the scene of `plane` and a run of one epoch on it, run; and the names of the files that were opened
+    for it."""
+    from posenet import images
+    from posenet.config import TrainConfig
+    from posenet.training import train
+
+    folder, opened, read = tmp_path_factory.mktemp("plane_epoch"), set(), images.read_image
+    scene = write_plane(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        for place in ("images", "keypoints"):  # for the network; for the intrinsics and the depth
+            patch.setattr(f"posenet.{place}.read_image", lambda path, *more: opened.add(path.name) or read(path, *more))
+        train(TrainConfig(scene, folder / "run", epochs=1, **QUICK))
+    return folder, opened
+
+
+@pytest.fixture
+def plane_trained(tmp_path, plane_epoch):
+    """The folder of a run of one epoch on the scene `plane`, and that scene: copies, so that they cost no training."""
+    for name in ("plane", "run"):
+        shutil.copytree(plane_epoch[0] / name, tmp_path / name)
+    config = tmp_path / "run" / "config.json"
+    config.write_text(config.read_text().replace(str(plane_epoch[0]), str(tmp_path)))
+    return tmp_path / "run", tmp_path / "plane"

@@ -51,8 +51,9 @@ def test_more_views_tell_doubt_and_a_video_is_smoothed(ready):
     assert position_errors(smoothed.poses, plain.poses).max() > 0
 
 
-def test_a_scene_far_from_its_zero_is_learned_as_exactly(plane, tmp_path):
+def test_a_scene_far_from_its_zero_is_learned_as_exactly(plane_trained, tmp_path):
     far, answers = np.array([4.5e5, 5.3e6, 300.0]), []
+    near_run, plane = plane_trained
     shutil.copytree(plane, tmp_path / "far")
     for file in (tmp_path / "far").glob("transforms*.json"):
         values = json.loads(file.read_text())
@@ -60,11 +61,11 @@ def test_a_scene_far_from_its_zero_is_learned_as_exactly(plane, tmp_path):
             for row in range(3):
                 frame["transform_matrix"][row][3] += far[row]
         file.write_text(json.dumps(values))
-    for folder in (plane, tmp_path / "far"):
-        run = train(TrainConfig(folder, tmp_path / f"run_{folder.name}", epochs=1, **QUICK))
+    far_run = train(TrainConfig(tmp_path / "far", tmp_path / "far_run", epochs=1, **QUICK)).folder
+    for folder, run in ((plane, open_run(near_run)), (tmp_path / "far", open_run(far_run))):
         test = open_scene(folder).split("test")
         known = load_pictures(test.paths, run.framing.stored), test.paths, test.cameras, test.sequences
-        answers.append(Answerer(open_run(run.folder)).answer(*known, Manner(views=1)))
+        answers.append(Answerer(run).answer(*known, Manner(views=1)))
     np.testing.assert_allclose(answers[1].poses.positions - far, answers[0].poses.positions, atol=0.02)
 
 
@@ -83,8 +84,8 @@ def test_only_finite_answers_with_a_rotation_are_usable():
     np.testing.assert_allclose(poses.quaternions_wxyz[0], [1, 0, 0, 0])
 
 
-def test_a_picture_on_its_side_is_asked_turned_too(plane, tmp_path, monkeypatch):
-    run = train(TrainConfig(plane, tmp_path / "run", epochs=1, **QUICK))
+def test_a_picture_on_its_side_is_asked_turned_too(plane_trained, tmp_path, monkeypatch):
+    run = open_run(plane_trained[0])
     assert run.one_camera
     path = tmp_path / "side.png"
     cv2.imwrite(str(path), np.rot90(cv2.imread(str(run.open_scene().paths[0]))))

@@ -84,6 +84,18 @@ def test_a_training_that_its_time_has_ended_has_nothing_left(tmp_path):
     assert again.progress == 1
 
 
+def test_a_training_that_goes_on_knows_its_best_model(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    trainer = SimpleNamespace(network=model, pose_loss=model, optimizer=keras.optimizers.Adam(), stop_training=True)
+    first, again = (callbacks.Validation(None, None, (1.0, 1.0), callbacks.Budget(9, 0.0, 1, 0.0)) for _ in range(2))
+    first.best, first.best_epoch, first.best_errors = 0.3, 4, (0.1, 2.0)
+    backup = callbacks.Backup(tmp_path / "state.npz", first.budget, first, None)
+    backup.set_model(trainer)
+    backup.on_epoch_end(5)
+    assert callbacks.Backup(tmp_path / "state.npz", again.budget, again, None).restore(trainer) == 6
+    assert (again.best, again.best_epoch, again.best_errors) == (0.3, 4, (0.1, 2.0))
+
+
 def test_a_budget_of_less_than_a_second_is_spent_when_its_time_is():
     now = time.monotonic()
     assert callbacks.Budget(None, 0.006, 10, now - 0.5).progress == 1  # it counted as a whole second

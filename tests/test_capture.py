@@ -8,19 +8,22 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from posenet import training
 from posenet.cli import main
 from posenet.datasets import capture as capturing
 from posenet.datasets import open_scene
 from posenet.datasets.capture import belongs_to, capture, is_finished, picture_pairs
+from posenet.datasets.colmap_sfm import extract_features
 from posenet.datasets.courtyard import make_courtyard, walk
 from posenet.datasets.courtyard_pictures import LIGHTS, lit_ground, photograph
 from posenet.datasets.courtyard_world import make_world
 from posenet.errors import PoseNetError
 from posenet.poses import align_similarity, position_errors, rotation_errors_deg
-from posenet.storage import files_digest
+from posenet.storage import files_digest, held_alone
 from tests.conftest import refusal, write_picture
+from tests.test_intrinsics import photo
 
 FRAMES = 300  # of a walk of two rounds
 
@@ -134,6 +137,38 @@ def test_pictures_that_do_not_overlap_are_refused_kindly(tmp_path):
         capture((tmp_path / "in",), tmp_path / "out")
 
 
+def test_photographs_that_were_shrunk_are_not_taken_for_whole_ones(tmp_path):
+    """Their EXIF tells a focal length in pixels of the whole picture, which COLMAP would believe."""
+    pycolmap = pytest.importorskip("pycolmap")
+    tags = {"x920A": 5.0, "xA20E": 20000.0, "xA210": 3, "xA002": 4000, "xA003": 3000}  # 10000 pixels in 4000 x 3000
+    photo(tmp_path / "in/shrunk.jpg", size=(400, 300), **tags)
+    photo(tmp_path / "in/phone.jpg", size=(400, 300), xA405=26)
+    extract_features(tmp_path / "a.db", tmp_path / "in", ["shrunk.jpg", "phone.jpg"])
+    with pycolmap.Database.open(tmp_path / "a.db") as database:
+        cameras = {image.name: database.read_camera(image.camera_id) for image in database.read_all_images()}
+    assert cameras["shrunk.jpg"].params[0] == pytest.approx(1.2 * 400)
+    assert cameras["phone.jpg"].params[0] == pytest.approx(26 / 43.2666 * 500, rel=1e-4)
+    assert [cameras[name].has_prior_focal_length for name in ("shrunk.jpg", "phone.jpg")] == [False, True]
+
+
+def test_a_picture_that_colmap_cannot_open_is_passed_over(tmp_path):
+    pycolmap = pytest.importorskip("pycolmap")
+    write_picture(tmp_path / "in/b.jpg", (240, 320))
+    Image.new("RGB", (320, 240)).save(tmp_path / "in/a.jpg", format="WEBP")
+    for _ in range(2):  # and when it goes on
+        extract_features(tmp_path / "a.db", tmp_path / "in", ["a.jpg", "b.jpg"])
+        with pycolmap.Database.open(tmp_path / "a.db") as database:
+            assert [image.name for image in database.read_all_images()] == ["b.jpg"]
+
+
+def test_two_captures_never_share_a_folder(tmp_path):
+    write_picture(tmp_path / "in/1.jpg")
+    (tmp_path / "out").mkdir()
+    with held_alone(tmp_path / "out"):
+        line = refusal(capture, (tmp_path / "in",), tmp_path / "out")
+    assert line == f"{tmp_path / 'out'} is in use: another process writes to it"
+
+
 def test_wrong_use(tmp_path, capsys):
     write_picture(tmp_path / "in/a.jpg")
     (tmp_path / "full").mkdir()
@@ -192,6 +227,54 @@ def test_pairs_skip_a_picture_that_does_not_decode(tmp_path):
     assert alike <= set(picture_pairs(names, tmp_path))
     (tmp_path / names[3]).write_bytes(b"cut off")
     assert alike <= set(picture_pairs(names, tmp_path))
+
+
+@pytest.fixture
+def mapped(captured, monkeypatch):
+    """The pictures of that capture, which are placed at once as they were there."""
+    pycolmap = pytest.importorskip("pycolmap")
+    for name in ("extract_features", "match"):
+        monkeypatch.setattr(capturing, name, lambda *_: None)
+    model = pycolmap.Reconstruction(captured[1] / "sparse/0")
+    monkeypatch.setattr(capturing, "map_pictures", lambda *_: model)
+    return captured[1] / "images"
+
+
+def test_a_known_distance_makes_metres(captured, mapped, tmp_path):
+    names = [Path(name).name for name in open_scene(captured[1]).names]
+    told = capture((mapped,), tmp_path / "out", scale=(names[0], names[-1], 2.5))
+    scene = open_scene(tmp_path / "out")
+    assert (told.unit, scene.unit) == ("m", "m")
+    ends = [scene.poses.positions[scene.names.index(f"images/{names[row]}")] for row in (0, -1)]
+    assert np.linalg.norm(ends[1] - ends[0]) == pytest.approx(2.5, rel=1e-6)
+    line = refusal(capture, (mapped,), tmp_path / "other", scale=(names[0], "none.jpg", 1.0))
+    assert line.startswith("--scale needs the names of placed pictures, like frame")
+    assert line.endswith("received none.jpg")
+    assert not (tmp_path / "other").exists()
+
+
+def test_known_positions_make_the_world_theirs(captured, mapped, video, tmp_path):
+    before = open_scene(captured[1])
+    truth, file = true_poses(before, video[1]).positions, tmp_path / "gps.txt"
+    rows = [f"{Path(name).name} {x} {y} {z}" for name, (x, y, z) in zip(before.names, truth, strict=True)]
+    file.write_text("\n".join(rows))
+    assert capture((mapped,), tmp_path / "out", align=file).unit == "m"
+    scene = open_scene(tmp_path / "out")
+    off = np.linalg.norm(scene.poses.positions - true_poses(scene, video[1]).positions, axis=1)
+    assert scene.unit == "m"
+    assert np.median(off) < 0.01 * np.linalg.norm(np.ptp(truth, axis=0))
+    file.write_text("\n".join(rows[:2]))
+    line = refusal(capture, (mapped,), tmp_path / "other", align=file)
+    assert line.startswith(f"{file} must name at least 3 of the pictures, like frame")
+    file.write_text("\n".join(f"{Path(name).name} {row} 0 0" for row, name in enumerate(before.names)))
+    line = refusal(capture, (mapped,), tmp_path / "other", align=file)
+    assert line == f"{file}: alignment needs cameras that do not all stand on one line"
+
+
+def test_a_record_that_capture_did_not_write_is_refused(tmp_path):
+    (tmp_path / "capture.json").write_text("[")
+    line = refusal(is_finished, tmp_path, tmp_path)
+    assert line == f"{tmp_path / 'capture.json'} must be what capture wrote, it cannot be read"
 
 
 def test_a_video_that_was_filmed_anew_is_another(captured, video, tmp_path):

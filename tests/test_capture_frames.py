@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from posenet.datasets import capture_frames
 from posenet.datasets.capture_frames import STEP, choose_frames, collect_video, median_flow
 from posenet.errors import PoseNetError
 from posenet.images import picture_size
@@ -66,6 +67,16 @@ def test_a_file_that_is_no_video_is_refused(tmp_path):
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(PoseNetError, match=r"text.mp4 must be a video that OpenCV can read"):
         collect_video(tmp_path / "text.mp4", tmp_path / "out", 5)
+
+
+def test_frames_too_far_apart_are_warned_of(tmp_path, monkeypatch, caplog):
+    for row in range(8):
+        (tmp_path / f"frame{row:06d}.jpg").write_bytes(b"there already")
+    for flow, warned in ((0.5, True), (0.1, False)):
+        monkeypatch.setattr(capture_frames, "_measure", lambda _, flow=flow: (np.ones(8), np.full(8, flow)))
+        assert len(collect_video(tmp_path / "long.mp4", tmp_path, 4)) <= 5
+        assert ("try --pictures 27" in caplog.text) == warned  # 4 widths, 0.15 from each to the next
+        caplog.clear()
 
 
 def test_frames_that_cannot_be_written_are_one_line(tmp_path, monkeypatch):

@@ -38,6 +38,18 @@ def test_turned_photographs_become_upright_and_keep_their_exif(tmp_path):
         assert upright.getexif().get_ifd(0x8769)[0xA405] == 28
 
 
+def test_what_other_programs_would_misread_is_written_anew(tmp_path):
+    """A WebP called .jpg, as browsers save them, and a name that begins as comments do."""
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+    Image.fromarray(texture(64, 48)).save(tmp_path / "in" / "a.jpg", format="WEBP")
+    write_picture(tmp_path / "in" / "#2.jpg")
+    assert collect_photos(tmp_path / "in", tmp_path / "out") == ["_2.jpg", "a.jpg"]
+    with Image.open(tmp_path / "out" / "a.jpg") as written:
+        assert (written.format, written.size) == ("JPEG", (64, 48))
+    assert (tmp_path / "out" / "_2.jpg").read_bytes() == (tmp_path / "in" / "#2.jpg").read_bytes()
+
+
 def test_photographs_whose_names_differ_by_a_blank_stay_two(tmp_path):
     for number, name in enumerate(("a b.jpg", "a_b.jpg")):
         write_picture(tmp_path / "in" / name, seed=number)

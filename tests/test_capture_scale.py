@@ -75,6 +75,18 @@ def test_aligned_to_known_positions(model, tmp_path):
     assert rotation_errors_deg(poses, truth).max() < 1e-6
 
 
+def test_positions_nearly_on_a_line_are_warned_of(model, tmp_path, caplog):
+    names, poses = in_order(model[0])
+    along = np.linspace(0, 100, len(names))
+    known = {name.rsplit(".")[0]: (x, x % 2, 0.0) for name, x in zip(names, along, strict=True)}
+    aligned_to(model[0], known, tmp_path / "gps.txt")
+    assert "gps.txt: the positions lie nearly on a line, which hardly tells how the world is turned" in caplog.text
+    caplog.clear()
+    known = {name.rsplit(".")[0]: tuple(position) for name, position in zip(names, poses.positions, strict=True)}
+    aligned_to(model[0], known, tmp_path / "gps.txt")
+    assert "nearly on a line" not in caplog.text
+
+
 def test_positions_of_photographs_whose_names_hold_blanks(tmp_path):
     (tmp_path / "gps.txt").write_text("IMG 1.jpg 1 2 3 9\nIMG_2.jpg,4,5,6\nIMG 3.jpg, 7 ,8, 9\nIMG_4.jpg, 1, 2, 3, 4\n")
     known = {"IMG_1": (1, 2, 3), "IMG_2": (4, 5, 6), "IMG_3": (7, 8, 9), "IMG_4": (1, 2, 3)}

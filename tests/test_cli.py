@@ -2,17 +2,18 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import pytest
 
 from posenet import cli
+from posenet.answers import Manner
 from posenet.cli import main
 from posenet.commands import EvaluateConfig
 from posenet.config import TrainConfig
 from posenet.datasets import open_scene
-
-from .conftest import write_cambridge
+from posenet.run import open_run
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -121,11 +122,63 @@ def test_both_spellings_of_options(monkeypatch):
     assert (seen[-1].poses, seen[-1].run) == (Path("F"), Path("S"))
 
 
-def test_a_scene_without_test_pictures_is_trained_on_and_not_evaluated(cambridge, tmp_path, capsys, caplog):
+def test_train_alone_makes_the_courtyard_and_trains_on_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    made, given = [], []
+    monkeypatch.setattr(
+        "posenet.datasets.courtyard.make_courtyard", lambda path: made.append(path) or path.mkdir(parents=True)
+    )
+    monkeypatch.setattr(
+        "posenet.training.train", lambda config: given.append(config) or SimpleNamespace(folder=config.output)
+    )
+    for options in ([], ["--epochs", "2"], ["--trunk", "efficientnet_lite0", "--minutes", "3"]):
+        assert main(["train", "--no-evaluate", *options]) == 0
+    assert made == [Path("scenes/courtyard")]
+    assert {(config.scene, config.output) for config in given} == {(Path("scenes/courtyard"), Path("runs/courtyard"))}
+    assert [(config.trunk, config.minutes, config.epochs) for config in given] == [
+        ("googlenet", 4.5, None),
+        ("googlenet", None, 2),
+        ("efficientnet_lite0", 3.0, None),
+    ]
+    assert capsys.readouterr().out == "trained: runs/courtyard\n" * 3
+
+
+def test_options_of_predict_reach_it(tmp_path, monkeypatch):
+    from posenet import prediction, run
+
+    class Asked(Exception):
+        pass
+
+    def asked(_run, _paths, *known):
+        raise Asked(*known)
+
+    monkeypatch.setattr(run, "open_run", lambda folder: None)
+    monkeypatch.setattr(prediction, "picture_files", lambda images: images)
+    monkeypatch.setattr(prediction, "predict", asked)
+    for options, manner, nearest in (
+        ([], Manner(), False),
+        (["--smooth", "--views", "3"], Manner(3, True, False), False),
+        (["--refine", "--nearest"], Manner(11, False, True), True),
+    ):
+        with pytest.raises(Asked) as found:
+            main(["predict", "run", "a.png", *options])
+        assert found.value.args == (manner, nearest)
+
+
+def test_strict_training_refuses_what_is_only_reported_otherwise(capsys, cambridge, tmp_path):
+    (cambridge / "seq1/frame00002.png").write_bytes(b"")
+    line = failure(capsys, "train", cambridge, "--strict", "--output", tmp_path / "run", "--trunk", "googlenet")
+    assert "picture of zero bytes" in line
+    line = failure(capsys, "scene", "convert", cambridge, tmp_path / "out", "--to", "csv", "--strict")
+    assert "picture of zero bytes" in line
+
+
+def test_a_scene_without_test_pictures_is_trained_on_and_not_evaluated(
+    cambridge, trained, tmp_path, capsys, caplog, monkeypatch
+):
     (cambridge / "dataset_test.txt").unlink()
-    options = ["--epochs", "1", "--short-side", "64", "--batch-size", "4", "--precision", "float32"]
-    options += ["--trunk", "googlenet", "--output", str(tmp_path / "run")]
-    assert main(["train", str(cambridge), *options]) == 0
+    monkeypatch.setattr("posenet.training.train", lambda config: open_run(config.output))
+    assert main(["train", str(cambridge), "--output", str(trained)]) == 0
     assert capsys.readouterr().out == f"trained: {tmp_path / 'run'}\n"
     assert f"not evaluated: the test split of {cambridge} must hold at least one usable picture" in caplog.text
     # written in another layout it still has none
@@ -159,7 +212,10 @@ def test_empty_split(capsys, cambridge, tmp_path):
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (lambda f: rewrite(f / "dataset_train.txt", lambda t: _numbers(t, "nan 0 0 1 0 0 0")), "not finite"),
+        (
+            lambda f: rewrite(f / "dataset_train.txt", lambda t: _numbers(t, "nan 0 0 1 0 0 0")),
+            "pose that is missing or not finite",
+        ),
         (
             lambda f: rewrite(f / "dataset_train.txt", lambda t: _numbers(t, "0 0 0 0 0 0 0")),
             "quaternion of length zero",
@@ -168,13 +224,16 @@ def test_empty_split(capsys, cambridge, tmp_path):
         (lambda f: (f / "seq1/frame00001.png").write_bytes(b""), "picture of zero bytes"),
         (lambda f: (f / "seq1/frame00001.png").write_text("hello"), "file that is no picture"),
         (lambda f: _cut(f / "seq1/frame00001.png"), "picture that is cut off"),
-        (lambda f: rewrite(f / "dataset_train.txt", lambda t: t + t.splitlines()[3] + "\n"), "listed more than once"),
+        (
+            lambda f: rewrite(f / "dataset_train.txt", lambda t: t + t.splitlines()[3] + "\n"),
+            "picture listed more than once",
+        ),
     ],
 )
 def test_faults_are_reported_dropped_and_refused_with_strict(capsys, cambridge, break_it, message):
     break_it(cambridge)
     line = failure(capsys, "scene", "info", cambridge, "--strict")
-    assert f"1 x {message}" in line or message in line
+    assert f"1 x {message}" in line
     assert "dataset_train.txt:" in line
     assert main(["scene", "info", str(cambridge), "--no-plot"]) == 0
     told = capsys.readouterr().out
@@ -220,10 +279,13 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
     written = {path.name for path in (run / "evaluation").iterdir()}
     assert written >= {"summary.json", "errors.csv", "estimate.tum", "groundtruth.tum", "trajectory.png", "errors.png"}
     assert "run exists: give --resume" in failure(capsys, "train", cambridge, "--output", run, *options)
-    assert main(["evaluate", str(run), "--json", "--no-plot"]) == 0
+    other = tmp_path / "elsewhere"
+    assert main(["evaluate", str(run), "--json", "--no-plot", "--output", str(other)]) == 0
+    assert (other / "summary.json").read_text() == (run / "evaluation" / "summary.json").read_text()
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((run / "evaluation" / "summary.json").read_text())
-    assert main(["predict", str(run), str(cambridge / "seq3")]) == 0
+    assert main(["predict", str(run), str(cambridge / "seq3"), "--plot", str(tmp_path / "path.png")]) == 0
+    assert (tmp_path / "path.png").stat().st_size > 10_000
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + 4
     assert all(len(line.split()) == 9 for line in lines[1:])
@@ -263,27 +325,13 @@ def test_predicting_nothing(capsys, tmp_path, cambridge):
     assert len(picture_files([cambridge / "seq3", cambridge / "seq1" / "frame00001.png"])) == 5
 
 
-def test_a_full_disk_while_writing_a_run(capsys, tmp_path, monkeypatch):
-    scene = write_cambridge(tmp_path / "Square")
-    import numpy as np
-
+def test_a_full_disk_while_writing_a_run(capsys, cambridge, tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "savez", full)
-    line = failure(
-        capsys,
-        "train",
-        scene,
-        "--output",
-        tmp_path / "r",
-        "--epochs",
-        "1",
-        "--short-side",
-        "64",
-        "--trunk",
-        "googlenet",
-    )
+    monkeypatch.setattr("numpy.savez", full)
+    options = ("--epochs", "1", "--short-side", "32", "--trunk", "googlenet", "--validation", "0")
+    line = failure(capsys, "train", cambridge, "--output", tmp_path / "r", *options)
     assert "state.npz cannot be written: No space left on device" in line
     assert list((tmp_path / "r" / "backup").iterdir()) == []
 

@@ -174,7 +174,7 @@ def test_an_existing_folder_is_refused_and_left_alone(tmp_path):
 
 @pytest.mark.parametrize("counts", [(2, 1), (3, 0)])
 def test_too_few_pictures_are_refused(tmp_path, counts):
-    with pytest.raises(PoseNetError):
+    with pytest.raises(PoseNetError, match="needs at least 3 training and 1 test"):
         courtyard.make_courtyard(tmp_path / "new", *counts, progress=False)
     assert not list(tmp_path.iterdir())
 

@@ -5,9 +5,38 @@ import pytest
 
 from posenet.device import set_up
 from posenet.errors import PoseNetError
+from posenet.models import build_network, inference_network
 
 
 def test_training_on_another_backend_is_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(PoseNetError, match="KERAS_BACKEND must be tensorflow, received jax"):
         set_up("float32")
+
+
+@pytest.fixture
+def capable(monkeypatch):
+    """A processor that computes bfloat16, and no GPU."""
+    monkeypatch.setattr("posenet.device._cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda *_: [])
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def test_bfloat16_where_the_processor_and_the_trunk_gain_by_it(capable, monkeypatch):
+    assert set_up("auto") == "bfloat16"
+    assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    for precision, halves in (("auto", False), ("float32", True)):
+        assert set_up(precision, halves) == "float32"
+        assert keras.config.dtype_policy().name == "float32"
+    monkeypatch.setattr("posenet.device._cpu_has_bfloat16", lambda: False)
+    assert set_up("auto") == "float32"
+    assert set_up("bfloat16", False) == "bfloat16"
+
+
+def test_what_is_kept_is_float32_whatever_trained_it(capable):
+    set_up("bfloat16")
+    plan = "googlenet", (64, 64), (0.0, 0.0, 0.0), 1.0
+    network = inference_network(build_network(*plan), *plan)
+    assert {layer.compute_dtype for layer in network.layers} == {"float32"}
+    assert keras.config.dtype_policy().name == "mixed_bfloat16"

@@ -1,5 +1,7 @@
 import csv
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,16 +9,17 @@ import pytest
 from posenet.answers import Answerer
 from posenet.baselines import describe, mean_pose_errors, nearest_pictures
 from posenet.cli import main
-from posenet.config import TrainConfig
 from posenet.datasets import open_scene
 from posenet.errors import PoseNetError
-from posenet.evaluation import evaluate_poses, evaluate_run
+from posenet.evaluation import compare, evaluate_poses, evaluate_run
 from posenet.poses import Poses
+from posenet.refinement import Refiner
 from posenet.report import report, write_evaluation
 from posenet.run import open_run
-from posenet.training import train
+from posenet.storage import files_digest
 from posenet.trajectories import write_tum
-from tests.conftest import QUICK, refusal
+from posenet.trust import read_trust
+from tests.conftest import refusal
 
 
 def listed(scene, offset=(0.0, 0.0, 0.0), skip=()):
@@ -102,12 +105,10 @@ def test_the_written_estimate_scores_the_same_again(cambridge, tmp_path):
     np.testing.assert_allclose(evaluate_poses(tmp_path / "t.tum", cambridge).errors, 2, rtol=1e-6)
 
 
-def test_a_run_is_evaluated_on_its_test_split(cambridge, tmp_path, monkeypatch):
+def test_a_run_is_evaluated_on_its_test_split(cambridge, trained, monkeypatch):
     together, answer = [], Answerer.answer
     monkeypatch.setattr(Answerer, "answer", lambda *known: together.append(known[4].tolist()) or answer(*known))
-    settings = {"short_side": 64, "batch_size": 4, "precision": "float32"}
-    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **settings))
-    run = open_run(tmp_path / "run")
+    run = open_run(trained)
     result = evaluate_run(run)
     assert result.scene.names == open_scene(cambridge).split("test").names
     assert result.found.all()
@@ -163,13 +164,16 @@ def test_no_pose_file(cambridge, tmp_path):
         evaluate_poses(tmp_path / "p.txt", cambridge)
 
 
-def test_refined_beside_regressed(plane, tmp_path, monkeypatch, capsys):
+def test_refined_beside_regressed(plane_trained, tmp_path, monkeypatch, capsys):
     from posenet.answers import Manner
 
     monkeypatch.setattr("posenet.landmarks.KEYPOINTS", 700)
     monkeypatch.setattr("posenet.refinement.KEYPOINTS", 700)
-    train(TrainConfig(plane, tmp_path / "run", epochs=1, **QUICK))
-    result = evaluate_run(open_run(tmp_path / "run"), manner=Manner(refine=True, views=1))
+    excluded, locate = [], Refiner.locate
+    monkeypatch.setattr(Refiner, "locate", lambda *known: excluded.extend(known[5:]) or locate(*known))
+    monkeypatch.setattr("posenet.answers.FEWEST_HELD_OUT", 3)
+    run = open_run(plane_trained[0])
+    result = evaluate_run(run, manner=Manner(refine=True, views=1))
     summary = result.summary()
     assert summary["method"] == "network, refined"
     assert summary["refined"]["share"] == 1.0
@@ -187,8 +191,12 @@ def test_refined_beside_regressed(plane, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "out" / "uncertainty.png").is_file()
     surest = np.argsort([float(row["deviation"]) for row in rows], kind="stable")[: len(rows) // 2]
     assert summary["surest"]["50%"]["median_m"] == pytest.approx(np.median([float(rows[k]["error"]) for k in surest]))
-    again = evaluate_run(open_run(tmp_path / "run"), manner=Manner(refine=True, views=1))
+    again = evaluate_run(run, manner=Manner(refine=True, views=1))
     np.testing.assert_allclose(again.errors, result.errors, atol=1e-6)
+    (rows_held_out,) = excluded  # measured once
+    assert {run.training_scene().names[row] for row in rows_held_out} == set(run.held_out)
+    measured = read_trust(run.folder / "map", files_digest([run.folder / "model.keras"]))
+    assert result.refinement.trust == again.refinement.trust == measured
     picture = result.scene.paths[0]
     assert main(["predict", str(tmp_path / "run"), str(picture), "--refine", "--views", "1"]) == 0
     header, line = capsys.readouterr().out.splitlines()
@@ -196,6 +204,30 @@ def test_refined_beside_regressed(plane, tmp_path, monkeypatch, capsys):
     doubt, inliers, deviation = line.split()[-3:]
     assert (doubt, inliers) == ("nan", rows[0]["inliers"])
     assert float(deviation) == pytest.approx(float(rows[0]["deviation"]), rel=1e-3)
+
+
+def test_inliers_are_those_of_the_refined_pictures(cambridge):
+    scene = open_scene(cambridge)
+    test = scene.split("test")
+    refinement = SimpleNamespace(refined=np.array([True, False, False, False]), inliers=np.array([40, 0, 0, 0]))
+    result = compare(scene, test, "test", "network", test.poses, np.ones(4, bool), test.poses)
+    assert replace(result, refinement=refinement).summary()["refined"]["inliers"] == 40
+    refinement = SimpleNamespace(refined=np.zeros(4, bool), inliers=np.zeros(4, int))
+    assert replace(result, refinement=refinement).summary()["refined"] == {"share": 0.0, "inliers": 0.0}
+
+
+def test_small_errors_and_large_coordinates_keep_their_digits(cambridge, tmp_path):
+    scene = open_scene(cambridge)
+    far = np.array([450_000.0, 5_432_100.1234, 0])
+    scene = replace(scene, poses=Poses(scene.poses.positions + far, scene.poses.rotations))
+    test = scene.split("test")
+    estimate = Poses(test.poses.positions + [0, 0.0003, 0], test.poses.rotations)
+    result = compare(scene, test, "test", "network", estimate, np.ones(4, bool), test.poses)
+    assert "0.0003 m 0.00 deg" in report(result)
+    write_evaluation(result, tmp_path / "out", pictures=False)
+    with open(tmp_path / "out" / "errors.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    np.testing.assert_allclose([float(row["y"]) - float(row["true_y"]) for row in rows], 0.0003, rtol=1e-4)
 
 
 def test_the_surest_pictures_are_reported(trained, tmp_path):

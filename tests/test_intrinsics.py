@@ -13,6 +13,7 @@ def photo(path, size=(400, 300), **tags):
     exif = Image.Exif()
     ifd = exif.get_ifd(0x8769)
     ifd.update({int(key[1:], 16): value for key, value in tags.items()})
+    path.parent.mkdir(exist_ok=True)
     Image.new("RGB", size).save(path, exif=exif)
     return path
 

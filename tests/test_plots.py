@@ -74,6 +74,20 @@ def test_far_predictions_are_counted_and_missing_ones_left_out():
     assert ax.get_xlim()[1] < 10
 
 
+def test_far_predictions_are_clipped_and_counted_in_three_dimensions_too():
+    truth = circle(20)
+    far = truth.positions.copy()
+    far[3] += [500, 0, 0]
+    errors = np.linalg.norm(far - truth.positions, axis=1)
+    figure = plots.new_figure(6, 6)
+    ax = figure.add_subplot(projection="3d")
+    plots.plot_trajectory_3d(ax, truth, Poses(far, truth.rotations), None, errors, "m")
+    assert [text.get_text() for text in ax.texts] == ["1 predictions outside the view"]
+    figure.canvas.draw()
+    (dots,) = [each for each in ax.collections if each.get_label() == "predicted"]
+    assert np.ma.getmaskarray(np.ma.asarray(dots.get_offsets())).any(axis=1).sum() == 1
+
+
 def test_a_flat_path_keeps_a_readable_third_axis():
     truth = circle(20)  # all at z = 0, 6 m along x
     ax = plots.plot_trajectory_3d(Figure().add_subplot(projection="3d"), truth, truth, None, np.zeros(20), "m")

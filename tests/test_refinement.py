@@ -73,6 +73,16 @@ def test_a_weak_match_must_agree_with_the_regressed_pose(refiner, tmp_path, monk
     assert not refiner.refine(paths, [CAMERA] * 2, off(truth, degrees=40.0), descriptors, TRUST).refined.any()
 
 
+def test_excluded_training_pictures_are_not_matched_with(refiner, tmp_path, monkeypatch):
+    paths, truth = queries(tmp_path, [0, 0])
+    asked = []
+    monkeypatch.setattr(Refiner, "_one", lambda _self, _path, _camera, neighbours: asked.append(set(neighbours)))
+    descriptors = np.full((2, 14), 0.1, np.float32)
+    refiner.locate(paths, [CAMERA] * 2, off(truth), descriptors)
+    refiner.locate(paths, [CAMERA] * 2, off(truth), descriptors, np.array([0, 5]))
+    assert asked == [set(range(14))] * 2 + [set(range(14)) - {0, 5}] * 2
+
+
 def test_where_the_network_has_no_answer_a_refined_pose_stands_alone(refiner, tmp_path, monkeypatch):
     paths, truth = queries(tmp_path, [0, 0])
     answers = off(truth), np.full((2, 14), 0.1, np.float32), TRUST, np.array([True, False])

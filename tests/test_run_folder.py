@@ -73,11 +73,11 @@ def test_a_folder_that_another_training_prepares_is_left_alone(tmp_path):
     with new_run_folder(tmp_path / "run", overwrite=False):
         for overwrite in (False, True):
             line = refusal(new_run_folder(tmp_path / "run", overwrite).__enter__)
-            assert line == f"{tmp_path / 'run'} is in use: another training writes to it"
+            assert line == f"{tmp_path / 'run'} is in use: another process writes to it"
         assert (tmp_path / "run").is_dir()
         (tmp_path / "run" / "config.json").write_text("{}")
         line = refusal(new_run_folder(tmp_path / "run", overwrite=True).__enter__)
-        assert line == f"{tmp_path / 'run'} is in use: another training writes to it"
+        assert line == f"{tmp_path / 'run'} is in use: another process writes to it"
 
 
 def killed_before_it_kept_anything(folder):
@@ -108,7 +108,7 @@ def test_a_second_training_that_is_refused_takes_nothing_away(tmp_path):
     first = new_run_folder(folder, overwrite=True)
     first.__enter__()
     (folder / "config.json").write_text("{}")
-    assert refusal(new_run_folder(folder, overwrite=True).__enter__).endswith("another training writes to it")
+    assert refusal(new_run_folder(folder, overwrite=True).__enter__).endswith("another process writes to it")
     assert not first.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert (folder / "model.keras").read_bytes() == b"old"
 

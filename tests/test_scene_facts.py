@@ -11,7 +11,8 @@ from posenet.cli import main
 from posenet.conventions import ConventionCheck
 from posenet.datasets import open_scene
 from posenet.poses import Poses, up_direction
-from posenet.scene_facts import nearest_training, path_length, scene_facts
+from posenet.scene import Camera
+from posenet.scene_facts import _view_deg, nearest_training, path_length, scene_facts
 from tests.conftest import write_picture
 from tests.planes import claim_focal
 from tests.test_conventions import LEVEL, scene_of, walk
@@ -27,6 +28,16 @@ def test_path_length_is_inside_sequences():
     scene = scene_of(Poses(np.array([[0.0, 0, 0], [3, 4, 0], [100, 0, 0], [100, 0, 2]]), Rotation.identity(4)))
     scene.sequences[2:] = "b"
     assert path_length(scene) == pytest.approx(5 + 2)
+
+
+def test_how_wide_lenses_see():
+    cameras = {
+        Camera(200, 100, 100.0, 100.0, 100.0, 50.0): 90,  # 2 atan(100 / 100)
+        Camera(200, 100, 200 / np.pi, 200 / np.pi, 100.0, 50.0, "OPENCV_FISHEYE", (0.0,) * 4): 180,
+        Camera(200, 100, 200 / (2 * np.pi), 100 / np.pi, 100.0, 50.0, "EQUIRECTANGULAR"): 360,
+    }
+    for camera, degrees in cameras.items():
+        assert _view_deg(camera) == pytest.approx(degrees)
 
 
 def test_nearest_training_camera():

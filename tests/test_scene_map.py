@@ -1,5 +1,7 @@
 """The map of a scene."""
 
+from dataclasses import replace
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -26,6 +28,17 @@ def test_map_shows_both_splits_in_place():
     centre = scene.poses.positions.mean(axis=0)
     np.testing.assert_allclose(offsets, (scene.poses.positions[:40] - centre) @ ground_axes(scene).T)
     assert ax.get_xlabel() == "main axis (m)"
+
+
+def test_points_of_the_whole_scene_are_shown_where_they_are_too_many():
+    """They stand in the order in which they were found: here from one end of the place to the other."""
+    count = 100_000
+    points = np.column_stack([np.linspace(-40, 40, count), np.zeros((count, 2))])
+    scene = replace(scene_of(walk()), points=ScenePoints(points, np.zeros((0, 2), int)))
+    ax = plot_scene_map(Figure().add_subplot(), scene)
+    (spots,) = [each.get_offsets() for each in ax.collections if each.get_label() == "3-D points"]
+    assert 10_000 < len(spots) <= 30_000
+    assert np.ptp(spots, axis=0).max() > 75
 
 
 def test_maps_of_odd_scenes_are_drawn(tmp_path):

@@ -75,6 +75,6 @@ def test_a_disk_that_is_read_only_costs_no_more_than_what_can_be_made_again(tmp_
 def test_a_folder_is_held_by_one_at_a_time(tmp_path):
     with held_alone(tmp_path):
         line = refusal(held_alone(tmp_path).__enter__)
-        assert line == f"{tmp_path} is in use: another training writes to it"
+        assert line == f"{tmp_path} is in use: another process writes to it"
     with held_alone(tmp_path):
         assert list(tmp_path.iterdir()) == []

@@ -1,24 +1,30 @@
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
-from posenet import callbacks, images
+from posenet import callbacks
 from posenet.answers import Answerer, Manner
+from posenet.augmentation import NO_AUGMENTATION, Augmentation
+from posenet.cache import load_pictures
 from posenet.config import TrainConfig
+from posenet.datasets import open_scene
 from posenet.errors import PoseNetError
 from posenet.evaluation import evaluate_run
-from posenet.preparation import check_trunk
+from posenet.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
+from posenet.preparation import check_trunk, described, training_batches
 from posenet.retrieval import GALLERY
 from posenet.run import open_run
-from posenet.training import train
+from posenet.training import _save, _trainer, _validation, train
 from tests.conftest import QUICK, SMALL, refusal
 from tests.planes import claim_focal
 
@@ -69,17 +75,9 @@ def test_an_unknown_trunk_is_told_before_anything_is_written(cambridge, tmp_path
     assert not (tmp_path / "run").exists()
 
 
-def test_the_test_split_is_never_opened_in_training(plane, tmp_path, monkeypatch):
-    opened, read = set(), images.read_image
-
-    def noting(path, *more):
-        opened.add(path.name)
-        return read(path, *more)
-
-    monkeypatch.setattr("posenet.images.read_image", noting)  # for the network
-    monkeypatch.setattr("posenet.keypoints.read_image", noting)  # for the intrinsics and the depth
-    train(TrainConfig(plane, tmp_path / "run", epochs=1, **QUICK))
-    scene = open_run(tmp_path / "run").open_scene()
+def test_the_test_split_is_never_opened_in_training(plane_epoch):
+    folder, opened = plane_epoch
+    scene = open_run(folder / "run").open_scene()
     assert opened == {path.name for path in scene.split("train").paths}
     assert len(scene.split("test")) == 4
 
@@ -120,14 +118,14 @@ def test_a_run_folder_that_exists_is_refused(cambridge, tmp_path):
     assert (folder / "mine.txt").read_text() == "precious"
 
 
-def test_a_training_that_cannot_begin_leaves_the_old_run_as_it_was(cambridge, tmp_path):
+def test_a_training_that_cannot_begin_leaves_the_old_run_as_it_was(cambridge, tmp_path, one_epoch):
     folder, wrong = tmp_path / "run", QUICK | {"weights": str(tmp_path / "typo.h5")}
     line = refusal(train, TrainConfig(cambridge, folder, epochs=1, **wrong))
     assert line == f"--weights must be auto, imagenet, none or a file, there is no {tmp_path / 'typo.h5'}"
     (tmp_path / "typo[1].h5").write_bytes(b"none")  # brackets are no pattern
     check_trunk(TrainConfig(cambridge, folder, trunk="googlenet", weights=str(tmp_path / "typo[1].h5")))
     assert not folder.exists()  # so that the mended command is not refused
-    train(TrainConfig(cambridge, folder, epochs=1, **QUICK))
+    shutil.copytree(one_epoch / "run", folder)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     for given in (wrong, QUICK | {"split": str(tmp_path / "tset.txt")}, QUICK | {"loss": "geometric"}):
         assert refusal(train, TrainConfig(cambridge, folder, epochs=1, overwrite=True, **given))
@@ -233,23 +231,69 @@ def test_a_backup_of_something_else_is_refused(trained, tmp_path):
         train(TrainConfig(None, tmp_path / "run", resume=True))
 
 
-def test_where_pictures_tell_depth_the_network_answers_by_points(plane, tmp_path):
-    train(TrainConfig(plane, tmp_path / "run", epochs=1, **QUICK))
-    run = open_run(tmp_path / "run")
+def test_where_pictures_tell_depth_the_network_answers_by_points(plane_epoch):
+    run = open_run(plane_epoch[0] / "run")
     assert run.head == "points"
     assert run.camera.fx == pytest.approx(260.0)
     assert run.one_camera
     assert "doubt" in run.load_model().output
-    kept = np.load(tmp_path / "run" / "backup" / "depths.npz")["depths"]
+    kept = np.load(run.folder / "backup" / "depths.npz")["depths"]
     assert np.median(1 / kept[np.isfinite(kept)]) == pytest.approx(2.0, rel=0.2)  # the plane is two metres away
-    for head, novel in (("pose", True), ("points", False)):
-        config = TrainConfig(plane, tmp_path / head, epochs=1, head=head, novel_views=novel, **QUICK)
-        assert train(config).head == head
+
+
+def begun(config):
+    """A run that is not trained, and its batches."""
+    run, scene = described(config, open_scene(config.scene).split("train"), "float32")
+    pictures = load_pictures(scene.paths, run.framing.stored)
+    held_out = np.isin(scene.names, run.held_out)
+    return run, training_batches(config, scene, pictures, run, ~held_out)
+
+
+def test_settings_reach_what_they_are_for(plane, tmp_path):
+    (tmp_path / "run").mkdir()
+    _, batches = begun(TrainConfig(plane, tmp_path / "run", short_side=64, batch_size=3, seed=5, trunk="googlenet"))
+    assert (batches.batch_size, batches.seed, batches.augmenter.settings.turn_deg[1]) == (3, 5, 12.0)
+    assert 0 < batches.augmenter.settings.move == Augmentation().move
+    assert batches.augmenter.settings.farthest == pytest.approx(0.5 * spread_of(plane))
+    _, batches = begun(TrainConfig(plane, tmp_path / "run", novel_views=False, **QUICK))
+    assert batches.augmenter.settings.move == 0
+    _, batches = begun(TrainConfig(plane, tmp_path / "run", augment=False, head="pose", **QUICK))
+    assert replace(batches.augmenter.settings, farthest=NO_AUGMENTATION.farthest) == NO_AUGMENTATION
+    assert batches.depths is None
+    config = TrainConfig(plane, tmp_path / "run", head="pose", rotation="log", loss="posenet", beta=7.0, **QUICK)
+    run, batches = begun(config)
+    budget = callbacks.Budget(1, 0.0, 1, 0.0)
+    trainer = _trainer(config, run, None, budget)
+    assert isinstance(trainer.pose_loss, PoseNetLoss)
+    assert trainer.pose_loss.beta == 7.0
+    assert trainer.network.get_layer("cls3_wpqr").units == 3
+    _save(trainer, run)
+    assert run.load_model().output["quaternion"].shape == (None, 4)
+    for loss, kind in (("geometric", GeometricLoss), ("learned", LearnedWeightsLoss)):
+        assert type(_trainer(replace(config, loss=loss), run, None, budget).pose_loss) is kind
+
+
+def spread_of(folder):
+    """The mean distance of a scene's training cameras from their middle."""
+    positions = open_scene(folder).split("train").poses.positions
+    return np.linalg.norm(positions - positions.mean(axis=0), axis=1).mean()
+
+
+def test_other_seeds_give_other_networks(plane, tmp_path, monkeypatch):
+    seeds = []
+    monkeypatch.setattr(keras.utils, "set_random_seed", seeds.append)
+    monkeypatch.setattr("posenet.training._prepared", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(TrainConfig(plane, tmp_path / "run", seed=4, **QUICK))
+    assert seeds == [4]
 
 
 def test_a_wrong_focal_length_is_measured_and_used_everywhere(plane, tmp_path, caplog):
     claim_focal(plane, 1.4)
-    run = train(TrainConfig(plane, tmp_path / "run", epochs=1, **QUICK))
+    config = TrainConfig(plane, tmp_path / "run", **QUICK)
+    run, _ = described(config, open_scene(plane).split("train"), "float32")
+    run.folder.mkdir()
+    run.save()
     assert run.corrections == {"file": (pytest.approx(1 / 1.4, rel=0.02), 0, 0, 0)}
     assert "pictures and poses agree on a focal length of" in caplog.text
     again = open_run(tmp_path / "run")
@@ -257,7 +301,7 @@ def test_a_wrong_focal_length_is_measured_and_used_everywhere(plane, tmp_path, c
     assert again.camera.fx == pytest.approx(260, rel=0.02)
     assert again.open_scene().split("test").cameras[0].fx == pytest.approx(260, rel=0.02)
     assert again.open_scene(plane).cameras[0].source == "measured"
-    kept = train(TrainConfig(plane, tmp_path / "kept", epochs=1, measure_camera=False, **QUICK))
+    kept, _ = described(replace(config, measure_camera=False), open_scene(plane).split("train"), "float32")
     assert kept.corrections == {}
     assert kept.camera.fx == pytest.approx(1.4 * 260)
 
@@ -280,7 +324,9 @@ def test_points_and_the_geometric_loss_say_what_they_need(cambridge, plane, tmp_
 
 
 def test_damaged_depths_are_made_anew(plane, tmp_path):
-    train(TrainConfig(plane, tmp_path / "run", epochs=1, **QUICK))
+    (tmp_path / "run").mkdir()
+    config = TrainConfig(plane, tmp_path / "run", **QUICK)
+    begun(config)
     kept = tmp_path / "run" / "backup" / "depths.npz"
     whole, stamp = (np.load(kept)[name] for name in ("depths", "stamp"))
     for damage in (b"damaged", None):
@@ -288,18 +334,18 @@ def test_damaged_depths_are_made_anew(plane, tmp_path):
             kept.write_bytes(damage)
         else:  # of pictures that have changed
             np.savez(kept, depths=whole + 1, stamp="another")
-        train(TrainConfig(output=tmp_path / "run", resume=True))
+        begun(config)
         np.testing.assert_allclose(np.load(kept)["depths"], whole, rtol=1e-4)
         assert np.load(kept)["stamp"] == stamp
 
 
-def test_where_held_out_cameras_do_not_move_rotation_chooses_too(cambridge, tmp_path, monkeypatch):
-    scales, validation = [], callbacks.Validation
-    monkeypatch.setattr(callbacks, "Validation", lambda *known: scales.append(known[2]) or validation(*known))
+def test_where_held_out_cameras_do_not_move_rotation_chooses_too(cambridge):
     for file in ("dataset_train.txt", "dataset_test.txt"):
         lines = (cambridge / file).read_text().splitlines()
         still = [" ".join([line.split()[0], "1", "2", "3", *line.split()[4:]]) for line in lines[3:]]
         (cambridge / file).write_text("\n".join([*lines[:3], *still]) + "\n")
-    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK))
-    assert scales[0][0] == pytest.approx(0.01)  # a hundredth of the scene's size, which is 1 where it has none
-    assert scales[0][1] > 1
+    run, scene = described(TrainConfig(cambridge, **QUICK), open_scene(cambridge).split("train"), "float32")
+    held_out = scene.subset(np.isin(scene.names, run.held_out))
+    validation = _validation(None, run, held_out, SimpleNamespace(subset=list), np.arange(3), None)
+    assert validation.scales[0] == pytest.approx(0.01)  # a hundredth of the scene's size, which is 1 where it has none
+    assert validation.scales[1] > 1

@@ -75,7 +75,8 @@ def test_short_trainings_start_with_fewer_views_and_steps(cambridge, caplog, mon
     assert views <= told < views + batches.batch_size
 
 
-def test_heads_are_the_same_for_the_same_seed(cambridge):
+def test_heads_are_the_same_for_the_same_seed(cambridge, monkeypatch):
+    monkeypatch.setattr("posenet.transfer.STEPS", 40)
     found = []
     for _ in range(2):
         trainer, batches = started(cambridge, 3)
@@ -84,7 +85,10 @@ def test_heads_are_the_same_for_the_same_seed(cambridge):
     np.testing.assert_array_equal(*found)
 
 
-def test_a_run_killed_before_its_first_backup_starts_from_the_published_weights_again(cambridge, tmp_path, caplog):
+def test_a_run_killed_before_its_first_backup_starts_from_the_published_weights_again(
+    cambridge, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr("posenet.transfer.STEPS", 40)
     small = {"short_side": 64, "batch_size": 4, "precision": "float32", "trunk": "efficientnet_lite0"}
     train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **small))
     shutil.rmtree(tmp_path / "run" / "backup")

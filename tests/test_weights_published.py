@@ -1,9 +1,11 @@
 """Published weights, evaluated as their authors did; inspected and converted."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from posenet.cli import main
 from posenet.datasets import open_scene
@@ -99,6 +101,34 @@ def test_legacy_subtracts_the_mean_of_the_pictures_themselves(cambridge, weights
     outputs = network.predict(cuts - cuts.mean(axis=0), verbose=0)
     np.testing.assert_allclose(found.estimate.positions, outputs["position"], rtol=1e-4)
     assert not np.allclose(found.estimate.positions, network.predict(cuts, verbose=0)["position"], rtol=1e-3)
+
+
+def test_options_reach_the_network_and_its_input(cambridge, tmp_path, monkeypatch):
+    seen, loaded = [], []
+
+    class Network:
+        input = SimpleNamespace(name="rgb")
+
+        def predict_on_batch(self, images):
+            seen.append(images)
+            return {"position": np.zeros((len(images), 3)), "quaternion": np.ones((len(images), 4))}
+
+    def load(*known, **options):
+        loaded.append((known, options))
+        return Network()
+
+    monkeypatch.setattr("posenet.weights.published.load_network", load)
+    mean = np.array([10.0, 20, 30], np.float32)
+    np.save(tmp_path / "mean.npy", mean)
+    (tmp_path / "w.pth").write_bytes(b"")
+    options = ["--graph", "pytorch", "--mean", str(tmp_path / "mean.npy"), "--epsilon", "1e-5", "--split", "every:4"]
+    assert main(["evaluate", str(tmp_path / "w.pth"), str(cambridge), *options]) == 0
+    assert loaded == [((tmp_path / "w.pth", "pytorch"), {"labels": "camera_from_world", "epsilon": 1e-5})]
+    test = open_scene(cambridge, split="every:4").split("test")
+    first = Image.open(test.paths[0]).resize((341, 256), Image.Resampling.BICUBIC)  # of 64 x 48
+    expected = np.asarray(first, np.float32)[16:240, 58:282] - mean  # RGB, its middle
+    np.testing.assert_allclose(seen[0][0], expected)
+    assert [len(images) for images in seen] == [len(test)] == [4]
 
 
 def test_evaluate_command_on_weights(cambridge, weights, capsys, tmp_path):

@@ -35,5 +35,5 @@ def convert_weights(file: Path, output: Path, graph: str | None = None, order: O
         f"{layer}/{name}": array for layer, parts in read_weights(file, order).items() for name, array in parts.items()
     }
     with atomic_path(output) as temporary, open(temporary, "wb") as opened:
-        np.savez(opened, **arrays)
+        np.savez(opened, **arrays)  # type: ignore[arg-type]  # older NumPy has no allow_pickle
     return f"written: {output} ({len(arrays)} arrays)"
