@@ -162,6 +162,8 @@ def plot_trajectory_3d(ax, truth: Poses, estimate: Poses, training: Poses | None
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
+    for _ in range(2):  # where the axes' aspect is fixed the layout settles in up to three rounds; saving is the last
+        figure.draw_without_rendering()
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=130, format="png")
     return path

@@ -54,6 +54,17 @@ def test_trajectory_draws_truth_predictions_and_units():
     assert any(axis.get_ylabel() == "position error (m)" for axis in ax.figure.axes)
 
 
+@pytest.mark.parametrize("radius", [3.4, 3.5, 3.6])  # paths of a shape that fills the figure in both directions
+def test_title_legend_and_labels_have_room_of_their_own(tmp_path, radius):
+    truth = circle(60, radius)
+    figure = plots.new_figure(12, 7.6)
+    ax = plots.plot_trajectory(figure.add_subplot(), truth, truth, None, np.zeros(60), "m")
+    title = figure.suptitle("a title")
+    plots.save_figure(figure, tmp_path / "path.png")
+    assert ax.xaxis.label.get_window_extent().y0 >= 0
+    assert ax.get_legend().get_window_extent().y1 <= title.get_window_extent().y0
+
+
 def test_the_path_is_cut_between_sequences_and_at_jumps():
     truth = Poses(
         np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0], [40, 0, 0], [41, 0, 0.0]]), Rotation.identity(6)
