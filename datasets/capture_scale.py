@@ -21,12 +21,17 @@ from posenet.datasets.text import (
     without_suffix,
 )
 from posenet.errors import PoseNetError
-from posenet.poses import Poses, Similarity, align_similarity, position_errors, up_direction
+from posenet.poses import (
+    LINE,
+    Poses,
+    Similarity,
+    align_similarity,
+    position_errors,
+    up_direction,
+    width_to_length,
+)
 
 log = logging.getLogger("posenet")
-
-
-NEARLY_A_LINE = 0.1  # how wide positions are spread, against how far
 
 
 def levelled(model) -> None:
@@ -102,8 +107,7 @@ def aligned_to(model, known: dict[str, tuple[float, ...]], file: Path) -> None:
     log.info("%s: %d positions agree to a median of %.3g m", file, len(rows), np.median(off))
     if off[worst] > 5 * np.median(off) and off[worst] > 0.05 * np.ptp(target.positions, axis=0).max():
         log.warning("%s: %s is %.3g m off, its position may be wrong", file, names[rows[worst]], off[worst])
-    spread = np.linalg.svd(target.positions - target.positions.mean(axis=0), compute_uv=False)
-    if spread[1] < NEARLY_A_LINE * spread[0]:
+    if width_to_length(target.positions) < LINE:
         log.warning("%s: the positions lie nearly on a line, which hardly tells how the world is turned about it", file)
     if unknown := len(known) - len(rows):
         log.warning("%s: %d of its names are no placed picture's", file, unknown)

@@ -51,11 +51,12 @@ def extract_features(database: Path, pictures: Path, names: list[str]) -> None:
                 pycolmap.extract_features(
                     database, pictures, chunk, pycolmap.CameraMode.SINGLE, reader, options, pycolmap.Device.cpu
                 )
-                there = _already_there(pycolmap, database)[1]  # not what COLMAP cannot open
-                known = known or [there[name] for name in chunk if name in there]
-                if known and not focal:
-                    _only_guessed(pycolmap, database, known[0])
+                if not known:
+                    there = _already_there(pycolmap, database)[1]  # not what COLMAP cannot open
+                    known = [there[name] for name in chunk if name in there]
                 bar.update(len(chunk))
+            if known and not focal:
+                _only_guessed(pycolmap, database, known[0])
 
 
 def _only_guessed(pycolmap, database: Path, camera_id: int) -> None:

@@ -33,10 +33,6 @@ log = logging.getLogger("posenet")
 
 UNREAD_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", *VIDEO_SUFFIXES)
 DEPTH = {"depth"}
-_KINDS = {  # what Pillow calls the pictures that files of a suffix hold
-    ".png": ("PNG",), ".jpg": ("JPEG", "MPO"), ".jpeg": ("JPEG", "MPO"), ".bmp": ("BMP",), ".tif": ("TIFF",),
-    ".tiff": ("TIFF",), ".webp": ("WEBP",), ".ppm": ("PPM",),
-}  # fmt: skip
 SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
 
 
@@ -157,11 +153,11 @@ def place_upright(source: Path, target: Path, link: bool = True) -> None:
     damaged pictures, PoseNetError where the target cannot be written.
     """
     with Image.open(source) as image:
-        exif, kind = exif_of(image), image.format
+        exif, kind = exif_of(image), "JPEG" if image.format == "MPO" else image.format  # phones' JPEGs of two pictures
     turned = exif.pop(EXIF_ORIENTATION, 1) != 1
     suffix, time = target.suffix.lower(), source.stat().st_mtime_ns
     upright = None
-    if turned or kind not in _KINDS.get(suffix, (kind,)):
+    if turned or kind != Image.registered_extensions().get(suffix, kind):
         try:
             upright = Image.fromarray(read_image(source))
         except PoseNetError as error:

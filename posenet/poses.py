@@ -13,6 +13,8 @@ from scipy.spatial.transform import Rotation
 
 from posenet.errors import PoseNetError
 
+LINE = 0.1  # positions of a smaller width_to_length lie nearly on a line (King's College 0.098, Street 0.049)
+
 
 @dataclass(frozen=True, eq=False)
 class Poses:
@@ -126,6 +128,12 @@ def principal_axes(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(3,) spreads of vectors (n, 3) about 0 along their principal axes, largest first, and the axes (3, 3) in rows."""
     squares, axes = np.linalg.eigh(vectors.T @ vectors)
     return np.sqrt(np.maximum(squares[::-1], 0)), axes.T[::-1]
+
+
+def width_to_length(positions: np.ndarray) -> float:
+    """How far positions (n >= 2, 3) spread across their main axis against along it; 1 where they are all one."""
+    along, across = np.linalg.svd(positions - positions.mean(axis=0), compute_uv=False)[:2]
+    return float(across / along) if along > 0 else 1.0
 
 
 @dataclass(frozen=True, eq=False)

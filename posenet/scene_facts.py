@@ -13,10 +13,8 @@ from posenet.calibration import Corrections, told
 from posenet.conventions import ConventionCheck
 from posenet.hygiene import Fault
 from posenet.lenses import FISHEYES, PANORAMA
-from posenet.poses import up_direction
+from posenet.poses import LINE, up_direction, width_to_length
 from posenet.scene import Camera, Scene
-
-LINE = 0.1  # spread across the main axis against along it: less is a line (King's College 0.098, Street 0.049)
 
 
 @dataclass(frozen=True)
@@ -153,10 +151,10 @@ def _warnings(scene: Scene) -> list[str]:
     warnings = []
     positions = scene.poses.positions[scene.splits == "train"]
     if len(positions) >= 3:
-        spreads = np.linalg.svd(positions - positions.mean(axis=0), compute_uv=False)
-        if spreads[1] < LINE * spreads[0]:
+        width = width_to_length(positions)
+        if width < LINE:
             warnings.append(
-                f"training positions lie nearly on a line (spread {spreads[1] / spreads[0]:.0%} across against along): "
+                f"training positions lie nearly on a line (spread {width:.0%} across against along): "
                 "a pose regressor cannot leave it (Sattler et al. 2019)"
             )
     if scene.unit != "m":
