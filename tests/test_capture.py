@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -167,6 +168,14 @@ def test_two_captures_never_share_a_folder(tmp_path):
     with held_alone(tmp_path / "out"):
         line = refusal(capture, (tmp_path / "in",), tmp_path / "out")
     assert line == f"{tmp_path / 'out'} is in use: another process writes to it"
+
+
+def test_without_pycolmap_the_line_that_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pycolmap", None)
+    for name in "abcd":
+        write_picture(tmp_path / f"in/{name}.jpg")
+    line = refusal(capture, (tmp_path / "in",), tmp_path / "out")
+    assert line == 'capture needs pycolmap: pip install "camera-posenet[capture]"'
 
 
 def test_wrong_use(tmp_path, capsys):

@@ -179,6 +179,11 @@ def test_lying_counts_take_no_memory(binary, name):
         read_model(binary)
 
 
+def test_a_folder_without_a_model(tmp_path):
+    (tmp_path / "cameras.txt").write_text(CAMERAS)
+    assert refusal(read_model, tmp_path) == f"{tmp_path} must hold cameras and images, .bin or .txt"
+
+
 def test_unknown_binary_camera_model(binary):
     (binary / "cameras.bin").write_bytes(struct.pack("<QiiQQ4d", 1, 1, 99, 64, 48, 1, 1, 1, 1))
     with pytest.raises(PoseNetError, match=r"the camera model must be one of COLMAP's \(0 to 17\), received 99"):

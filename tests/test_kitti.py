@@ -52,6 +52,12 @@ def test_benchmarks_layout(tmp_path):
     assert message == f"{tmp_path}: each sequence has its own world, give one: {tmp_path}/sequences/NN of 07, 08"
 
 
+def test_a_sequence_without_poses(tmp_path):
+    write_picture(tmp_path / "drive/image_2/000000.png", (48, 64))
+    message = refusal(kitti.read, tmp_path / "drive")
+    assert message == f"{tmp_path / 'drive'} must have poses, in poses.txt or ../../poses/NN.txt"
+
+
 def test_without_calibration_the_camera_is_camera_0(tmp_path):
     folder = write(tmp_path / "drive", calib="")
     scene = open_scene(folder)

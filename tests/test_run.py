@@ -86,8 +86,15 @@ def test_unknown_settings_in_the_configuration_are_one_line(run, tmp_path):
         open_run(tmp_path)
 
 
+def test_a_run_of_a_later_format_is_named(run, tmp_path):
+    values = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(values | {"format": 2}))
+    with pytest.raises(PoseNetError, match=r"cannot be read \(format 2, this version reads format 1\)"):
+        open_run(tmp_path)
+
+
 def test_missing_and_corrupted_models_are_one_line(run, tmp_path):
-    with pytest.raises(PoseNetError, match=r"model.keras is missing"):
+    with pytest.raises(PoseNetError, match=r"model.keras is missing: the run has not trained long enough"):
         run.load_model()
     for content in (b"", b"PK\3\4 cut off", b"nonsense" * 100):
         (tmp_path / "model.keras").write_bytes(content)

@@ -69,6 +69,14 @@ def test_other_trunks_are_trained_and_kept(cambridge, tmp_path, trunk):
     np.testing.assert_allclose(np.linalg.norm(answer["quaternion"], axis=1), 1, atol=1e-5)
 
 
+def test_training_needs_a_scene_and_an_output(cambridge, tmp_path):
+    with pytest.raises(PoseNetError, match="training needs an output folder"):
+        train(TrainConfig(cambridge))
+    with pytest.raises(PoseNetError, match="training needs a scene"):
+        train(TrainConfig(None, tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_unknown_trunk_is_told_before_anything_is_written(cambridge, tmp_path):
     with pytest.raises(PoseNetError, match="--trunk must be one of"):
         train(TrainConfig(cambridge, tmp_path / "run", epochs=1, trunk="vgg", **SMALL))

@@ -143,6 +143,20 @@ def test_headers_that_lie(tmp_path):
         assert "w.npy must" in refused(tmp_path / "w.npy", content)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x80\x02]..", "1 bytes follow its end"),
+        (b"\x80\x02]", "it is no whole pickle"),
+        (b"(ios\nsystem\n.", "it uses INST, which could run code"),
+        (b"\x80\x04\x8f.", "it uses EMPTY_SET, only lists, tuples and dicts are read"),
+        (b"\x80\x02c_codecs\nencode\nK\x01\x85R.", "it encodes what is no text"),
+    ],
+)
+def test_what_is_no_pickle_of_arrays_is_named(tmp_path, content, message):
+    assert f"is refused: {message}" in refused(tmp_path / "w.npy", content)
+
+
 def test_huge_memo_and_truncation(tmp_path):
     assert "its memo is larger than itself" in refused(tmp_path / "w.npy", b"\x80\x02]r\xff\xff\xff\xff.")
     whole = python2(WEIGHTS)

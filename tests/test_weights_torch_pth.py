@@ -166,6 +166,39 @@ def test_a_storage_cannot_be_enlarged(tmp_path, monkeypatch):
     assert "changes a storage" in refused(write_zip(tmp_path / "w.pth", content, [storage]))
 
 
+def test_a_tensor_cannot_be_altered(tmp_path, monkeypatch):
+    storage = Storage(0, np.zeros(4, "f4"))
+    monkeypatch.setitem(globals(), "Writer", ChangingWriter)
+    content = {"a.weight": Changed(Rebuild(storage, 0, (4,), (1,), False, OrderedDict()), {"size": (10**8,)})}
+    assert "changes a tensor" in refused(write_zip(tmp_path / "w.pth", content, [storage]))
+
+
+def test_storages_of_no_known_kind(tmp_path):
+    storage = Storage(0, np.zeros(4, "f4"))
+    for key, message in (
+        (("storage", "ComplexStorage", "0", "cpu", 4), "it refers to a storage of an unknown kind"),
+        (("storage", Global("torch", "FloatStorage"), "0", "cpu", -4), "it refers to a storage of an unknown kind"),
+        (("module", "nn.py", "0", "cpu", 4), "it refers to something that is no storage"),
+    ):
+        storage.key = key
+        content = {"a.weight": Rebuild(storage, 0, (4,), (1,), False, OrderedDict())}
+        assert message in refused(write_zip(tmp_path / "w.pth", content, [storage]))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"ctorch._utils\n_rebuild_parameter\nK\x03\x85R.", "it holds a parameter without a tensor"),
+        (b"ctorch._utils\n_rebuild_tensor_v2\nK\x03\x85R.", "it holds a tensor without a storage"),
+        (b"ccollections\nOrderedDict\n](K\x01\x85K\x02\x86e\x85R.", "it has a dict whose keys are no names"),
+    ],
+)
+def test_calls_with_the_wrong_things(tmp_path, content, message):
+    with zipfile.ZipFile(tmp_path / "w.pth", "w") as file:
+        file.writestr("archive/data.pkl", b"\x80\x02" + content)
+    assert f"is refused: {message}" in refused(tmp_path / "w.pth")
+
+
 def test_many_tensors_of_one_storage(tmp_path):
     storage = Storage(0, np.zeros(10_000, "f4"))
     content = {f"l{n}.weight": Rebuild(storage, 0, (10_000,), (1,), False, OrderedDict()) for n in range(50)}
