@@ -24,7 +24,6 @@ from posenet.scene import Camera
 NAME = "EuRoC"
 LOOKS_FOR = "mav0/cam0/data.csv beside mav0/state_groundtruth_estimate0/data.csv"
 TRUTH = Path("state_groundtruth_estimate0") / "data.csv"
-TOLERANCE = 0.02  # seconds
 
 
 def recognises(folder: Path) -> bool:
@@ -38,7 +37,7 @@ def read(folder: Path) -> RawScene:
     pictures = _pictures(base / "cam0" / "data.csv")
     truth = _truth(base / TRUTH)
     body_from_camera, camera = _sensor(base / "cam0" / "sensor.yaml")
-    rows = nearest([time for time, _, _ in pictures], truth[:, 0], TOLERANCE)
+    rows = nearest([time for time, _, _ in pictures], truth[:, 0])
     found = np.vstack([truth, np.full(8, np.nan)])[rows]  # row -1 is a pose that is not there
     positions, quaternions = _moved(found[:, 1:4], found[:, 4:], body_from_camera)
     below = base.relative_to(folder).as_posix()
@@ -47,7 +46,7 @@ def read(folder: Path) -> RawScene:
     return RawScene(
         name=folder.resolve().name, root=folder, names=names, positions=positions, quaternions_wxyz=quaternions,
         splits=None, sequences=["all"] * len(names), sources=[place for _, _, place in pictures], cameras=cameras,
-        faults=faults,
+        faults=faults, times=[time for time, _, _ in pictures],
     )  # fmt: skip
 
 

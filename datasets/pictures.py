@@ -33,6 +33,7 @@ log = logging.getLogger("posenet")
 
 UNREAD_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", *VIDEO_SUFFIXES)
 DEPTH = {"depth"}
+TOLERANCE = 0.02  # seconds between a picture and a pose that is taken for its own
 SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
 
 
@@ -189,7 +190,7 @@ def sequence_of(name: str) -> str:
     return folder or "all"
 
 
-def nearest(times: Sequence[float], known: Sequence[float], tolerance: float) -> np.ndarray:
+def nearest(times: Sequence[float], known: Sequence[float], tolerance: float = TOLERANCE) -> np.ndarray:
     """(n,) for each of the times (n,) the row of the nearest known time (m,), -1 where none is within tolerance."""
     wanted, given = np.asarray(times, np.float64), np.asarray(known, np.float64)
     if len(given) == 0:

@@ -26,7 +26,6 @@ from posenet.storage import write_text
 
 NAME = "TUM RGB-D"
 LOOKS_FOR = "rgb.txt beside groundtruth.txt"
-TOLERANCE = 0.02  # seconds
 _LINE = "a TUM line must be 8 numbers, stamp x y z qx qy qz qw"
 
 
@@ -41,7 +40,6 @@ CAMERAS = {
     "2": _calibration(520.9, 521.0, 325.1, 249.7, 0.2312, -0.7849, -0.0033, -0.0001, 0.9172),
     "3": _calibration(535.4, 539.2, 320.1, 247.6),
 }
-DEFAULT = _calibration(525.0, 525.0, 319.5, 239.5)  # the page's "ROS default"
 
 
 def recognises(folder: Path) -> bool:
@@ -53,7 +51,7 @@ def read(folder: Path) -> RawScene:
     """Read the pictures in the order of time. Raises PoseNetError (file:line) for a malformed line."""
     pictures = _pictures(folder / "rgb.txt")
     table, _ = tum_table(folder / "groundtruth.txt")
-    rows = nearest([time for time, _, _ in pictures], table[:, 0], TOLERANCE)
+    rows = nearest([time for time, _, _ in pictures], table[:, 0])
     found = np.vstack([table, np.full(8, np.nan)])[rows]  # row -1 is a pose that is not there
     names = [name for _, name, _ in pictures]
     cameras, faults = fitted_cameras([_camera(folder, names)] * len(names), folder, names)
@@ -61,6 +59,7 @@ def read(folder: Path) -> RawScene:
         name=folder.resolve().name, root=folder, names=names, positions=found[:, 1:4],
         quaternions_wxyz=np.roll(found[:, 4:], 1, axis=1), splits=None, sequences=["all"] * len(names),
         sources=[place for _, _, place in pictures], cameras=cameras, faults=faults,
+        times=[time for time, _, _ in pictures],
     )  # fmt: skip
 
 

@@ -22,9 +22,11 @@ class EvaluateConfig:
     scene: Annotated[Path | None, Positional, tyro.conf.arg(metavar="[SCENE]")] = None
     """Folder of the scene. Default: the one the run was trained on."""
     poses: Path | None = None
-    """Score this pose file instead of a network: TUM lines, or lines `name X Y Z W P Q R`."""
+    """Score this pose file instead of a network: TUM lines (stamps are the test pictures' numbers, of TUM and EuRoC
+    scenes times), or lines `name X Y Z W P Q R`."""
     output: Path | None = None
-    """Folder for the results. Default: RUN/evaluation; none with --poses and published weights."""
+    """Folder for the results; drawings of an earlier evaluation there are replaced or, where they do not fit any more,
+    removed. Default: RUN/evaluation; none with --poses and published weights."""
     json: bool = False
     """Print summary.json instead of the table."""
     plot: bool = True
@@ -57,7 +59,9 @@ class EvaluateConfig:
 class PredictConfig:
     """Tell where the camera stood for new pictures.
 
-    Prints lines `name x y z qw qx qy qz`: the camera centre, and the rotation from camera to world axes.
+    Prints lines `name x y z qw qx qy qz doubt_deg`: the camera centre, the rotation from camera to world axes, and how
+    far the views of the picture lie apart ("nan" for one view). With --refine then `inliers deviation`, with --nearest
+    a name. Pictures without an answer have no line.
     """
 
     run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]

@@ -55,6 +55,7 @@ class RawScene:
     quaternion_convention: str = "world_from_camera"
     faults: list[Fault] = field(default_factory=list)
     format: str = ""
+    times: list[float] | None = None
 
 
 @dataclass
@@ -105,6 +106,7 @@ def checked_scene(raw: RawScene, strict: bool = False, need_pictures: bool = Tru
         points=raw.points if raw.points is not None and len(raw.points.observations) else None,
         quaternion_convention=raw.quaternion_convention,
         numbers=numbers,
+        times=None if raw.times is None else np.array(raw.times, np.float64),
     )
     return all_rows.subset(kept), rows.faults
 

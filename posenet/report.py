@@ -110,8 +110,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path, pictures: bool = True
     report_folder(folder)
     write_text(folder / "summary.json", json.dumps(evaluation.summary(), indent=2) + "\n")
     write_text(folder / "errors.csv", _errors_csv(evaluation))
-    numbers = evaluation.scene.numbers
-    stamps = np.arange(len(evaluation.scene), dtype=float) if numbers is None else numbers.astype(float)
+    stamps = evaluation.scene.stamps
     write_tum(folder / "groundtruth.tum", evaluation.scene.poses, stamps)
     write_tum(folder / "estimate.tum", evaluation.estimate[evaluation.found], stamps[evaluation.found])
     written = []

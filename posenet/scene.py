@@ -101,9 +101,11 @@ class Scene:
     names: n picture paths below root, with forward slashes.
     poses: n world_from_camera poses. cameras: n cameras, None where the intrinsics are unknown.
     splits: (n,) "train" or "test". sequences: (n,) the name of each picture's sequence; inside a
-    sequence the pictures are in the order of time. unit: "m", or "scene units" where the scale is unknown.
+    sequence the pictures are in the order of time. unit: "m", "scene units" where the scale is unknown, or
+    what poses.csv says.
     quaternion_convention: which rotation the scene's own files write, for reading a user's pose files. numbers: (n,)
     the pictures' places in their split, from 0, where those whose files cannot be used count too; None: as they stand.
+    times: (n,) when they were taken, in seconds, for formats that tell.
     """
 
     name: str
@@ -117,6 +119,7 @@ class Scene:
     points: ScenePoints | None = None
     quaternion_convention: str = "world_from_camera"
     numbers: np.ndarray | None = None
+    times: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -125,6 +128,13 @@ class Scene:
     def paths(self) -> list[Path]:
         """The picture files."""
         return [self.root / name for name in self.names]
+
+    @property
+    def stamps(self) -> np.ndarray:
+        """(n,) what pose files of the TUM form name the pictures by: their times, else their numbers."""
+        if self.times is not None:
+            return self.times
+        return np.arange(len(self), dtype=float) if self.numbers is None else self.numbers.astype(float)
 
     def subset(self, index) -> Scene:
         """The pictures at a boolean mask or index array, in its order, with what they observe of the points."""
@@ -145,6 +155,7 @@ class Scene:
             sequences=self.sequences[rows],
             points=points,
             numbers=None if self.numbers is None else self.numbers[rows],
+            times=None if self.times is None else self.times[rows],
         )
 
     def moved(self, by) -> Scene:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from posenet.datasets.pictures import nearest
 from posenet.datasets.text import HEADERS, below, is_number, path_ends, read_lines, read_list, read_text, without_suffix
 from posenet.datasets.tum import tum_table, write_tum
 from posenet.errors import PoseNetError
@@ -38,14 +39,15 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
     """Poses for the pictures of a scene (usually one split of it), and a mask (n,) of those that are in the file.
 
     The file holds either of two forms, told apart by the first line:
-    - TUM, `stamp x y z qx qy qz qw`, world_from_camera: the stamp is the number of the picture in `scene`, from 0;
+    - TUM, `stamp x y z qx qy qz qw`, world_from_camera: the stamp is the number of the picture in `scene`, from 0, or,
+      where the scene knows when its pictures were taken, the time in seconds: each takes the line nearest to it;
     - `name X Y Z W P Q R` with or without the Cambridge header, further columns ignored: X Y Z is the camera
       centre and W P Q R has the scene's own convention (`scene.quaternion_convention`). The name may be a path to
       the picture, or its end where that is the only one; a leading slash is ignored, and the suffix where only that
       differs. What `posenet predict` printed
       is camera to world.
 
-    Lines for pictures outside the scene are ignored, poses that are not finite or have no rotation count as
+    Named lines for pictures outside the scene are ignored, poses that are not finite or have no rotation count as
     missing; the log says how many. Rows where the mask is False hold the identity.
     Raises PoseNetError for a malformed line, a picture given twice, and when no line fits the scene.
     """
@@ -55,9 +57,11 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
         raise PoseNetError(f"{path}: a pose file must hold at least one pose, it is empty")
     named = rows[0].split()[0]
     if is_number(named) and named.lstrip("/") not in scene.names:
-        keys, positions, quaternions, places = _numbered(path)
+        if scene.times is not None:
+            return _timed(path, scene.times)
+        keys, positions, quaternions, places = _numbered(path, len(scene))
         pictures = {str(number): number for number in range(len(scene))}
-        example = f"numbers 0 to {len(scene) - 1}"
+        example = "numbers"
     else:
         keys, positions, quaternions, places = _named(path, scene)
         pictures = {name: number for number, name in enumerate(scene.names)}
@@ -69,12 +73,27 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
     return _poses_in_order(targets, positions, quaternions, len(scene), path)
 
 
-def _numbered(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
+def _timed(path: Path, times: np.ndarray) -> tuple[Poses, np.ndarray]:
+    """The poses (world_from_camera) nearest in time to the pictures, and the mask of those found."""
+    table, places = tum_table(path)
+    lines = nearest(times, np.where(np.isfinite(table[:, 0]), table[:, 0], np.inf))
+    if (lines < 0).all():
+        raise PoseNetError(
+            f"{places[0]}: a stamp must be a picture's time, here {times.min():.6f} to {times.max():.6f} seconds, "
+            f"received {table[0, 0]:.6f}"
+        )
+    table = table[lines]
+    targets = np.where(lines >= 0, np.arange(len(times)), -1)
+    return _poses_in_order(targets, table[:, 1:4], np.roll(table[:, 4:], 1, axis=1), len(times), path)
+
+
+def _numbered(path: Path, count: int) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
     """Picture numbers as text, positions, quaternions (wxyz, world_from_camera) and places of a TUM file."""
     table, places = tum_table(path)
     for stamp, place in zip(table[:, 0], places, strict=True):
-        if not (np.isfinite(stamp) and stamp == round(stamp)):
-            raise PoseNetError(f"{place}: the stamp must be the picture's number in the split, received {stamp}")
+        if not (0 <= stamp < count and stamp == round(stamp)):
+            wanted = f"the stamp must be the picture's number in the split, 0 to {count - 1}"
+            raise PoseNetError(f"{place}: {wanted}, received {stamp:.15g}")
     keys = [str(int(stamp)) for stamp in table[:, 0]]
     return keys, table[:, 1:4], np.roll(table[:, 4:], 1, axis=1), places
 
@@ -85,8 +104,15 @@ def _named(path: Path, scene: Scene) -> tuple[list[str], np.ndarray, np.ndarray,
     table = np.array([row.numbers for row in rows], np.float64).reshape(-1, 7)
     predicted = any(line.startswith(PREDICTED) for line in read_text(path).split("\n"))
     sign = _CONJUGATE if scene.quaternion_convention == "camera_from_world" and not predicted else 1.0
-    names = [below(scene.root, row.name) or row.name.lstrip("/") for row in rows]
+    known = set(map(without_suffix, scene.names))
+    names = [_name(row.name, scene.root, known) for row in rows]
     return names, table[:, :3], table[:, 3:] * sign, [row.source for row in rows]
+
+
+def _name(written: str, root: Path, known: set[str]) -> str:
+    """The picture's name below the root: as it is written, or what that path leads to from the current folder."""
+    inside = below(root, written)
+    return inside if inside and without_suffix(inside) in known else written.lstrip("/")
 
 
 def _alone(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

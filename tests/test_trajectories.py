@@ -19,6 +19,7 @@ from tests.conftest import refusal
 
 HALF = 0.7071067811865476
 TUM = "a TUM line must be 8 numbers, stamp x y z qx qy qz qw"
+NUMBER = "the stamp must be the picture's number in the split, 0 to 2"
 ROW = "a line must be a name and 7 numbers (X Y Z W P Q R), 8 columns"
 
 
@@ -100,6 +101,19 @@ def test_tum_stamps_are_picture_numbers_and_always_camera_to_world(tmp_path, con
     np.testing.assert_allclose(poses.rotations[2].apply([1, 0, 0]), [0, 1, 0], atol=1e-15)
 
 
+def test_scenes_of_known_times_take_the_line_nearest_in_time(tmp_path):
+    scene = replace(make_scene(tmp_path), times=np.array([100.0, 100.1, 100.2]))
+    lines = [(100.095, 3), (100.004, 2), (99.99, 1), (100.15, 4), ("nan", 5)]  # any order, other pictures' among them
+    path = given_file(tmp_path, "".join(f"{stamp} {x} 0 0 0 0 {HALF} {HALF}\n" for stamp, x in lines))
+    poses, found = read_poses(path, scene)
+    assert found.tolist() == [True, True, False]  # 100.15 is 0.05 s from the third
+    np.testing.assert_array_equal(poses.positions[:2, 0], [2, 3])
+    np.testing.assert_allclose(poses.rotations[1].apply([1, 0, 0]), [0, 1, 0], atol=1e-15)
+    message = refusal(read_poses, given_file(tmp_path, "0 1 2 3 0 0 0 1\n"), scene)
+    says = "a stamp must be a picture's time, here 100.000000 to 100.200000 seconds, received 0.000000"
+    assert message == f"{tmp_path / 'poses.txt'}:1: {says}"
+
+
 @pytest.mark.parametrize(("convention", "y"), [("world_from_camera", 1), ("camera_from_world", -1)])
 @pytest.mark.parametrize("header", ["", "Visual Landmark Dataset V1\nImageFile, Camera Position [X Y Z W P Q R]\n\n"])
 def test_names_have_the_scenes_convention(tmp_path, convention, y, header):
@@ -138,9 +152,13 @@ def test_unusable_predictions_count_as_missing(tmp_path, caplog):
     [
         ("", ": a pose file must hold at least one pose, it is empty"),
         ("x.png 1 2 3 1 0 0 0\n", ": a pose for a picture of the scene is needed (names like s/0.png), received x.png"),
-        ("3 1 2 3 0 0 0 1\n", ": a pose for a picture of the scene is needed (numbers 0 to 2), received 3"),
-        ("0.5 1 2 3 0 0 0 1\n", ":1: the stamp must be the picture's number in the split, received 0.5"),
-        ("nan 1 2 3 0 0 0 1\n", ":1: the stamp must be the picture's number in the split, received nan"),
+        ("3 1 2 3 0 0 0 1\n", ":1: the stamp must be the picture's number in the split, 0 to 2, received 3"),
+        (
+            "0 1 2 3 0 0 0 1\n7 1 2 3 0 0 0 1\n",
+            ":2: the stamp must be the picture's number in the split, 0 to 2, received 7",
+        ),
+        ("0.5 1 2 3 0 0 0 1\n", ":1: the stamp must be the picture's number in the split, 0 to 2, received 0.5"),
+        ("nan 1 2 3 0 0 0 1\n", ":1: the stamp must be the picture's number in the split, 0 to 2, received nan"),
         ("0 0 0 0 0 0 0 1\n0 0 0 0 0 0 0 1\n", ":2: a picture must be given once, 0 is already at {file}:1"),
         (
             "s/0.png 0 0 0 1 0 0 0\n/s/0.jpg 0 0 0 1 0 0 0\n",
@@ -176,6 +194,11 @@ def test_names_may_be_paths_to_the_pictures_or_their_ends(tmp_path, monkeypatch)
         estimate, found = read_poses(given_file(tmp_path, f"{name} 1 2 3 1 0 0 0\n"), scene)
         assert found.tolist() == [True, False, False], name
         np.testing.assert_allclose(estimate.positions[0], [1, 2, 3])
+    (tmp_path / "results").mkdir()
+    monkeypatch.chdir(tmp_path / "results")  # the scene's own names, asked from a folder in it
+    assert read_poses(given_file(tmp_path, "s/0.png 1 2 3 1 0 0 0\n"), scene)[1].tolist() == [True, False, False]
+    assert read_poses(given_file(tmp_path, "../s/1.png 1 2 3 1 0 0 0\n"), scene)[1].tolist() == [False, True, False]
+    monkeypatch.chdir(tmp_path)
     deep = replace(scene, names=("images/s/0.png", "images/t/0.png", "images/t/1.png"))
     assert read_poses(given_file(tmp_path, "t/0.jpg 1 2 3 1 0 0 0\n"), deep)[1].tolist() == [False, True, False]
     assert read_poses(given_file(tmp_path, "1.png 1 2 3 1 0 0 0\n"), deep)[1].tolist() == [False, False, True]

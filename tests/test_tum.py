@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from posenet.datasets import open_scene, tum
+from posenet.evaluation import evaluate_poses
+from posenet.report import write_evaluation
 from tests.conftest import refusal, write_picture
 
 TRUTH = """# ground truth trajectory
@@ -38,6 +40,18 @@ def test_nearest_pose_in_time(tmp_path):
         scene.poses.quaternions_wxyz[1], [0.70710678, 0, 0, 0.70710678]
     )  # z turn: camera to world
     assert scene.unit == "m"
+
+
+def test_the_scenes_own_truth_scored_as_a_pose_file_is_exact(tmp_path):
+    folder = write(tmp_path / "desk", PICTURES + "10.12 rgb/c.png\n", TRUTH + "10.12 7 8 9 0 0 0 1\n")
+    (folder / "test.txt").write_text("rgb/b.png\nrgb/c.png\n")  # its lines are not the file's first ones
+    result = evaluate_poses(folder / "groundtruth.txt", folder)
+    assert result.found.all()
+    assert result.errors.tolist() == [0, 0]
+    assert result.scene.times.tolist() == [10.08, 10.12]
+    write_evaluation(result, tmp_path / "out", pictures=False)
+    table = np.loadtxt(tmp_path / "out/estimate.tum")
+    np.testing.assert_array_equal(table[:, :4], [[10.08, 4, 5, 6], [10.12, 7, 8, 9]])
 
 
 def test_pictures_without_a_pose_are_reported(tmp_path):
