@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from posenet.datasets.nvm import nvm_camera, read_nvm, write_nvm
+from posenet.datasets.nvm import nvm_cameras, read_nvm, write_nvm
 from posenet.datasets.pictures import existing_name
 from posenet.datasets.text import (
     ListRow,
@@ -28,7 +28,7 @@ from posenet.datasets.text import (
 )
 from posenet.datasets.tracks import measured_points
 from posenet.errors import PoseNetError
-from posenet.hygiene import RawScene
+from posenet.hygiene import Fault, RawScene
 from posenet.poses import Poses
 from posenet.scene import Camera, Scene, ScenePoints
 from posenet.storage import write_text
@@ -68,12 +68,12 @@ def read_lists(folder: Path, lists: dict[str, Path]) -> RawScene:
     camera_to_world = _one_convention(rows)
     names = [existing_name(folder, row.name.lstrip("/") if camera_to_world else row.name) for row in rows]
     numbers = np.array([row.numbers for row in rows], np.float64).reshape(-1, 7)
-    cameras, points = _reconstruction(folder, names)
+    cameras, points, faults = _reconstruction(folder, names)
     return RawScene(
         name=folder.resolve().name, root=folder, names=names, positions=numbers[:, :3],
         quaternions_wxyz=numbers[:, 3:] * (1.0 if camera_to_world else CONJUGATE),
         splits=splits, sequences=[_sequence(name) for name in names], sources=[row.source for row in rows],
-        cameras=cameras, points=points,
+        cameras=cameras, points=points, faults=faults,
         quaternion_convention="world_from_camera" if camera_to_world else "camera_from_world",
     )  # fmt: skip
 
@@ -106,24 +106,24 @@ def _sequence(name: str) -> str:
     return parts[0] if len(parts) > 1 else "all"
 
 
-def _reconstruction(folder: Path, names: list[str]) -> tuple[list[Camera | None], ScenePoints | None]:
-    """Cameras and points of reconstruction.nvm, matched to the names without their suffix."""
+def _reconstruction(folder: Path, names: list[str]) -> tuple[list[Camera | None], ScenePoints | None, list[Fault]]:
+    """Cameras and points of reconstruction.nvm, matched to the names without their suffix, and what is wrong there."""
     cameras: list[Camera | None] = [None] * len(names)
     path = folder / "reconstruction.nvm"
     if not path.is_file():
-        return cameras, None
+        return cameras, None, []
     model = read_nvm(path)
     number = {without_suffix(name): row for row, name in enumerate(model.names)}
     row_of = np.full(len(model.names), -1)
-    for row, name in enumerate(names):
-        found = number.get(without_suffix(name))
-        if found is None:
-            continue
-        row_of[found] = row
-        cameras[row] = nvm_camera(model, found, folder / name)
+    placed = [row for row, name in enumerate(names) if without_suffix(name) in number]
+    theirs = [number[without_suffix(names[row])] for row in placed]
+    row_of[theirs] = placed
+    found, faults = nvm_cameras(model, theirs, folder, [names[row] for row in placed])
+    for row, camera in zip(placed, found, strict=True):
+        cameras[row] = camera
     rows = row_of[model.observations[:, 0]]
     kept = np.stack([rows, model.observations[:, 1]], axis=1)[rows >= 0]
-    return cameras, ScenePoints(model.points, kept)
+    return cameras, ScenePoints(model.points, kept), faults
 
 
 def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:

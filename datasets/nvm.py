@@ -7,6 +7,7 @@ line is `X Y Z R G B count (image feature x y) ...`, x and y in pixels from the 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,14 @@ import numpy as np
 from posenet.datasets.pictures import size_or_none
 from posenet.datasets.text import no_comment, read_lines, shortened, tidy_name
 from posenet.errors import PoseNetError
+from posenet.hygiene import Fault
 from posenet.poses import Poses
 from posenet.scene import Camera
 from posenet.storage import write_text
 
 log = logging.getLogger("posenet")
+
+SHRUNK = 1.1  # times half a picture that measurements must reach to be of a larger one
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +32,8 @@ class NVMModel:
 
     sources: "file:line" of each camera.
     focals, radials: (n,) pixels and VisualSFM's radial coefficient. centres: (n, 3).
-    camera_from_world_wxyz: (n, 4). points: (m, 3). observations: (k, 2) int rows (camera, point).
+    camera_from_world_wxyz: (n, 4). points: (m, 3). observations: (k, 2) int rows (camera, point). reach: (n, 2) how far
+    from the principal point a camera's measurements lie, in pixels along x and y.
     """
 
     names: list[str]
@@ -39,6 +44,7 @@ class NVMModel:
     radials: np.ndarray
     points: np.ndarray
     observations: np.ndarray
+    reach: np.ndarray
 
 
 class _Lines:
@@ -110,21 +116,23 @@ def _read_model(lines: _Lines) -> NVMModel:
         names.append(tidy_name(words[0].replace('"', " ")))  # VisualSFM writes a space as a quotation mark
         sources.append(lines.lines[lines.at - 1][0])
         cameras.append(numbers)
-    points, observations = _read_points(lines, len(names))
+    points, observations, reach = _read_points(lines, len(names))
     table = np.array(cameras, np.float64).reshape(-1, 10)
-    return NVMModel(names, sources, table[:, 0], table[:, 1:5], table[:, 5:8], table[:, 8], points, observations)
+    return NVMModel(names, sources, table[:, 0], table[:, 1:5], table[:, 5:8], table[:, 8], points, observations, reach)
 
 
-def _read_points(lines: _Lines, cameras: int) -> tuple[np.ndarray, np.ndarray]:
-    """(m, 3) points and (k, 2) rows (camera, point)."""
+def _read_points(lines: _Lines, cameras: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(m, 3) points, (k, 2) rows (camera, point), and the cameras' reach (n, 2)."""
     points: list[tuple[float, ...]] = []
     seen: list[int] = []
     counts: list[int] = []
+    measured: list[float] = []
     for _ in range(lines.count("the number of points") if lines.at < len(lines.lines) else 0):
         words = lines.next("a point line").split()
         try:
             points.append((float(words[0]), float(words[1]), float(words[2])))
             by = [int(word) for word in words[7::4]]
+            xy = [float(word) for at in range(9, len(words), 4) for word in words[at : at + 2]]
             complete = len(words) == 7 + 4 * int(words[6])
         except (ValueError, IndexError):
             complete = False
@@ -133,15 +141,47 @@ def _read_points(lines: _Lines, cameras: int) -> tuple[np.ndarray, np.ndarray]:
         if by and not 0 <= min(by) <= max(by) < cameras:
             raise lines.wrong(f"a point must be seen by cameras 0 to {cameras - 1}")
         seen += by
+        measured += xy
         counts.append(len(by))
     observations = np.column_stack([np.array(seen, np.int64), np.repeat(np.arange(len(points)), counts)])
-    return np.array(points, np.float64).reshape(-1, 3), observations.astype(np.int64)
+    reach = np.zeros((cameras, 2))
+    np.maximum.at(reach, observations[:, 0].astype(np.int64), np.abs(np.array(measured).reshape(-1, 2)))
+    return np.array(points, np.float64).reshape(-1, 3), observations.astype(np.int64), reach
 
 
-def nvm_camera(model: NVMModel, row: int, picture: Path) -> Camera | None:
-    """The camera of a row, its principal point in the middle of the picture; None without a focal length."""
-    focal, radial = float(model.focals[row]), float(model.radials[row])
-    size = size_or_none(picture)
+def nvm_cameras(
+    model: NVMModel, rows: Sequence[int], root: Path, names: Sequence[str]
+) -> tuple[list[Camera | None], list[Fault]]:
+    """The cameras of the model's rows, principal points in the middle of the pictures; None without a focal length.
+
+    The file does not say how large the pictures were. Where measurements lie outside the pictures as they are now,
+    these were shrunk since, and the focal lengths shrink with them: as far as the measurements reach (they come
+    within a hundredth of the edges in scenes of many pictures).
+    """
+    sizes = [size_or_none(root / name) for name in names]
+    shrunk = _shrinking(model.reach[list(rows)], sizes)
+    cameras = [
+        _camera(float(model.focals[row]) / shrunk.get(size, 1.0), float(model.radials[row]), size)
+        for row, size in zip(rows, sizes, strict=True)
+    ]
+    resized = [name for name, size in zip(names, sizes, strict=True) if size in shrunk]
+    kind = "picture smaller than the reconstruction's"
+    return cameras, [Fault(kind, len(resized), resized[0], "focal length shrunk too")] if resized else []
+
+
+def _shrinking(reach: np.ndarray, sizes: Sequence[tuple[int, int] | None]) -> dict[tuple[int, int], float]:
+    """By how much the pictures of each size were shrunk, where they were. reach: (n, 2)."""
+    factors = {}
+    for size in {size for size in sizes if size}:
+        of_size = np.array([each == size for each in sizes])
+        farthest = np.sort(reach[of_size], axis=1).max(axis=0)  # files may be of pictures before their EXIF turned them
+        factor = float((farthest / (np.sort(size) / 2)).max())
+        if factor > SHRUNK:
+            factors[size] = factor
+    return factors
+
+
+def _camera(focal: float, radial: float, size: tuple[int, int] | None) -> Camera | None:
     if size is None or not 0 < focal < np.inf:
         return None
     bent = radial != 0 and np.isfinite(radial)

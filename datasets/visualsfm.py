@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.nvm import nvm_camera, read_nvm
+from posenet.datasets.nvm import nvm_cameras, read_nvm
 from posenet.datasets.pictures import as_seen, existing_name, sequence_of
 from posenet.datasets.text import natural_key
 from posenet.errors import PoseNetError
@@ -38,12 +38,13 @@ def read(folder: Path) -> RawScene:
     paths = [folder / name for name in names]
     quaternions = model.camera_from_world_wxyz[order] * [1.0, -1.0, -1.0, -1.0]
     quaternions, _ = as_seen(quaternions, [None] * len(names), paths)  # the cameras are those of pictures as seen
+    cameras, faults = nvm_cameras(model, order, folder, names)
     new_row = np.argsort(order)
     observations = np.stack([new_row[model.observations[:, 0]], model.observations[:, 1]], axis=1)
     return RawScene(
         name=folder.resolve().name, root=folder, names=names, positions=model.centres[order],
         quaternions_wxyz=quaternions,
         splits=None, sequences=[sequence_of(name) for name in names], sources=[model.sources[row] for row in order],
-        cameras=[nvm_camera(model, row, path) for row, path in zip(order, paths, strict=True)],
+        cameras=cameras, faults=faults,
         unit="scene units", points=ScenePoints(model.points, observations), quaternion_convention="camera_from_world",
     )  # fmt: skip

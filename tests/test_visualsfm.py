@@ -8,7 +8,7 @@ from posenet.datasets import open_scene, visualsfm
 from posenet.datasets.nvm import write_nvm
 from posenet.errors import PoseNetError
 from posenet.poses import Poses
-from tests.conftest import write_picture
+from tests.conftest import refusal, write_picture
 
 NVM = """NVM_V3
 
@@ -41,6 +41,18 @@ def test_centres_rotations_and_cameras(tmp_path):
     assert (second.fx, second.lens, second.distortion) == (50, "SIMPLE_RADIAL", (0.1,))  # -r
     assert scene.unit == "scene units"
     np.testing.assert_array_equal(scene.points.observations, [[1, 0], [0, 0]])
+
+
+def test_focal_lengths_shrink_with_the_pictures(tmp_path):
+    folder = write(tmp_path / "scene")  # 64 x 48
+    measured = "0 0 -127.5 3 0 1 120 -94.9 1 0 -127.5 3 1 1 120 -94.9"  # pixels from the middle of 256 x 192
+    (folder / "model.nvm").write_text(NVM.replace("0 0 2 0 0 1.5 2.5 1 3 -1 0", f"0 0 4 {measured}"))
+    scene = open_scene(folder)
+    first, second = scene.cameras
+    assert first.fx == pytest.approx(60 / 4, rel=0.01)  # as far as -127.5 is from the edge
+    assert (second.fx, second.width) == (pytest.approx(50 / 4, rel=0.01), 64)
+    fault = "2 x picture smaller than the reconstruction's, focal length shrunk too (first: b/frame9.jpg)"
+    assert fault in refusal(open_scene, folder, strict=True)
 
 
 def test_poses_turn_with_pictures_that_their_exif_turns(tmp_path):
