@@ -55,7 +55,7 @@ def train(config: TrainConfig) -> None:
             log.info("making the courtyard in %s", COURTYARD)
             make_courtyard(COURTYARD)
     if config.scene is not None and (config.scene.is_file() or config.scene.suffix.lower() in VIDEO_SUFFIXES):
-        config = replace(config, scene=captured(config.scene))
+        config = replace(config, scene=captured(config.scene, there=config.resume))
     if config.output is None and config.scene is not None:
         config = replace(config, output=Path("runs") / Path(config.scene).resolve().name)
     start_tensorflow()
@@ -138,8 +138,6 @@ def predict(config: PredictConfig) -> None:
     manner = Manner(config.views, config.smooth, config.refine)
     found = prediction.predict(run, paths, manner, config.nearest)
     answers, refined = found.answers, found.answers.refinement
-    if config.plot:
-        log.info("written: %s", prediction.draw(run, answers.poses[answers.found], config.plot))
     print(f"{PREDICTED}; then doubt_deg" + ", inliers, deviation" * config.refine + ", nearest" * config.nearest)
     table = np.hstack([answers.poses.positions, answers.poses.quaternions_wxyz])
     columns = [["nan"] * len(table) if answers.doubt_deg is None else [f"{each:.3f}" for each in answers.doubt_deg]]
@@ -149,6 +147,8 @@ def predict(config: PredictConfig) -> None:
     for row, values, usable, *more in zip(found.rows, table, answers.found, *columns, strict=True):
         if usable:
             print(paths[row], *(f"{value:.6f}" for value in values), *more)
+    if config.plot:
+        log.info("written: %s", prediction.draw(run, answers.poses[answers.found], config.plot))
 
 
 COMMANDS: dict[type, Callable] = {
@@ -166,7 +166,7 @@ COMMANDS: dict[type, Callable] = {
 
 
 def main(arguments: list[str] | None = None, command=AnyCommand, program: str = "posenet") -> int:
-    """Run one command; returns the exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    """Run one command; returns the exit code: 0 done, 1 failed, 130 interrupted. Wrong use leaves by SystemExit(2)."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     chosen = None
     with suppress(ValueError):  # not in the main thread

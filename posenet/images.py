@@ -13,7 +13,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from posenet.errors import PoseNetError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
-_NO_PICTURE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)  # what Pillow raises
+NO_PICTURE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)  # what Pillow raises
 EXIF_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # the orientations that swap width and height
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # tags of TIFF 6.0
 _SHOWN_TURNED = {3: 2, 6: 3, 8: 1}
@@ -29,13 +29,13 @@ def picture_size(path: Path) -> tuple[int, int]:
     """
     try:
         (width, height), orientation = _header(path)
-    except _NO_PICTURE as error:
+    except NO_PICTURE as error:
         raise PoseNetError(f"{path}: a picture is needed, this cannot be read as one ({error})") from None
     return (height, width) if orientation in _TURNED else (width, height)
 
 
 def _header(path: Path) -> tuple[tuple[int, int], int]:
-    """(width, height) of a picture as it is stored, and its EXIF orientation; raises one of _NO_PICTURE."""
+    """(width, height) of a picture as it is stored, and its EXIF orientation; raises one of NO_PICTURE."""
     with Image.open(path) as image:
         # Pillow gives a TIFF's size as it is seen, all others' as it is stored
         size = image.size
@@ -62,7 +62,7 @@ def stored_size_and_turns(path: Path) -> tuple[tuple[int, int], int]:
     """
     try:
         size, orientation = _header(path)
-    except _NO_PICTURE:
+    except NO_PICTURE:
         return (0, 0), 0
     return size, _SHOWN_TURNED.get(orientation, 0)
 
@@ -128,6 +128,8 @@ def read_image(path: Path, at_least: tuple[int, int] | None = None) -> np.ndarra
         image = None
     if image is None:
         raise PoseNetError(f"{path}: a picture is needed, this does not decode as one ({data.size} bytes)")
+    if not _is_complete(path):
+        raise PoseNetError(f"{path}: a whole picture is needed, this one is cut off ({data.size} bytes)")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
 
@@ -179,7 +181,7 @@ def cover_transform(
 
 
 def load_picture(path: Path, height: int, width: int, quarter_turns: int = 0) -> np.ndarray:
-    """(height, width, 3) uint8 RGB: decode, scale to cover, cut the middle, brighten. The only way into the network.
+    """(height, width, 3) uint8 RGB: decode, scale to cover, cut the middle, brighten: the way into a run's network.
 
     quarter_turns: by how many right angles it is turned counter-clockwise before.
     """

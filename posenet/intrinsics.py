@@ -9,13 +9,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from posenet.images import picture_size
+from posenet.images import NO_PICTURE, exif_of, picture_size
 from posenet.scene import Camera, Scene
 
 log = logging.getLogger("posenet")
 
 TYPICAL_VIEW_DEG = 60.0  # along the long side: a focal length of 31 mm on 35 mm film, between phones' 24 and 50 mm
-FILM_WIDTH, FILM_DIAGONAL = 36.0, math.hypot(36.0, 24.0)  # mm, of 35 mm film
+FILM_DIAGONAL = math.hypot(36.0, 24.0)  # mm, of 35 mm film
 _EXIF_IFD, _FOCAL, _FOCAL_35 = 0x8769, 0x920A, 0xA405
 _PLANE_X, _PLANE_UNIT = 0xA20E, 0xA210  # pixels of the full picture per unit of the sensor, and the unit
 _UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
@@ -55,14 +55,14 @@ def exif_focal(path: Path, width: int, height: int) -> float | None:
     """
     try:
         with Image.open(path) as image:
-            tags = image.getexif().get_ifd(_EXIF_IFD)
+            tags = exif_of(image).get_ifd(_EXIF_IFD)
         film = float(tags.get(_FOCAL_35) or 0)
         if film > 1:
             return film / FILM_DIAGONAL * math.hypot(width, height)
         per_mm = float(tags.get(_PLANE_X) or 0) / _UNIT_MM.get(int(tags.get(_PLANE_UNIT) or 2), 25.4)
         focal = float(tags.get(_FOCAL) or 0) * per_mm
         full = {int(tags.get(0xA002) or 0), int(tags.get(0xA003) or 0)}
-    except (OSError, SyntaxError, ValueError, TypeError, ArithmeticError, Image.DecompressionBombError):
+    except (*NO_PICTURE, TypeError, ArithmeticError):
         return None
     plausible = 0.2 * max(width, height) < focal < 20 * max(width, height)
     return focal if plausible and full == {width, height} else None

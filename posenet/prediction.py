@@ -19,6 +19,7 @@ from posenet.lenses import LENSES
 from posenet.poses import Poses
 from posenet.run import Run
 from posenet.scene import Camera
+from posenet.smoothing import stretches
 
 log = logging.getLogger("posenet")
 
@@ -63,7 +64,8 @@ def predict(run: Run, paths: list[Path], manner: Manner | None = None, nearest: 
     decoded = [paths[row] for row in pictures.rows]
     cameras = [camera_for(run, path) for path in decoded]
     folders = np.array([str(path.parent) for path in decoded], object)
-    answers = answerer.answer(pictures, decoded, cameras, folders, manner or Manner())
+    sequences = stretches(folders, pictures.rows)
+    answers = answerer.answer(pictures, decoded, cameras, sequences, manner or Manner())
     if not nearest:
         return Prediction(answers, pictures.rows)
     likest = answerer.gallery.nearest(answers.descriptors)[:, 0]

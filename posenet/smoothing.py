@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from posenet.poses import Poses
 
 ROUNDS = 8
+BEFORE = 5  # rotations that tell the sign of the next
 DOUBT = 2.5  # standard deviations from the smooth path at which an answer has half its weight
 
 
@@ -43,9 +44,12 @@ def stretches(sequences: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _aligned(quaternions: np.ndarray) -> np.ndarray:
-    """Each with the sign that lies nearer to the one before."""
-    turned = np.sum(quaternions[1:] * quaternions[:-1], axis=1) < 0
-    return quaternions * np.where(np.concatenate([[False], np.cumsum(turned) % 2 == 1]), -1.0, 1.0)[:, None]
+    """Each with the sign that lies nearer to the few before it: a wild one among these does not decide."""
+    aligned = quaternions.copy()
+    for row in range(1, len(aligned)):
+        if aligned[row] @ aligned[max(0, row - BEFORE) : row].sum(axis=0) < 0:
+            aligned[row] *= -1
+    return aligned
 
 
 def _smooth_rows(values: np.ndarray, stiffness: float) -> np.ndarray:

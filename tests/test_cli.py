@@ -288,6 +288,8 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
     assert (tmp_path / "path.png").stat().st_size > 10_000
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + 4
+    assert main(["predict", str(run), str(cambridge / "seq3"), "--plot", str(tmp_path / "nowhere/path.png")]) == 1
+    assert capsys.readouterr().out.splitlines() == lines  # nothing of the answers is lost with the drawing
     assert all(len(line.split()) == 9 for line in lines[1:])
     # what predict prints scores the same as the run itself, though Cambridge lists write the other rotation
     (tmp_path / "p.txt").write_text(" seq1/nearest.png\n".join(lines) + "\n")  # as with --nearest

@@ -16,6 +16,7 @@ from posenet.images import (
     resize_to_cover,
     stored_size_and_turns,
 )
+from tests.conftest import refusal
 
 ORIENTATION = 0x0112
 
@@ -128,6 +129,17 @@ def test_a_broken_exif_block_does_not_break_the_picture(tmp_path, colours):
     Image.fromarray(colours).save(tmp_path / "a.jpg", dpi=(72, 72), exif=b"Exif\0\0" + bytes(20))
     assert picture_fault(tmp_path / "a.jpg") is None
     assert picture_size(tmp_path / "a.jpg") == (64, 48)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_a_picture_that_is_cut_off_is_not_filled_with_grey(tmp_path, name):
+    noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / name)
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: len(data) * 2 // 3])
+    line = refusal(read_image, tmp_path / name)
+    assert line.startswith(f"{tmp_path / name}: a ")
+    assert "a whole picture is needed, this one is cut off" in line or "does not decode" in line
 
 
 def test_a_phone_picture_of_200_megapixels_is_one(tmp_path):

@@ -35,6 +35,12 @@ def test_focal_length_and_sensor_resolution(tmp_path):
     assert exif_focal(shrunk, 200, 150) is None
 
 
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp"])
+def test_a_broken_exif_block_tells_nothing(tmp_path, name):
+    Image.new("RGB", (40, 30)).save(tmp_path / name, dpi=(72, 72), exif=b"Exif\0\0II*\0")
+    assert exif_focal(tmp_path / name, 40, 30) is None
+
+
 def test_without_exif_a_typical_view_is_assumed(tmp_path):
     write_picture(tmp_path / "a.png", (300, 400))
     camera = guessed_camera(tmp_path / "a.png")

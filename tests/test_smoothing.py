@@ -73,6 +73,16 @@ def test_a_wild_answer_does_not_bend_the_path():
     assert position_errors(found, truth)[[28, 29, 30, 31, 32]].max() < 0.1
 
 
+def test_two_wild_rotations_do_not_bend_the_path():
+    truth = walk()
+    for seed in range(20):
+        rotations = noisy(truth, 0, 0.5).rotations.as_quat()
+        rotations[[30, 31]] = Rotation.random(2, rng=np.random.default_rng(seed)).as_quat()
+        given = Poses(truth.positions, Rotation.from_quat(rotations))
+        found = rotation_errors_deg(smooth(given, np.array(["a"] * 60)), truth)
+        assert found[[27, 28, 29, 32, 33, 34]].max() < 3, seed
+
+
 def test_sequences_do_not_touch_and_short_ones_stay():
     poses = Poses(np.array([[0.0, 0, 0], [0, 0, 0], [9, 0, 0], [9, 0, 0], [9, 0, 0]]), Rotation.identity(5))
     found = smooth(poses, np.array(["a", "a", "b", "b", "b"]))
