@@ -141,7 +141,12 @@ def _identity(inputs: Sequence[Path]) -> dict:
 
 
 def _is_of(state: dict, inputs: Sequence[Path]) -> bool:
-    return all(state.get(name, value) == value for name, value in _identity(inputs).items())
+    """Whether a capture is of these inputs. Videos may have moved: which ones they are their digest tells."""
+    now = _identity(inputs)
+    named = state["inputs"] == now["inputs"]
+    if not named and "videos" in state and all(map(is_video, inputs)):
+        named = [Path(path).name for path in state["inputs"]] == [path.name for path in inputs]
+    return named and state.get("videos") in (None, now.get("videos"))
 
 
 def _read_state(path: Path) -> dict | None:

@@ -1,4 +1,4 @@
-"""What happens during fit: the schedule, validation, the best model, history, backup, progress, NaN."""
+"""What happens during fit: the schedule, validation, the best model, history, backup, NaN."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, short_reason
 from posenet.storage import atomic_path, write_text
 
 WARM_UP = 0.04  # of the whole training
@@ -202,7 +202,9 @@ class Backup(keras.callbacks.Callback):
                     self.validation.best_errors = tuple(errors)
                 return int(saved["epoch"])
         except Exception as error:
-            raise PoseNetError(f"{self.path} must be a backup of this run, it cannot be read ({error})") from None
+            raise PoseNetError(
+                f"{self.path} must be a backup of this run, it cannot be read ({short_reason(error)})"
+            ) from None
 
 
 def _state(model) -> list:

@@ -12,8 +12,8 @@ from posenet.errors import PoseNetError
 log = logging.getLogger("posenet")
 
 
-def captured(video: Path) -> Path:
-    """The scene that capture makes of a video, made unless it is there."""
+def captured(video: Path, there: bool = False) -> Path:
+    """The scene that capture makes of a video, made unless it is there. Raises PoseNetError where it must be there."""
     from posenet.datasets.capture import belongs_to, is_finished
     from posenet.datasets.capture import capture as make_scene
     from posenet.datasets.capture_pictures import is_video
@@ -27,6 +27,10 @@ def captured(video: Path) -> Path:
     folders = (Path("scenes") / (name if number == 1 else f"{name}_{number}") for number in range(1, 10**6))
     folder = next(each for each in folders if not each.exists() or belongs_to(each, video))
     if not is_finished(folder, video):
+        if there:
+            raise PoseNetError(
+                f"{video} --resume: {folder} must be its scene, which is not made: give --output RUN --resume"
+            )
         log.info("making a scene of %s in %s", video, folder)
         make_scene((video,), folder)
     return folder

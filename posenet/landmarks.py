@@ -76,7 +76,8 @@ def landmarks_of(folder: Path, training: Scene) -> Landmarks:
         if _opened(target, stamp) is None:  # else another process was faster
             raise
     made = _opened(target, stamp)
-    assert made is not None
+    if made is None:
+        raise PoseNetError(f"{target} must be made by one process at a time, another one is making it: try again")
     log.info("written: %s, %d points, %.0f MB", target, len(made.points), made.megabytes)
     return made
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import glob
+import hashlib
 import logging
 import zipfile
 from collections import Counter
@@ -156,7 +157,8 @@ def head_for(config: TrainConfig, batches: Batches) -> Head:
 
 def _depths(scene: Scene, run: Run, most: int) -> np.ndarray | None:
     """Depth grids of the training pictures, kept in the run folder for when training goes on."""
-    kept, stamp = run.folder / "backup" / "depths.npz", f"{READING} {files_digest(scene.paths)}"
+    labels = hashlib.sha256(repr(scene.cameras).encode() + scene.poses.matrices.round(9).tobytes()).hexdigest()[:32]
+    kept, stamp = run.folder / "backup" / "depths.npz", f"{READING} {files_digest(scene.paths)} {labels}"
     try:
         with np.load(kept, allow_pickle=False) as saved:
             if str(saved["stamp"]) == stamp:

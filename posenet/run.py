@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +15,8 @@ import numpy as np
 from posenet.calibration import Correction, Corrections, corrected
 from posenet.config import Head, TrainConfig
 from posenet.datasets import open_scene
-from posenet.errors import PoseNetError
+from posenet.datasets.splits import TEST_LIST
+from posenet.errors import PoseNetError, short_reason
 from posenet.framing import Framing
 from posenet.scene import Camera, Scene
 from posenet.storage import atomic_path, write_text
@@ -107,6 +109,9 @@ class Run:
         values["camera"] = asdict(self.camera) if self.camera else None
         values |= {"settings": json.loads(self.config.to_json()), "held_out": list(self.held_out)}
         values["trained_on"] = list(self.trained_on)
+        split, homes = Path(self.split), (self.scene.resolve(), self.folder.resolve())
+        if split.is_file() and not any(map(split.is_relative_to, homes)):
+            shutil.copyfile(split, self.folder / TEST_LIST)  # it would stay behind when scene and run move
         write_text(self.folder / CONFIG, json.dumps(values, indent=2) + "\n")
 
     def save_model(self, network) -> None:
@@ -115,7 +120,8 @@ class Run:
             network.save(temporary)
 
     def load_model(self):
-        """The trained network: raw RGB float (b, h, w, 3) -> {"position", "quaternion"}.
+        """The trained network: raw RGB float (b, h, w, 3) -> {"position" (b, 3), "quaternion" (b, 4)}, of the
+        head "points" also "doubt" (b,).
 
         Raises PoseNetError when model.keras is missing or cannot be read. Marshalled code in it is never run.
         """
@@ -129,8 +135,9 @@ class Run:
         try:
             return keras.saving.load_model(path, compile=False, safe_mode=True)
         except Exception as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise PoseNetError(f"{path} must be a model written by posenet, it cannot be read ({reason})") from None
+            raise PoseNetError(
+                f"{path} must be a model written by posenet, it cannot be read ({short_reason(error)})"
+            ) from None
 
 
 def open_run(folder: Path) -> Run:
@@ -167,7 +174,7 @@ def open_run(folder: Path) -> Run:
             },
             camera=Camera(**values["camera"]) if values.get("camera") else None,
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, PoseNetError) as error:
         raise PoseNetError(
             f"{path} must be the configuration that training wrote, it cannot be read ({error})"
         ) from None
@@ -176,6 +183,8 @@ def open_run(folder: Path) -> Run:
 def _scene_of(folder: Path, values: dict) -> tuple[Path, str]:
     """The scene's folder and the split: as training wrote them, or as they lie from the run, where both have moved."""
     scene, split = Path(values["scene"]), str(values.get("split", "auto"))
+    if (folder / TEST_LIST).is_file() and not Path(split).is_file():
+        split = str((folder / TEST_LIST).resolve())
     if os.path.isdir(scene) or "scene_from_run" not in values:  # is_dir wants rights
         return scene, split
     moved = (folder.resolve() / values["scene_from_run"]).resolve()

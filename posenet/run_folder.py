@@ -73,11 +73,21 @@ def _restored(folder: Path, old: Path) -> Iterator[None]:
         if not _begun(folder) and (old.exists() or isinstance(error, PoseNetError)):
             shutil.rmtree(folder, ignore_errors=True)
             if old.exists():
-                old.rename(folder)
-                log.info("nothing new was kept: %s is the earlier run again", folder)
+                _put_back(old, folder)
+        else:
+            shutil.rmtree(old, ignore_errors=True)
         raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _put_back(old: Path, folder: Path) -> None:
+    """The earlier run under its own name again; where that fails it stays as `old`, which the next training heeds."""
+    try:
+        old.rename(folder)
+    except OSError as error:
+        log.warning("nothing new was kept, and the earlier run is %s: %s", old, error.strerror)
+    else:
+        log.info("nothing new was kept: %s is the earlier run again", folder)
 
 
 @contextmanager

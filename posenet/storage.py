@@ -91,9 +91,9 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write a whole text file, or leave the old one untouched."""
+    """Write a whole text file, or leave the old one untouched. File names that are no UTF-8 keep their bytes."""
     with atomic_path(target) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def files_digest(paths: Iterable[Path]) -> str:

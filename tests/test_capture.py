@@ -294,6 +294,11 @@ def test_a_video_that_was_filmed_anew_is_another(captured, video, tmp_path):
     state |= {"inputs": [str(copy)], "videos": files_digest([copy])}
     (tmp_path / "scene" / "capture.json").write_text(json.dumps(state))
     assert is_finished(tmp_path / "scene", copy)
+    (tmp_path / "moved").mkdir()
+    shutil.copy2(copy, tmp_path / "moved")
+    assert is_finished(tmp_path / "scene", tmp_path / "moved" / copy.name)
+    shutil.copy2(copy, tmp_path / "moved" / "other.avi")
+    assert not is_finished(tmp_path / "scene", tmp_path / "moved" / "other.avi")
     copy.write_bytes(copy.read_bytes() + b"more")
     assert not is_finished(tmp_path / "scene", copy)
     assert not belongs_to(tmp_path / "scene", copy)
@@ -312,6 +317,12 @@ def test_train_on_a_video_takes_its_scene(captured, video, tmp_path, monkeypatch
     monkeypatch.setattr(training, "train", lambda config: given.append(config) or SimpleNamespace(folder=config.output))
     assert main(["train", str(video[0]), "--no-evaluate"]) == 0
     assert (given[0].scene, given[0].output) == (Path("scenes/court_yard"), Path("runs/court_yard"))
+    assert main(["train", str(video[0]), "--resume", "--no-evaluate"]) == 0
+    assert given[1].output == Path("runs/court_yard")
+    shutil.copy(video[0], tmp_path / "new walk.avi")
+    assert main(["train", "new walk.avi", "--resume"]) == 1
+    says = "new walk.avi --resume: scenes/new_walk must be its scene, which is not made: give --output RUN --resume"
+    assert says in capsys.readouterr().err
     (tmp_path / "list.txt").write_text("x")
     assert main(["train", "list.txt"]) == 1
     assert "list.txt must be a scene's folder or a video, it is another file" in capsys.readouterr().err

@@ -125,6 +125,21 @@ def test_a_model_is_saved_whole_or_not_at_all(run, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.keras"]
 
 
+def test_a_list_outside_the_scene_goes_along_with_the_run(run, cambridge, tmp_path):
+    names = [line.split()[0] for line in (cambridge / "dataset_train.txt").read_text().splitlines()[3:6]]
+    (tmp_path / "mine.txt").write_text("\n".join(names) + "\n")
+    begun = replace(
+        run, folder=tmp_path / "run", scene=cambridge.absolute(), split=str((tmp_path / "mine.txt").resolve())
+    )
+    begun.folder.mkdir()
+    begun.save()
+    assert open_run(begun.folder).split == begun.split
+    (tmp_path / "mine.txt").unlink()
+    again = open_run(begun.folder)
+    assert again.split == str((tmp_path / "run" / "test.txt").resolve())
+    assert again.open_scene().split("test").names == tuple(names)
+
+
 def test_a_list_in_the_scenes_folder_moves_with_it(run, cambridge, tmp_path):
     names = [line.split()[0] for line in (cambridge / "dataset_train.txt").read_text().splitlines()[3:6]]
     (cambridge / "mine.txt").write_text("\n".join(names) + "\n")

@@ -46,6 +46,27 @@ def test_the_old_run_is_there_until_the_new_one_has_something(tmp_path, kept, le
     assert list(tmp_path.iterdir()) == [folder]
 
 
+def test_an_old_run_that_cannot_be_put_back_is_kept(tmp_path, monkeypatch, caplog):
+    folder, aside = tmp_path / "run", tmp_path / ".run.replaced"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.keras").write_bytes(b"old")
+    replacing = new_run_folder(folder, overwrite=True)
+    replacing.__enter__()
+
+    def busy(self, target):
+        raise OSError(39, "Directory not empty")
+
+    monkeypatch.setattr(Path, "rename", busy)
+    assert not replacing.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert f"nothing new was kept, and the earlier run is {aside}: Directory not empty" in caplog.text
+    assert (aside / "model.keras").read_bytes() == b"old"
+    monkeypatch.undo()
+    with pytest.raises(KeyboardInterrupt), new_run_folder(folder, overwrite=True):
+        raise KeyboardInterrupt
+    assert (folder / "model.keras").read_bytes() == b"old"
+
+
 def test_a_link_to_a_run_stays_a_link(tmp_path):
     (tmp_path / "disk" / "run").mkdir(parents=True)
     (tmp_path / "disk" / "run" / "config.json").write_text("{}")

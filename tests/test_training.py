@@ -234,9 +234,15 @@ def test_a_resumed_schedule_goes_on_where_it_was(cambridge, tmp_path):
 
 
 def test_a_backup_of_something_else_is_refused(trained, tmp_path):
-    (tmp_path / "run" / "backup" / "state.npz").write_bytes(b"nonsense")
-    with pytest.raises(PoseNetError, match=r"state.npz must be a backup of this run, it cannot be read"):
-        train(TrainConfig(None, tmp_path / "run", resume=True))
+    state = tmp_path / "run" / "backup" / "state.npz"
+    with np.load(state) as saved:
+        others = {name: np.zeros((2, 2)) for name in saved.files}
+    for write in (lambda file: file.write(b"nonsense"), lambda file: np.savez(file, **others)):
+        with open(state, "wb") as file:
+            write(file)
+        line = refusal(train, TrainConfig(None, tmp_path / "run", resume=True))
+        assert "state.npz must be a backup of this run, it cannot be read" in line
+        assert len(line) < len(str(state)) + 200
 
 
 def test_where_pictures_tell_depth_the_network_answers_by_points(plane_epoch):
