@@ -27,8 +27,8 @@ log = logging.getLogger("posenet")
 
 NAME = "COLMAP"
 LOOKS_FOR = "cameras and images (.bin or .txt) there or in sparse/0, sparse, colmap/sparse/0, model"
-UNIT = "scene.json"  # says the unit, which a model does not
-OURS = ("capture.json", UNIT)  # with one of these the pictures are upright: they were when capture or convert ran
+UNIT = "scene.json"  # {"unit": "m"}: what a model does not say
+OURS = ("capture.json", UNIT)
 MODELS = ("sparse", "colmap/sparse", "model", ".")
 NUMBERED = MODELS[:2]  # there also in folders 0, 1, ...
 
@@ -52,7 +52,7 @@ def read(folder: Path) -> RawScene:
     names = _names_below(folder, [model.names[row] for row in order])
     positions, quaternions = from_camera_from_world(model.quaternions_wxyz[order], model.translations[order])
     cameras = [model.cameras[row] for row in order]
-    if not any((folder / name).is_file() for name in OURS):
+    if not _says(folder, "upright"):
         quaternions, cameras = as_seen(quaternions, cameras, [folder / name for name in names])
     cameras, faults = fitted_cameras(cameras, folder, names)
     new_row = np.argsort(order)
@@ -60,7 +60,8 @@ def read(folder: Path) -> RawScene:
     return RawScene(
         name=folder.resolve().name, root=folder, names=names, positions=positions, quaternions_wxyz=quaternions,
         splits=None, sequences=[sequence_of(model.names[row]) for row in order],
-        sources=[model.sources[row] for row in order], cameras=cameras, unit=_unit(folder),
+        sources=[model.sources[row] for row in order], cameras=cameras,
+        unit=str(_says(folder, "unit") or "scene units"),
         points=ScenePoints(model.points, observations), faults=faults, quaternion_convention="camera_from_world",
     )  # fmt: skip
 
@@ -86,14 +87,15 @@ def _models(folder: Path) -> list[Path]:
     return []
 
 
-def _unit(folder: Path) -> str:
-    """The unit that capture or convert wrote down; structure from motion alone has none."""
+def _says(folder: Path, key: str):
+    """What capture, convert or the user wrote down beside the model; None for nothing. Captures are upright."""
     for name in OURS:
         try:
-            return str(json.loads((folder / name).read_text(encoding="utf-8"))["unit"])
-        except (OSError, ValueError, KeyError, TypeError):
+            said = json.loads((folder / name).read_text(encoding="utf-8"))
+            return said.get(key, name == OURS[0] if key == "upright" else None)
+        except (OSError, ValueError, AttributeError):
             continue
-    return "scene units"
+    return None
 
 
 def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
@@ -101,5 +103,5 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     names = [name.removeprefix("images/") for name in scene.names]
     write_model(folder / "sparse" / "0", scene, names, lost)
     write_test_list(folder, scene, names)
-    write_text(folder / UNIT, json.dumps({"unit": scene.unit}) + "\n")
+    write_text(folder / UNIT, json.dumps({"unit": scene.unit, "upright": True}) + "\n")
     return [f"images/{name}" for name in names]

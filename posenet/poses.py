@@ -115,9 +115,13 @@ def up_direction(rotations: Rotation) -> np.ndarray:
     """(3,) unit vector, upwards in the world of n cameras as most are held, from their rotations to the world.
 
     The direction most at right angles to all cameras' right axes, where those spread over a plane; otherwise the mean
-    of the cameras' up axes. Doubtful where cameras are rolled.
+    of the cameras' up axes. Cameras that all look one way, turned about it in all directions, look down. Doubtful where
+    cameras are rolled, and where they look down with one heading.
     """
     right, held = rotations.apply([1.0, 0, 0]), rotations.apply([0, -1.0, 0]).mean(axis=0)
+    ahead = rotations.apply([0, 0, 1.0]).mean(axis=0)
+    if np.linalg.norm(ahead) > 0.9 and np.linalg.norm(held) < 0.2:
+        return -ahead / np.linalg.norm(ahead)
     spreads, axes = principal_axes(right)
     level = spreads[1] > 0.3 * spreads[0] and spreads[2] < 0.35 * spreads[1]
     up = axes[2] if level else held / max(float(np.linalg.norm(held)), 1e-12)

@@ -254,7 +254,10 @@ def test_our_own_models_are_of_upright_pictures(tmp_path):
         picture.load()
         picture.save(folder / "images/walk/frame2.jpg", exif=exif)
     assert (open_scene(folder).poses.rotations * before.rotations.inv()).magnitude().max() == pytest.approx(np.pi)
-    (folder / "scene.json").write_text('{"unit": "m"}')
+    (folder / "scene.json").write_text('{"unit": "m"}')  # a user's
+    assert (open_scene(folder).poses.rotations * before.rotations.inv()).magnitude().max() == pytest.approx(np.pi)
+    assert open_scene(folder).unit == "m"
+    (folder / "scene.json").write_text('{"unit": "m", "upright": true}')
     assert (open_scene(folder).poses.rotations * before.rotations.inv()).magnitude().max() < 1e-9
 
 

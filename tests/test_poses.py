@@ -189,6 +189,14 @@ def test_up_of_cameras_that_all_look_one_way_is_their_own():
     np.testing.assert_allclose(up_direction(same), [0, 0, 1], atol=1e-12)
 
 
+@pytest.mark.parametrize("headings", [(0, 180), (0, 90, 180, 270)])
+def test_cameras_that_look_down_in_all_headings_have_up_behind_them(headings):
+    rng = np.random.default_rng(0)
+    turned = np.column_stack([np.resize(headings, 200), np.zeros((200, 2))]) + rng.normal(0, 1.5, (200, 3))
+    down = Rotation.from_euler("zyx", turned, degrees=True) * Rotation.from_euler("x", 180, degrees=True)  # along -z
+    np.testing.assert_allclose(up_direction(down), [0, 0, 1], atol=0.02)
+
+
 def test_principal_axes_are_those_of_the_singular_values():
     vectors = np.random.default_rng(0).normal(size=(50, 3)) * (5, 1, 3)
     spreads, axes = principal_axes(vectors)
