@@ -62,6 +62,12 @@ class Pictures:
             mapped.madvise(mmap.MADV_DONTNEED)
 
 
+def release(pictures) -> None:
+    """`Pictures.release` for whatever is indexed like them."""
+    if hasattr(pictures, "release"):
+        pictures.release()
+
+
 def load_pictures(
     paths: list[Path], size: tuple[int, int], label: str = "pictures", in_memory_bytes: int = IN_MEMORY_BYTES,
     quarter_turns: int = 0,

@@ -52,8 +52,9 @@ class TrainConfig:
     beta: float = 500.0
     """Weight of rotation against position in the posenet loss."""
     learning_rate: float | None = None
-    """Highest learning rate; it warms up, then falls to zero along a cosine. Default: 0.002, 0.001 for other pretrained
-    trunks, 0.0001 for the posenet trunks."""
+    """Highest learning rate, of Muon; Adam, which trains convolutions and outputs, takes half of it. It warms up, then
+    falls to zero along a cosine. Default: 0.002, 0.001 for inception_v4 and the networks of keras.applications, 0.0001
+    for the posenet trunks."""
     batch_size: int | None = None
     """Pictures a step. Default: 32, fewer of large ones, or 16 for fewer than 500 training pictures."""
     short_side: int | None = None
@@ -68,14 +69,14 @@ class TrainConfig:
     """Measure focal length and principal point by how pictures agree with their poses, and use them where the scene's
     own are clearly off, or not known."""
     split: str = "auto"
-    """Which pictures are for testing: auto (what the scene says, else blocks), blocks of time, sequence:NAME, a file
-    that lists them, every:8 or random:0.25. The last two make the error look better than it is: neighbouring frames
-    of a video are nearly the same picture."""
+    """Which pictures are for testing: auto (what the scene or its test.txt says, else blocks), blocks of time,
+    sequence:NAME, a file that lists them, every:8 or random:0.25. The last two make the error look better than it is:
+    neighbouring frames of a video are nearly the same picture."""
     validation: float = 0.08
     """Share of the training pictures held out, as whole sequences or blocks, to choose the best model. 0: none."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto: bfloat16 where the GPU computes it natively; on such a CPU only for trunks that it makes faster (not the
-    MobileNets and EfficientNets of keras.applications)."""
+    """auto: bfloat16 where the GPU computes it natively; on such a CPU only for trunks that it makes faster (of
+    keras.applications the VGGs, ResNets, DenseNets and Inceptions)."""
     seed: int = 0
     """Seed of everything random. On a CPU the same seed and --epochs give the same model."""
     strict: bool = False
@@ -123,7 +124,8 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: dict) -> TrainConfig:
-        """From what to_json wrote. Raises TypeError or ValueError for anything else."""
+        """From what to_json wrote. Raises TypeError or ValueError for anything else, PoseNetError for settings that do
+        not go."""
         fields = {field.name for field in dataclasses.fields(cls)}
         if unknown := set(values) - fields:
             raise ValueError(f"unknown setting {sorted(unknown)[0]!r}")

@@ -7,8 +7,7 @@ pictures. Where there is neither, the cameras' level may tell.
 A camera that people carry or drive stays level: its right axis lies in the plane that it moves in. Read the wrong way
 round (world to camera taken for camera to world), the right axes tilt out of that plane. On the Cambridge lists the
 tilt is 3 to 5 degrees (RMS) read rightly and 12 to 46 read wrongly. It cannot tell where world and camera axes nearly
-agree, and where the camera is tilted or moves on no plane. 3-D points decide for certain: they must lie in front of
-the cameras that see them, and inside their pictures.
+agree, and where the camera is tilted or moves on no plane.
 """
 
 from __future__ import annotations

@@ -41,11 +41,11 @@ class Evaluation:
 
     scene: the split's pictures and true poses. estimate: n poses, meaningless where found is False.
     errors, errors_deg: (n,) position error in the scene's unit and rotation error in degrees, infinite where
-    there is no prediction. baselines: {"mean_pose" and, where there are pictures, "retrieval": such errors}.
-    training: the training poses, None where the scene has none. doubt: (n,) how unsure the method is of each picture:
-    the spread of its views' rotations in degrees, or the standard deviation of its refined position; None where it
-    does not tell. regressed: what the network alone says, refinement: what refining it found; both None without
-    refinement.
+    there is no prediction. baselines: {"mean_pose" and, where there are pictures, "retrieval", where refined "network":
+    such errors}. training: the training poses, None where the scene has none. doubt: (n,) how unsure the method is of
+    each picture: the spread of its views' rotations in degrees, or the standard deviation of its refined position;
+    None where it does not tell. regressed: what the network alone says, refinement: what refining it found; both None
+    without refinement.
     """
 
     scene: Scene

@@ -48,7 +48,7 @@ def whole_frame(sizes: list[tuple[int, int]], short_side: int) -> Framing:
     """The framing that shows the network the whole picture, its short side scaled to short_side.
 
     sizes: (width, height) of the scene's pictures; the middle (median) aspect ratio decides, between 2:1 and 1:2,
-    and sides are rounded to multiples of 16 where that costs little of the picture.
+    and the long side is rounded to a multiple of 16.
     """
     ratio = float(np.clip(np.median([width / height for width, height in sizes]), 0.5, 2.0))
     long_side = 16 * round(short_side * max(ratio, 1 / ratio) / 16)

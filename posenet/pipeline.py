@@ -7,7 +7,7 @@ import tensorflow as tf
 from scipy.spatial.transform import Rotation
 
 from posenet.augmentation import Augmentation, Augmenter
-from posenet.cache import Pictures
+from posenet.cache import Pictures, release
 from posenet.framing import Framing
 from posenet.scene import Scene
 
@@ -113,4 +113,5 @@ def predict_in_batches(network, pictures, framing: Framing, batch_size: int = 32
         outputs = network.predict_on_batch(images)
         kept = min(size, len(pictures) - start)
         parts.append({name: np.asarray(value)[:kept] for name, value in outputs.items()})
+        release(pictures)
     return {name: np.concatenate([part[name] for part in parts]).astype(np.float64) for name in parts[0]}

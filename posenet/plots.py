@@ -1,4 +1,4 @@
-"""Camera paths, drawn. Every function draws on the axes it is given, so that users can compose them."""
+"""Camera paths, drawn. What draws into one panel draws on the axes it is given, so that users can compose them."""
 
 from __future__ import annotations
 

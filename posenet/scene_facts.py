@@ -157,6 +157,6 @@ def _warnings(scene: Scene) -> list[str]:
                 f"training positions lie nearly on a line (spread {width:.0%} across against along): "
                 "a pose regressor cannot leave it (Sattler et al. 2019)"
             )
-    if scene.unit != "m":
+    if scene.unit == "scene units":
         warnings.append("the scale is unknown: errors are in scene units, not metres")
     return warnings

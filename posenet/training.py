@@ -18,7 +18,7 @@ from posenet.cache import Pictures, load_pictures
 from posenet.config import TrainConfig
 from posenet.datasets import open_scene
 from posenet.device import set_up
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, short_reason
 from posenet.keypoints import remembered
 from posenet.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
 from posenet.models import build_network, inference_network, trunk_named
@@ -119,8 +119,9 @@ def _trainer(config: TrainConfig, run: Run, fresh: Batches | None, budget: callb
     try:
         network = build_network(*_plan(run), head=run.head, rotation=config.rotation)
     except ValueError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise PoseNetError(f"--trunk {config.trunk} takes no pictures of {run.framing.cut}: {reason}") from None
+        raise PoseNetError(
+            f"--trunk {config.trunk} takes no pictures of {run.framing.cut}: {short_reason(error)}"
+        ) from None
     kinds = {"learned": LearnedWeightsLoss, "geometric": GeometricLoss}
     loss = kinds[config.loss](run.scale) if config.loss in kinds else PoseNetLoss(config.beta)
     trainer = Trainer(network, loss)
@@ -136,9 +137,10 @@ def _trainer(config: TrainConfig, run: Run, fresh: Batches | None, budget: callb
 
 
 def _optimizer() -> keras.optimizers.Optimizer:
-    """Adam, but Muon (Jordan 2024) for the heads' hidden layers: the position is learned in half as many steps.
+    """Muon (Jordan 2024) for the heads' dense layers: the position is learned in half as many steps.
+    Adam, at half the rate, for all else: convolutions, normalisation, outputs of positions and quaternions.
 
-    The wide layers and the outputs of the 2015 heads stay with Adam: Muon's matrix products would slow them.
+    The wide layers of the 2015 heads stay with Adam too: Muon's matrix products would slow them.
     Now and then a step's gradient is twenty times the usual; with beta_2 = 0.999 Adam took it for a real step, and
     the loss rose for several epochs. With 0.95 it soon counts in the divisor too.
     """

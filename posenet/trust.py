@@ -17,7 +17,7 @@ TRUST, VERSION = "trust.json", 2  # raised whenever the same pictures give other
 # a new walk is about twice as far off as pictures held out between training pictures (docs/accuracy.md)
 NEW_WALK = 2.0
 FARTHEST = 3.0  # deviations that a refined pose may lie from the regressed one
-# the median length of a 3-D normal error of unit deviation along each axis, over the root of 3 of `deviations`
+# the root of 3, as `deviations` join three axes, over the median length of a 3-D normal error of unit deviation on each
 MEDIAN_TO_DEVIATION = float(np.sqrt(3)) / 1.538
 
 

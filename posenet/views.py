@@ -12,6 +12,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.augmentation import NO_AUGMENTATION, Augmenter
+from posenet.cache import release
 from posenet.errors import PoseNetError
 from posenet.framing import Framing
 from posenet.pipeline import predict_in_batches
@@ -39,6 +40,9 @@ class _Turned:
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         return np.stack([self._view(row) for row in rows])
 
+    def release(self) -> None:
+        release(self.pictures)
+
     def _view(self, row: int) -> np.ndarray:
         return self.augmenter.turned(
             self.pictures[row], self.cameras[row], self.turns[row], seen_by=self.seen_by[row]
@@ -51,10 +55,9 @@ def predict_views(
     """One pose of `count` views (1 to 11) of each of n stored pictures, as `predict_in_batches` gives them.
 
     cameras: of the pictures themselves; None or bent lines: they only roll. trained_on: the camera of all training
-    pictures, if it was one: what other cameras took is shown to the network as that one would see it. Adds "spread"
-    (n,), the standard deviation of the positions in the scene's unit, and "spread_deg" (n,), the rotations' mean
-    distance from their mean, infinite where not all views tell one. The network's other outputs are those of the
-    pictures themselves.
+    pictures, if it was one: what other cameras took is shown to the network as that one would see it. Adds "spread_deg"
+    (n,), the rotations' mean distance from their mean, infinite where not all views tell one. The network's other
+    outputs are those of the pictures themselves.
     Raises PoseNetError for another count.
     """
     if not 1 <= count <= MOST:
@@ -98,11 +101,8 @@ def turned_back(quaternions: np.ndarray, turns: Rotation) -> np.ndarray:
 
 def _joined(positions: np.ndarray, quaternions: np.ndarray) -> dict:
     """The views' means, and how far they lie apart; (v, n, 3) and (v, n, 4)."""
-    joined = {"position": positions.mean(axis=0), "quaternion": quaternions[0].copy()}
-    joined |= {
-        "spread": np.linalg.norm(positions.std(axis=0), axis=1),
-        "spread_deg": np.full(len(positions[0]), np.inf),
-    }
+    spread = np.full(len(positions[0]), np.inf)
+    joined = {"position": positions.mean(axis=0), "quaternion": quaternions[0].copy(), "spread_deg": spread}
     for row in range(positions.shape[1]):
         views = quaternions[:, row]
         if tells_rotation(views).all():

@@ -111,8 +111,8 @@ def inference_network(
 ) -> keras.Model:
     """The float32 network of the final head alone, with the trained network's weights.
 
-    Outputs "position" (b, 3) and "quaternion" (b, 4) of unit length. Always float32, and of Keras' own layers
-    wherever there is one, so that the file runs everywhere and exports.
+    Outputs "position" (b, 3), "quaternion" (b, 4) of unit length, and "doubt" (b,) of the head of points.
+    Always float32, and of Keras' own layers wherever there is one, so that the file runs everywhere and exports.
     """
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")

@@ -161,7 +161,7 @@ def _auxiliary_head(x, number, dense_name, dropout):
 def googlenet_bn(image, auxiliary: bool = True, rotation: Rotation = "quaternion") -> dict:
     """GoogLeNet with batch normalisation after every convolution, on raw RGB pictures (b, h, w, 3).
 
-    Any picture size from 64 x 64. Outputs as `posenet_2015`. Trains from scratch in minutes on small scenes.
+    Any picture size from 32 x 32. Outputs as `posenet_2015`. Trains from scratch in minutes on small scenes.
     """
     blocks = _normalised_blocks(image)
     outputs = PoseHead("cls3", rotation=rotation)(blocks["icp9"])

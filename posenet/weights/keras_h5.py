@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, short_reason
 from posenet.weights import Weights
 from posenet.weights.bounds import memory_at_most
 
@@ -47,8 +47,7 @@ def read_keras_h5(path: Path, order: Order = "auto") -> Weights:
     except PoseNetError:
         raise
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:80]
-        raise PoseNetError(f"{path} must be an .h5 file of Keras, it cannot be read ({reason})") from None
+        raise PoseNetError(f"{path} must be an .h5 file of Keras, it cannot be read ({short_reason(error)})") from None
     weights = {layer: arrays for layer, arrays in raw.items() if arrays}
     if not weights:
         raise PoseNetError(f"{path} must be an .h5 file of Keras with weights, it holds none")

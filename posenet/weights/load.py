@@ -50,7 +50,7 @@ class Loaded:
 
 
 def weight_format(path: Path) -> str:
-    """Which reader a file is for: "caffemodel", "npy", "h5", "pth" or "checkpoint". Raises PoseNetError."""
+    """Which reader a file is for: "caffemodel", "npy", "npz", "h5", "pth" or "checkpoint". Raises PoseNetError."""
     if checkpoint_prefix(path) is not None:
         return "checkpoint"
     if not path.is_file():

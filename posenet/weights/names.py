@@ -28,11 +28,7 @@ _BVLC_PARTS = {
 _BVLC = {"conv1/7x7_s2": "conv1", "conv2/3x3_reduce": "reduction2", "conv2/3x3": "conv2"}
 _BVLC |= {"loss1/conv": "cls1_reduction_pose", "loss1/fc": "cls1_fc1_pose"}
 _BVLC |= {"loss2/conv": "cls2_reduction_pose", "loss2/fc": "cls2_fc1", "loss3/classifier": "cls3_classifier"}
-_BVLC |= {
-    f"inception_{theirs}/{part}": f"{ours}_{mine}"
-    for theirs, ours in _BLOCK_NAMES.items()
-    for part, mine in _BVLC_PARTS.items()
-}
+_BVLC |= _parts("inception_{}/{}", _BLOCK_NAMES, _BVLC_PARTS)
 _SLIM = {"Conv2d_1a_7x7": "conv1", "Conv2d_2b_1x1": "reduction2", "Conv2d_2c_3x3": "conv2"}
 _SLIM_PARTS = {
     "Branch_0/Conv2d_0a_1x1": "out0",
@@ -44,11 +40,7 @@ _SLIM_PARTS = {
     "Branch_3/Conv2d_0b_1x1": "out3",
 }
 _SLIM_BLOCKS = dict(zip(("3b", "3c", "4b", "4c", "4d", "4e", "4f", "5b", "5c"), BLOCKS, strict=True))
-_SLIM |= {
-    f"Mixed_{theirs}/{part}": f"{ours}_{mine}"
-    for theirs, ours in _SLIM_BLOCKS.items()
-    for part, mine in _SLIM_PARTS.items()
-}
+_SLIM |= _parts("Mixed_{}/{}", _SLIM_BLOCKS, _SLIM_PARTS)
 # visloc-apr's modules
 _VISLOC_PARTS = {
     "branch_x1.0": "out0",
@@ -59,11 +51,7 @@ _VISLOC_PARTS = {
     "branch_proj.1": "out3",
 }
 _VISLOC = {"conv1.0": "conv1", "conv2.0": "reduction2", "conv2.2": "conv2"}
-_VISLOC |= {
-    f"incp{theirs}.{part}": f"{ours}_{mine}"
-    for theirs, ours in _BLOCK_NAMES.items()
-    for part, mine in _VISLOC_PARTS.items()
-}
+_VISLOC |= _parts("incp{}.{}", _BLOCK_NAMES, _VISLOC_PARTS)
 for _number, _dense in ((1, "cls1_fc1_pose"), (2, "cls2_fc1"), (3, "cls3_fc1_pose")):
     _VISLOC[f"regress{_number}.projection.1"] = f"cls{_number}_reduction_pose"
     _VISLOC[f"regress{_number}.regress_fc_pose.0"] = _dense

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, short_reason
 from posenet.weights import Weights
-from posenet.weights.safe_pickle import Unsafe, load_pickle, short_reason
+from posenet.weights.safe_pickle import Unsafe, load_pickle
 
 KINDS = "fiub"
 NAMES = {"weights": "kernel", "biases": "bias", "mean": "moving_mean", "variance": "moving_variance"}

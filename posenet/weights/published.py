@@ -60,7 +60,7 @@ class Recipe:
 
 
 def read_mean(path: Path) -> np.ndarray:
-    """A mean picture (h, w, 3): .binaryproto (BGR), or .npy of numbers. Raises PoseNetError."""
+    """A mean picture (h, w, 3) or colour (3,): .binaryproto (BGR), or .npy of numbers. Raises PoseNetError."""
     if path.suffix == ".npy":
         try:
             mean = np.load(path, allow_pickle=False)

@@ -13,7 +13,7 @@ import pickle
 import pickletools
 from collections.abc import Callable
 
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, short_reason
 
 _REFUSED = {"INST", "OBJ", "EXT1", "EXT2", "EXT4", "NEWOBJ_EX", "NEXT_BUFFER", "READONLY_BUFFER"}
 _SETS = {"EMPTY_SET", "ADDITEMS", "FROZENSET"}
@@ -154,9 +154,3 @@ class _Reader(pickle.Unpickler):
         if self.persistent is None:
             raise Unsafe("it uses persistent ids")
         return self.persistent(key)
-
-
-def short_reason(error: BaseException) -> str:
-    """An error's first line, 80 characters at most."""
-    text = str(error).strip().split("\n")[0] or type(error).__name__
-    return text if len(text) <= 80 else text[:77] + "..."

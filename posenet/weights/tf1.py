@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, short_reason
 from posenet.weights import Weights
 
 _NAMES = {"weights": "kernel", "biases": "bias", "alphas": "alpha"}
@@ -64,8 +64,9 @@ def read_checkpoint(path: Path) -> Weights:
     except PoseNetError:
         raise
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:80]
-        raise PoseNetError(f"{path} must be a TensorFlow checkpoint, it cannot be read ({reason})") from None
+        raise PoseNetError(
+            f"{path} must be a TensorFlow checkpoint, it cannot be read ({short_reason(error)})"
+        ) from None
     weights: Weights = {}
     for name, array in arrays.items():
         layer, _, last = name.rpartition("/")

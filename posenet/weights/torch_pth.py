@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, short_reason
 from posenet.weights import Weights
 from posenet.weights.npy import checked_array
-from posenet.weights.safe_pickle import Unsafe, load_pickle, short_reason
+from posenet.weights.safe_pickle import Unsafe, load_pickle
 from posenet.weights.torch_tensors import Storage, Tensor, allowed_names, storage_key
 
 _MAGIC = 0x1950A86A20F9469CFC6C
