@@ -13,7 +13,7 @@ import numpy as np
 from posenet.cache import Pictures, load_pictures
 from posenet.config import VIEWS
 from posenet.landmarks import MAP, landmarks_of
-from posenet.poses import Poses
+from posenet.poses import Poses, tells_rotation
 from posenet.refinement import Refinement, Refiner
 from posenet.retrieval import Gallery, describing, descriptors, gallery_of
 from posenet.run import MODEL, Run
@@ -21,7 +21,7 @@ from posenet.scene import Camera, Scene
 from posenet.smoothing import smooth, stretches
 from posenet.storage import files_digest
 from posenet.trust import Trust, measured_trust, read_trust, write_trust
-from posenet.views import predict_views, tells_rotation
+from posenet.views import predict_views
 from posenet.way_up import best_way_up
 
 log = logging.getLogger("posenet")

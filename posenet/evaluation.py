@@ -15,7 +15,7 @@ from posenet.cache import load_pictures
 from posenet.datasets import open_scene
 from posenet.errors import PoseNetError
 from posenet.framing import whole_frame
-from posenet.images import picture_size
+from posenet.images import some_sizes
 from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.run import Run
 from posenet.scene import Scene
@@ -189,9 +189,8 @@ def _retrieve(training: Scene, chosen: Scene) -> Poses | None:
     decode."""
     if not all(path.is_file() for path in (*training.paths, *chosen.paths)):
         return None
-    some = training.paths[:: max(1, len(training) // 50)]
     try:
-        stored = whole_frame([picture_size(path) for path in some], 192).stored
+        stored = whole_frame(some_sizes(training.paths), 192).stored
         training_pictures = load_pictures(training.paths, stored, "training pictures")
         queries = load_pictures(chosen.paths, stored, "pictures")
     except PoseNetError as error:

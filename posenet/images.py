@@ -67,6 +67,11 @@ def stored_size_and_turns(path: Path) -> tuple[tuple[int, int], int]:
     return size, _SHOWN_TURNED.get(orientation, 0)
 
 
+def some_sizes(paths: list[Path]) -> list[tuple[int, int]]:
+    """(width, height), as `picture_size` gives it, of some fifty of the pictures, at even steps."""
+    return [picture_size(path) for path in paths[:: max(1, len(paths) // 50)]]
+
+
 def picture_fault(path: Path) -> str | None:
     """What is wrong with a picture file, seen without decoding it; None when nothing is."""
     try:

@@ -9,6 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from posenet.errors import PoseNetError
+from posenet.images import read_image
 from posenet.poses import Poses, concatenate, principal_axes, up_direction
 from posenet.storage import atomic_path
 
@@ -159,6 +161,16 @@ def plot_trajectory_3d(ax, truth: Poses, estimate: Poses, training: Poses | None
     ax.figure.colorbar(dots, ax=ax, label=f"position error ({unit})", extend="max", shrink=0.6, pad=0.1)
     ax.legend(loc="upper left", frameon=False)
     return ax
+
+
+def plot_picture(ax, path: Path, title: str, at_least: tuple[int, int] | None = None) -> None:
+    """A picture without axes; where its file cannot be read it says so. at_least: as for `read_image`."""
+    try:
+        ax.imshow(read_image(path, at_least))
+    except PoseNetError:
+        ax.text(0.5, 0.5, "cannot be read", ha="center", transform=ax.transAxes)
+    ax.set_title(title, fontsize=9)
+    ax.axis("off")
 
 
 def save_figure(figure: Figure, path: Path) -> Path:

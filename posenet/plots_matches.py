@@ -9,11 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
-from posenet.errors import PoseNetError
-from posenet.images import read_image
 from posenet.lenses import projected
 from posenet.localisation import Located
-from posenet.plots import NETWORK, new_figure
+from posenet.plots import NETWORK, new_figure, plot_picture
 from posenet.scene import Camera, Scene
 
 if TYPE_CHECKING:
@@ -59,12 +57,7 @@ def plot_matches(pair, picture: tuple[Path, Camera | None], title: str, located:
     ours = projected(camera, rays) if camera is not None else None
     titles = title, f"training picture\n{neighbour.names[0]}"
     for ax, path, each in zip(pair, (picture[0], neighbour.paths[0]), titles, strict=True):
-        try:
-            ax.imshow(read_image(path))
-        except PoseNetError:
-            ax.text(0.5, 0.5, "cannot be read", ha="center", transform=ax.transAxes)
-        ax.set_title(each, fontsize=9)
-        ax.axis("off")
+        plot_picture(ax, path, each)
     if ours is None or theirs is None:
         return
     pair[0].scatter(*ours.T, s=2, color=NETWORK)

@@ -128,6 +128,12 @@ def up_direction(rotations: Rotation) -> np.ndarray:
     return up if up @ held >= 0 else -up
 
 
+def tells_rotation(quaternions: np.ndarray) -> np.ndarray:
+    """(n,) whether quaternions (n, 4) are finite and have a direction."""
+    small = np.clip(np.nan_to_num(quaternions), -1e9, 1e9)
+    return np.isfinite(quaternions).all(axis=1) & (np.linalg.norm(small, axis=1) > 1e-6)
+
+
 def principal_axes(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(3,) spreads of vectors (n, 3) about 0 along their principal axes, largest first, and the axes (3, 3) in rows."""
     squares, axes = np.linalg.eigh(vectors.T @ vectors)

@@ -22,7 +22,7 @@ from posenet.depth import most_pictures, scene_depths
 from posenet.errors import PoseNetError
 from posenet.framing import square_cut, whole_frame
 from posenet.holdout import holdout_mask
-from posenet.images import READING, picture_size
+from posenet.images import READING, some_sizes
 from posenet.models import TRUNKS, trunk_named
 from posenet.pipeline import Batches, default_batch_size
 from posenet.run import Run
@@ -70,7 +70,7 @@ def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, S
     for sentence in told(scene, corrections):
         log.warning("%s: %s", scene.name, sentence)
     scene = corrected(scene, corrections)
-    sizes = [picture_size(path) for path in scene.paths[:: max(1, len(scene) // 50)]]
+    sizes = some_sizes(scene.paths)
     fixed = trunk_named(config.trunk).fixed_size
     if fixed and (config.short_side or fixed[0]) < fixed[0]:
         raise PoseNetError(

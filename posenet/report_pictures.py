@@ -7,10 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from posenet.baselines import BASELINE_NAMES
-from posenet.errors import PoseNetError
 from posenet.evaluation import Evaluation
-from posenet.images import read_image
-from posenet.plots import new_figure, plot_trajectory, plot_trajectory_3d, save_figure
+from posenet.plots import new_figure, plot_picture, plot_trajectory, plot_trajectory_3d, save_figure
 from posenet.plots_errors import plot_coverage, plot_cumulative, plot_errors
 from posenet.plots_matches import matches_figure
 
@@ -99,9 +97,4 @@ def contact_sheet(figure, paths: list[Path], captions: list[str], columns: int =
     rows = -(-len(paths) // columns)
     for number, (path, caption) in enumerate(zip(paths, captions, strict=True)):
         ax = figure.add_subplot(rows, columns, number + 1)
-        try:
-            ax.imshow(read_image(path, at_least=(240, 240)))
-        except PoseNetError:
-            ax.text(0.5, 0.5, "cannot be read", ha="center", transform=ax.transAxes)
-        ax.set_title(caption, fontsize=9)
-        ax.axis("off")
+        plot_picture(ax, path, caption, at_least=(240, 240))

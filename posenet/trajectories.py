@@ -12,7 +12,7 @@ from posenet.datasets.pictures import nearest
 from posenet.datasets.text import HEADERS, below, is_number, path_ends, read_lines, read_list, read_text, without_suffix
 from posenet.datasets.tum import tum_table, write_tum
 from posenet.errors import PoseNetError
-from posenet.poses import Poses
+from posenet.poses import Poses, tells_rotation
 from posenet.scene import Scene
 
 __all__ = ["read_poses", "read_tum", "write_tum"]
@@ -158,5 +158,4 @@ def _poses_in_order(
 
 def _usable(positions: np.ndarray, quaternions: np.ndarray) -> np.ndarray:
     """(n,) whether a pose is finite and its quaternion is not zero."""
-    finite = np.isfinite(positions).all(axis=1) & np.isfinite(quaternions).all(axis=1)
-    return finite & (np.linalg.norm(np.where(finite[:, None], quaternions, 0), axis=1) > 1e-6)
+    return np.isfinite(positions).all(axis=1) & tells_rotation(quaternions)

@@ -16,6 +16,7 @@ from posenet.cache import release
 from posenet.errors import PoseNetError
 from posenet.framing import Framing
 from posenet.pipeline import predict_in_batches
+from posenet.poses import tells_rotation
 from posenet.scene import Camera
 
 # pitch, yaw and roll in degrees; the first view is the picture itself
@@ -82,11 +83,6 @@ def _seen_by(camera: Camera | None, trained_on: Camera | None, framing: Framing)
     """The stored training camera, where it can see another one's picture."""
     known = [each is not None and each.turns_by_homography for each in (camera, trained_on)]
     return framing.stored_camera(trained_on) if trained_on and all(known) else None
-
-
-def tells_rotation(quaternions: np.ndarray) -> np.ndarray:
-    """(n,) whether quaternions (n, 4) are finite and have a direction."""
-    return np.isfinite(quaternions).all(axis=1) & (np.linalg.norm(quaternions, axis=1) > 1e-6)
 
 
 def turned_back(quaternions: np.ndarray, turns: Rotation) -> np.ndarray:

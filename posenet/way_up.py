@@ -14,8 +14,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.cache import Pictures, load_pictures
+from posenet.poses import tells_rotation
 from posenet.scene import Camera
-from posenet.views import tells_rotation, turned_back
+from posenet.views import turned_back
 
 log = logging.getLogger("posenet")
 
