@@ -143,7 +143,7 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     if any(c.lens not in ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL") for c in cameras):
         lost.append("lens distortion, but for a single radial coefficient")
     radials = [-c.distortion[0] if c.lens == "SIMPLE_RADIAL" else 0.0 for c in cameras]
-    points, tracks = measured_points(scene, from_centre=True)
+    points, tracks = measured_points(scene, lost, from_middle=True)
     focals = [np.sqrt(c.fx * c.fy) for c in cameras]
     grey = np.full((len(points), 3), 128)
     write_nvm(folder / "reconstruction.nvm", names, scene.poses, focals, radials, points, grey, tracks)

@@ -80,7 +80,10 @@ def read_positions(file: Path) -> dict[str, tuple[float, ...]]:
         if len(columns) < 4:
             raise PoseNetError(f"{place}: {wanted}, received {shortened(line)}")
         at = end_of_name(columns, 3)
-        known[_stem(" ".join(columns[:at]))] = numbers_of(columns[at : at + 3], place, wanted)
+        position = numbers_of(columns[at : at + 3], place, wanted)
+        if not np.isfinite(position).all():
+            raise PoseNetError(f"{place}: {wanted}, received {shortened(line)}")
+        known[_stem(" ".join(columns[:at]))] = position
     return known
 
 

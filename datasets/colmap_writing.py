@@ -25,7 +25,7 @@ def write_model(folder: Path, scene: Scene, names: list[str], lost: list[str]) -
     numbers = {camera: number for number, camera in enumerate(dict.fromkeys(cameras), 1)}
     folder.mkdir(parents=True)
     write_text(folder / "cameras.txt", "".join(_camera_line(number, each) for each, number in numbers.items()))
-    points, tracks = measured_points(scene)
+    points, tracks = measured_points(scene, lost)
     keypoints: list[list[tuple[float, float, int]]] = [[] for _ in names]
     for point, track in enumerate(tracks):
         for row, _, x, y in track:

@@ -193,7 +193,7 @@ def _camera(focal: float, radial: float, size: tuple[int, int] | None) -> Camera
 def write_nvm(path: Path, names: list[str], poses: Poses, focals, radials, points, colours, tracks) -> None:
     """Write a model: n names, poses, focals (n,) and radials (n,), points (m, 3) with colours (m, 3) of 0-255.
 
-    tracks: for each point its measurements (picture, keypoint, x, y), pixels from the principal point; points that
+    tracks: for each point its measurements (picture, keypoint, x, y), pixels from the picture's middle; points that
     nobody sees are left out.
     """
     lines = ["NVM_V3", "", str(len(names))]

@@ -10,12 +10,13 @@ from posenet.scene import Scene
 Track = list[tuple[int, int, float, float]]
 
 
-def measured_points(scene: Scene, from_centre: bool = False) -> tuple[np.ndarray, list[Track]]:
+def measured_points(scene: Scene, lost: list[str], from_middle: bool = False) -> tuple[np.ndarray, list[Track]]:
     """The points (m, 3), and for each its measurements (picture, keypoint, x, y).
 
-    x, y: pixels of the point's projection, (0.5, 0.5) at the first pixel's centre, or counted from the principal
-    point. A scene keeps no keypoints, so these are exact, not measured. A picture whose camera is not known, or has a
-    lens that cannot be computed, has none.
+    x, y: pixels of the point's projection, (0.5, 0.5) at the first pixel's centre, or counted from the picture's
+    middle; then only those inside the picture, since the farthest ones tell a reader how large it is. A scene keeps no
+    keypoints, so these are exact, not measured. A picture whose camera is not known, or has a lens that cannot be
+    computed, has none, which `lost` says.
     """
     if scene.points is None:
         return np.zeros((0, 3)), []
@@ -33,7 +34,13 @@ def measured_points(scene: Scene, from_centre: bool = False) -> tuple[np.ndarray
         pixels = projected(camera, local)
         if pixels is None:
             continue
-        pixels = pixels - (camera.cx, camera.cy) if from_centre else pixels
+        if from_middle:
+            half = np.array([camera.width, camera.height]) / 2
+            pixels = pixels - half
+            inside = (np.abs(pixels) <= half).all(axis=1)
+            seen, pixels = seen[inside], pixels[inside]
         for keypoint, (point, (x, y)) in enumerate(zip(seen, pixels.tolist(), strict=True)):
             tracks[point].append((row, keypoint, x, y))
+    if (written := sum(map(len, tracks))) < len(observations):
+        lost.append(f"{len(observations) - written} of {len(observations)} sights of 3-D points")
     return world_points, tracks

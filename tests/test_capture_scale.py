@@ -97,6 +97,7 @@ def test_positions_of_photographs_whose_names_hold_blanks(tmp_path):
 def test_wrong_position_files(model, tmp_path):
     for text, message in (
         ("walk0/frame000.png 1 2\n", r"gps.txt:1: a line must be a name and X Y Z in metres, received"),
+        ("walk0/frame000.png 1 2 nan\n", r"gps.txt:1: a line must be a name and X Y Z in metres, received"),
         ("walk0/frame000.png 1 2 z\n", r"received 'z' where a number belongs"),
         ("walk0/frame000.png\t1,23\t4,56\t7,89\n", r"received '1,23' where a number belongs"),
         (

@@ -83,7 +83,8 @@ def test_points_are_kept(tmp_path, to):
     scene = make_scene(tmp_path / "in")
     convert(scene, tmp_path / "out", to)
     points = open_scene(tmp_path / "out").points
-    assert len(points.observations) > 50  # those in front of their cameras
+    least = {"colmap": 50, "cambridge": 20}[to]  # those in front of their cameras, or inside their pictures
+    assert len(points.observations) > least
     kept = {tuple(np.round(point, 6)) for point in points.positions[np.unique(points.observations[:, 1])]}
     assert kept <= {tuple(np.round(point, 6)) for point in scene.points.positions}
 
@@ -154,6 +155,24 @@ def test_lens_distortion_is_kept_or_said_to_be_lost(tmp_path, caplog):
         "csv does not keep lens distortion",
     ):
         assert message in caplog.messages
+
+
+def test_focal_lengths_come_back_whatever_the_principal_point(tmp_path, caplog):
+    scene = make_scene(tmp_path / "in", camera=Camera(64, 48, 60.0, 60.0, 20.0, 30.0))
+    convert(scene, tmp_path / "out", "cambridge")
+    again = open_scene(tmp_path / "out", strict=True)
+    assert {camera.fx for camera in again.cameras} == {60.0}
+    kept = len(again.points.observations)
+    assert f"cambridge does not keep {360 - kept} of 360 sights of 3-D points" in caplog.messages
+
+
+def test_points_of_lenses_that_cannot_be_computed_are_named(tmp_path, caplog):
+    convert(
+        make_scene(tmp_path / "in", camera=Camera(64, 48, 60, 60, 32, 24, "EUCM", (0.6, 1.1))),
+        tmp_path / "out",
+        "colmap",
+    )
+    assert "colmap does not keep 360 of 360 sights of 3-D points" in caplog.messages
 
 
 def test_parts_of_a_lens_that_are_lost_are_named(tmp_path, caplog):

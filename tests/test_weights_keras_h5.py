@@ -137,6 +137,10 @@ def test_links_that_leave_the_file(tmp_path):
         del file["c"]
         file["c"] = h5py.SoftLink("/c")
     assert "the layer c must be a group of its own in the file" in refused(path)
+    with h5py.File(path, "a") as file:
+        file.attrs["layer_names"] = [b"way/s"]
+        file["way"] = h5py.ExternalLink(str(secret), "/")
+    assert "the layer way/s must be a group of its own in the file" in refused(path)
 
 
 def test_arrays_elsewhere_or_of_text(tmp_path):

@@ -206,6 +206,14 @@ def test_small_pickles_that_would_take_all(tmp_path, content, message):
     assert message in refused(tmp_path / "w.npy", b"\x80\x04" + content)
 
 
+def test_texts_that_are_encoded_again_and_again(tmp_path):
+    text = b"X" + (10_000).to_bytes(4, "little") + b"x" * 10_000
+    content = b"\x80\x02]c_codecs\nencode\nq\x010" + text + b"q\x000" + b"h\x01h\x00\x85Ra" * 50 + b"."
+    assert "together larger than the file" in refused(tmp_path / "w.npy", content)
+    kind = b"\x80\x02cnumpy\ndtype\n" + text + b"\x85R."
+    assert "it holds an array of an unknown kind" in refused(tmp_path / "w.npy", kind)
+
+
 def test_arrays_that_share_their_bytes(tmp_path):
     shared = np.zeros(1000, np.float32)
     content = python2({f"layer{number}": {"weights": shared.copy()} for number in range(50)})

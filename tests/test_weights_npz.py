@@ -47,3 +47,7 @@ def test_damaged_files_are_refused(tmp_path):
         file.writestr("a/kernel.npy", header + b"\n" + bytes(80))
     assert "it cannot be read" in refused(tmp_path / "h.npz")
     assert "it cannot be read" in refused(tmp_path / "missing.npz")
+    for header in ("{[]: 1}", "{((", "{'descr': '<f8', 'fortran_order': False, 'shape': (10**24,), }"):
+        with zipfile.ZipFile(tmp_path / "h.npz", "w") as file:
+            file.writestr("a/kernel.npy", b"\x93NUMPY\x01\x00v\x00" + header.encode().ljust(117) + b"\n")
+        assert "it cannot be read" in refused(tmp_path / "h.npz"), header

@@ -14,6 +14,7 @@ from posenet.images import read_image
 from posenet.models.layers import CAFFE_MEAN_BGR
 from posenet.weights.load import load_network
 from posenet.weights.published import Recipe, evaluate_weights, read_mean
+from tests.conftest import refusal
 from tests.test_weights_caffe import blob
 from tests.test_weights_load import random_weights, save_npy
 
@@ -69,8 +70,13 @@ def test_mean_files(tmp_path):
     with pytest.raises(PoseNetError, match=r"grey.npy must be a mean colour, or .* received \(256, 341, 1\)"):
         read_mean(tmp_path / "grey.npy")
     np.save(tmp_path / "object.npy", np.array({}, object), allow_pickle=True)
-    with pytest.raises(PoseNetError, match=r"object.npy must be an .npy file of numbers, it cannot be read"):
-        read_mean(tmp_path / "object.npy")
+    np.save(tmp_path / "text.npy", np.array(["a", "b", "c"]))
+    np.savez(tmp_path / "zip.npz", mean=np.zeros(3))
+    (tmp_path / "zip.npz").rename(tmp_path / "zip.npy")
+    huge = b"{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,), }"
+    (tmp_path / "huge.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00" + huge.ljust(117) + b"\n")
+    for name in ("object.npy", "text.npy", "zip.npy", "huge.npy"):
+        assert f"{name} must be an .npy file of numbers, it cannot be read" in refusal(read_mean, tmp_path / name)
 
 
 @pytest.fixture(scope="module")

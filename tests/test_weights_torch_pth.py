@@ -10,6 +10,8 @@ from functools import partial
 import numpy as np
 import pytest
 
+from posenet.weights.convert import convert_weights
+from posenet.weights.load import read_weights
 from posenet.weights.torch_pth import read_pth
 from tests.conftest import refusal
 
@@ -135,6 +137,7 @@ def test_hostile_tensors(tmp_path, write):
         (0, (2,), (-1,), "impossible shape"),
         (0, (2, 2), (1,), "impossible shape"),
         (0, (2.0,), (1,), "impossible shape"),
+        (0, [2], (1,), "impossible shape"),
     ):
         storage = Storage(0, np.arange(12, dtype="f4"))
         content = {"a.weight": Rebuild(storage, offset, size, stride, False, OrderedDict())}
@@ -197,6 +200,33 @@ def test_calls_with_the_wrong_things(tmp_path, content, message):
     with zipfile.ZipFile(tmp_path / "w.pth", "w") as file:
         file.writestr("archive/data.pkl", b"\x80\x02" + content)
     assert f"is refused: {message}" in refused(tmp_path / "w.pth")
+
+
+def test_numbers_of_numpy_beside_the_weights_are_passed_over(tmp_path):
+    entries, storages = tensors(ARRAYS)
+    content = {"state_dict": entries, "abs_err": (np.float64(1.5), np.float32(2)), "last_epoch": 3}
+    expected = read_pth(write_zip(tmp_path / "plain.pth", *tensors(ARRAYS)))
+    for write in (write_zip, write_legacy):
+        found = read_pth(write(tmp_path / "w.pth", content, storages))
+        np.testing.assert_array_equal(found["fc"]["kernel"], expected["fc"]["kernel"])
+        assert list(found) == list(expected)
+
+
+def test_dicts_made_of_one_list_again_and_again(tmp_path):
+    pairs = b"](" + b"X\x01\0\0\0aK\x01\x86" * 1000 + b"e"
+    again = b"h\x00h\x01\x85Ra" * 50
+    content = b"\x80\x02]ccollections\nOrderedDict\nq\x000" + pairs + b"q\x010" + again + b"."
+    with zipfile.ZipFile(tmp_path / "w.pth", "w") as file:
+        file.writestr("archive/data.pkl", content)
+    assert "its dicts are together larger than the file" in refused(tmp_path / "w.pth")
+
+
+def test_numbers_without_a_layer_have_one_of_their_own_name(tmp_path):
+    arrays = {"sx": np.array([2], "f4"), "conv.bias": np.array([1, 2], "f4")}
+    convert_weights(write_zip(tmp_path / "w.pth", *tensors(arrays)), tmp_path / "w.npz")
+    assert {name: list(parts) for name, parts in read_weights(tmp_path / "w.npz").items()} == {
+        "sx": ["sx"], "conv": ["bias"],
+    }  # fmt: skip
 
 
 def test_many_tensors_of_one_storage(tmp_path):

@@ -79,11 +79,10 @@ def _made(name: str, **options) -> keras.Model:
 def _with_imagenet_colours(layer: layers.Layer) -> layers.Layer:
     """EfficientNet's first layers keep the colours' mean and variance as weights; here they are constants.
 
-    Its ImageNet weights also want the deviation divided out once and a half, which Keras adds with weights="imagenet"
-    only (keras.applications.efficientnet).
+    Its ImageNet files have the deviation where the variance belongs, so that Keras divides by its root, and once more
+    by that with weights="imagenet": by the deviation in all (github.com/tensorflow/tensorflow/issues/49930).
     """
     if not isinstance(layer, layers.Normalization):
         return type(layer).from_config(layer.get_config())
-    powers = [deviation**1.5 for deviation in _DEVIATION_RGB]
-    offset = [-mean / power for mean, power in zip(_MEAN_RGB, powers, strict=True)]
-    return layers.Rescaling([1 / power for power in powers], offset, name=layer.name)
+    offset = [-mean / deviation for mean, deviation in zip(_MEAN_RGB, _DEVIATION_RGB, strict=True)]
+    return layers.Rescaling([1 / deviation for deviation in _DEVIATION_RGB], offset, name=layer.name)

@@ -122,9 +122,9 @@ def _names(path: Path, group, attribute: str) -> list[str]:
 
 
 def _layer(h5py, path: Path, root, layer: str) -> dict[str, np.ndarray]:
-    if not _is_group(h5py, root, layer):
+    group = _inside(h5py, root, layer)
+    if not isinstance(group, h5py.Group):
         raise PoseNetError(f"{path}: the layer {layer} must be a group of its own in the file")
-    group = root[layer]
     arrays = {}
     for name in _names(path, group, "weight_names"):
         arrays[_short_name(layer, name)] = _array(h5py, path, group, name)
@@ -138,13 +138,20 @@ def _short_name(layer: str, name: str) -> str:
     return _NAMES.get(last, last)
 
 
-def _array(h5py, path: Path, group, name: str) -> np.ndarray:
-    """A dataset, if it is plain numbers in this very file."""
-    place = group
+def _inside(h5py, place, name: str):
+    """What lies under a name, part by part, without following a link out of the file; None where nothing does."""
     for part in name.split("/"):
         if not isinstance(place, h5py.Group) or not isinstance(place.get(part, getlink=True), h5py.HardLink):
-            raise PoseNetError(f"{path}: {group.name}/{name} must be an array in the file itself")
+            return None
         place = place[part]
+    return place
+
+
+def _array(h5py, path: Path, group, name: str) -> np.ndarray:
+    """A dataset, if it is plain numbers in this very file."""
+    place = _inside(h5py, group, name)
+    if place is None:
+        raise PoseNetError(f"{path}: {group.name}/{name} must be an array in the file itself")
     if not isinstance(place, h5py.Dataset) or place.is_virtual or place.external or place.dtype.kind not in "fiu":
         raise PoseNetError(f"{path}: {group.name}/{name} must be an array of numbers in the file itself")
     if place.size * place.dtype.itemsize > _LARGEST * path.stat().st_size:

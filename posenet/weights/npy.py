@@ -25,17 +25,23 @@ class _DType:
     """Stands in for numpy.dtype: keeps what the pickle says of it."""
 
     def __init__(self, code="", *_):
-        self.code = _text(code) or ""
+        self.code = _short_text(code)
         self.order = "="
 
     def __setstate__(self, state):
         order = state[1] if isinstance(state, tuple) and len(state) > 1 else "="
-        self.order = _text(order) or ""
+        self.order = _short_text(order)
 
     def checked(self) -> np.dtype:
         if len(self.code) > 4 or self.code[:1] not in KINDS or self.order not in "<>=|":
             raise Unsafe(f"it holds an array of type {self.code[:20]!r}, numbers are needed")
         return np.dtype(self.code).newbyteorder(self.order if self.order != "|" else "=")
+
+
+def _short_text(value) -> str:
+    if isinstance(value, str | bytes) and len(value) > 20:
+        raise Unsafe("it holds an array of an unknown kind")
+    return _text(value) or ""
 
 
 class _Array:
@@ -76,17 +82,20 @@ def checked_array(data, shape: tuple, dtype: np.dtype, fortran: bool = False) ->
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="))
 
 
-def _encoded(text, *_):
-    """_codecs.encode(text, "latin1"): how Python 3 writes bytes in old protocols."""
-    if not isinstance(text, str):
-        raise Unsafe("it encodes what is no text")
-    return text.encode("latin1")
-
-
 def _allowed(room: int) -> dict[tuple[str, str], object]:
     """The names that a pickle of arrays mentions. room: bytes that all its arrays may take together."""
     left = [room]
-    names: dict[tuple[str, str], object] = {("_codecs", "encode"): _encoded}
+
+    def encoded(text, *_):
+        """_codecs.encode(text, "latin1"): how Python 3 writes bytes in old protocols."""
+        if not isinstance(text, str):
+            raise Unsafe("it encodes what is no text")
+        left[0] -= len(text)
+        if left[0] < 0:
+            raise Unsafe("its arrays are together larger than the file")
+        return text.encode("latin1")
+
+    names: dict[tuple[str, str], object] = {("_codecs", "encode"): encoded}
     for core in ("numpy.core", "numpy._core"):
         names[f"{core}.multiarray", "_reconstruct"] = lambda *_: _Array(left)
     return names | {("numpy", "ndarray"): None, ("numpy", "dtype"): _DType}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, short_reason
 from posenet.weights import Weights
 
 
@@ -24,12 +24,13 @@ def read_npz(path: Path) -> Weights:
                 if info.compress_type != zipfile.ZIP_STORED or room < 0:
                     raise ValueError("its arrays are larger than the file")
                 array = np.lib.format.read_array(io.BytesIO(file.read(info)), allow_pickle=False)
-                if not layer or array.dtype.kind not in "fiu":
+                if not layer or array.dtype.kind not in "fiub":
                     raise ValueError(f"{info.filename[:60]} is no layer's array of numbers")
                 weights.setdefault(layer, {})[name] = array
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, MemoryError) as error:
+    except Exception as error:  # a header may hold any literal
+        reason = short_reason(error)
         raise PoseNetError(
-            f"{path} must be an .npz file that `posenet weights convert` wrote, it cannot be read ({str(error)[:80]})"
+            f"{path} must be an .npz file that `posenet weights convert` wrote, it cannot be read ({reason})"
         ) from None
     if not weights:
         raise PoseNetError(f"{path} must be an .npz file of weights, it holds none")

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from posenet.answers import usable_poses
 from posenet.datasets import open_scene
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, short_reason
 from posenet.evaluation import Evaluation, compare
 from posenet.images import read_image
 from posenet.models.layers import CAFFE_MEAN_BGR
@@ -63,9 +63,10 @@ def read_mean(path: Path) -> np.ndarray:
     """A mean picture (h, w, 3) or colour (3,): .binaryproto (BGR), or .npy of numbers. Raises PoseNetError."""
     if path.suffix == ".npy":
         try:
-            mean = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise PoseNetError(f"{path} must be an .npy file of numbers, it cannot be read ({error})") from None
+            mean = np.asarray(np.lib.format.open_memmap(path, mode="r"), np.float32)
+        except Exception as error:  # a header may hold any literal
+            reason = short_reason(error)
+            raise PoseNetError(f"{path} must be an .npy file of numbers, it cannot be read ({reason})") from None
     else:
         mean = read_binaryproto(path)
     whole = mean.ndim == 3 and min(mean.shape[:2]) == SHORT_SIDE and mean.shape[2] == 3

@@ -73,7 +73,8 @@ def _read_zip(path: Path):
                 storages[name] = made
             return storages[name]
 
-        return load_pickle(file.read(members["data.pkl"]), allowed_names(), str(path), storage)
+        data = file.read(members["data.pkl"])
+        return load_pickle(data, allowed_names(len(data)), str(path), storage)
 
 
 def _small(info) -> bool:
@@ -92,7 +93,9 @@ def _read_legacy(path: Path):
     parts = []
     at = 0
     for number in range(5):
-        found, used = load_pickle(data[at:], allowed_names(), str(path), storage if number == 3 else None, stop=False)
+        found, used = load_pickle(
+            data[at:], allowed_names(len(data)), str(path), storage if number == 3 else None, stop=False
+        )
         parts.append(found)
         at += used
         if number == 0 and found != _MAGIC:
@@ -121,6 +124,7 @@ def _as_weights(path: Path, found) -> Weights:
         if not isinstance(value, Tensor) or not isinstance(key, str):
             continue
         layer, _, last = key.removeprefix("module.").rpartition(".")
+        layer = layer or last  # a number of its own, such as visloc-apr's sx and sq
         view = value.view()
         room -= view.nbytes
         if room < 0:

@@ -31,7 +31,9 @@ class Tensor:
     def __init__(self, storage=None, offset=0, size=(), stride=(), *_):
         if not isinstance(storage, Storage):
             raise Unsafe("it holds a tensor without a storage")
-        self.storage, self.offset, self.size, self.stride = storage, offset, tuple(size), tuple(stride)
+        if not all(isinstance(each, tuple) for each in (size, stride)):
+            raise Unsafe("it holds a tensor of an impossible shape")
+        self.storage, self.offset, self.size, self.stride = storage, offset, size, stride
 
     def __setstate__(self, state):
         raise Unsafe("it changes a tensor")
@@ -69,17 +71,37 @@ class _Dict(dict):
         pass
 
 
+class _Ignored:
+    """Stands in for NumPy's numbers, which checkpoints keep beside the weights."""
+
+    def __init__(self, *_):
+        pass
+
+    def __setstate__(self, state):
+        pass
+
+
 def _parameter(data=None, *_):
     if not isinstance(data, Tensor):
         raise Unsafe("it holds a parameter without a tensor")
     return data
 
 
-def allowed_names() -> dict[tuple[str, str], object]:
-    """What each global of a pickle stands for."""
+def allowed_names(room: int) -> dict[tuple[str, str], object]:
+    """What each global of a pickle stands for. room: how many entries its dicts may be made with, all together."""
+    left = [room]
+
+    def ordered(items=()):
+        left[0] -= len(items)
+        if left[0] < 0:
+            raise Unsafe("its dicts are together larger than the file")
+        return _Dict(items)
+
     names: dict[tuple[str, str], object] = {("torch", kind): kind for kind in _TYPES}
     names |= {("torch._utils", f"_rebuild_tensor{v}"): Tensor for v in ("", "_v2")}
-    names |= {("torch._utils", "_rebuild_parameter"): _parameter, ("collections", "OrderedDict"): _Dict}
+    names |= {("torch._utils", "_rebuild_parameter"): _parameter, ("collections", "OrderedDict"): ordered}
+    names |= {("numpy", "dtype"): _Ignored, ("_codecs", "encode"): _Ignored}
+    names |= {(f"{core}.multiarray", "scalar"): _Ignored for core in ("numpy.core", "numpy._core")}
     return names
 
 
