@@ -1,14 +1,15 @@
 """VisualSFM's NVM files, version 3 (http://ccwu.me/vsfm/doc.html#nvm): cameras and points.
 
 A camera line is `name focal qw qx qy qz cx cy cz radial 0`: world-to-camera quaternion, camera CENTRE. A point
-line is `X Y Z R G B count (image feature x y) ...`, x and y in pixels from the principal point.
+line is `X Y Z R G B count (image feature x y) ...`, x and y in pixels from the principal point, the picture's middle.
+COLMAP and OpenSfM write them from the upper left corner.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ class NVMModel:
     sources: "file:line" of each camera.
     focals, radials: (n,) pixels and VisualSFM's radial coefficient. centres: (n, 3).
     camera_from_world_wxyz: (n, 4). points: (m, 3). observations: (k, 2) int rows (camera, point). reach: (n, 2) how far
-    from the principal point a camera's measurements lie, in pixels along x and y.
+    from the picture's middle a camera's measurements lie, in pixels along x and y; 0 where that is not to be told.
     """
 
     names: list[str]
@@ -88,7 +89,7 @@ def read_nvm(path: Path) -> NVMModel:
     version, *calibration = lines.next("NVM_V3").split()
     if version != "NVM_V3":
         raise lines.wrong("an NVM file must begin with NVM_V3")
-    if calibration:
+    if calibration:  # the pictures' size is not to be told from measurements then: they may count from its own point
         log.warning("%s: the fixed calibration is not used, %s", lines.lines[0][0], " ".join(calibration))
     models = [_read_model(lines)]
     while lines.another_model():
@@ -98,7 +99,7 @@ def read_nvm(path: Path) -> NVMModel:
     if len(placed) > 1:
         counts = " + ".join(str(len(model.names)) for model in placed)
         log.warning("%s: of models of %s pictures that of %d is read", path, counts, len(largest.names))
-    return largest
+    return replace(largest, reach=np.zeros_like(largest.reach)) if calibration else largest
 
 
 def _read_model(lines: _Lines) -> NVMModel:
@@ -145,7 +146,10 @@ def _read_points(lines: _Lines, cameras: int) -> tuple[np.ndarray, np.ndarray, n
         counts.append(len(by))
     observations = np.column_stack([np.array(seen, np.int64), np.repeat(np.arange(len(points)), counts)])
     reach = np.zeros((cameras, 2))
-    np.maximum.at(reach, observations[:, 0].astype(np.int64), np.abs(np.array(measured).reshape(-1, 2)))
+    spots = np.array(measured).reshape(-1, 2)
+    if len(spots) and spots.min() >= 0:  # from the corner
+        spots = spots / 2
+    np.maximum.at(reach, observations[:, 0].astype(np.int64), np.abs(spots))
     return np.array(points, np.float64).reshape(-1, 3), observations.astype(np.int64), reach
 
 

@@ -18,7 +18,7 @@ EXIF_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # the orientations that swap w
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # tags of TIFF 6.0
 _SHOWN_TURNED = {3: 2, 6: 3, 8: 1}
 Image.MAX_IMAGE_PIXELS = 2**29  # Pillow refuses pictures of twice as many; OpenCV has the same limit
-READING = "6"  # raised whenever the same files give other pictures or keypoints
+READING = "7"  # raised whenever the same files give other pictures or keypoints
 DIM, MOST_LIGHT = 160, 8.0  # pictures whose brightest hundredth is darker get more light, by at most so much
 
 
@@ -92,17 +92,29 @@ def picture_fault(path: Path) -> str | None:
 def _is_complete(path: Path, tail: int = 65536) -> bool:
     """Whether a JPEG or PNG reaches its end marker. A decoder would fill the missing part with grey."""
     with open(path, "rb") as file:
-        head = file.read(8)
-        end_marker = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}.get(head[:2])
-        if end_marker is None:
+        head = file.read(2)
+        if head == b"\x89P":
+            return b"IEND" in png_chunks(path)
+        if head != b"\xff\xd8":
             return True
-        file.seek(0, 2)
-        size = file.tell()
+        size = file.seek(0, 2)
         file.seek(max(0, size - tail))
-        if end_marker in file.read():
-            # A thumbnail has an end marker too; it lies in the first few segments, of 64 kB at most.
-            return size > 4 * tail or _jpeg_ends(path) if head[:2] == b"\xff\xd8" else True
-    return _jpeg_ends(path) if head[:2] == b"\xff\xd8" else False
+        # A thumbnail has an end marker too; it lies in the first few segments, of 64 kB at most.
+        return (size > 4 * tail and b"\xff\xd9" in file.read()) or _jpeg_ends(path)
+
+
+def png_chunks(path: Path) -> set[bytes]:
+    """The types of a PNG's chunks, up to where it ends or is cut off (PNG specification, 5.3)."""
+    types: set[bytes] = set()
+    with open(path, "rb") as file:
+        at, size = 8, file.seek(0, 2)
+        while at + 12 <= size and b"IEND" not in types:
+            file.seek(at)
+            length, kind = struct.unpack(">I4s", file.read(8))
+            at += 12 + length
+            if at <= size:
+                types.add(kind)
+    return types
 
 
 def _jpeg_ends(path: Path) -> bool:

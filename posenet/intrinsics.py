@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from posenet.images import NO_PICTURE, exif_of, picture_size
+from posenet.images import NO_PICTURE, exif_of, picture_size, png_chunks
 from posenet.scene import Camera, Scene
 
 log = logging.getLogger("posenet")
@@ -55,7 +55,8 @@ def exif_focal(path: Path, width: int, height: int) -> float | None:
     """
     try:
         with Image.open(path) as image:
-            tags = exif_of(image).get_ifd(_EXIF_IFD)
+            late = image.format == "PNG" and b"eXIf" in png_chunks(path)  # maybe behind the pixels, which it decodes
+            tags = (image.getexif() if late else exif_of(image)).get_ifd(_EXIF_IFD)
         film = float(tags.get(_FOCAL_35) or 0)
         if film > 1:
             return film / FILM_DIAGONAL * math.hypot(width, height)

@@ -111,7 +111,8 @@ class Run:
         values["trained_on"] = list(self.trained_on)
         split, homes = Path(self.split), (self.scene.resolve(), self.folder.resolve())
         if split.is_file() and not any(map(split.is_relative_to, homes)):
-            shutil.copyfile(split, self.folder / TEST_LIST)  # it would stay behind when scene and run move
+            with atomic_path(self.folder / TEST_LIST) as temporary:  # it would stay behind when scene and run move
+                shutil.copyfile(split, temporary)
         write_text(self.folder / CONFIG, json.dumps(values, indent=2) + "\n")
 
     def save_model(self, network) -> None:
@@ -183,7 +184,7 @@ def open_run(folder: Path) -> Run:
 def _scene_of(folder: Path, values: dict) -> tuple[Path, str]:
     """The scene's folder and the split: as training wrote them, or as they lie from the run, where both have moved."""
     scene, split = Path(values["scene"]), str(values.get("split", "auto"))
-    if (folder / TEST_LIST).is_file() and not Path(split).is_file():
+    if (folder / TEST_LIST).is_file() and not os.path.isfile(split):
         split = str((folder / TEST_LIST).resolve())
     if os.path.isdir(scene) or "scene_from_run" not in values:  # is_dir wants rights
         return scene, split

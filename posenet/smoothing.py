@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from posenet.poses import Poses
 
 ROUNDS = 8
-BEFORE = 5  # rotations that tell the sign of the next
+BEFORE = 3  # rotations that tell the sign of the next: cameras may turn by 90 degrees a picture
 DOUBT = 2.5  # standard deviations from the smooth path at which an answer has half its weight
 
 
@@ -35,12 +35,24 @@ def smooth(poses: Poses, sequences: np.ndarray, window: float = 5.0) -> Poses:
 def stretches(sequences: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """(n,) numbers of the stretches of time in which pictures follow one another.
 
-    sequences: (n,) names. rows: (n,) where the pictures lie among all of the scene: a sequence is cut where a step is
-    more than twice the usual one, since pictures that belong to others were taken there.
+    sequences: (n,) names, those of one in the order of time. rows: (n,) where the pictures lie among all: a sequence is
+    cut where a step is more than twice the usual one, since pictures that belong to others, or are lost, were there.
     """
-    steps = np.diff(rows)
-    usual = np.median(steps) if len(steps) else 1
-    return np.concatenate([[0], np.cumsum((steps > 2 * usual) | (sequences[1:] != sequences[:-1]))])
+    order = np.argsort(sequences, kind="stable")
+    steps, other = np.diff(rows[order]), sequences[order][1:] != sequences[order][:-1]
+    usual = np.median(steps[~other]) if not other.all() else 1
+    numbers = np.zeros(len(rows), int)
+    numbers[order[1:]] = np.cumsum((steps > 2 * usual) | other)
+    return numbers
+
+
+def places(sequences: np.ndarray) -> np.ndarray:
+    """(n,) the number of each picture among those of its own sequence, from 0. sequences: (n,) names."""
+    order = np.argsort(sequences, kind="stable")
+    first = np.searchsorted(sequences[order], sequences[order])
+    numbers = np.zeros(len(sequences), int)
+    numbers[order] = np.arange(len(sequences)) - first
+    return numbers
 
 
 def _aligned(quaternions: np.ndarray) -> np.ndarray:

@@ -82,8 +82,11 @@ def _timed(path: Path, times: np.ndarray) -> tuple[Poses, np.ndarray]:
             f"{places[0]}: a stamp must be a picture's time, here {times.min():.6f} to {times.max():.6f} seconds, "
             f"received {table[0, 0]:.6f}"
         )
+    pictures = np.arange(len(times))
+    if np.array_equal(np.sort(table[:, 0]), pictures) and not np.array_equal(times, pictures):
+        log.warning("%s: its stamps are taken for times in seconds, not for the test pictures' numbers", path)
     table = table[lines]
-    targets = np.where(lines >= 0, np.arange(len(times)), -1)
+    targets = np.where(lines >= 0, pictures, -1)
     return _poses_in_order(targets, table[:, 1:4], np.roll(table[:, 4:], 1, axis=1), len(times), path)
 
 

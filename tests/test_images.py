@@ -132,6 +132,15 @@ def test_a_broken_exif_block_does_not_break_the_picture(tmp_path, colours):
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_what_follows_a_picture_does_not_matter(tmp_path, colours, name):
+    Image.fromarray(colours).save(tmp_path / name)
+    with open(tmp_path / name, "ab") as file:
+        file.write(bytes(300_000))
+    assert picture_fault(tmp_path / name) is None
+    assert read_image(tmp_path / name).shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
 def test_a_picture_that_is_cut_off_is_not_filled_with_grey(tmp_path, name):
     noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / name)

@@ -14,7 +14,7 @@ def photo(path, size=(400, 300), **tags):
     ifd = exif.get_ifd(0x8769)
     ifd.update({int(key[1:], 16): value for key, value in tags.items()})
     path.parent.mkdir(exist_ok=True)
-    Image.new("RGB", size).save(path, exif=exif)
+    Image.new("RGB", size).save(path, exif=exif.tobytes())  # as it is, one of an inner block alone counts as empty
     return path
 
 
@@ -33,6 +33,16 @@ def test_focal_length_and_sensor_resolution(tmp_path):
     assert exif_focal(photo(tmp_path / "a.jpg", **tags), 400, 300) == pytest.approx(1000)
     shrunk = photo(tmp_path / "b.jpg", size=(200, 150), **tags)
     assert exif_focal(shrunk, 200, 150) is None
+
+
+def test_exif_behind_the_pixels_of_a_png(tmp_path):
+    path = photo(tmp_path / "a.png", xA405=26)
+    data = path.read_bytes()
+    at = data.index(b"eXIf") - 4
+    end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+    last = data.rindex(b"IEND") - 4
+    path.write_bytes(data[:at] + data[end:last] + data[at:end] + data[last:])
+    assert exif_focal(path, 400, 300) == pytest.approx(26 / 43.2666 * 500, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp"])

@@ -106,6 +106,9 @@ def test_each_folder_of_a_prediction_is_a_path_of_its_own(run, tmp_path, monkeyp
     monkeypatch.setattr("posenet.prediction.Answerer", Recording)
     predict(run, paths, Manner(smooth=True))
     assert asked == [0, 0, 1, 1, 2]
+    asked.clear()
+    predict(run, [paths[0], paths[6], paths[1], paths[4]], Manner(smooth=True))  # the folders in turns
+    assert asked == [0, 1, 0, 0]
 
 
 def test_a_path_is_drawn_without_its_scene_too(run, tmp_path, caplog):

@@ -4,7 +4,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet import smoothing
 from posenet.poses import Poses, position_errors, rotation_errors_deg
-from posenet.smoothing import smooth, stretches
+from posenet.smoothing import places, smooth, stretches
 
 
 def walk(count=60):
@@ -38,6 +38,21 @@ def test_stretches_end_where_pictures_of_others_lie_between():
     every_fifth = np.array([0, 5, 10, 15])  # one video still
     assert stretches(np.array(["a"] * 4), every_fifth).tolist() == [0] * 4
     assert stretches(np.array(["a"]), np.array([3])).tolist() == [0]
+
+
+def test_sequences_may_be_given_in_turns():
+    names = np.array(["b", "a", "b", "a", "a", "b", "a", "b"], object)
+    assert places(names).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert stretches(names, places(names)).tolist() == [1, 0, 1, 0, 0, 1, 0, 1]
+    kept = np.array([0, 1, 2, 3, 5, 6, 7])  # one of a's is lost
+    assert stretches(names[kept], places(names)[kept]).tolist() == [1, 0, 1, 0, 1, 0, 1]
+    assert stretches(np.array(["a", "b"]), np.array([0, 0])).tolist() == [0, 1]
+
+
+def test_a_camera_that_turns_quickly_is_followed():
+    truth = Poses(np.zeros((40, 3)), Rotation.from_euler("y", 80.0 * np.arange(40)[:, None], degrees=True))
+    found = smooth(noisy(truth, 0, 1.0), np.array(["a"] * 40))
+    assert np.median(rotation_errors_deg(found, truth)) < 2
 
 
 def test_the_ends_of_a_stretch_are_not_drawn_to_the_next():

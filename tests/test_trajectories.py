@@ -101,7 +101,7 @@ def test_tum_stamps_are_picture_numbers_and_always_camera_to_world(tmp_path, con
     np.testing.assert_allclose(poses.rotations[2].apply([1, 0, 0]), [0, 1, 0], atol=1e-15)
 
 
-def test_scenes_of_known_times_take_the_line_nearest_in_time(tmp_path):
+def test_scenes_of_known_times_take_the_line_nearest_in_time(tmp_path, caplog):
     scene = replace(make_scene(tmp_path), times=np.array([100.0, 100.1, 100.2]))
     lines = [(100.095, 3), (100.004, 2), (99.99, 1), (100.15, 4), ("nan", 5)]  # any order, other pictures' among them
     path = given_file(tmp_path, "".join(f"{stamp} {x} 0 0 0 0 {HALF} {HALF}\n" for stamp, x in lines))
@@ -109,6 +109,10 @@ def test_scenes_of_known_times_take_the_line_nearest_in_time(tmp_path):
     assert found.tolist() == [True, True, False]  # 100.15 is 0.05 s from the third
     np.testing.assert_array_equal(poses.positions[:2, 0], [2, 3])
     np.testing.assert_allclose(poses.rotations[1].apply([1, 0, 0]), [0, 1, 0], atol=1e-15)
+    assert caplog.messages == []
+    numbered = given_file(tmp_path, "".join(f"{row} {row} 0 0 0 0 0 1\n" for row in range(3)))
+    assert read_poses(numbered, replace(scene, times=np.array([2.0, 3.0, 8.0])))[1].tolist() == [True, False, False]
+    assert "its stamps are taken for times in seconds, not for the test pictures' numbers" in caplog.text
     message = refusal(read_poses, given_file(tmp_path, "0 1 2 3 0 0 0 1\n"), scene)
     says = "a stamp must be a picture's time, here 100.000000 to 100.200000 seconds, received 0.000000"
     assert message == f"{tmp_path / 'poses.txt'}:1: {says}"

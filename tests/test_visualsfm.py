@@ -55,6 +55,20 @@ def test_focal_lengths_shrink_with_the_pictures(tmp_path):
     assert fault in refusal(open_scene, folder, strict=True)
 
 
+@pytest.mark.parametrize(
+    ("header", "measured"),
+    [
+        ("NVM_V3", "0 0 63.5 3 0 1 1 47.9 1 0 63 3 1 1 20 46"),  # from the corner, as COLMAP and OpenSfM write
+        ("NVM_V3 FixedK 50 40 50 24 0", "0 0 -39.5 3 0 1 20 -23 1 0 -39 3 1 1 20 -23"),  # from a point of its own
+    ],
+)
+def test_focal_lengths_of_whole_pictures_stay(tmp_path, header, measured):
+    folder = write(tmp_path / "scene")
+    text = NVM.replace("NVM_V3", header).replace("0 0 2 0 0 1.5 2.5 1 3 -1 0", f"0 0 4 {measured}")
+    (folder / "model.nvm").write_text(text)
+    assert [camera.fx for camera in open_scene(folder, strict=True).cameras] == [60, 50]
+
+
 def test_poses_turn_with_pictures_that_their_exif_turns(tmp_path):
     folder = write(tmp_path / "scene")
     exif = Image.Exif()
