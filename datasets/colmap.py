@@ -28,7 +28,6 @@ log = logging.getLogger("posenet")
 NAME = "COLMAP"
 LOOKS_FOR = "cameras and images (.bin or .txt) there or in sparse/0, sparse, colmap/sparse/0, model"
 UNIT = "scene.json"  # {"unit": "m"}: what a model does not say
-OURS = ("capture.json", UNIT)
 MODELS = ("sparse", "colmap/sparse", "model", ".")
 NUMBERED = MODELS[:2]  # there also in folders 0, 1, ...
 
@@ -52,7 +51,8 @@ def read(folder: Path) -> RawScene:
     names = _names_below(folder, [model.names[row] for row in order])
     positions, quaternions = from_camera_from_world(model.quaternions_wxyz[order], model.translations[order])
     cameras = [model.cameras[row] for row in order]
-    if not _says(folder, "upright"):
+    said = _said(folder)
+    if not said.get("upright"):
         quaternions, cameras = as_seen(quaternions, cameras, [folder / name for name in names])
     cameras, faults = fitted_cameras(cameras, folder, names)
     new_row = np.argsort(order)
@@ -61,7 +61,7 @@ def read(folder: Path) -> RawScene:
         name=folder.resolve().name, root=folder, names=names, positions=positions, quaternions_wxyz=quaternions,
         splits=None, sequences=[sequence_of(model.names[row]) for row in order],
         sources=[model.sources[row] for row in order], cameras=cameras,
-        unit=str(_says(folder, "unit") or "scene units"),
+        unit=str(said.get("unit") or "scene units"),
         points=ScenePoints(model.points, observations), faults=faults, quaternion_convention="camera_from_world",
     )  # fmt: skip
 
@@ -87,15 +87,14 @@ def _models(folder: Path) -> list[Path]:
     return []
 
 
-def _says(folder: Path, key: str):
-    """What capture, convert or the user wrote down beside the model; None for nothing. Captures are upright."""
-    for name in OURS:
+def _said(folder: Path) -> dict:
+    """What capture, convert or the user wrote down beside the model: the unit, and that the pictures are upright."""
+    for name, always in (("capture.json", {"upright": True}), (UNIT, {})):
         try:
-            said = json.loads((folder / name).read_text(encoding="utf-8"))
-            return said.get(key, name == OURS[0] if key == "upright" else None)
-        except (OSError, ValueError, AttributeError):
+            return always | json.loads((folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError, TypeError):
             continue
-    return None
+    return {}
 
 
 def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:

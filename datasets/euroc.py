@@ -19,7 +19,7 @@ from posenet.datasets.rigid import is_rigid
 from posenet.datasets.text import is_number, numbers_of, read_lines, read_text, shortened, tidy_name
 from posenet.errors import PoseNetError
 from posenet.hygiene import RawScene
-from posenet.poses import tells_rotation
+from posenet.poses import usable_rotations
 from posenet.scene import Camera
 
 NAME = "EuRoC"
@@ -81,9 +81,7 @@ def _truth(path: Path) -> np.ndarray:
 
 def _moved(positions: np.ndarray, quaternions: np.ndarray, body_from_camera: np.ndarray):
     """The camera's positions and quaternions, from the body's; what is broken stays so."""
-    good = tells_rotation(quaternions)
-    usual = np.clip(np.where(good[:, None], quaternions, [1.0, 0, 0, 0]), -1e9, 1e9)
-    body = Rotation.from_quat(usual, scalar_first=True)
+    body, good = usable_rotations(quaternions)
     turned = (body * Rotation.from_matrix(body_from_camera[:3, :3])).as_quat(canonical=True, scalar_first=True)
     moved = positions + body.apply(body_from_camera[:3, 3]).reshape(-1, 3)
     return moved, np.where(good[:, None], turned.reshape(-1, 4), quaternions)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.poses import tells_rotation
+from posenet.poses import usable_rotations
 
 OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0])  # camera axes x right, y up, z back become x right, y down, z forward
 
@@ -41,8 +41,6 @@ def from_camera_from_world(quaternions: np.ndarray, translations: np.ndarray) ->
 
     Broken quaternions stay as they are, for the label hygiene.
     """
-    good = tells_rotation(quaternions)
-    usual = np.clip(np.where(good[:, None], quaternions, [1.0, 0, 0, 0]), -1e9, 1e9)
-    turns = Rotation.from_quat(usual, scalar_first=True)
+    turns, _ = usable_rotations(quaternions)
     positions = -turns.inv().apply(translations).reshape(-1, 3)
     return positions, quaternions * [1.0, -1.0, -1.0, -1.0]

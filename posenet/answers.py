@@ -18,7 +18,7 @@ from posenet.refinement import Refinement, Refiner
 from posenet.retrieval import Gallery, describing, descriptors, gallery_of
 from posenet.run import MODEL, Run
 from posenet.scene import Camera, Scene
-from posenet.smoothing import places, smooth, stretches
+from posenet.smoothing import smooth, stretches
 from posenet.storage import files_digest
 from posenet.trust import Trust, measured_trust, read_trust, write_trust
 from posenet.views import predict_views
@@ -157,7 +157,7 @@ def usable_poses(outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:
 def _smoothed(poses: Poses, found: np.ndarray, sequences: np.ndarray) -> Poses:
     """The usable poses on smooth paths, which end where several in a row are not; the others as they are."""
     rows = np.flatnonzero(found)
-    smooth_poses = smooth(poses[rows], stretches(sequences[rows], places(sequences)[rows]))
+    smooth_poses = smooth(poses[rows], stretches(sequences, rows))
     positions, quaternions = poses.positions.copy(), poses.quaternions_wxyz.copy()
     positions[rows], quaternions[rows] = smooth_poses.positions, smooth_poses.quaternions_wxyz
     return Poses.from_quaternions(positions, quaternions)

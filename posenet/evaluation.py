@@ -127,7 +127,7 @@ def evaluate_run(
     answerer = Answerer(run, training)
     pictures = load_pictures(test.paths, run.framing.stored, "test pictures")
     test = test.subset(pictures.rows)
-    together = stretches(test.sequences, np.flatnonzero(np.isin(scene.names, test.names)))
+    together = stretches(scene.sequences, np.flatnonzero(np.isin(scene.names, test.names)))
     answers = answerer.answer(pictures, test.paths, test.cameras, together, manner)
     retrieved = answerer.gallery.nearest_poses(answers.descriptors) if training else None
     method = "network" + (", smoothed" if manner.smooth else "") + (", refined" if manner.refine else "")

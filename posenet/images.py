@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -86,40 +88,40 @@ def picture_fault(path: Path) -> str | None:
         picture_size(path)
     except PoseNetError:
         return "file that is no picture"
-    return None if _is_complete(path) else "picture that is cut off"
-
-
-def _is_complete(path: Path, tail: int = 65536) -> bool:
-    """Whether a JPEG or PNG reaches its end marker. A decoder would fill the missing part with grey."""
     with open(path, "rb") as file:
-        head = file.read(2)
-        if head == b"\x89P":
-            return b"IEND" in png_chunks(path)
-        if head != b"\xff\xd8":
-            return True
-        size = file.seek(0, 2)
-        file.seek(max(0, size - tail))
-        # A thumbnail has an end marker too; it lies in the first few segments, of 64 kB at most.
-        return (size > 4 * tail and b"\xff\xd9" in file.read()) or _jpeg_ends(path)
+        return None if _is_complete(file) else "picture that is cut off"
 
 
-def png_chunks(path: Path) -> set[bytes]:
+def _is_complete(file: BinaryIO, tail: int = 65536) -> bool:
+    """Whether a JPEG or PNG reaches its end marker. A decoder would fill the missing part with grey."""
+    head = file.read(2)
+    if head == b"\x89P":
+        return b"IEND" in png_chunks(file)
+    if head != b"\xff\xd8":
+        return True
+    size = file.seek(0, 2)
+    file.seek(max(0, size - tail))
+    # A thumbnail has an end marker too; it lies in the first few segments, of 64 kB at most.
+    return (size > 4 * tail and b"\xff\xd9" in file.read()) or _jpeg_ends(file)
+
+
+def png_chunks(file: BinaryIO) -> set[bytes]:
     """The types of a PNG's chunks, up to where it ends or is cut off (PNG specification, 5.3)."""
     types: set[bytes] = set()
-    with open(path, "rb") as file:
-        at, size = 8, file.seek(0, 2)
-        while at + 12 <= size and b"IEND" not in types:
-            file.seek(at)
-            length, kind = struct.unpack(">I4s", file.read(8))
-            at += 12 + length
-            if at <= size:
-                types.add(kind)
+    at, size = 8, file.seek(0, 2)
+    while at + 12 <= size and b"IEND" not in types:
+        file.seek(at)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        at += 12 + length
+        if at <= size:
+            types.add(kind)
     return types
 
 
-def _jpeg_ends(path: Path) -> bool:
+def _jpeg_ends(file: BinaryIO) -> bool:
     """Whether an end marker follows the first scan (an embedded thumbnail has an end marker of its own)."""
-    data = path.read_bytes()
+    file.seek(0)
+    data = file.read()
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
         fill = data[at + 1] == 0xFF
@@ -135,18 +137,18 @@ def read_image(path: Path, at_least: tuple[int, int] | None = None) -> np.ndarra
     Raises PoseNetError when the file does not decode.
     """
     try:
-        data = np.fromfile(path, np.uint8)
+        content = path.read_bytes()
     except OSError as error:
         raise PoseNetError(f"{path}: the picture cannot be read ({error.strerror})") from None
     flag = _decoder(path, at_least)
     try:
-        image = _in_eight_bits(data, flag) if data.size else None
+        image = _in_eight_bits(np.frombuffer(content, np.uint8), flag) if content else None
     except cv2.error:  # a header that promises an impossible size
         image = None
     if image is None:
-        raise PoseNetError(f"{path}: a picture is needed, this does not decode as one ({data.size} bytes)")
-    if not _is_complete(path):
-        raise PoseNetError(f"{path}: a whole picture is needed, this one is cut off ({data.size} bytes)")
+        raise PoseNetError(f"{path}: a picture is needed, this does not decode as one ({len(content)} bytes)")
+    if not _is_complete(io.BytesIO(content)):
+        raise PoseNetError(f"{path}: a whole picture is needed, this one is cut off ({len(content)} bytes)")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
 

@@ -54,8 +54,8 @@ def exif_focal(path: Path, width: int, height: int) -> float | None:
     if the picture still has the size that the camera gave it.
     """
     try:
-        with Image.open(path) as image:
-            late = image.format == "PNG" and b"eXIf" in png_chunks(path)  # maybe behind the pixels, which it decodes
+        with open(path, "rb") as file, Image.open(path) as image:
+            late = image.format == "PNG" and b"eXIf" in png_chunks(file)  # maybe behind the pixels, which it decodes
             tags = (image.getexif() if late else exif_of(image)).get_ifd(_EXIF_IFD)
         film = float(tags.get(_FOCAL_35) or 0)
         if film > 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
@@ -15,7 +14,7 @@ from posenet.errors import PoseNetError
 from posenet.images import READING
 from posenet.keypoints import Keypoints
 from posenet.scene import Scene
-from posenet.storage import files_digest, new_folder, write_text
+from posenet.storage import new_folder, write_text
 from posenet.structure import SeenPoints, triangulate_scene
 
 log = logging.getLogger("posenet")
@@ -141,8 +140,5 @@ def _opened(folder: Path, stamp: str) -> Landmarks | None:
 
 
 def _stamp(training: Scene) -> str:
-    """A digest of the pictures' names, sizes and times, and of their poses and cameras."""
-    digest = hashlib.sha256(repr((VERSION, READING, KEYPOINTS, RANKS, training.cameras)).encode())
-    digest.update(training.poses.matrices.round(9).tobytes())
-    digest.update(files_digest(training.paths).encode())
-    return digest.hexdigest()[:32]
+    """What a map is of, and how it is made."""
+    return f"{training.digest()} {VERSION} {READING} {KEYPOINTS} {RANKS}"

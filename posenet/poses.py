@@ -134,6 +134,13 @@ def tells_rotation(quaternions: np.ndarray) -> np.ndarray:
     return np.isfinite(quaternions).all(axis=1) & (np.linalg.norm(small, axis=1) > 1e-6)
 
 
+def usable_rotations(quaternions: np.ndarray) -> tuple[Rotation, np.ndarray]:
+    """n rotations of quaternions (n, 4) wxyz of any length, the identity where they tell none, and the mask (n,)."""
+    good = tells_rotation(quaternions)
+    usual = np.clip(np.where(good[:, None], quaternions, [1.0, 0, 0, 0]), -1e9, 1e9)
+    return Rotation.from_quat(usual, scalar_first=True), good
+
+
 def principal_axes(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(3,) spreads of vectors (n, 3) about 0 along their principal axes, largest first, and the axes (3, 3) in rows."""
     squares, axes = np.linalg.eigh(vectors.T @ vectors)

@@ -19,7 +19,7 @@ from posenet.lenses import LENSES
 from posenet.poses import Poses
 from posenet.run import Run
 from posenet.scene import Camera
-from posenet.smoothing import places, stretches
+from posenet.smoothing import stretches
 
 log = logging.getLogger("posenet")
 
@@ -64,7 +64,7 @@ def predict(run: Run, paths: list[Path], manner: Manner | None = None, nearest: 
     decoded = [paths[row] for row in pictures.rows]
     cameras = [camera_for(run, path) for path in decoded]
     folders = np.array([str(path.parent) for path in paths], object)
-    sequences = stretches(folders[pictures.rows], places(folders)[pictures.rows])
+    sequences = stretches(folders, pictures.rows)
     answers = answerer.answer(pictures, decoded, cameras, sequences, manner or Manner())
     if not nearest:
         return Prediction(answers, pictures.rows)

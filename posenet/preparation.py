@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import glob
-import hashlib
 import logging
 import zipfile
 from collections import Counter
@@ -27,7 +26,7 @@ from posenet.models import TRUNKS, trunk_named
 from posenet.pipeline import Batches, default_batch_size
 from posenet.run import Run
 from posenet.scene import Camera, Scene
-from posenet.storage import atomic_path, files_digest
+from posenet.storage import atomic_path
 
 log = logging.getLogger("posenet")
 
@@ -157,8 +156,7 @@ def head_for(config: TrainConfig, batches: Batches) -> Head:
 
 def _depths(scene: Scene, run: Run, most: int) -> np.ndarray | None:
     """Depth grids of the training pictures, kept in the run folder for when training goes on."""
-    labels = hashlib.sha256(repr(scene.cameras).encode() + scene.poses.matrices.round(9).tobytes()).hexdigest()[:32]
-    kept, stamp = run.folder / "backup" / "depths.npz", f"{READING} {files_digest(scene.paths)} {labels}"
+    kept, stamp = run.folder / "backup" / "depths.npz", f"{READING} {scene.digest()}"
     try:
         with np.load(kept, allow_pickle=False) as saved:
             if str(saved["stamp"]) == stamp:

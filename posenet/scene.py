@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from posenet.errors import EmptySplitError
 from posenet.poses import Poses
+from posenet.storage import files_digest
 
 STRAIGHT_LENSES = (
     "SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV", "SIMPLE_DIVISION", "DIVISION",
@@ -135,6 +137,13 @@ class Scene:
         if self.times is not None:
             return self.times
         return np.arange(len(self), dtype=float) if self.numbers is None else self.numbers.astype(float)
+
+    def digest(self) -> str:
+        """Of the pictures' names, sizes and times, their poses and cameras: is what was made of them still of them?"""
+        digest = hashlib.sha256(repr(self.cameras).encode())
+        digest.update(self.poses.matrices.round(9).tobytes())
+        digest.update(files_digest(self.paths).encode())
+        return digest.hexdigest()[:32]
 
     def subset(self, index) -> Scene:
         """The pictures at a boolean mask or index array, in its order, with what they observe of the points."""

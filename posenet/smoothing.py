@@ -33,25 +33,18 @@ def smooth(poses: Poses, sequences: np.ndarray, window: float = 5.0) -> Poses:
 
 
 def stretches(sequences: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """(n,) numbers of the stretches of time in which pictures follow one another.
+    """(k,) numbers of the stretches of time in which some of n pictures follow one another.
 
-    sequences: (n,) names, those of one in the order of time. rows: (n,) where the pictures lie among all: a sequence is
+    sequences: (n,) names, the pictures of one in the order of time. rows: (k,) those that are asked for: a sequence is
     cut where a step is more than twice the usual one, since pictures that belong to others, or are lost, were there.
     """
-    order = np.argsort(sequences, kind="stable")
-    steps, other = np.diff(rows[order]), sequences[order][1:] != sequences[order][:-1]
+    places = np.argsort(np.argsort(sequences, kind="stable"))[rows]  # one sequence after the other
+    order = np.argsort(places)
+    names = sequences[rows][order]
+    steps, other = np.diff(places[order]), names[1:] != names[:-1]
     usual = np.median(steps[~other]) if not other.all() else 1
     numbers = np.zeros(len(rows), int)
     numbers[order[1:]] = np.cumsum((steps > 2 * usual) | other)
-    return numbers
-
-
-def places(sequences: np.ndarray) -> np.ndarray:
-    """(n,) the number of each picture among those of its own sequence, from 0. sequences: (n,) names."""
-    order = np.argsort(sequences, kind="stable")
-    first = np.searchsorted(sequences[order], sequences[order])
-    numbers = np.zeros(len(sequences), int)
-    numbers[order] = np.arange(len(sequences)) - first
     return numbers
 
 

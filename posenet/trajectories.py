@@ -61,15 +61,13 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
             return _timed(path, scene.times)
         keys, positions, quaternions, places = _numbered(path, len(scene))
         pictures = {str(number): number for number in range(len(scene))}
-        example = "numbers"
     else:
         keys, positions, quaternions, places = _named(path, scene)
         pictures = {name: number for number, name in enumerate(scene.names)}
         by_end = _alone((end, name) for name in scene.names for end in path_ends(without_suffix(name)))
         by_end |= {without_suffix(name): name for name in scene.names}
         keys = [key if key in pictures else by_end.get(without_suffix(key), key) for key in keys]
-        example = f"names like {scene.names[0]}"
-    targets = _match(keys, pictures, places, path, example)
+    targets = _match(keys, pictures, places, path)
     return _poses_in_order(targets, positions, quaternions, len(scene), path)
 
 
@@ -126,7 +124,7 @@ def _alone(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {key: found[0] for key, found in values.items() if len(found) == 1}
 
 
-def _match(keys: list[str], pictures: dict[str, int], places: list[str], path: Path, example: str) -> np.ndarray:
+def _match(keys: list[str], pictures: dict[str, int], places: list[str], path: Path) -> np.ndarray:
     """(k,) the picture that each line is for, -1 for none."""
     first_places: dict[str, str] = {}
     for key, place in zip(keys, places, strict=True):
@@ -136,7 +134,10 @@ def _match(keys: list[str], pictures: dict[str, int], places: list[str], path: P
     targets = np.array([pictures.get(key, -1) for key in keys])
     unknown = int((targets < 0).sum())
     if unknown == len(keys):
-        raise PoseNetError(f"{path}: a pose for a picture of the scene is needed ({example}), received {keys[0]}")
+        example = next(iter(pictures))
+        raise PoseNetError(
+            f"{path}: a pose for a picture of the scene is needed (names like {example}), received {keys[0]}"
+        )
     if unknown:
         log.warning("%s: %d poses for pictures outside the scene are ignored", path, unknown)
     return targets

@@ -16,7 +16,7 @@ from posenet.cache import release
 from posenet.errors import PoseNetError
 from posenet.framing import Framing
 from posenet.pipeline import predict_in_batches
-from posenet.poses import tells_rotation
+from posenet.poses import tells_rotation, usable_rotations
 from posenet.scene import Camera
 
 # pitch, yaw and roll in degrees; the first view is the picture itself
@@ -90,8 +90,7 @@ def turned_back(quaternions: np.ndarray, turns: Rotation) -> np.ndarray:
 
     quaternions: (n, 4) what the network says of cameras that turned by `turns`, one or n.
     """
-    good = tells_rotation(quaternions)
-    safe = Rotation.from_quat(np.where(good[:, None], quaternions, [1.0, 0, 0, 0]), scalar_first=True)
+    safe, good = usable_rotations(quaternions)
     return np.where(good[:, None], (safe * turns.inv()).as_quat(scalar_first=True), quaternions)
 
 

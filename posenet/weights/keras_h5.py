@@ -40,7 +40,8 @@ def read_keras_h5(path: Path, order: Order = "auto") -> Weights:
                     f"{path} must be an .h5 file of Keras 1 or 2, it is a .weights.h5 of Keras 3: "
                     "only load_weights of the very network that it was made of reads it"
                 )
-            root = file["model_weights"] if _is_group(h5py, file, "model_weights") else file
+            inner = _inside(h5py, file, "model_weights")
+            root = inner if isinstance(inner, h5py.Group) else file
             raw = {layer: _layer(h5py, path, root, layer) for layer in _names(path, root, "layer_names")}
             theano = order == "theano" or (order == "auto" and _is_theano(file, raw))
             outputs_first = theano and _outputs_first(file, raw)
@@ -100,10 +101,6 @@ def _config(file) -> str:
 
 def _text(value) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _is_group(h5py, parent, name: str) -> bool:
-    return isinstance(parent.get(name, getlink=True), h5py.HardLink) and isinstance(parent[name], h5py.Group)
 
 
 def _names(path: Path, group, attribute: str) -> list[str]:
