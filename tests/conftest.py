@@ -4,20 +4,14 @@ import gc
 import os
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import cv2
-import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
 
-from posenet.errors import PoseNetError
+from tests.helpers.scenes import QUICK, write_cambridge, write_plane
 
-SMALL = {"short_side": 64, "batch_size": 4, "validation": 0.25, "precision": "float32"}  # settings of short trainings
-QUICK = SMALL | {"trunk": "googlenet"}
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -44,36 +38,6 @@ def real_data():
     return REAL_DATA
 
 
-def refusal(work, *arguments, **options) -> str:
-    """The one line with which a user's mistake is refused."""
-    with pytest.raises(PoseNetError) as refused:
-        work(*arguments, **options)
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
-
-
-def write_picture(path: Path, size=(48, 64), seed=0) -> None:
-    """A colourful random picture of size (height, width)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    small = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), np.uint8)
-    cv2.imwrite(str(path), cv2.resize(small, size[::-1], interpolation=cv2.INTER_CUBIC))
-
-
-def write_cambridge(folder: Path, train=12, test=4, seed=0) -> Path:
-    """A scene in the Cambridge layout: random pictures, cameras in a 4 x 3 x 1 m box."""
-    rng = np.random.default_rng(seed)
-    for split, sequences, count in (("train", ("seq1", "seq2"), train), ("test", ("seq3",), test)):
-        lines = ["Visual Landmark Dataset V1", "ImageFile, Camera Position [X Y Z W P Q R]", ""]
-        for number in range(count):
-            name = f"{sequences[number * len(sequences) // count]}/frame{number + 1:05d}.png"
-            write_picture(folder / name, seed=int(rng.integers(1 << 30)))
-            position = rng.uniform(0, (4, 3, 1))
-            camera_from_world = Rotation.from_rotvec(rng.normal(0, 0.4, 3)).as_quat(canonical=True, scalar_first=True)
-            lines.append(" ".join([name, *(f"{value:.9f}" for value in (*position, *camera_from_world))]))
-        (folder / f"dataset_{split}.txt").write_text("\n".join(lines) + "\n")
-    return folder
-
-
 @pytest.fixture
 def cambridge(tmp_path):
     """A small scene of 12 training and 4 test pictures."""
@@ -98,17 +62,6 @@ def trained(cambridge, tmp_path, one_epoch):
     config = tmp_path / "run" / "config.json"
     config.write_text(config.read_text().replace(str(one_epoch), str(tmp_path)))
     return tmp_path / "run"
-
-
-def write_plane(folder: Path) -> Path:
-    """The scene of `plane`, in folder/plane."""
-    from posenet.datasets.convert import convert
-    from tests.planes import plane_scene
-
-    scene = plane_scene(folder / "made", 16)
-    scene = replace(scene, splits=np.array(["train"] * 12 + ["test"] * 4))
-    convert(scene, folder / "plane", "transforms", copy=True)
-    return folder / "plane"
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from posenet.datasets import ace, open_scene
-from tests.conftest import refusal, write_picture
+from tests.helpers.errors import refusal
+from tests.helpers.images import write_picture
 
 POSE = "0 0 1 1\n-1 0 0 2\n0 -1 0 3\n0 0 0 1\n"  # at (1, 2, 3), looks along x, z up
 

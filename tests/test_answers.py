@@ -15,7 +15,7 @@ from posenet.poses import position_errors
 from posenet.run import open_run
 from posenet.smoothing import smooth
 from posenet.training import train
-from tests.conftest import QUICK
+from tests.helpers.scenes import QUICK
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ from scipy.spatial.transform import Rotation
 from posenet.augmentation import NO_AUGMENTATION, Augmentation, Augmenter, turning_homography
 from posenet.framing import Framing
 from posenet.scene import Camera
-from tests.planes import CAMERA as PLANE_CAMERA
-from tests.planes import painting, picture_of_plane, towards_plane
+from tests.helpers.planes import CAMERA as PLANE_CAMERA
+from tests.helpers.planes import painting, picture_of_plane, towards_plane
 
 CAMERA = Camera(160, 120, 130.0, 130.0, 80.0, 60.0)
 FRAMING = Framing((120, 160), (96, 128))

@@ -9,8 +9,8 @@ from posenet import cache
 from posenet.cache import cache_folder, load_pictures
 from posenet.errors import PoseNetError
 from posenet.images import load_picture, read_image, resize_to_cover
-
-from .conftest import refusal, write_picture
+from tests.helpers.errors import refusal
+from tests.helpers.images import write_picture
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from posenet.calibration import corrected, measured_corrections, told
 from posenet.scene import ScenePoints
-from tests.planes import CAMERA, plane_scene
+from tests.helpers.planes import CAMERA, plane_scene
 
 
 def claiming(scene, factor, source="file"):

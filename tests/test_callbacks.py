@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import keras
 
 from posenet import callbacks
-from tests.conftest import refusal
+from tests.helpers.errors import refusal
 
 
 def kept_epochs(measured, **options):

@@ -9,9 +9,8 @@ from posenet.datasets import cambridge, open_scene, open_scene_with_faults
 from posenet.datasets.cambridge import read_list
 from posenet.errors import PoseNetError
 from posenet.scene import Camera
-from tests.conftest import refusal
-
-from .conftest import write_picture
+from tests.helpers.errors import refusal
+from tests.helpers.images import write_picture
 
 HEADER = "Visual Landmark Dataset V1\nImageFile, Camera Position [X Y Z W P Q R]\n\n"
 HALF = 0.7071067811865476

@@ -23,8 +23,8 @@ from posenet.datasets.courtyard_world import make_world
 from posenet.errors import PoseNetError
 from posenet.poses import align_similarity, position_errors, rotation_errors_deg
 from posenet.storage import files_digest, held_alone
-from tests.conftest import refusal, write_picture
-from tests.test_intrinsics import photo
+from tests.helpers.errors import refusal
+from tests.helpers.images import photo, write_picture
 
 FRAMES = 300  # of a walk of two rounds
 

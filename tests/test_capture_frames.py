@@ -8,12 +8,8 @@ from posenet.datasets import capture_frames
 from posenet.datasets.capture_frames import STEP, choose_frames, collect_video, median_flow
 from posenet.errors import PoseNetError
 from posenet.images import picture_size
-from tests.conftest import refusal
-
-
-def texture(width=900, height=240, seed=0):
-    small = np.random.default_rng(seed).integers(0, 255, (height // 8, width // 8, 3), np.uint8)
-    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+from tests.helpers.errors import refusal
+from tests.helpers.images import texture
 
 
 def write_video(path, shifts, blurred=()):

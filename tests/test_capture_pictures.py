@@ -9,8 +9,7 @@ from PIL import Image
 from posenet.datasets.capture_pictures import collect_photos, collect_pictures, is_video, settle
 from posenet.datasets.pictures import photographs_in
 from posenet.errors import PoseNetError
-from tests.conftest import write_picture
-from tests.test_capture_frames import texture
+from tests.helpers.images import texture, write_picture
 
 
 def test_photographs_are_linked_in_natural_order(tmp_path):

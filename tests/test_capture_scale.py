@@ -9,8 +9,7 @@ from posenet.datasets.capture_scale import aligned_to, find_pictures, levelled, 
 from posenet.datasets.convert import convert
 from posenet.errors import PoseNetError
 from posenet.poses import Poses, Similarity, position_errors, rotation_errors_deg, up_direction
-from tests.test_conventions import walk
-from tests.test_convert import make_scene
+from tests.helpers.scenes import make_scene, walk
 
 
 @pytest.fixture

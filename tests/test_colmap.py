@@ -15,7 +15,8 @@ from posenet.datasets import colmap, open_scene
 from posenet.datasets.colmap_files import read_model
 from posenet.errors import PoseNetError
 from posenet.images import read_image
-from tests.conftest import refusal, write_picture
+from tests.helpers.errors import refusal
+from tests.helpers.images import write_picture
 
 CAMERAS = """# Camera list
 1 OPENCV 64 48 60 61 32 24 0.1 0.01 0 0

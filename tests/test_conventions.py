@@ -10,30 +10,12 @@ from posenet.conventions import check_convention
 from posenet.datasets import open_scene
 from posenet.datasets.courtyard import make_courtyard
 from posenet.poses import Poses
-from posenet.scene import Camera, Scene, ScenePoints
-
-LEVEL = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # looks along x, z up
-
-
-def scene_of(poses, cameras=None, points=None):
-    count = len(poses)
-    return Scene(
-        name="made", root=None, names=tuple(f"{row}.png" for row in range(count)), poses=poses,
-        cameras=tuple(cameras or [None] * count), splits=np.array(["train"] * count),
-        sequences=np.array(["all"] * count), points=points,
-    )  # fmt: skip
+from posenet.scene import Camera, ScenePoints
+from tests.helpers.scenes import scene_of, walk
 
 
 def inverted(scene):
     return replace(scene, poses=Poses(scene.poses.positions, scene.poses.rotations.inv()))
-
-
-def walk(count=60, pitch=0.0):
-    """A level walk round an ellipse in the x-y plane, looking about."""
-    angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
-    places = np.column_stack([5 * np.cos(angle), 3 * np.sin(angle), 0.02 * np.sin(9 * angle)])
-    turn = Rotation.from_euler("ZY", np.column_stack([np.degrees(angle) * 2, np.full(count, pitch)]), degrees=True)
-    return Poses(places, turn * LEVEL)
 
 
 def test_level_walk_read_rightly_and_wrongly():

@@ -10,34 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from scipy.spatial.transform import Rotation
 
 from posenet.datasets import open_scene
 from posenet.datasets.convert import WRITERS, convert
 from posenet.errors import PoseNetError
 from posenet.images import read_image
-from posenet.poses import Poses, position_errors, rotation_errors_deg
-from posenet.scene import Camera, Scene, ScenePoints
-from tests.conftest import write_picture
-
-CAMERA = Camera(64, 48, 60.0, 60.0, 32.0, 24.0)
-
-
-def make_scene(folder, seed=0, camera=CAMERA, spread=1.0, unit="m"):
-    """Two training walks and a test walk, four pictures each, poses at random."""
-    rng = np.random.default_rng(seed)
-    names = [f"walk{walk}/frame{row:03d}.png" for walk in range(3) for row in range(4)]
-    for row, name in enumerate(names):
-        if not (folder / name).exists():
-            write_picture(folder / name, (48, 64), seed=row)
-    points = rng.normal(0, spread, (50, 3))
-    seen = np.array([(row, point) for row in range(12) for point in range(row, row + 30)])
-    return Scene(
-        name="made", root=folder, names=tuple(names),
-        poses=Poses(rng.normal(0, spread, (12, 3)), Rotation.random(12, random_state=seed)),
-        cameras=(camera,) * 12, splits=np.repeat(["train", "train", "test"], 4),
-        sequences=np.repeat(["walk0", "walk1", "walk2"], 4), unit=unit, points=ScenePoints(points, seen),
-    )  # fmt: skip
+from posenet.poses import position_errors, rotation_errors_deg
+from posenet.scene import Camera
+from tests.helpers.scenes import make_scene
 
 
 def by_content(scene):

@@ -18,7 +18,7 @@ from posenet.datasets import cambridge as cambridge_adapter
 from posenet.datasets.text import natural_key, shortened, tidy_name
 from posenet.errors import PoseNetError
 from posenet.hygiene import RawScene
-from tests.conftest import refusal
+from tests.helpers.errors import refusal
 
 refused = partial(refusal, open_scene)
 

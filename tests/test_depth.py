@@ -5,7 +5,7 @@ import numpy as np
 from posenet.depth import fit_grid, most_pictures, scene_depths
 from posenet.framing import Framing, grid_shape
 from posenet.scene import Camera, ScenePoints
-from tests.planes import CAMERA, plane_scene
+from tests.helpers.planes import CAMERA, plane_scene
 
 FRAMING = Framing((120, 160), (120, 160))
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from posenet.datasets import euroc, open_scene
-from tests.conftest import refusal, write_picture
+from tests.helpers.errors import refusal
+from tests.helpers.images import write_picture
 
 # the camera sits 0.1 m along the body's x, turned by 90 degrees about z: its x axis is the body's y
 SENSOR = """#Default imu sensor yaml file

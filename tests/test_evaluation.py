@@ -19,7 +19,7 @@ from posenet.run import open_run
 from posenet.storage import files_digest
 from posenet.trajectories import write_tum
 from posenet.trust import read_trust
-from tests.conftest import refusal
+from tests.helpers.errors import refusal
 
 
 def listed(scene, offset=(0.0, 0.0, 0.0), skip=()):

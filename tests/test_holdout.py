@@ -4,7 +4,7 @@ import pytest
 from posenet.holdout import BLOCKS, holdout_mask
 from posenet.poses import Poses
 from posenet.scene import Scene
-from tests.conftest import refusal
+from tests.helpers.errors import refusal
 
 
 def scene_of(lengths):

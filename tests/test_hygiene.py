@@ -10,8 +10,7 @@ from posenet.errors import PoseNetError
 from posenet.hygiene import Fault, RawScene, checked_scene
 from posenet.poses import Poses
 from posenet.scene import ScenePoints
-
-from .conftest import write_picture
+from tests.helpers.images import write_picture
 
 COUNT = 8
 

@@ -16,7 +16,7 @@ from posenet.images import (
     resize_to_cover,
     stored_size_and_turns,
 )
-from tests.conftest import refusal
+from tests.helpers.errors import refusal
 
 ORIENTATION = 0x0112
 

@@ -9,7 +9,7 @@ from posenet.errors import PoseNetError
 from posenet.models import build_network, inception_v4
 from posenet.models.pretrained import put_into
 from posenet.weights.inception import inception_v4_names
-from tests.conftest import write_picture
+from tests.helpers.images import write_picture
 
 
 class Slim:

@@ -6,16 +6,7 @@ import pytest
 from PIL import Image
 
 from posenet.intrinsics import exif_focal, guessed_camera
-from tests.conftest import write_picture
-
-
-def photo(path, size=(400, 300), **tags):
-    exif = Image.Exif()
-    ifd = exif.get_ifd(0x8769)
-    ifd.update({int(key[1:], 16): value for key, value in tags.items()})
-    path.parent.mkdir(exist_ok=True)
-    Image.new("RGB", size).save(path, exif=exif.tobytes())  # as it is, one of an inner block alone counts as empty
-    return path
+from tests.helpers.images import photo, write_picture
 
 
 def test_equivalent_focal_length(tmp_path):

@@ -7,8 +7,7 @@ from posenet.datasets import cambridge, kendall_7scenes, open_scene
 from posenet.errors import PoseNetError
 from posenet.poses import position_errors, rotation_errors_deg
 from posenet.scene import Camera
-
-from .conftest import write_picture
+from tests.helpers.images import write_picture
 
 HEADER = "Visual Landmark Dataset V1\nImageFile, Camera Position [X Y Z W P Q R]\n\n"
 HALF = 0.7071067811865476

@@ -6,7 +6,7 @@ import numpy as np
 from posenet import keypoints
 from posenet.keypoints import detect, detect_in, detect_or_none, match, remembered, root_sift
 from posenet.scene import Camera
-from tests.planes import CAMERA, painting, picture_of_plane, plane_to_pixels, towards_plane
+from tests.helpers.planes import CAMERA, painting, picture_of_plane, plane_to_pixels, towards_plane
 
 
 def test_matches_of_two_pictures_are_the_same_spots_of_the_painting():

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from posenet.datasets import kitti, open_scene
-from tests.conftest import refusal, write_picture
+from tests.helpers.errors import refusal
+from tests.helpers.images import write_picture
 
 POSES = "1 0 0 0 0 1 0 0 0 0 1 0\n0 0 1 5 0 1 0 0 -1 0 0 7\n"  # the second has turned right, to look along x
 # camera 2 stands 0.06 m right of camera 0 in KITTI: P = K [1 | t] with t_x = +0.06 puts it at -0.06

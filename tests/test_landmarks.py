@@ -7,8 +7,8 @@ from posenet import landmarks, parallel, structure
 from posenet.errors import PoseNetError
 from posenet.landmarks import landmarks_of
 from posenet.structure import triangulate_scene
-from tests.conftest import refusal
-from tests.planes import plane_scene
+from tests.helpers.errors import refusal
+from tests.helpers.planes import plane_scene
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from posenet.keypoints import Keypoints, detect_in
 from posenet.localisation import clustered_covariance, locate
 from posenet.scene import Camera
 from posenet.structure import SeenPoints, triangulate_scene
-from tests.planes import CAMERA, painting, picture_of_plane, plane_scene, towards_plane
+from tests.helpers.planes import CAMERA, painting, picture_of_plane, plane_scene, towards_plane
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from posenet.datasets.nvm import read_nvm
-from tests.conftest import refusal
+from tests.helpers.errors import refusal
 
 GOOD = """NVM_V3
 

@@ -8,7 +8,7 @@ from posenet.depth import scene_depths
 from posenet.framing import Framing
 from posenet.pipeline import Batches, default_batch_size, predict_in_batches
 from posenet.poses import Poses, rotation_errors_deg
-from tests.planes import CAMERA, plane_scene
+from tests.helpers.planes import CAMERA, plane_scene
 
 FRAMING = Framing((48, 64), (32, 48))
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from posenet.datasets import open_scene, plain_csv
-from tests.conftest import refusal, write_picture
+from tests.helpers.errors import refusal
+from tests.helpers.images import write_picture
 
 TABLE = """# unit: ft
 image,split,x,y,z,qw,qx,qy,qz,sequence,fx

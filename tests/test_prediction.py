@@ -13,8 +13,7 @@ from posenet.poses import Poses
 from posenet.prediction import camera_for, draw, picture_files, predict
 from posenet.run import Run
 from posenet.scene import Camera
-from tests.conftest import write_picture
-from tests.test_intrinsics import photo
+from tests.helpers.images import photo, write_picture
 
 
 @pytest.fixture

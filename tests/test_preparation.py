@@ -7,8 +7,8 @@ from posenet.framing import Framing
 from posenet.preparation import _one_camera, _shared_camera, check_resumed, head_for
 from posenet.run import Run
 from posenet.scene import Camera
-from tests.conftest import refusal
-from tests.planes import CAMERA, plane_scene
+from tests.helpers.errors import refusal
+from tests.helpers.planes import CAMERA, plane_scene
 
 
 def test_one_camera_is_one_view_angle(tmp_path):

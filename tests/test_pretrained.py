@@ -20,8 +20,8 @@ from posenet.models.pretrained import class_names, imagenet_file, load_into, nam
 from posenet.weights.convert import convert_weights
 from posenet.weights.load import fill, load_network, read_weights
 from posenet.weights.names import _BVLC
-from tests.conftest import write_picture
-from tests.test_weights_load import random_weights, save_npy
+from tests.helpers.images import write_picture
+from tests.helpers.weights import random_weights, save_npy
 
 SMALL = (64, 64)
 

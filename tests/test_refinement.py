@@ -16,7 +16,7 @@ from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.refinement import Refiner
 from posenet.retrieval import Gallery
 from posenet.trust import Trust
-from tests.planes import CAMERA, painting, picture_of_plane, plane_scene, plane_to_pixels, towards_plane
+from tests.helpers.planes import CAMERA, painting, picture_of_plane, plane_scene, plane_to_pixels, towards_plane
 
 TRUST = Trust(0.1, 3.0, 1.0)
 

@@ -9,9 +9,8 @@ from posenet.evaluation import Evaluation
 from posenet.poses import Poses
 from posenet.report_pictures import write_report_pictures
 from posenet.scene import Scene
-
-from .conftest import write_picture
-from .test_plots import circle
+from tests.helpers.images import write_picture
+from tests.test_plots import circle
 
 CASES = {
     "one picture": (circle(1), None),

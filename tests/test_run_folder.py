@@ -4,7 +4,7 @@ import pytest
 
 from posenet.errors import PoseNetError
 from posenet.run_folder import new_run_folder, resumed_run_folder
-from tests.conftest import refusal
+from tests.helpers.errors import refusal
 
 
 @pytest.fixture

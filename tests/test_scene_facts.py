@@ -13,9 +13,9 @@ from posenet.datasets import open_scene
 from posenet.poses import Poses, up_direction
 from posenet.scene import Camera
 from posenet.scene_facts import _view_deg, nearest_training, path_length, scene_facts
-from tests.conftest import write_picture
-from tests.planes import claim_focal
-from tests.test_conventions import LEVEL, scene_of, walk
+from tests.helpers.images import write_picture
+from tests.helpers.planes import claim_focal
+from tests.helpers.scenes import LEVEL, scene_of, walk
 
 
 def test_up_direction_of_level_cameras():

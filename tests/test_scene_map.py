@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from posenet.poses import Poses
 from posenet.scene import ScenePoints
 from posenet.scene_map import ground_axes, plot_scene_map, write_scene_map
-from tests.test_conventions import scene_of, walk
+from tests.helpers.scenes import scene_of, walk
 
 
 def test_ground_axes_are_horizontal_and_right_handed():

@@ -7,9 +7,8 @@ import pytest
 
 from posenet.datasets import open_scene, open_scene_with_faults
 from posenet.scene import Camera
-from tests.conftest import refusal
-
-from .conftest import write_picture
+from tests.helpers.errors import refusal
+from tests.helpers.images import write_picture
 
 # +90 degrees about z: the camera's x axis is the world's y; the centre is 1 2 3.
 POSE = "0 -1 0 1\n1 0 0 2\n0 0 1 3\n0 0 0 1\n"

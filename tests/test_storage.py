@@ -4,7 +4,7 @@ import pytest
 
 from posenet.errors import PoseNetError
 from posenet.storage import atomic_path, files_digest, held_alone, kept_if_possible, write_text
-from tests.conftest import refusal
+from tests.helpers.errors import refusal
 
 
 def test_the_old_file_survives_a_failure(tmp_path):

@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.poses import Poses
 from posenet.structure import meet, neighbour_pairs, triangulate_scene
-from tests.planes import CAMERA, painting, picture_of_plane, plane_scene
+from tests.helpers.planes import CAMERA, painting, picture_of_plane, plane_scene
 
 
 def test_rays_meet_where_they_cross():

@@ -25,8 +25,9 @@ from posenet.preparation import check_trunk, described, training_batches
 from posenet.retrieval import GALLERY
 from posenet.run import open_run
 from posenet.training import _save, _trainer, _validation, train
-from tests.conftest import QUICK, SMALL, refusal
-from tests.planes import claim_focal
+from tests.helpers.errors import refusal
+from tests.helpers.planes import claim_focal
+from tests.helpers.scenes import QUICK, SMALL
 
 
 def rows_of(folder):

@@ -15,7 +15,7 @@ from posenet.errors import PoseNetError
 from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.scene import Scene
 from posenet.trajectories import PREDICTED, read_poses, read_tum, write_tum
-from tests.conftest import refusal
+from tests.helpers.errors import refusal
 
 HALF = 0.7071067811865476
 TUM = "a TUM line must be 8 numbers, stamp x y z qx qy qz qw"

@@ -11,7 +11,8 @@ from PIL import Image
 from posenet.datasets import open_scene, transforms
 from posenet.errors import PoseNetError
 from posenet.scene import Camera
-from tests.conftest import refusal, write_picture
+from tests.helpers.errors import refusal
+from tests.helpers.images import write_picture
 
 # a camera at (1, 2, 3) that looks along world x with z up; OpenGL axes: right -y, up z, back -x
 OPENGL = [[0, 0, -1, 1], [-1, 0, 0, 2], [0, 1, 0, 3], [0, 0, 0, 1]]

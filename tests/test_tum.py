@@ -8,7 +8,8 @@ import pytest
 from posenet.datasets import open_scene, tum
 from posenet.evaluation import evaluate_poses
 from posenet.report import write_evaluation
-from tests.conftest import refusal, write_picture
+from tests.helpers.errors import refusal
+from tests.helpers.images import write_picture
 
 TRUTH = """# ground truth trajectory
 # file: 'rgbd_dataset_freiburg2_desk.bag'

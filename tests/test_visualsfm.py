@@ -8,7 +8,8 @@ from posenet.datasets import open_scene, visualsfm
 from posenet.datasets.nvm import write_nvm
 from posenet.errors import PoseNetError
 from posenet.poses import Poses
-from tests.conftest import refusal, write_picture
+from tests.helpers.errors import refusal
+from tests.helpers.images import write_picture
 
 NVM = """NVM_V3
 

@@ -6,34 +6,7 @@ import pytest
 from posenet.errors import PoseNetError
 from posenet.weights.caffe import _message_class, read_binaryproto, read_caffemodel
 from posenet.weights.npy import read_npy
-
-
-def varint(number):
-    out = bytearray()
-    while True:
-        out.append((number & 0x7F) | (0x80 if number > 0x7F else 0))
-        number >>= 7
-        if not number:
-            return bytes(out)
-
-
-def field(number, content):
-    """A length-delimited field of the wire format."""
-    return varint(number << 3 | 2) + varint(len(content)) + content
-
-
-def blob(array, packed=True, legacy=False):
-    """A BlobProto by hand."""
-    numbers = np.asarray(array, "<f4").ravel()
-    if packed:
-        data = field(5, numbers.tobytes())
-    else:
-        data = b"".join(varint(5 << 3 | 5) + number.tobytes() for number in numbers)
-    shape = np.shape(array)
-    if legacy:
-        sides = (1,) * (4 - len(shape)) + shape
-        return data + b"".join(varint(number << 3) + varint(side) for number, side in enumerate(sides, 1))
-    return data + field(7, field(1, b"".join(varint(side) for side in shape)))
+from tests.helpers.weights import blob, field, varint
 
 
 def layer(name, kind, bottom, top, *blobs):

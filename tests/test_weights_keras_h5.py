@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from posenet.weights.keras_h5 import read_keras_h5
-from tests.conftest import refusal
+from tests.helpers.errors import refusal
 
 RNG = np.random.default_rng(0)
 

@@ -8,7 +8,7 @@ import numpy as np
 from posenet.weights.convert import convert_weights
 from posenet.weights.load import read_weights
 from posenet.weights.npz import read_npz
-from tests.conftest import refusal
+from tests.helpers.errors import refusal
 
 refused = partial(refusal, read_npz)
 

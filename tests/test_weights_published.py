@@ -14,9 +14,8 @@ from posenet.images import read_image
 from posenet.models.layers import CAFFE_MEAN_BGR
 from posenet.weights.load import load_network
 from posenet.weights.published import Recipe, evaluate_weights, read_mean
-from tests.conftest import refusal
-from tests.test_weights_caffe import blob
-from tests.test_weights_load import random_weights, save_npy
+from tests.helpers.errors import refusal
+from tests.helpers.weights import blob, random_weights, save_npy
 
 RAMP = np.zeros((256, 455, 3), np.uint8)
 RAMP[..., 0], RAMP[..., 1] = np.arange(256)[:, None], np.arange(455) % 256  # red tells the row, green the column

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from posenet.weights.tf1 import checkpoint_prefix, read_checkpoint
-from tests.conftest import refusal
+from tests.helpers.errors import refusal
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["V1", "V2"])

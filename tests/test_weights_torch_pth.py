@@ -13,7 +13,7 @@ import pytest
 from posenet.weights.convert import convert_weights
 from posenet.weights.load import read_weights
 from posenet.weights.torch_pth import read_pth
-from tests.conftest import refusal
+from tests.helpers.errors import refusal
 
 ARRAYS = {
     "module.conv.weight": np.arange(2 * 3 * 4 * 5, dtype="f4").reshape(2, 3, 4, 5),

@@ -1,0 +1,1 @@
+"""Makers that the tests share: scenes, images, weight files."""
