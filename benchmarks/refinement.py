@@ -20,11 +20,12 @@ from scipy.spatial.transform import Rotation
 
 from posenet.answers import Answerer, Answers, Manner
 from posenet.cache import load_pictures
+from posenet.geometry.camera import Camera
+from posenet.geometry.metrics import position_errors, rotation_errors_deg
+from posenet.geometry.poses import Poses
 from posenet.images import read_image
-from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.prediction import camera_for, picture_files
 from posenet.run import open_run
-from posenet.scene import Camera
 
 
 def blurred(picture: np.ndarray, camera: Camera):

@@ -19,9 +19,9 @@ from posenet.datasets.rigid import from_matrices
 from posenet.datasets.seven_scenes import read_matrix, read_pose
 from posenet.datasets.text import natural_key, numbers_of, read_lines
 from posenet.errors import PoseNetError
+from posenet.geometry.camera import Camera
 from posenet.hygiene import RawScene
 from posenet.images import IMAGE_SUFFIXES
-from posenet.scene import Camera
 
 NAME = "ACE, DSAC*"
 LOOKS_FOR = "train/rgb beside train/poses, and test/"

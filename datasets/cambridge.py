@@ -28,9 +28,10 @@ from posenet.datasets.text import (
 )
 from posenet.datasets.tracks import measured_points
 from posenet.errors import PoseNetError
+from posenet.geometry.camera import Camera
+from posenet.geometry.poses import Poses
 from posenet.hygiene import Fault, RawScene
-from posenet.poses import Poses
-from posenet.scene import Camera, Scene, ScenePoints
+from posenet.scene import Scene, ScenePoints
 from posenet.storage import write_text
 
 __all__ = ["LOOKS_FOR", "NAME", "ListRow", "read", "read_list", "read_lists", "recognises"]

@@ -21,15 +21,9 @@ from posenet.datasets.text import (
     without_suffix,
 )
 from posenet.errors import PoseNetError
-from posenet.poses import (
-    LINE,
-    Poses,
-    Similarity,
-    align_similarity,
-    position_errors,
-    up_direction,
-    width_to_length,
-)
+from posenet.geometry.alignment import LINE, Similarity, align_similarity, up_direction, width_to_length
+from posenet.geometry.metrics import position_errors
+from posenet.geometry.poses import Poses
 
 log = logging.getLogger("posenet")
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from posenet.datasets.text import numbers_of, raw_lines, shortened, tidy_name
 from posenet.errors import PoseNetError
-from posenet.lenses import LENSES, camera_of
-from posenet.scene import Camera
+from posenet.geometry.camera import Camera
+from posenet.geometry.camera_models import LENSES, camera_of
 
 BY_NUMBER = {lens.number: name for name, lens in LENSES.items()}
 NO_POINT = 2**64 - 1  # a keypoint that belongs to no 3-D point

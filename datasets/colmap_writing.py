@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from posenet.datasets.tracks import measured_points
+from posenet.geometry.camera_models import parameters_of
 from posenet.intrinsics import guessed_camera
-from posenet.lenses import parameters_of
 from posenet.scene import Scene
 from posenet.storage import write_text
 

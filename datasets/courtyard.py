@@ -20,7 +20,7 @@ from posenet.datasets.courtyard_world import World, make_world
 from posenet.datasets.faces import SQUARE, visible
 from posenet.datasets.nvm import write_nvm
 from posenet.errors import PoseNetError
-from posenet.poses import Poses, concatenate
+from posenet.geometry.poses import Poses, concatenate
 from posenet.storage import new_folder
 
 POINTS = 1200

@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 from posenet.datasets.courtyard_world import HALF_X, HALF_Y, WALL_HEIGHTS, World
 from posenet.datasets.faces import Face, Solid, Texture
 from posenet.datasets.renderer import render
-from posenet.poses import Poses
-from posenet.scene import Camera
+from posenet.geometry.camera import Camera
+from posenet.geometry.poses import Poses
 
 WIDTH, HEIGHT, FIELD_OF_VIEW = 480, 360, 75.0  # pixels, pixels, degrees across
 

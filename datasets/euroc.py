@@ -18,9 +18,9 @@ from posenet.datasets.pictures import fitted_cameras, nearest
 from posenet.datasets.rigid import is_rigid
 from posenet.datasets.text import is_number, numbers_of, read_lines, read_text, shortened, tidy_name
 from posenet.errors import PoseNetError
+from posenet.geometry.camera import Camera
+from posenet.geometry.poses import usable_rotations
 from posenet.hygiene import RawScene
-from posenet.poses import usable_rotations
-from posenet.scene import Camera
 
 NAME = "EuRoC"
 LOOKS_FOR = "mav0/cam0/data.csv beside mav0/state_groundtruth_estimate0/data.csv"

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.scene import Camera
+from posenet.geometry.camera import Camera
 
 NEAR = 0.05  # metres: what is nearer than this to the camera's plane is cut away
 SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))

@@ -17,9 +17,9 @@ import numpy as np
 from posenet.datasets.pictures import size_or_none
 from posenet.datasets.text import no_comment, read_lines, shortened, tidy_name
 from posenet.errors import PoseNetError
+from posenet.geometry.camera import Camera
+from posenet.geometry.poses import Poses
 from posenet.hygiene import Fault
-from posenet.poses import Poses
-from posenet.scene import Camera
 from posenet.storage import write_text
 
 log = logging.getLogger("posenet")

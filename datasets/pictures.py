@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 from posenet.config import VIDEO_SUFFIXES
 from posenet.datasets.text import natural_key, without_suffix
 from posenet.errors import PoseNetError
+from posenet.geometry.camera import Camera
 from posenet.hygiene import Fault
 from posenet.images import (
     EXIF_ORIENTATION,
@@ -26,7 +27,6 @@ from posenet.images import (
     read_image,
     stored_size_and_turns,
 )
-from posenet.scene import Camera
 from posenet.storage import atomic_path
 
 log = logging.getLogger("posenet")

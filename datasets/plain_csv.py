@@ -18,8 +18,9 @@ import numpy as np
 from posenet.datasets.pictures import existing_name, sequence_of, size_or_none
 from posenet.datasets.text import no_comment, numbers_of, read_lines, read_text, shortened, tidy_name
 from posenet.errors import PoseNetError
+from posenet.geometry.camera import Camera
 from posenet.hygiene import RawScene
-from posenet.scene import Camera, Scene
+from posenet.scene import Scene
 from posenet.storage import write_text
 
 NAME = "plain table"

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.datasets.faces import NEAR, Face, Solid, Texture
-from posenet.scene import Camera
+from posenet.geometry.camera import Camera
 
 SUPERSAMPLING = 2
 _SUBPIXEL_BITS = 4

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.poses import usable_rotations
+from posenet.geometry.poses import usable_rotations
 
 OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0])  # camera axes x right, y up, z back become x right, y down, z forward
 

@@ -18,9 +18,10 @@ from posenet.datasets.pictures import size_or_none
 from posenet.datasets.rigid import from_matrices
 from posenet.datasets.text import natural_key, numbers_of, read_lines, shortened
 from posenet.errors import PoseNetError
+from posenet.geometry.camera import Camera
 from posenet.hygiene import RawScene
 from posenet.images import IMAGE_SUFFIXES
-from posenet.scene import Camera, Scene
+from posenet.scene import Scene
 from posenet.storage import write_text
 
 NAME = "7-Scenes"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from posenet.lenses import projected
+from posenet.geometry.camera_models import projected
 from posenet.scene import Scene
 
 Track = list[tuple[int, int, float, float]]

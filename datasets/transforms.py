@@ -19,10 +19,11 @@ from posenet.datasets.pictures import as_seen, existing_name, fitted_cameras, se
 from posenet.datasets.rigid import OPENCV_FROM_OPENGL, from_matrices
 from posenet.datasets.text import below, is_number, natural_key, read_text, shortened, tidy_name
 from posenet.errors import PoseNetError
+from posenet.geometry.camera import Camera
+from posenet.geometry.camera_models import FISHEYES, LENSES, PANORAMA, camera_of
 from posenet.hygiene import RawScene
 from posenet.images import stored_size_and_turns
-from posenet.lenses import FISHEYES, LENSES, PANORAMA, camera_of
-from posenet.scene import Camera, Scene
+from posenet.scene import Scene
 from posenet.storage import write_text
 
 NAME = "NeRF, nerfstudio, instant-ngp"

@@ -19,9 +19,10 @@ from posenet.datasets.pictures import fitted_cameras, nearest, size_or_none
 from posenet.datasets.splits import write_test_list
 from posenet.datasets.text import is_number, numbers_of, read_lines, read_text, shortened, tidy_name
 from posenet.errors import PoseNetError
+from posenet.geometry.camera import Camera
+from posenet.geometry.poses import Poses
 from posenet.hygiene import RawScene
-from posenet.poses import Poses
-from posenet.scene import Camera, Scene
+from posenet.scene import Scene
 from posenet.storage import write_text
 
 NAME = "TUM RGB-D"

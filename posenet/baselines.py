@@ -5,16 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from posenet.poses import Poses, concatenate, mean_pose, position_errors, rotation_errors_deg
-
 BASELINE_NAMES = {"network": "network alone", "retrieval": "nearest picture", "mean_pose": "mean training pose"}
 SIZE, CELL, ORIENTATIONS = (96, 128), 32, 8  # pixels that pictures are described at (height, width), and bins
-
-
-def mean_pose_errors(training: Poses, truth: Poses) -> tuple[np.ndarray, np.ndarray]:
-    """Errors (n,) in the scene's unit and in degrees of always answering with the mean training pose."""
-    always = concatenate([mean_pose(training)] * len(truth))
-    return position_errors(always, truth), rotation_errors_deg(always, truth)
 
 
 def describe(pictures) -> np.ndarray:

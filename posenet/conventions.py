@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.poses import principal_axes
+from posenet.geometry.alignment import principal_axes
 from posenet.relative_rotation import rotation_agreement
 from posenet.scene import Scene
 

@@ -10,9 +10,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from posenet.errors import PoseNetError
+from posenet.geometry.camera import Camera
+from posenet.geometry.poses import Poses
 from posenet.images import picture_fault
-from posenet.poses import Poses
-from posenet.scene import Camera, Scene, ScenePoints
+from posenet.scene import Scene, ScenePoints
 
 log = logging.getLogger("posenet")
 

@@ -13,6 +13,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from posenet.errors import PoseNetError
+from posenet.geometry.cropping import cover_transform
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 NO_PICTURE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)  # what Pillow raises
@@ -188,15 +189,6 @@ def resize_to_cover(image: np.ndarray, height: int, width: int) -> np.ndarray:
         shrinks = scaled[0] < image.shape[1]
         image = cv2.resize(image, scaled, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     return np.ascontiguousarray(image[top : top + height, left : left + width])
-
-
-def cover_transform(
-    width: int, height: int, new_width: int, new_height: int
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The (width, height) that `resize_to_cover` scales to and the (left, top) of its cut, to move intrinsics along."""
-    scale = max(new_width / width, new_height / height)
-    scaled = max(new_width, round(width * scale)), max(new_height, round(height * scale))
-    return scaled, ((scaled[0] - new_width) // 2, (scaled[1] - new_height) // 2)
 
 
 def load_picture(path: Path, height: int, width: int, quarter_turns: int = 0) -> np.ndarray:

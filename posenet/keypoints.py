@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 from posenet.errors import PoseNetError
+from posenet.geometry.camera import Camera
+from posenet.geometry.camera_models import unprojected
 from posenet.images import brightened, read_image
-from posenet.lenses import unprojected
-from posenet.scene import Camera
 
 log = logging.getLogger("posenet")
 

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.augmentation import Augmentation, Augmenter
 from posenet.cache import Pictures, release
-from posenet.framing import Framing
+from posenet.geometry.cropping import Framing
 from posenet.scene import Scene
 
 BATCH_PIXELS = 32 * 192 * 256  # keeps the peak memory of training at 2 to 3.5 GB, by the trunk

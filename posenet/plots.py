@@ -10,8 +10,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from posenet.errors import PoseNetError
+from posenet.geometry.alignment import principal_axes, up_direction
+from posenet.geometry.poses import Poses, concatenate
 from posenet.images import read_image
-from posenet.poses import Poses, concatenate, principal_axes, up_direction
 from posenet.storage import atomic_path
 
 TRUTH, NETWORK, FAINT, OTHERS = "#1f3a5f", "#d1495b", "#c9ced6", ("#3a8f85", "#8d7b68", "#7a5ea8")

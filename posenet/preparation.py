@@ -19,13 +19,14 @@ from posenet.config import Head, TrainConfig
 from posenet.datasets import settled_split
 from posenet.depth import most_pictures, scene_depths
 from posenet.errors import PoseNetError
-from posenet.framing import square_cut, whole_frame
+from posenet.geometry.camera import Camera
+from posenet.geometry.cropping import square_cut, whole_frame
 from posenet.holdout import holdout_mask
 from posenet.images import READING, some_sizes
 from posenet.models import TRUNKS, trunk_named
 from posenet.pipeline import Batches, default_batch_size
 from posenet.run import Run
-from posenet.scene import Camera, Scene
+from posenet.scene import Scene
 from posenet.storage import atomic_path
 
 log = logging.getLogger("posenet")

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from posenet.geometry.camera import Camera
+from posenet.geometry.poses import Poses
 from posenet.keypoints import detect_or_none
 from posenet.landmarks import KEYPOINTS, Landmarks
 from posenet.localisation import Located, locate
 from posenet.parallel import in_parallel
-from posenet.poses import Poses
 from posenet.retrieval import Gallery
-from posenet.scene import Camera, Scene
+from posenet.scene import Scene
 from posenet.trust import Trust
 
 log = logging.getLogger("posenet")

@@ -10,9 +10,9 @@ import numpy as np
 
 from posenet.baselines import nearest_pictures
 from posenet.cache import load_pictures
+from posenet.geometry.poses import Poses
 from posenet.images import READING
 from posenet.pipeline import predict_in_batches
-from posenet.poses import Poses
 from posenet.run import Run
 from posenet.scene import Scene
 from posenet.storage import files_digest, kept_if_possible

@@ -17,8 +17,9 @@ from posenet.config import Head, TrainConfig
 from posenet.datasets import open_scene
 from posenet.datasets.splits import TEST_LIST
 from posenet.errors import PoseNetError, short_reason
-from posenet.framing import Framing
-from posenet.scene import Camera, Scene
+from posenet.geometry.camera import Camera
+from posenet.geometry.cropping import Framing
+from posenet.scene import Scene
 from posenet.storage import atomic_path, write_text
 
 log = logging.getLogger("posenet")

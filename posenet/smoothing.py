@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg import solveh_banded
 from scipy.spatial.transform import Rotation
 
-from posenet.poses import Poses
+from posenet.geometry.poses import Poses
 
 ROUNDS = 8
 BEFORE = 3  # rotations that tell the sign of the next: cameras may turn by 90 degrees a picture

@@ -13,18 +13,18 @@ import keras
 import numpy as np
 
 from posenet import callbacks
-from posenet.baselines import mean_pose_errors
 from posenet.cache import Pictures, load_pictures
 from posenet.config import TrainConfig
 from posenet.datasets import open_scene
 from posenet.device import set_up
 from posenet.errors import PoseNetError, short_reason
+from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation_errors_deg
+from posenet.geometry.poses import Poses
 from posenet.keypoints import remembered
 from posenet.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
 from posenet.models import build_network, inference_network, trunk_named
 from posenet.models.pretrained import best_trunk, load_into
 from posenet.pipeline import Batches, predict_in_batches
-from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.preparation import check_resumed, check_trunk, described, head_for, training_batches
 from posenet.progress import Progress
 from posenet.run import HISTORY, STATE, Run, open_run

@@ -12,7 +12,7 @@ from posenet.datasets.pictures import nearest
 from posenet.datasets.text import HEADERS, below, is_number, path_ends, read_lines, read_list, read_text, without_suffix
 from posenet.datasets.tum import tum_table, write_tum
 from posenet.errors import PoseNetError
-from posenet.poses import Poses, tells_rotation
+from posenet.geometry.poses import Poses, tells_rotation
 from posenet.scene import Scene
 
 __all__ = ["read_poses", "read_tum", "write_tum"]

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from posenet.geometry.metrics import position_errors, rotation_errors_deg
+from posenet.geometry.poses import Poses
 from posenet.localisation import Located
-from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.storage import kept_if_possible
 
 TRUST, VERSION = "trust.json", 2  # raised whenever the same pictures give other numbers

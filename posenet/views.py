@@ -11,13 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.augmentation import NO_AUGMENTATION, Augmenter
 from posenet.cache import release
 from posenet.errors import PoseNetError
-from posenet.framing import Framing
+from posenet.geometry.camera import Camera
+from posenet.geometry.cropping import Framing
+from posenet.geometry.poses import tells_rotation, usable_rotations
+from posenet.geometry.warping import Warper
 from posenet.pipeline import predict_in_batches
-from posenet.poses import tells_rotation, usable_rotations
-from posenet.scene import Camera
 
 # pitch, yaw and roll in degrees; the first view is the picture itself
 TURNS_DEG = np.array([
@@ -31,9 +31,9 @@ MOST = len(TURNS_DEG)
 class _Turned:
     """Stored pictures as cameras see them that turned, each by its own turn."""
 
-    def __init__(self, pictures, cameras: list, seen_by: list, augmenter: Augmenter, turns: Rotation):
+    def __init__(self, pictures, cameras: list, seen_by: list, warper: Warper, turns: Rotation):
         self.pictures, self.cameras, self.seen_by = pictures, cameras, seen_by
-        self.augmenter, self.turns = augmenter, turns
+        self.warper, self.turns = warper, turns
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -45,7 +45,7 @@ class _Turned:
         release(self.pictures)
 
     def _view(self, row: int) -> np.ndarray:
-        return self.augmenter.turned(
+        return self.warper.turned(
             self.pictures[row], self.cameras[row], self.turns[row], seen_by=self.seen_by[row]
         )  # fmt: skip
 
@@ -64,7 +64,7 @@ def predict_views(
     if not 1 <= count <= MOST:
         raise PoseNetError(f"--views must be from 1 to {MOST}, received {count}")
     known = [framing.stored_camera(each) if each and each.turns_by_homography else None for each in cameras]
-    augmenter, cut = Augmenter(framing, NO_AUGMENTATION), Framing(framing.cut, framing.cut)
+    warper, cut = Warper(framing), Framing(framing.cut, framing.cut)
     seen_by = [_seen_by(each, trained_on, framing) for each in cameras]
     rolls_only = np.array([camera is None for camera in known])
     positions, quaternions = [], []
@@ -72,7 +72,7 @@ def predict_views(
     for turn, roll in zip(TURNS_DEG[:count], ROLLS_DEG, strict=False):
         degrees = np.where(rolls_only[:, None], [0, 0, roll], turn)
         turns = Rotation.from_euler("xyz", degrees, degrees=True)
-        outputs = predict_in_batches(network, _Turned(pictures, known, seen_by, augmenter, turns), cut)
+        outputs = predict_in_batches(network, _Turned(pictures, known, seen_by, warper, turns), cut)
         positions.append(outputs.pop("position"))
         quaternions.append(turned_back(outputs.pop("quaternion"), turns))
         others = others or outputs

@@ -14,8 +14,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.cache import Pictures, load_pictures
-from posenet.poses import tells_rotation
-from posenet.scene import Camera
+from posenet.geometry.camera import Camera
+from posenet.geometry.poses import tells_rotation
 from posenet.views import turned_back
 
 log = logging.getLogger("posenet")

@@ -8,7 +8,7 @@ import pytest
 from posenet.datasets import cambridge, open_scene, open_scene_with_faults
 from posenet.datasets.cambridge import read_list
 from posenet.errors import PoseNetError
-from posenet.scene import Camera
+from posenet.geometry.camera import Camera
 from tests.helpers.errors import refusal
 from tests.helpers.images import write_picture
 

@@ -14,9 +14,9 @@ from PIL import Image
 from posenet.datasets import open_scene
 from posenet.datasets.convert import WRITERS, convert
 from posenet.errors import PoseNetError
+from posenet.geometry.camera import Camera
+from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.images import read_image
-from posenet.poses import position_errors, rotation_errors_deg
-from posenet.scene import Camera
 from tests.helpers.scenes import make_scene
 
 

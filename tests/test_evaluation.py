@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from posenet.answers import Answerer
-from posenet.baselines import describe, mean_pose_errors, nearest_pictures
+from posenet.baselines import describe, nearest_pictures
 from posenet.cli import main
 from posenet.datasets import open_scene
 from posenet.errors import PoseNetError
 from posenet.evaluation import compare, evaluate_poses, evaluate_run
-from posenet.poses import Poses
+from posenet.geometry.metrics import mean_pose_errors
+from posenet.geometry.poses import Poses
 from posenet.refinement import Refiner
 from posenet.report import report, write_evaluation
 from posenet.run import open_run

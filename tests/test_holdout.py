@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from posenet.geometry.poses import Poses
 from posenet.holdout import BLOCKS, holdout_mask
-from posenet.poses import Poses
 from posenet.scene import Scene
 from tests.helpers.errors import refusal
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from posenet.errors import PoseNetError
+from posenet.geometry.poses import Poses
 from posenet.hygiene import Fault, RawScene, checked_scene
-from posenet.poses import Poses
 from posenet.scene import ScenePoints
 from tests.helpers.images import write_picture
 

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from posenet.errors import PoseNetError
+from posenet.geometry.cropping import cover_transform
 from posenet.images import (
     brightened,
-    cover_transform,
     load_picture,
     picture_fault,
     picture_size,

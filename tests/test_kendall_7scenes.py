@@ -5,8 +5,8 @@ import pytest
 
 from posenet.datasets import cambridge, kendall_7scenes, open_scene
 from posenet.errors import PoseNetError
-from posenet.poses import position_errors, rotation_errors_deg
-from posenet.scene import Camera
+from posenet.geometry.camera import Camera
+from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from tests.helpers.images import write_picture
 
 HEADER = "Visual Landmark Dataset V1\nImageFile, Camera Position [X Y Z W P Q R]\n\n"

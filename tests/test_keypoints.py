@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 
 from posenet import keypoints
+from posenet.geometry.camera import Camera
 from posenet.keypoints import detect, detect_in, detect_or_none, match, remembered, root_sift
-from posenet.scene import Camera
 from tests.helpers.planes import CAMERA, painting, picture_of_plane, plane_to_pixels, towards_plane
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from posenet.geometry.camera import Camera
 from posenet.keypoints import Keypoints, detect_in
 from posenet.localisation import clustered_covariance, locate
-from posenet.scene import Camera
 from posenet.structure import SeenPoints, triangulate_scene
 from tests.helpers.planes import CAMERA, painting, picture_of_plane, plane_scene, towards_plane
 

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from posenet.errors import PoseNetError
-from posenet.framing import Framing
+from posenet.geometry.cropping import Framing
 from posenet.models import TRUNKS, build_network, inference_network
 from posenet.models.layers import FastBatchNorm, FastDepthwise, LocalResponseNorm, ToMeanBGR
 

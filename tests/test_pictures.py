@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from posenet.datasets.pictures import existing_name, fit_to_picture, fitted_cameras, nearest, sequence_of
-from posenet.scene import Camera
+from posenet.geometry.camera import Camera
 from tests.helpers.images import write_picture
 
 CAMERA = Camera(720, 1280, 595.0, 593.0, 359.0, 646.0, "OPENCV", (0.1, 0, 0, 0))

@@ -5,9 +5,10 @@ from posenet.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.cache import load_pictures
 from posenet.datasets import open_scene
 from posenet.depth import scene_depths
-from posenet.framing import Framing
+from posenet.geometry.cropping import Framing
+from posenet.geometry.metrics import rotation_errors_deg
+from posenet.geometry.poses import Poses
 from posenet.pipeline import Batches, default_batch_size, predict_in_batches
-from posenet.poses import Poses, rotation_errors_deg
 from tests.helpers.planes import CAMERA, plane_scene
 
 FRAMING = Framing((48, 64), (32, 48))

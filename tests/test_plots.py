@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 from scipy.spatial.transform import Rotation
 
 from posenet import plots
-from posenet.poses import Poses
+from posenet.geometry.poses import Poses
 
 
 def circle(n, radius=3.0):

@@ -7,12 +7,12 @@ from posenet.answers import Manner
 from posenet.calibration import Correction
 from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
-from posenet.framing import Framing
+from posenet.geometry.camera import Camera
+from posenet.geometry.cropping import Framing
+from posenet.geometry.poses import Poses
 from posenet.images import read_image
-from posenet.poses import Poses
 from posenet.prediction import camera_for, draw, picture_files, predict
 from posenet.run import Run
-from posenet.scene import Camera
 from tests.helpers.images import photo, write_picture
 
 

@@ -10,9 +10,10 @@ from matplotlib.patches import ConnectionPatch
 from scipy.spatial.transform import Rotation
 
 from posenet import landmarks, refinement
+from posenet.geometry.metrics import position_errors, rotation_errors_deg
+from posenet.geometry.poses import Poses
 from posenet.landmarks import landmarks_of
 from posenet.plots_matches import matches_figure, plot_matches
-from posenet.poses import Poses, position_errors, rotation_errors_deg
 from posenet.refinement import Refiner
 from posenet.retrieval import Gallery
 from posenet.trust import Trust

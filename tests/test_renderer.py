@@ -5,7 +5,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.datasets.faces import Face, Solid, Texture, visible
 from posenet.datasets.renderer import far_to_near, render
-from posenet.scene import Camera
+from posenet.geometry.camera import Camera
 
 CAMERA = Camera(320, 240, 210.0, 210.0, 160.0, 120.0)
 SKY = np.full((4, 4, 3), (10, 20, 30), np.uint8)

@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.errors import PoseNetError
 from posenet.evaluation import Evaluation
-from posenet.poses import Poses
+from posenet.geometry.poses import Poses
 from posenet.report_pictures import write_report_pictures
 from posenet.scene import Scene
 from tests.helpers.images import write_picture

@@ -9,7 +9,7 @@ import pytest
 from posenet.calibration import Correction
 from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
-from posenet.framing import Framing
+from posenet.geometry.cropping import Framing
 from posenet.run import Run, open_run
 
 

@@ -7,8 +7,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from posenet.errors import PoseNetError
-from posenet.poses import Poses
-from posenet.scene import Camera, Scene, ScenePoints
+from posenet.geometry.camera import Camera
+from posenet.geometry.poses import Poses
+from posenet.scene import Scene, ScenePoints
 
 
 @pytest.fixture

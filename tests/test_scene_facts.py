@@ -10,8 +10,9 @@ from scipy.spatial.transform import Rotation
 from posenet.cli import main
 from posenet.conventions import ConventionCheck
 from posenet.datasets import open_scene
-from posenet.poses import Poses, up_direction
-from posenet.scene import Camera
+from posenet.geometry.alignment import up_direction
+from posenet.geometry.camera import Camera
+from posenet.geometry.poses import Poses
 from posenet.scene_facts import _view_deg, nearest_training, path_length, scene_facts
 from tests.helpers.images import write_picture
 from tests.helpers.planes import claim_focal

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from posenet.datasets import open_scene, open_scene_with_faults
-from posenet.scene import Camera
+from posenet.geometry.camera import Camera
 from tests.helpers.errors import refusal
 from tests.helpers.images import write_picture
 

@@ -3,7 +3,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from posenet import smoothing
-from posenet.poses import Poses, position_errors, rotation_errors_deg
+from posenet.geometry.metrics import position_errors, rotation_errors_deg
+from posenet.geometry.poses import Poses
 from posenet.smoothing import smooth, stretches
 
 

@@ -12,7 +12,8 @@ from scipy.spatial.transform import Rotation
 from posenet.datasets import open_scene
 from posenet.datasets.cambridge import read_list
 from posenet.errors import PoseNetError
-from posenet.poses import Poses, position_errors, rotation_errors_deg
+from posenet.geometry.metrics import position_errors, rotation_errors_deg
+from posenet.geometry.poses import Poses
 from posenet.scene import Scene
 from posenet.trajectories import PREDICTED, read_poses, read_tum, write_tum
 from tests.helpers.errors import refusal

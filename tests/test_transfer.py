@@ -11,7 +11,7 @@ from posenet.augmentation import Augmentation
 from posenet.cache import load_pictures
 from posenet.config import TrainConfig
 from posenet.datasets import open_scene
-from posenet.framing import Framing
+from posenet.geometry.cropping import Framing
 from posenet.losses import LearnedWeightsLoss
 from posenet.models import build_network
 from posenet.models.pretrained import load_into

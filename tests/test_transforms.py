@@ -10,7 +10,7 @@ from PIL import Image
 
 from posenet.datasets import open_scene, transforms
 from posenet.errors import PoseNetError
-from posenet.scene import Camera
+from posenet.geometry.camera import Camera
 from tests.helpers.errors import refusal
 from tests.helpers.images import write_picture
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from posenet.geometry.poses import Poses
 from posenet.localisation import Located
-from posenet.poses import Poses
 from posenet.trust import Trust, measured_trust, read_trust, write_trust
 
 

@@ -7,8 +7,8 @@ from scipy.spatial.transform import Rotation
 
 from posenet import views
 from posenet.errors import PoseNetError
-from posenet.framing import Framing
-from posenet.scene import Camera
+from posenet.geometry.camera import Camera
+from posenet.geometry.cropping import Framing
 from posenet.views import predict_views
 
 CAMERA = Camera(200, 160, 220.0, 220.0, 100.0, 80.0)

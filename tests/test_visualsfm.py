@@ -7,7 +7,7 @@ from PIL import Image
 from posenet.datasets import open_scene, visualsfm
 from posenet.datasets.nvm import write_nvm
 from posenet.errors import PoseNetError
-from posenet.poses import Poses
+from posenet.geometry.poses import Poses
 from tests.helpers.errors import refusal
 from tests.helpers.images import write_picture
 

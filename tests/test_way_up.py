@@ -8,8 +8,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from posenet.cache import load_pictures
-from posenet.lenses import projected
-from posenet.scene import Camera
+from posenet.geometry.camera import Camera
+from posenet.geometry.camera_models import projected
 from posenet.way_up import best_way_up, held_otherwise
 
 CAMERA = Camera(200, 160, 220.0, 210.0, 90.0, 85.0)

@@ -4,8 +4,8 @@ import numpy as np
 import pycolmap
 import pytest
 
-from posenet.lenses import LENSES, camera_of, parameters_of, projected, unprojected
-from posenet.scene import Camera
+from posenet.geometry.camera import Camera
+from posenet.geometry.camera_models import LENSES, camera_of, parameters_of, projected, unprojected
 
 ALL = [model for number, model in enumerate(pycolmap.CameraModelId.__members__.values()) if model.value >= 0]
 

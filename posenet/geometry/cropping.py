@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from posenet.images import cover_transform
-from posenet.scene import Camera
+from posenet.geometry.camera import Camera
 
 CELL = 16
 SHORT_NODES = 13  # of a coarse grid, along the picture's short side
@@ -67,3 +66,12 @@ def grid_shape(size: tuple[int, int]) -> tuple[int, int]:
     """(rows, columns) of the nodes of a coarse grid over a picture of size (height, width)."""
     rows, columns = (1 + round((SHORT_NODES - 1) * side / min(size)) for side in size)
     return rows, columns
+
+
+def cover_transform(
+    width: int, height: int, new_width: int, new_height: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The (width, height) that `resize_to_cover` scales to and the (left, top) of its cut, to move intrinsics along."""
+    scale = max(new_width / width, new_height / height)
+    scaled = max(new_width, round(width * scale)), max(new_height, round(height * scale))
+    return scaled, ((scaled[0] - new_width) // 2, (scaled[1] - new_height) // 2)

@@ -1,8 +1,8 @@
 import numpy as np
 
-from posenet.framing import Framing, square_cut, whole_frame
+from posenet.geometry.camera import Camera
+from posenet.geometry.cropping import Framing, square_cut, whole_frame
 from posenet.images import resize_to_cover
-from posenet.scene import Camera
 
 
 def test_whole_frame_keeps_the_shape_of_the_pictures():

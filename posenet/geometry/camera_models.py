@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from posenet.scene import Camera
+from posenet.geometry.camera import Camera
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,9 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
 from posenet.errors import PoseNetError
-from posenet.poses import (
-    Poses,
-    Similarity,
-    align_similarity,
-    concatenate,
-    mean_pose,
-    position_errors,
-    principal_axes,
-    rotation_errors_deg,
-    up_direction,
-)
+from posenet.geometry.alignment import Similarity, align_similarity, principal_axes, up_direction
+from posenet.geometry.metrics import mean_pose, position_errors, rotation_errors_deg
+from posenet.geometry.poses import Poses, concatenate
 
 HALF = np.sqrt(0.5)
 vectors = arrays(np.float64, 3, elements=st.floats(-100, 100))

@@ -1,0 +1,1 @@
+"""Poses, cameras, crops and warps: plain numpy, scipy and OpenCV."""
