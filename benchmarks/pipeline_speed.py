@@ -18,11 +18,11 @@ start_tensorflow()
 import keras  # noqa: E402
 
 from posenet.augmentation import Augmentation  # noqa: E402
-from posenet.cache import Pictures  # noqa: E402
 from posenet.device import set_up  # noqa: E402
 from posenet.geometry.camera import Camera  # noqa: E402
 from posenet.geometry.cropping import Framing, grid_shape  # noqa: E402
 from posenet.geometry.poses import Poses  # noqa: E402
+from posenet.io.image_cache import Pictures  # noqa: E402
 from posenet.losses import LearnedWeightsLoss  # noqa: E402
 from posenet.models import build_network, trunk_named  # noqa: E402
 from posenet.pipeline import Batches  # noqa: E402

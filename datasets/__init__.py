@@ -26,8 +26,8 @@ from posenet.datasets import (
 from posenet.datasets.splits import TEST_LIST, chosen_splits
 from posenet.errors import PoseNetError
 from posenet.hygiene import Fault, RawScene, checked_scene
-from posenet.images import IMAGE_SUFFIXES
 from posenet.intrinsics import with_guesses
+from posenet.io.images import IMAGE_SUFFIXES
 from posenet.scene import Scene
 
 log = logging.getLogger("posenet")

@@ -21,7 +21,7 @@ from posenet.datasets.text import natural_key, numbers_of, read_lines
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.hygiene import RawScene
-from posenet.images import IMAGE_SUFFIXES
+from posenet.io.images import IMAGE_SUFFIXES
 
 NAME = "ACE, DSAC*"
 LOOKS_FOR = "train/rgb beside train/poses, and test/"

@@ -31,8 +31,8 @@ from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from posenet.hygiene import Fault, RawScene
+from posenet.io.files import write_text
 from posenet.scene import Scene, ScenePoints
-from posenet.storage import write_text
 
 __all__ = ["LOOKS_FOR", "NAME", "ListRow", "read", "read_list", "read_lists", "recognises"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from posenet.errors import PoseNetError
-from posenet.storage import atomic_path
+from posenet.io.files import atomic_path
 
 log = logging.getLogger("posenet")
 

@@ -7,13 +7,12 @@ import logging
 from itertools import count
 from pathlib import Path
 
-from posenet.config import VIDEO_SUFFIXES
 from posenet.datasets.capture_frames import collect_video
 from posenet.datasets.pictures import photographs_in, place_upright
 from posenet.datasets.text import without_blanks
 from posenet.errors import PoseNetError
-from posenet.images import IMAGE_SUFFIXES, picture_fault
-from posenet.storage import write_text
+from posenet.io.files import write_text
+from posenet.io.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, picture_fault
 
 log = logging.getLogger("posenet")
 

@@ -20,8 +20,8 @@ from posenet.datasets.rigid import from_camera_from_world
 from posenet.datasets.splits import write_test_list
 from posenet.datasets.text import natural_key
 from posenet.hygiene import RawScene
+from posenet.io.files import write_text
 from posenet.scene import Scene, ScenePoints
-from posenet.storage import write_text
 
 log = logging.getLogger("posenet")
 

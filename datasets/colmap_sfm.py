@@ -8,8 +8,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from posenet.errors import PoseNetError
-from posenet.images import picture_size
 from posenet.intrinsics import exif_focal
+from posenet.io.images import picture_size
 
 FEATURES, LONG_SIDE = 4096, 1600
 CHUNK, PAIRS_CHUNK = 4, 60

@@ -7,8 +7,8 @@ from pathlib import Path
 from posenet.datasets.tracks import measured_points
 from posenet.geometry.camera_models import parameters_of
 from posenet.intrinsics import guessed_camera
+from posenet.io.files import write_text
 from posenet.scene import Scene
-from posenet.storage import write_text
 
 NO_POINT = -1
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from posenet.datasets import cambridge, colmap, kitti, plain_csv, seven_scenes, transforms, tum
 from posenet.datasets.pictures import place_upright, sequence_of
 from posenet.errors import PoseNetError
+from posenet.io.files import new_folder
 from posenet.scene import Scene
-from posenet.storage import new_folder
 
 log = logging.getLogger("posenet")
 

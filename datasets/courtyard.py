@@ -21,7 +21,7 @@ from posenet.datasets.faces import SQUARE, visible
 from posenet.datasets.nvm import write_nvm
 from posenet.errors import PoseNetError
 from posenet.geometry.poses import Poses, concatenate
-from posenet.storage import new_folder
+from posenet.io.files import new_folder
 
 POINTS = 1200
 

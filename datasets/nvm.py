@@ -20,7 +20,7 @@ from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from posenet.hygiene import Fault
-from posenet.storage import write_text
+from posenet.io.files import write_text
 
 log = logging.getLogger("posenet")
 

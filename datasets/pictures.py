@@ -14,20 +14,20 @@ import numpy as np
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from posenet.config import VIDEO_SUFFIXES
 from posenet.datasets.text import natural_key, without_suffix
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.hygiene import Fault
-from posenet.images import (
+from posenet.io.files import atomic_path
+from posenet.io.images import (
     EXIF_ORIENTATION,
     IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
     exif_of,
     picture_size,
     read_image,
     stored_size_and_turns,
 )
-from posenet.storage import atomic_path
 
 log = logging.getLogger("posenet")
 

@@ -20,8 +20,8 @@ from posenet.datasets.text import no_comment, numbers_of, read_lines, read_text,
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.hygiene import RawScene
+from posenet.io.files import write_text
 from posenet.scene import Scene
-from posenet.storage import write_text
 
 NAME = "plain table"
 FILE = "poses.csv"

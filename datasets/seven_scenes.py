@@ -20,9 +20,9 @@ from posenet.datasets.text import natural_key, numbers_of, read_lines, shortened
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.hygiene import RawScene
-from posenet.images import IMAGE_SUFFIXES
+from posenet.io.files import write_text
+from posenet.io.images import IMAGE_SUFFIXES
 from posenet.scene import Scene
-from posenet.storage import write_text
 
 NAME = "7-Scenes"
 LOOKS_FOR = "TrainSplit.txt or TestSplit.txt beside seq-NN folders"

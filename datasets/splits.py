@@ -16,8 +16,8 @@ import numpy as np
 
 from posenet.datasets.text import no_comment, path_ends, read_lines, shortened, tidy_name, without_suffix
 from posenet.errors import PoseNetError
+from posenet.io.files import write_text
 from posenet.scene import Scene
-from posenet.storage import write_text
 
 log = logging.getLogger("posenet")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from posenet.errors import PoseNetError
-from posenet.images import IMAGE_SUFFIXES
+from posenet.io.images import IMAGE_SUFFIXES
 
 HEADERS = ("visual landmark dataset", "imagefile, camera position")
 _ROW = "a line must be a name and 7 numbers (X Y Z W P Q R), 8 columns"

@@ -22,9 +22,9 @@ from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import FISHEYES, LENSES, PANORAMA, camera_of
 from posenet.hygiene import RawScene
-from posenet.images import stored_size_and_turns
+from posenet.io.files import write_text
+from posenet.io.images import stored_size_and_turns
 from posenet.scene import Scene
-from posenet.storage import write_text
 
 NAME = "NeRF, nerfstudio, instant-ngp"
 LOOKS_FOR = "transforms.json or transforms_train.json"

@@ -22,8 +22,8 @@ from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from posenet.hygiene import RawScene
+from posenet.io.files import write_text
 from posenet.scene import Scene
-from posenet.storage import write_text
 
 NAME = "TUM RGB-D"
 LOOKS_FOR = "rgb.txt beside groundtruth.txt"

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.cache import Pictures, load_pictures
 from posenet.config import VIEWS
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses, tells_rotation
+from posenet.io.files import files_digest
+from posenet.io.image_cache import Pictures, load_pictures
 from posenet.landmarks import MAP, landmarks_of
 from posenet.refinement import Refinement, Refiner
 from posenet.retrieval import Gallery, describing, descriptors, gallery_of
 from posenet.run import MODEL, Run
 from posenet.scene import Scene
 from posenet.smoothing import smooth, stretches
-from posenet.storage import files_digest
 from posenet.trust import Trust, measured_trust, read_trust, write_trust
 from posenet.views import predict_views
 from posenet.way_up import best_way_up

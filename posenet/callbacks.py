@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from posenet.errors import PoseNetError, short_reason
-from posenet.storage import atomic_path, write_text
+from posenet.io.files import atomic_path, write_text
 
 WARM_UP = 0.04  # of the whole training
 

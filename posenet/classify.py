@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from posenet.errors import PoseNetError
-from posenet.images import load_picture
+from posenet.io.images import load_picture
 from posenet.models.build import TRUNKS, trunk_named
 from posenet.models.pretrained import class_names, imagenet_file, put_into
 from posenet.weights.keras_h5 import Order

@@ -31,8 +31,9 @@ from posenet.commands import (
     SceneCommand,
     WeightsCommand,
 )
-from posenet.config import COURTYARD_MINUTES, VIDEO_SUFFIXES, VIEWS, TrainConfig
+from posenet.config import COURTYARD_MINUTES, VIEWS, TrainConfig
 from posenet.errors import EmptySplitError, PoseNetError
+from posenet.io.images import VIDEO_SUFFIXES
 
 log = logging.getLogger("posenet")
 

@@ -18,7 +18,6 @@ Rotation = Literal["quaternion", "log", "6d"]
 COURTYARD_MINUTES, SCENE_MINUTES = 4.5, 15.0
 SMALLEST_SIDE = 32  # pixels: one cell of a trunk's last feature map
 VIEWS = 11  # of each picture, averaged: all the turns that views.py has
-VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp")
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from posenet.baselines import describe, nearest_pictures
-from posenet.cache import load_pictures
 from posenet.datasets import open_scene
 from posenet.errors import PoseNetError
 from posenet.geometry.cropping import whole_frame
 from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
-from posenet.images import some_sizes
+from posenet.io.image_cache import load_pictures
+from posenet.io.images import some_sizes
 from posenet.run import Run
 from posenet.scene import Scene
 from posenet.smoothing import stretches

@@ -12,7 +12,7 @@ import numpy as np
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from posenet.images import picture_fault
+from posenet.io.images import picture_fault
 from posenet.scene import Scene, ScenePoints
 
 log = logging.getLogger("posenet")

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from posenet.geometry.camera import Camera
-from posenet.images import NO_PICTURE, exif_of, picture_size, png_chunks
+from posenet.io.images import NO_PICTURE, exif_of, picture_size, png_chunks
 from posenet.scene import Scene
 
 log = logging.getLogger("posenet")

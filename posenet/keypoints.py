@@ -15,7 +15,7 @@ import numpy as np
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import unprojected
-from posenet.images import brightened, read_image
+from posenet.io.images import brightened, read_image
 
 log = logging.getLogger("posenet")
 

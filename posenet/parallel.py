@@ -15,7 +15,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from posenet.storage import atomic_path
+from posenet.io.files import atomic_path
 
 CHUNK = 200  # results in a kept file
 

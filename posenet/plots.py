@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from posenet.errors import PoseNetError
 from posenet.geometry.alignment import principal_axes, up_direction
 from posenet.geometry.poses import Poses, concatenate
-from posenet.images import read_image
-from posenet.storage import atomic_path
+from posenet.io.files import atomic_path
+from posenet.io.images import read_image
 
 TRUTH, NETWORK, FAINT, OTHERS = "#1f3a5f", "#d1495b", "#c9ced6", ("#3a8f85", "#8d7b68", "#7a5ea8")
 ERROR_COLOURS = "viridis"

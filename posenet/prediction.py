@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from posenet.answers import Answerer, Answers, Manner
-from posenet.cache import load_pictures
 from posenet.datasets.pictures import photographs_in
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import LENSES
 from posenet.geometry.poses import Poses
-from posenet.images import IMAGE_SUFFIXES, picture_size
 from posenet.intrinsics import guessed_camera
+from posenet.io.image_cache import load_pictures
+from posenet.io.images import IMAGE_SUFFIXES, picture_size
 from posenet.run import Run
 from posenet.smoothing import stretches
 

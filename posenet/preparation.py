@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from posenet.augmentation import NO_AUGMENTATION, Augmentation
-from posenet.cache import Pictures
 from posenet.calibration import corrected, measured_corrections, told
 from posenet.config import Head, TrainConfig
 from posenet.datasets import settled_split
@@ -22,12 +21,13 @@ from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import square_cut, whole_frame
 from posenet.holdout import holdout_mask
-from posenet.images import READING, some_sizes
+from posenet.io.files import atomic_path
+from posenet.io.image_cache import Pictures
+from posenet.io.images import READING, some_sizes
 from posenet.models import TRUNKS, trunk_named
 from posenet.pipeline import Batches, default_batch_size
 from posenet.run import Run
 from posenet.scene import Scene
-from posenet.storage import atomic_path
 
 log = logging.getLogger("posenet")
 

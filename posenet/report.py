@@ -13,7 +13,7 @@ import numpy as np
 from posenet.baselines import BASELINE_NAMES
 from posenet.errors import PoseNetError
 from posenet.evaluation import Evaluation
-from posenet.storage import write_text
+from posenet.io.files import write_text
 from posenet.trajectories import write_tum
 
 POSE_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz")

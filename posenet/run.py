@@ -19,8 +19,8 @@ from posenet.datasets.splits import TEST_LIST
 from posenet.errors import PoseNetError, short_reason
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Framing
+from posenet.io.files import atomic_path, write_text
 from posenet.scene import Scene
-from posenet.storage import atomic_path, write_text
 
 log = logging.getLogger("posenet")
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from posenet.errors import PoseNetError
+from posenet.io.files import held_alone
 from posenet.run import CONFIG, MODEL, STATE
-from posenet.storage import held_alone
 
 log = logging.getLogger("posenet")
 

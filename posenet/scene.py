@@ -11,7 +11,7 @@ import numpy as np
 from posenet.errors import EmptySplitError
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from posenet.storage import files_digest
+from posenet.io.files import files_digest
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,13 +13,13 @@ import keras
 import numpy as np
 
 from posenet import callbacks
-from posenet.cache import Pictures, load_pictures
 from posenet.config import TrainConfig
 from posenet.datasets import open_scene
 from posenet.device import set_up
 from posenet.errors import PoseNetError, short_reason
 from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
+from posenet.io.image_cache import Pictures, load_pictures
 from posenet.keypoints import remembered
 from posenet.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
 from posenet.models import build_network, inference_network, trunk_named

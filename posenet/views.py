@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.cache import release
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Framing
 from posenet.geometry.poses import tells_rotation, usable_rotations
 from posenet.geometry.warping import Warper
+from posenet.io.image_cache import release
 from posenet.pipeline import predict_in_batches
 
 # pitch, yaw and roll in degrees; the first view is the picture itself

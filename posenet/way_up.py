@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.cache import Pictures, load_pictures
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import tells_rotation
+from posenet.io.image_cache import Pictures, load_pictures
 from posenet.views import turned_back
 
 log = logging.getLogger("posenet")

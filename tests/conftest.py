@@ -74,8 +74,8 @@ def plane(tmp_path):
 def plane_epoch(tmp_path_factory):
     """A folder with the scene of `plane` and a run of one epoch on it, run; and the names of the files that were opened
     for it."""
-    from posenet import images
     from posenet.config import TrainConfig
+    from posenet.io import images
     from posenet.training import train
 
     folder, opened, read = tmp_path_factory.mktemp("plane_epoch"), set(), images.read_image

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from posenet.answers import Answerer, Manner, usable_poses
-from posenet.cache import load_pictures
 from posenet.config import TrainConfig
 from posenet.datasets import open_scene
 from posenet.errors import PoseNetError
 from posenet.geometry.metrics import position_errors
+from posenet.io.image_cache import load_pictures
 from posenet.run import open_run
 from posenet.smoothing import smooth
 from posenet.training import train

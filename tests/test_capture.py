@@ -23,7 +23,7 @@ from posenet.datasets.courtyard_world import make_world
 from posenet.errors import PoseNetError
 from posenet.geometry.alignment import align_similarity
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
-from posenet.storage import files_digest, held_alone
+from posenet.io.files import files_digest, held_alone
 from tests.helpers.errors import refusal
 from tests.helpers.images import photo, write_picture
 

@@ -7,7 +7,7 @@ import pytest
 from posenet.datasets import capture_frames
 from posenet.datasets.capture_frames import STEP, choose_frames, collect_video, median_flow
 from posenet.errors import PoseNetError
-from posenet.images import picture_size
+from posenet.io.images import picture_size
 from tests.helpers.errors import refusal
 from tests.helpers.images import texture
 

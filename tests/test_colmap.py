@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from posenet.datasets import colmap, open_scene
 from posenet.datasets.colmap_files import read_model
 from posenet.errors import PoseNetError
-from posenet.images import read_image
+from posenet.io.images import read_image
 from tests.helpers.errors import refusal
 from tests.helpers.images import write_picture
 

@@ -16,7 +16,7 @@ from posenet.datasets.convert import WRITERS, convert
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
-from posenet.images import read_image
+from posenet.io.images import read_image
 from tests.helpers.scenes import make_scene
 
 

@@ -14,10 +14,10 @@ from posenet.errors import PoseNetError
 from posenet.evaluation import compare, evaluate_poses, evaluate_run
 from posenet.geometry.metrics import mean_pose_errors
 from posenet.geometry.poses import Poses
+from posenet.io.files import files_digest
 from posenet.refinement import Refiner
 from posenet.report import report, write_evaluation
 from posenet.run import open_run
-from posenet.storage import files_digest
 from posenet.trajectories import write_tum
 from posenet.trust import read_trust
 from tests.helpers.errors import refusal

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from posenet.augmentation import NO_AUGMENTATION, Augmentation
-from posenet.cache import load_pictures
 from posenet.datasets import open_scene
 from posenet.depth import scene_depths
 from posenet.geometry.cropping import Framing
 from posenet.geometry.metrics import rotation_errors_deg
 from posenet.geometry.poses import Poses
+from posenet.io.image_cache import load_pictures
 from posenet.pipeline import Batches, default_batch_size, predict_in_batches
 from tests.helpers.planes import CAMERA, plane_scene
 

@@ -10,7 +10,7 @@ from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Framing
 from posenet.geometry.poses import Poses
-from posenet.images import read_image
+from posenet.io.images import read_image
 from posenet.prediction import camera_for, draw, picture_files, predict
 from posenet.run import Run
 from tests.helpers.images import photo, write_picture

@@ -15,11 +15,11 @@ import pytest
 from posenet import callbacks
 from posenet.answers import Answerer, Manner
 from posenet.augmentation import NO_AUGMENTATION, Augmentation
-from posenet.cache import load_pictures
 from posenet.config import TrainConfig
 from posenet.datasets import open_scene
 from posenet.errors import PoseNetError
 from posenet.evaluation import evaluate_run
+from posenet.io.image_cache import load_pictures
 from posenet.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
 from posenet.preparation import check_trunk, described, training_batches
 from posenet.retrieval import GALLERY

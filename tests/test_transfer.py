@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from posenet.augmentation import Augmentation
-from posenet.cache import load_pictures
 from posenet.config import TrainConfig
 from posenet.datasets import open_scene
 from posenet.geometry.cropping import Framing
+from posenet.io.image_cache import load_pictures
 from posenet.losses import LearnedWeightsLoss
 from posenet.models import build_network
 from posenet.models.pretrained import load_into

@@ -10,7 +10,7 @@ from PIL import Image
 from posenet.cli import main
 from posenet.datasets import open_scene
 from posenet.errors import PoseNetError
-from posenet.images import read_image
+from posenet.io.images import read_image
 from posenet.models.layers import CAFFE_MEAN_BGR
 from posenet.weights.load import load_network
 from posenet.weights.published import Recipe, evaluate_weights, read_mean

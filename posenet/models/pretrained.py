@@ -9,8 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from posenet.downloads import fetch, kept
 from posenet.errors import PoseNetError
+from posenet.io.downloads import fetch, kept
 from posenet.models.applications import application_names
 from posenet.weights import Weights
 from posenet.weights.inception import googlenet_bn_names, inception_v4_names

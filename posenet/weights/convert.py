@@ -8,8 +8,8 @@ import numpy as np
 
 from posenet.classify import classifier_network
 from posenet.errors import PoseNetError
+from posenet.io.files import atomic_path
 from posenet.models.googlenet import GRAPHS
-from posenet.storage import atomic_path
 from posenet.weights.keras_h5 import Order
 from posenet.weights.load import load_network, read_weights
 

@@ -15,7 +15,7 @@ from posenet.answers import usable_poses
 from posenet.datasets import open_scene
 from posenet.errors import PoseNetError, short_reason
 from posenet.evaluation import Evaluation, compare
-from posenet.images import read_image
+from posenet.io.images import read_image
 from posenet.models.layers import CAFFE_MEAN_BGR
 from posenet.weights.caffe import read_binaryproto
 from posenet.weights.load import load_network

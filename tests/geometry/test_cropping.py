@@ -2,7 +2,7 @@ import numpy as np
 
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Framing, square_cut, whole_frame
-from posenet.images import resize_to_cover
+from posenet.io.images import resize_to_cover
 
 
 def test_whole_frame_keeps_the_shape_of_the_pictures():

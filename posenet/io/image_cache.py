@@ -16,8 +16,8 @@ import numpy as np
 from tqdm import tqdm
 
 from posenet.errors import PoseNetError
-from posenet.images import READING, load_picture
-from posenet.storage import atomic_path, file_stamp, free_space_needed
+from posenet.io.files import atomic_path, file_stamp, free_space_needed
+from posenet.io.images import READING, load_picture
 
 log = logging.getLogger("posenet")
 

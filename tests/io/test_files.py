@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from posenet.errors import PoseNetError
-from posenet.storage import atomic_path, files_digest, held_alone, kept_if_possible, write_text
+from posenet.io.files import atomic_path, files_digest, held_alone, kept_if_possible, write_text
 from tests.helpers.errors import refusal
 
 

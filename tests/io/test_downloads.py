@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from posenet.downloads import fetch, kept
 from posenet.errors import PoseNetError
+from posenet.io.downloads import fetch, kept
 
 CONTENT = bytes(range(256)) * 5000
 SHA1, MD5 = hashlib.sha1(CONTENT).hexdigest(), hashlib.md5(CONTENT).hexdigest()

@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 
 from posenet.errors import PoseNetError
 from posenet.geometry.cropping import cover_transform
-from posenet.images import (
+from posenet.io.images import (
     brightened,
     load_picture,
     picture_fault,

@@ -204,3 +204,6 @@ def brightened(picture: np.ndarray) -> np.ndarray:
     """A uint8 picture; a dark one with so much more light that its brightest hundredth is at 160 of 255."""
     top = float(np.percentile(picture[::3, ::3], 99))
     return picture if top >= DIM else cv2.convertScaleAbs(picture, alpha=min(MOST_LIGHT, DIM / max(top, 1.0)))
+
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp")

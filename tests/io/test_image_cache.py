@@ -5,10 +5,10 @@ import time
 import numpy as np
 import pytest
 
-from posenet import cache
-from posenet.cache import cache_folder, load_pictures
 from posenet.errors import PoseNetError
-from posenet.images import load_picture, read_image, resize_to_cover
+from posenet.io import image_cache as cache
+from posenet.io.image_cache import cache_folder, load_pictures
+from posenet.io.images import load_picture, read_image, resize_to_cover
 from tests.helpers.errors import refusal
 from tests.helpers.images import write_picture
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from posenet.cache import cache_folder
 from posenet.errors import PoseNetError
+from posenet.io.image_cache import cache_folder
 
 log = logging.getLogger("posenet")
 
