@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.datasets.colmap_sfm import require_pycolmap
-from posenet.datasets.text import (
+from posenet.datasets.formats.parsing import (
     end_of_name,
     is_number,
     natural_key,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from posenet.datasets.intrinsics import exif_focal
 from posenet.errors import PoseNetError
-from posenet.intrinsics import exif_focal
 from posenet.io.images import picture_size
 
 FEATURES, LONG_SIDE = 4096, 1600

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from posenet.datasets import cambridge, colmap, kitti, plain_csv, seven_scenes, transforms, tum
-from posenet.datasets.pictures import place_upright, sequence_of
+from posenet.datasets.formats import cambridge, colmap, kitti, seven_scenes, tum
+from posenet.datasets.formats import csv_table as plain_csv
+from posenet.datasets.formats import nerfstudio as transforms
+from posenet.datasets.formats.image_files import place_upright, sequence_of
+from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.io.files import new_folder
-from posenet.scene import Scene
 
 log = logging.getLogger("posenet")
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.text import no_comment, path_ends, read_lines, shortened, tidy_name, without_suffix
+from posenet.datasets.formats.parsing import no_comment, path_ends, read_lines, shortened, tidy_name, without_suffix
+from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.io.files import write_text
-from posenet.scene import Scene
 
 log = logging.getLogger("posenet")
 

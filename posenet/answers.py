@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from posenet.config import VIEWS
+from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses, tells_rotation
 from posenet.io.files import files_digest
@@ -19,7 +20,6 @@ from posenet.landmarks import MAP, landmarks_of
 from posenet.refinement import Refinement, Refiner
 from posenet.retrieval import Gallery, describing, descriptors, gallery_of
 from posenet.run import MODEL, Run
-from posenet.scene import Scene
 from posenet.smoothing import smooth, stretches
 from posenet.trust import Trust, measured_trust, read_trust, write_trust
 from posenet.views import predict_views

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import least_squares
 
+from posenet.datasets.scene import Scene
 from posenet.geometry.camera import STRAIGHT_LENSES, Camera
 from posenet.geometry.poses import Poses
 from posenet.keypoints import Keypoints, detect_or_none, match, root_sift
 from posenet.parallel import in_parallel
-from posenet.scene import Scene
 from posenet.structure import epipolar_errors, neighbour_pairs, world_rays
 
 RANKS, PAIRS, KEYPOINTS = (1, 3, 6, 10, 16), 200, 1200

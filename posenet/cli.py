@@ -51,7 +51,7 @@ def train(config: TrainConfig) -> None:
         if config.epochs is None and config.minutes is None and not config.resume:
             config = replace(config, minutes=COURTYARD_MINUTES)
         if not COURTYARD.exists():
-            from posenet.datasets.courtyard import make_courtyard
+            from posenet.datasets.courtyard.generate import make_courtyard
 
             log.info("making the courtyard in %s", COURTYARD)
             make_courtyard(COURTYARD)

@@ -17,7 +17,7 @@ def captured(video: Path, there: bool = False) -> Path:
     from posenet.datasets.capture import belongs_to, is_finished
     from posenet.datasets.capture import capture as make_scene
     from posenet.datasets.capture_pictures import is_video
-    from posenet.datasets.text import without_blanks
+    from posenet.datasets.formats.parsing import without_blanks
 
     if not video.exists():
         raise PoseNetError(f"{video}: no such video")
@@ -38,7 +38,7 @@ def captured(video: Path, there: bool = False) -> Path:
 
 def courtyard(config: CourtyardConfig) -> None:
     """The scene courtyard command."""
-    from posenet.datasets.courtyard import make_courtyard
+    from posenet.datasets.courtyard.generate import make_courtyard
 
     make_courtyard(config.output, train=config.train, test=config.test, seed=config.seed)
     print(f"made: {config.output} ({config.train} training and {config.test} test pictures)")
@@ -48,8 +48,8 @@ def info(config: InfoConfig) -> None:
     """The scene info command."""
     from posenet.calibration import measured_corrections
     from posenet.conventions import check_convention
-    from posenet.datasets import open_scene_with_faults, read_scene, settled_split
-    from posenet.datasets.pictures import is_there
+    from posenet.datasets.formats.image_files import is_there
+    from posenet.datasets.registry import open_scene_with_faults, read_scene, settled_split
     from posenet.scene_facts import facts_text, scene_facts
 
     if config.plot and config.map and config.map.suffix.lower() != ".png":
@@ -80,7 +80,7 @@ def info(config: InfoConfig) -> None:
 def convert(config: ConvertConfig) -> None:
     """The scene convert command."""
     from posenet.datasets import convert as converting
-    from posenet.datasets import open_scene
+    from posenet.datasets.registry import open_scene
 
     scene = open_scene(config.scene, config.strict, split=config.split)
     converting.convert(scene, config.output, config.to, config.copy)

@@ -18,9 +18,9 @@ from typing import Literal
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from posenet.datasets.scene import Scene
 from posenet.geometry.alignment import principal_axes
 from posenet.relative_rotation import rotation_agreement
-from posenet.scene import Scene
 
 Verdict = Literal["right", "wrong", "cannot tell"]
 LEVEL_DEG = 8.0  # more tilt than this is no level camera

@@ -10,11 +10,11 @@ from functools import cache
 
 import numpy as np
 
+from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import projected
 from posenet.geometry.cropping import Framing, grid_shape
 from posenet.geometry.poses import Poses
-from posenet.scene import Scene
 from posenet.structure import neighbour_pairs, triangulate_scene
 
 log = logging.getLogger("posenet")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from posenet.baselines import describe, nearest_pictures
-from posenet.datasets import open_scene
+from posenet.datasets.registry import open_scene
+from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.geometry.cropping import whole_frame
 from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation_errors_deg
@@ -19,7 +20,6 @@ from posenet.geometry.poses import Poses
 from posenet.io.image_cache import load_pictures
 from posenet.io.images import some_sizes
 from posenet.run import Run
-from posenet.scene import Scene
 from posenet.smoothing import stretches
 from posenet.trajectories import read_poses
 

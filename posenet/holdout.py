@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
-from posenet.scene import Scene
 
 BLOCKS = 4
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.io.files import new_folder, write_text
 from posenet.io.images import READING
 from posenet.keypoints import Keypoints
-from posenet.scene import Scene
 from posenet.structure import SeenPoints, triangulate_scene
 
 log = logging.getLogger("posenet")

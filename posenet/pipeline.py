@@ -7,9 +7,9 @@ import tensorflow as tf
 from scipy.spatial.transform import Rotation
 
 from posenet.augmentation import Augmentation, Augmenter
+from posenet.datasets.scene import Scene
 from posenet.geometry.cropping import Framing
 from posenet.io.image_cache import Pictures, release
-from posenet.scene import Scene
 
 BATCH_PIXELS = 32 * 192 * 256  # keeps the peak memory of training at 2 to 3.5 GB, by the trunk
 

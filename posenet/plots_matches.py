@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
+from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import projected
 from posenet.localisation import Located
 from posenet.plots import NETWORK, new_figure, plot_picture
-from posenet.scene import Scene
 
 if TYPE_CHECKING:
     from posenet.refinement import Refinement

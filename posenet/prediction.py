@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from posenet.answers import Answerer, Answers, Manner
-from posenet.datasets.pictures import photographs_in
+from posenet.datasets.formats.image_files import photographs_in
+from posenet.datasets.intrinsics import guessed_camera
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import LENSES
 from posenet.geometry.poses import Poses
-from posenet.intrinsics import guessed_camera
 from posenet.io.image_cache import load_pictures
 from posenet.io.images import IMAGE_SUFFIXES, picture_size
 from posenet.run import Run

@@ -15,7 +15,8 @@ import numpy as np
 from posenet.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.calibration import corrected, measured_corrections, told
 from posenet.config import Head, TrainConfig
-from posenet.datasets import settled_split
+from posenet.datasets.registry import settled_split
+from posenet.datasets.scene import Scene
 from posenet.depth import most_pictures, scene_depths
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
@@ -27,7 +28,6 @@ from posenet.io.images import READING, some_sizes
 from posenet.models import TRUNKS, trunk_named
 from posenet.pipeline import Batches, default_batch_size
 from posenet.run import Run
-from posenet.scene import Scene
 
 log = logging.getLogger("posenet")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from posenet.keypoints import detect_or_none
@@ -20,7 +21,6 @@ from posenet.landmarks import KEYPOINTS, Landmarks
 from posenet.localisation import Located, locate
 from posenet.parallel import in_parallel
 from posenet.retrieval import Gallery
-from posenet.scene import Scene
 from posenet.trust import Trust
 
 log = logging.getLogger("posenet")

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.keypoints import detect_or_none, match, root_sift
-from posenet.scene import Scene
 
 KEYPOINTS, RATIO = 1500, 0.75
 FEWEST_INLIERS, FEWEST_PAIRS = 30, 4

@@ -9,13 +9,13 @@ import keras
 import numpy as np
 
 from posenet.baselines import nearest_pictures
+from posenet.datasets.scene import Scene
 from posenet.geometry.poses import Poses
 from posenet.io.files import files_digest, kept_if_possible
 from posenet.io.image_cache import load_pictures
 from posenet.io.images import READING
 from posenet.pipeline import predict_in_batches
 from posenet.run import Run
-from posenet.scene import Scene
 
 GALLERY = "gallery.npz"
 POOLED = ("points_pool", "cls3_pool")  # the layers that average the trunk's last feature map, by the network's head

@@ -14,13 +14,13 @@ import numpy as np
 
 from posenet.calibration import Correction, Corrections, corrected
 from posenet.config import Head, TrainConfig
-from posenet.datasets import open_scene
+from posenet.datasets.registry import open_scene
+from posenet.datasets.scene import Scene
 from posenet.datasets.splits import TEST_LIST
 from posenet.errors import PoseNetError, short_reason
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Framing
 from posenet.io.files import atomic_path, write_text
-from posenet.scene import Scene
 
 log = logging.getLogger("posenet")
 

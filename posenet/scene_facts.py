@@ -11,11 +11,11 @@ from scipy.spatial import cKDTree
 
 from posenet.calibration import Corrections, told
 from posenet.conventions import ConventionCheck
+from posenet.datasets.scene import Scene
+from posenet.datasets.validation import Fault
 from posenet.geometry.alignment import LINE, up_direction, width_to_length
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import FISHEYES, PANORAMA
-from posenet.hygiene import Fault
-from posenet.scene import Scene
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from posenet.datasets.scene import Scene
 from posenet.geometry.alignment import principal_axes, up_direction
 from posenet.plots import FAINT, NETWORK, TRUTH, frusta, new_figure, path_pieces, quiet, save_figure
-from posenet.scene import Scene
 
 MOST_POINTS = 20_000
 

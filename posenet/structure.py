@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from posenet.datasets.scene import Scene
 from posenet.geometry.poses import Poses
 from posenet.keypoints import Keypoints, detect_or_none, match, root_sift
 from posenet.parallel import Arrays, kept_in_parallel
-from posenet.scene import Scene
 
 # which of the pictures that look the same way are matched with one: near ones match best, far ones tell depth best
 NEIGHBOUR_RANKS = (2, 5, 9, 15, 24, 40)

@@ -14,7 +14,8 @@ import numpy as np
 
 from posenet import callbacks
 from posenet.config import TrainConfig
-from posenet.datasets import open_scene
+from posenet.datasets.registry import open_scene
+from posenet.datasets.scene import Scene
 from posenet.device import set_up
 from posenet.errors import PoseNetError, short_reason
 from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation_errors_deg
@@ -29,7 +30,6 @@ from posenet.preparation import check_resumed, check_trunk, described, head_for,
 from posenet.progress import Progress
 from posenet.run import HISTORY, STATE, Run, open_run
 from posenet.run_folder import new_run_folder, resumed_run_folder
-from posenet.scene import Scene
 from posenet.trainer import Trainer
 from posenet.transfer import train_heads
 

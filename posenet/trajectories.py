@@ -8,12 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.pictures import nearest
-from posenet.datasets.text import HEADERS, below, is_number, path_ends, read_lines, read_list, read_text, without_suffix
-from posenet.datasets.tum import tum_table, write_tum
+from posenet.datasets.formats.image_files import nearest
+from posenet.datasets.formats.parsing import (
+    HEADERS,
+    below,
+    is_number,
+    path_ends,
+    read_lines,
+    read_list,
+    read_text,
+    without_suffix,
+)
+from posenet.datasets.formats.tum import tum_table, write_tum
+from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.geometry.poses import Poses, tells_rotation
-from posenet.scene import Scene
 
 __all__ = ["read_poses", "read_tum", "write_tum"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from posenet.answers import Answerer, Manner, usable_poses
 from posenet.config import TrainConfig
-from posenet.datasets import open_scene
+from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.geometry.metrics import position_errors
 from posenet.io.image_cache import load_pictures

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from posenet.calibration import corrected, measured_corrections, told
-from posenet.scene import ScenePoints
+from posenet.datasets.scene import ScenePoints
 from tests.helpers.planes import CAMERA, plane_scene
 
 

@@ -14,12 +14,12 @@ from PIL import Image
 from posenet import training
 from posenet.cli import main
 from posenet.datasets import capture as capturing
-from posenet.datasets import open_scene
 from posenet.datasets.capture import belongs_to, capture, is_finished, picture_pairs
 from posenet.datasets.colmap_sfm import extract_features
-from posenet.datasets.courtyard import make_courtyard, walk
-from posenet.datasets.courtyard_pictures import LIGHTS, lit_ground, photograph
-from posenet.datasets.courtyard_world import make_world
+from posenet.datasets.courtyard.generate import make_courtyard, walk
+from posenet.datasets.courtyard.photographs import LIGHTS, lit_ground, photograph
+from posenet.datasets.courtyard.world import make_world
+from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.geometry.alignment import align_similarity
 from posenet.geometry.metrics import position_errors, rotation_errors_deg

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from posenet.datasets.capture_pictures import collect_photos, collect_pictures, is_video, settle
-from posenet.datasets.pictures import photographs_in
+from posenet.datasets.formats.image_files import photographs_in
 from posenet.errors import PoseNetError
 from tests.helpers.images import texture, write_picture
 

@@ -12,7 +12,7 @@ from posenet.answers import Manner
 from posenet.cli import main
 from posenet.commands import EvaluateConfig
 from posenet.config import TrainConfig
-from posenet.datasets import open_scene
+from posenet.datasets.registry import open_scene
 from posenet.run import open_run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -126,7 +126,7 @@ def test_train_alone_makes_the_courtyard_and_trains_on_it(tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     made, given = [], []
     monkeypatch.setattr(
-        "posenet.datasets.courtyard.make_courtyard", lambda path: made.append(path) or path.mkdir(parents=True)
+        "posenet.datasets.courtyard.generate.make_courtyard", lambda path: made.append(path) or path.mkdir(parents=True)
     )
     monkeypatch.setattr(
         "posenet.training.train", lambda config: given.append(config) or SimpleNamespace(folder=config.output)

@@ -7,11 +7,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from posenet.conventions import check_convention
-from posenet.datasets import open_scene
-from posenet.datasets.courtyard import make_courtyard
+from posenet.datasets.courtyard.generate import make_courtyard
+from posenet.datasets.registry import open_scene
+from posenet.datasets.scene import ScenePoints
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from posenet.scene import ScenePoints
 from tests.helpers.scenes import scene_of, walk
 
 

@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from posenet.datasets.scene import ScenePoints
 from posenet.depth import fit_grid, most_pictures, scene_depths
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Framing, grid_shape
-from posenet.scene import ScenePoints
 from tests.helpers.planes import CAMERA, plane_scene
 
 FRAMING = Framing((120, 160), (120, 160))

@@ -9,7 +9,7 @@ import pytest
 from posenet.answers import Answerer
 from posenet.baselines import describe, nearest_pictures
 from posenet.cli import main
-from posenet.datasets import open_scene
+from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.evaluation import compare, evaluate_poses, evaluate_run
 from posenet.geometry.metrics import mean_pose_errors

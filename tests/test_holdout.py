@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from posenet.datasets.scene import Scene
 from posenet.geometry.poses import Poses
 from posenet.holdout import BLOCKS, holdout_mask
-from posenet.scene import Scene
 from tests.helpers.errors import refusal
 
 

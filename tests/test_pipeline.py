@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from posenet.augmentation import NO_AUGMENTATION, Augmentation
-from posenet.datasets import open_scene
+from posenet.datasets.registry import open_scene
 from posenet.depth import scene_depths
 from posenet.geometry.cropping import Framing
 from posenet.geometry.metrics import rotation_errors_deg

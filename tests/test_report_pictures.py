@@ -4,11 +4,11 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.spatial.transform import Rotation
 
+from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.evaluation import Evaluation
 from posenet.geometry.poses import Poses
 from posenet.report_pictures import write_report_pictures
-from posenet.scene import Scene
 from tests.helpers.images import write_picture
 from tests.test_plots import circle
 

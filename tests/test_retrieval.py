@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from posenet.datasets import open_scene
+from posenet.datasets.registry import open_scene
 from posenet.pipeline import predict_in_batches
 from posenet.retrieval import GALLERY, describing, descriptors, gallery_of
 from posenet.run import open_run

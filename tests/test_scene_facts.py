@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.cli import main
 from posenet.conventions import ConventionCheck
-from posenet.datasets import open_scene
+from posenet.datasets.registry import open_scene
 from posenet.geometry.alignment import up_direction
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses

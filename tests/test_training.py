@@ -16,7 +16,7 @@ from posenet import callbacks
 from posenet.answers import Answerer, Manner
 from posenet.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.config import TrainConfig
-from posenet.datasets import open_scene
+from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.evaluation import evaluate_run
 from posenet.io.image_cache import load_pictures

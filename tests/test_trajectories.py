@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from posenet.datasets import open_scene
-from posenet.datasets.cambridge import read_list
+from posenet.datasets.formats.cambridge import read_list
+from posenet.datasets.registry import open_scene
+from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
-from posenet.scene import Scene
 from posenet.trajectories import PREDICTED, read_poses, read_tum, write_tum
 from tests.helpers.errors import refusal
 

@@ -9,7 +9,7 @@ import pytest
 
 from posenet.augmentation import Augmentation
 from posenet.config import TrainConfig
-from posenet.datasets import open_scene
+from posenet.datasets.registry import open_scene
 from posenet.geometry.cropping import Framing
 from posenet.io.image_cache import load_pictures
 from posenet.losses import LearnedWeightsLoss

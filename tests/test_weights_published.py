@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from posenet.cli import main
-from posenet.datasets import open_scene
+from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.io.images import read_image
 from posenet.models.layers import CAFFE_MEAN_BGR

@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from posenet.answers import usable_poses
-from posenet.datasets import open_scene
+from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError, short_reason
 from posenet.evaluation import Evaluation, compare
 from posenet.io.images import read_image

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from posenet.scene import Scene
 
 CAMERA = Camera(320, 240, 260.0, 260.0, 160.0, 120.0)
 PIXELS_PER_METRE, HALF = 200.0, 3.0  # the painting spans x and y from -3 to 3 m, at z = 0

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.datasets.convert import convert
+from posenet.datasets.scene import Scene, ScenePoints
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from posenet.scene import Scene, ScenePoints
 from tests.helpers.images import write_picture
 
 SMALL = {"short_side": 64, "batch_size": 4, "validation": 0.25, "precision": "float32"}  # settings of short trainings

@@ -1,0 +1,122 @@
+"""The built-in synthetic scene: a courtyard walked through four times, written in the Cambridge Landmarks layout.
+
+The three training walks and the test walk see the same courtyard in different light, with other passers-by.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.spatial.transform import Rotation
+from tqdm import tqdm
+
+from posenet.datasets.courtyard.meshes import SQUARE, visible
+from posenet.datasets.courtyard.photographs import LIGHTS, courtyard_camera, lit_ground, photograph
+from posenet.datasets.courtyard.world import World, make_world
+from posenet.datasets.formats.cambridge import write_list
+from posenet.datasets.formats.nvm import write_nvm
+from posenet.errors import PoseNetError
+from posenet.geometry.poses import Poses, concatenate
+from posenet.io.files import new_folder
+
+POINTS = 1200
+
+
+def make_courtyard(folder: Path, train: int = 300, test: int = 100, seed: int = 0, progress: bool = True) -> None:
+    """Write the scene to a folder that does not exist yet: `train` pictures in seq1 to seq3, `test` in seq4.
+
+    Deterministic for a seed. Nothing is left behind when it fails. progress: a bar on stderr.
+    """
+    folder = Path(folder)
+    if train < 3 or test < 1:
+        raise PoseNetError(f"the courtyard needs at least 3 training and 1 test pictures, received {train} and {test}")
+    with new_folder(folder) as unfinished:
+        _write_scene(unfinished, train, test, seed, progress)
+
+
+def _write_scene(folder: Path, train: int, test: int, seed: int, progress: bool) -> None:
+    world = make_world(seed)
+    counts = [len(part) for part in np.array_split(np.arange(train), 3)] + [test]
+    poses = concatenate([walk(sequence, count) for sequence, count in enumerate(counts)])
+    sequences = np.repeat(np.arange(4), counts)
+    names = [f"seq{s + 1}/frame{i + 1:05d}.jpg" for s, count in enumerate(counts) for i in range(count)]
+    for sequence in range(4):
+        (folder / f"seq{sequence + 1}").mkdir()
+    lit = [lit_ground(world, light) for light in LIGHTS]
+
+    def write(row: int) -> None:
+        rng = np.random.default_rng([seed, 1, row])
+        picture = photograph(world, lit[sequences[row]], int(sequences[row]), poses[row], rng)
+        encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+        (folder / names[row]).write_bytes(encoded.tobytes())
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = pool.map(write, range(len(names)))
+        try:
+            for _ in tqdm(jobs, total=len(names), desc="courtyard", unit="picture", disable=None if progress else True):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    for split, part in (("train", slice(0, train)), ("test", slice(train, None))):
+        write_list(folder / f"dataset_{split}.txt", names[part], poses[part])
+    _write_reconstruction(folder / "reconstruction.nvm", names, poses, world, np.random.default_rng([seed, 2]))
+
+
+def walk(sequence: int, count: int) -> Poses:
+    """`count` poses on a spiral between the fountain and the walls.
+
+    The three training walks (0 to 2) go round twice in the same lanes, one of them inwards, so every light sees all
+    of the courtyard: where it is must not show in the light. The test walk (3) goes round once between their lanes,
+    and looks up to 24 degrees aside from where they looked, as another visitor would.
+    """
+    test, phase = sequence == 3, 2.1 * sequence
+    share = np.linspace(0, 1, count)
+    if sequence == 1:
+        share = share[::-1]
+    angle = 4.1 + (2 if test else 4) * np.pi * share
+    lane = 0.25 + share / 2 if test else share
+    ring = np.clip(lane + 0.06 * np.sin(5 * angle + phase), 0, 1)
+    height = 1.6 + 0.05 * np.sin(7 * angle + phase) + 0.03 * np.sin(19 * angle)
+    centres = np.column_stack([(4.6 + 4.4 * ring) * np.cos(angle), (3.2 + 3.1 * ring) * np.sin(angle), height])
+    aside = 18 * np.sin(3 * angle + 3) if test else 6 * np.sin(3 * angle + phase)
+    yaw = np.degrees(angle) + 120 + 45 * np.sin(2 * angle + 0.6) + aside
+    pitch = 3 + 4 * np.sin(4 * angle + phase)
+    roll = 2 * np.sin(5 * angle + 2 * phase)
+    level = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # looks along x, upright
+    turn = Rotation.from_euler("ZYX", np.column_stack([yaw, -pitch, roll]), degrees=True)
+    return Poses(centres, turn * level)
+
+
+def _surface_points(world: World, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Points (m, 3) spread evenly over the faces, passers-by apart, and their colours (m, 3)."""
+    areas = [np.linalg.norm(np.cross(face.across, face.down)) for face in world.faces]
+    points, colours = [], []
+    for index in rng.choice(len(areas), POINTS, p=np.array(areas) / np.sum(areas)):
+        face = world.faces[index]
+        place = rng.dirichlet(np.ones(len(face.outline))) @ np.array(face.outline)
+        if face.outline is SQUARE:
+            place = rng.uniform(0.01, 0.99, 2)
+        rows, columns = face.texture.pixels.shape[:2]
+        points.append(face.points(place[None])[0])
+        colours.append(face.texture.pixels[int(place[1] * (rows - 1)), int(place[0] * (columns - 1)), :3])
+    return np.array(points), np.array(colours)
+
+
+def _write_reconstruction(path: Path, names: list[str], poses: Poses, world: World, rng: np.random.Generator) -> None:
+    """A VisualSFM file: the cameras, and surface points with exact measurements where they can be seen."""
+    camera = courtyard_camera()
+    points, colours = _surface_points(world, rng)
+    tracks: list[list[tuple]] = [[] for _ in points]
+    for row in range(len(names)):
+        position, rotation = poses.positions[row], poses.rotations[row]
+        seen = np.flatnonzero(visible(points, camera, position, rotation, world.faces))
+        local = rotation.inv().apply(points[seen] - position)
+        for keypoint, (point, (x, y, depth)) in enumerate(zip(seen, local, strict=True)):
+            tracks[point].append((row, keypoint, camera.fx * x / depth, camera.fy * y / depth))
+    focals = np.full(len(names), camera.fx)
+    write_nvm(path, names, poses, focals, np.zeros(len(names)), points, colours, tracks)

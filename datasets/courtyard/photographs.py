@@ -1,0 +1,121 @@
+"""The synthetic courtyard's pictures: the light of each walk, shadows, sky and passers-by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from posenet.datasets.courtyard.meshes import Face, Solid, Texture
+from posenet.datasets.courtyard.renderer import render
+from posenet.datasets.courtyard.world import HALF_X, HALF_Y, WALL_HEIGHTS, World
+from posenet.geometry.camera import Camera
+from posenet.geometry.poses import Poses
+
+WIDTH, HEIGHT, FIELD_OF_VIEW = 480, 360, 75.0  # pixels, pixels, degrees across
+
+
+@dataclass(frozen=True)
+class Light:
+    """The light of one walk: where the sun stands in degrees, how strong it is, and the camera's colours."""
+
+    azimuth: float
+    elevation: float
+    sun: float
+    gain: float
+    warmth: float
+
+
+LIGHTS = (
+    Light(205, 42, 0.50, 1.04, 0.00),
+    Light(260, 52, 0.22, 0.94, -0.05),
+    Light(150, 36, 0.60, 1.02, 0.06),
+    Light(188, 46, 0.42, 0.98, 0.025),
+)  # one for each walk; the last one, the test walk's, lies within the spread of the others
+
+
+def courtyard_camera() -> Camera:
+    """The camera of every picture."""
+    focal = WIDTH / 2 / np.tan(np.radians(FIELD_OF_VIEW / 2))
+    return Camera(WIDTH, HEIGHT, focal, focal, WIDTH / 2, HEIGHT / 2)
+
+
+def _sun(light: Light) -> np.ndarray:
+    """(3,) unit vector towards the sun."""
+    azimuth, elevation = np.radians((light.azimuth, light.elevation))
+    return np.array([np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)])
+
+
+def lit_ground(world: World, light: Light) -> Face:
+    """The ground with the shadows of the solids and of the houses."""
+    sun, ground = _sun(light), world.ground
+    boxes = [(solid.low[:2], solid.high) for solid in world.solids]
+    sides = np.array([(-1, 1), (1, 1), (1, -1), (-1, -1)]) * (HALF_X, HALF_Y)
+    boxes += [(sides[i], np.array([*sides[(i + 1) % 4], height])) for i, height in enumerate(WALL_HEIGHTS)]
+    lightness: np.ndarray = np.full((HEIGHT * 2, WIDTH * 2), 1.0, np.float32)
+    scale = np.array([lightness.shape[1] / (2 * HALF_X), -lightness.shape[0] / (2 * HALF_Y)])
+    for low, high in boxes:
+        base = np.array([(x, y) for x in (low[0], high[0]) for y in (low[1], high[1])])
+        shadow = np.concatenate([base, base - sun[:2] / sun[2] * high[2]])
+        corners = np.round((shadow - (-HALF_X, HALF_Y)) * scale).astype(np.int32)
+        cv2.fillConvexPoly(lightness, cv2.convexHull(corners), 1 - 0.55 * light.sun)
+    lightness = cv2.GaussianBlur(lightness, (0, 0), 3)
+    height, width = ground.texture.pixels.shape[:2]
+    lightness = cv2.resize(lightness, (width, height))[:, :, None]
+    pixels = (ground.texture.pixels * lightness).astype(np.uint8)
+    return Face(ground.corner, ground.across, ground.down, Texture(pixels))
+
+
+def photograph(world: World, ground: Face, sequence: int, pose: Poses, rng: np.random.Generator) -> np.ndarray:
+    """One picture (HEIGHT, WIDTH, 3) uint8 RGB, with passers-by, in the light of its walk, with slight noise."""
+    light = LIGHTS[sequence]
+    sun, position = _sun(light), pose.positions[0]
+
+    def shade(face: Face) -> float:
+        return 1 - 0.5 * light.sun + 0.8 * light.sun * max(0.0, float(face.normal @ sun))
+
+    solids = world.solids + _passers_by(world, position, rng)
+    backdrop = _sky(world.sky, 67 * sequence, pose.rotations[0])
+    picture = render(courtyard_camera(), position, pose.rotations[0], backdrop, [ground, *world.walls], solids, shade)
+    gain = light.gain * rng.uniform(0.98, 1.02) * np.array([1 + light.warmth, 1, 1 - light.warmth])
+    noise = rng.standard_normal(picture.shape, np.float32) * 2
+    return np.clip(picture * gain.astype(np.float32) + noise + 0.5, 0, 255).astype(np.uint8)
+
+
+def _passers_by(world: World, position: np.ndarray, rng: np.random.Generator) -> list[Solid]:
+    """Two to seven people who stand on free ground, turned to the camera, at least 1.2 m from it."""
+    people: list[Solid] = []
+    count = rng.integers(2, 8)
+    while len(people) < count:
+        place = rng.uniform((-HALF_X + 0.6, -HALF_Y + 0.6), (HALF_X - 0.6, HALF_Y - 0.6))
+        reach = place - position[:2]
+        apart = [(place + 0.5 < o.low[:2]) | (place - 0.5 > o.high[:2]) for o in (*world.solids, *people)]
+        if np.linalg.norm(reach) > 1.2 and all(gap.any() for gap in apart):
+            people.append(_person_at(place, reach, 2 * rng.uniform(0.88, 1.08), rng.choice(world.people)))
+    return people
+
+
+def _person_at(place: np.ndarray, reach: np.ndarray, height: float, texture: Texture) -> Solid:
+    """A billboard at a place (2,) on the ground, upright and square to reach (2,), the way the camera looks."""
+    across = np.array([reach[1], -reach[0], 0]) / np.linalg.norm(reach) * 0.45 * height
+    foot = np.array([*place, 0.0])
+    face = Face(foot - across / 2 + (0, 0, height), across, np.array([0, 0, -height]), texture, tile=10.0)
+    return Solid([[face]], foot - np.abs(across) / 2, foot + np.abs(across) / 2 + (0, 0, height))
+
+
+def _sky(panorama: np.ndarray, shift: float, rotation: Rotation) -> np.ndarray:
+    """The sky (HEIGHT / 2, WIDTH / 2, 3) behind a picture; shift: degrees by which the clouds have moved."""
+    camera = courtyard_camera().resized(WIDTH // 2, HEIGHT // 2)
+    x, y = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
+    local = np.stack([(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, np.ones_like(x)], axis=-1)
+    world = local @ rotation.as_matrix().T
+    azimuth = np.degrees(np.arctan2(-world[..., 1], world[..., 0])) + shift
+    elevation = np.degrees(np.arctan2(world[..., 2], np.hypot(world[..., 0], world[..., 1])))
+    rows, columns = panorama.shape[:2]
+    column = (azimuth % 360) / 360 * columns
+    row = np.clip((75 - elevation) / 80, 0, 1) * (rows - 1)
+    return cv2.remap(
+        panorama, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+    )

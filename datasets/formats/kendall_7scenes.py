@@ -1,0 +1,50 @@
+"""Kendall's own lists of 7-Scenes: `<scene>_train.txt` with `<scene>_val.txt` or `<scene>_test.txt`.
+
+The Cambridge header and columns, but CAMERA-TO-WORLD quaternions, and names with a leading slash
+(`/seq-01/frame-000000.color.png`), which is taken off.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from posenet.datasets.formats.cambridge import is_kendall_list, read_lists
+from posenet.datasets.formats.image_files import size_or_none
+from posenet.datasets.formats.seven_scenes import kinect_camera
+from posenet.datasets.validation import RawScene
+from posenet.errors import PoseNetError
+
+NAME = "Kendall's 7-Scenes lists"
+LOOKS_FOR = "*_train.txt with *_val.txt or *_test.txt, of lines '/seq-01/frame-000000.color.png ...'"
+PATTERNS = {"train": ("*_train.txt",), "test": ("*_val.txt", "*_test.txt")}
+
+
+def recognises(folder: Path) -> bool:
+    """Whether a list is there that begins with such a name."""
+    return any(is_kendall_list(path) for paths in _lists(folder).values() for path in paths)
+
+
+def read(folder: Path) -> RawScene:
+    """Read the lists; the cameras are the Kinect's, scaled to the pictures.
+
+    Raises PoseNetError for a malformed line (file:line), for rows of another kind among them, and for the lists
+    of several scenes in one folder.
+    """
+    lists: dict[str, Path] = {}
+    for split, paths in _lists(folder).items():
+        if len(paths) > 1:
+            names = ", ".join(path.name for path in paths)
+            raise PoseNetError(f"{folder}: the folder must hold one {split} list, received {names}")
+        if paths:
+            lists[split] = paths[0]
+    raw = read_lists(folder, lists)
+    raw.cameras = [kinect_camera(size_or_none(folder / name)) for name in raw.names]
+    return raw
+
+
+def _lists(folder: Path) -> dict[str, list[Path]]:
+    """The files of each split, by name alone."""
+    return {
+        split: sorted(path for pattern in patterns for path in folder.glob(pattern) if path.is_file())
+        for split, patterns in PATTERNS.items()
+    }

@@ -1,0 +1,102 @@
+"""EuRoC flights."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from posenet.datasets.formats import euroc
+from posenet.datasets.registry import open_scene
+from tests.helpers.errors import refusal
+from tests.helpers.images import write_picture
+
+# the camera sits 0.1 m along the body's x, turned by 90 degrees about z: its x axis is the body's y
+SENSOR = """#Default imu sensor yaml file
+sensor_type: camera
+comment: VI-Sensor cam0 (MT9M034)
+T_BS:
+  cols: 4
+  rows: 4
+  data: [0.0, -1.0, 0.0, 0.1,
+         1.0, 0.0, 0.0, 0.0,
+         0.0, 0.0, 1.0, 0.0,
+         0.0, 0.0, 0.0, 1.0]
+rate_hz: 20
+resolution: [752, 480]
+camera_model: pinhole
+intrinsics: [458.654, 457.296, 367.215, 248.375] #fu, fv, cu, cv
+distortion_model: radial-tangential
+distortion_coefficients: [-0.28340811, 0.07395907, 0.00019359, 1.76187114e-05]
+"""
+TRUTH = """#timestamp, p_RS_R_x [m], p_RS_R_y [m], p_RS_R_z [m], q_RS_w [], q_RS_x [], q_RS_y [], q_RS_z [], v_RS_R_x
+1403636579758555392,4.0,-1.0,0.5,0.70710678,0.70710678,0.0,0.0,0.1
+1403636579858555392,5.0,-1.0,0.5,1.0,0.0,0.0,0.0,0.1
+"""
+PICTURES = """#timestamp [ns],filename
+1403636579763555584,1403636579763555584.png
+1403636579863555584,1403636579863555584.png\r
+"""
+
+
+def write(folder, pictures=PICTURES, truth=TRUTH, sensor=SENSOR):
+    for place, text in {
+        "cam0/data.csv": pictures,
+        "cam0/sensor.yaml": sensor,
+        "state_groundtruth_estimate0/data.csv": truth,
+    }.items():
+        path = folder / "mav0" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for stamp in ("1403636579763555584", "1403636579863555584"):
+        write_picture(folder / f"mav0/cam0/data/{stamp}.png", (240, 376))
+    return folder
+
+
+refused = partial(refusal, open_scene, strict=True)
+
+
+def test_camera_pose_from_the_bodys(tmp_path):
+    folder = write(tmp_path / "MH_01")
+    assert euroc.recognises(folder)
+    scene = open_scene(folder)
+    assert scene.names[0] == "mav0/cam0/data/1403636579763555584.png"
+    # body turned by 90 degrees about x: its x axis is the world's x, its y axis the world's z
+    np.testing.assert_allclose(scene.poses.positions, [[4.1, -1, 0.5], [5.1, -1, 0.5]], atol=1e-7)
+    np.testing.assert_allclose(scene.poses.rotations[0].apply([1, 0, 0]), [0, 0, 1], atol=1e-7)
+    np.testing.assert_allclose(scene.poses.rotations[1].apply([1, 0, 0]), [0, 1, 0], atol=1e-7)
+
+
+def test_intrinsics(tmp_path):
+    camera = open_scene(write(tmp_path / "MH_01")).cameras[0]  # pictures of half the size
+    assert (camera.fx, camera.cx) == (pytest.approx(229.327), pytest.approx((367.215 + 0.5) / 2))
+    assert (camera.lens, camera.distortion[1]) == ("OPENCV", 0.07395907)
+    fisheye = write(tmp_path / "fisheye", sensor=SENSOR.replace("radial-tangential", "equidistant"))
+    assert open_scene(fisheye).cameras[0].lens == "OPENCV_FISHEYE"
+
+
+def test_the_mav0_folder_itself_is_recognised(tmp_path):
+    assert len(open_scene(write(tmp_path / "MH_01") / "mav0")) == 2
+
+
+def test_pictures_without_truth_are_reported(tmp_path):
+    folder = write(tmp_path / "MH_01", truth="\n".join(TRUTH.split("\n")[:2]))
+    assert "1 x pose that is missing or not finite" in refused(folder)
+    assert "cam0/data.csv:3" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pictures": "1,2,3\n"}, "data.csv:1: a line must be 'timestamp [ns],filename', received '1,2,3'"),
+        ({"pictures": "1403636579763555584,../../../x.png\n"}, "must stay inside the scene's folder"),
+        ({"truth": "1403636579758555392,1,2\n"}, "data.csv:1: a line must be timestamp [ns], p x y z, q w x y z"),
+        ({"truth": TRUTH.replace("4.0", "four")}, "received 'four' where a number belongs"),
+        ({"sensor": SENSOR.replace("T_BS", "T_XX")}, "sensor.yaml: T_BS must be followed by 16 numbers in brackets"),
+        ({"sensor": SENSOR.replace("0.1,", "")}, "T_BS must be followed by 16 numbers in brackets, received"),
+        ({"sensor": SENSOR.replace("[0.0, -1.0", "[0.0, -2.0")}, "T_BS must be a rotation and a shift, it is not"),
+        ({"sensor": SENSOR.replace("458.654", "0")}, "resolution and focal lengths must be above 0"),
+        ({"sensor": SENSOR.replace("intrinsics:", "x:")}, "intrinsics must be followed by 4 numbers in brackets"),
+    ],
+)
+def test_malformed(tmp_path, change, message):
+    assert message in refused(write(tmp_path / "MH_01", **change))

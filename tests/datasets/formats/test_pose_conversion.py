@@ -1,0 +1,55 @@
+"""Raw labels from what files write."""
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from posenet.datasets.formats.pose_conversion import OPENCV_FROM_OPENGL, from_camera_from_world, from_matrices, is_rigid
+
+
+def matrices(count):
+    made = np.tile(np.eye(4), (count, 1, 1))
+    made[:, :3, :3] = Rotation.random(count, random_state=0).as_matrix()
+    made[:, :3, 3] = np.random.default_rng(0).normal(size=(count, 3))
+    return made
+
+
+def test_matrices():
+    given = matrices(5)
+    positions, quaternions = from_matrices(given)
+    np.testing.assert_allclose(positions, given[:, :3, 3])
+    np.testing.assert_allclose(
+        Rotation.from_quat(quaternions, scalar_first=True).as_matrix(), given[:, :3, :3], atol=1e-12
+    )
+
+
+def test_what_is_no_pose_becomes_nan():
+    given = matrices(6)
+    given[0, 0, 0] = np.nan
+    given[1, :3, :3] *= 1.02  # scaled
+    given[2, :3, 0] *= -1  # mirrored
+    given[3, 3] = [0, 0, 1, 1]
+    given[4] = 0
+    np.testing.assert_array_equal(is_rigid(given), [False] * 5 + [True])
+    positions, quaternions = from_matrices(given)
+    assert np.isnan(positions[:5]).all()
+    assert np.isnan(quaternions[:5]).all()
+    assert from_matrices(np.zeros((0, 4, 4)))[1].shape == (0, 4)
+
+
+def test_camera_from_world():
+    given = matrices(4)
+    back = np.linalg.inv(given)
+    quaternions = Rotation.from_matrix(back[:, :3, :3]).as_quat(scalar_first=True)
+    positions, turned = from_camera_from_world(2 * quaternions, back[:, :3, 3])
+    np.testing.assert_allclose(positions, given[:, :3, 3], atol=1e-12)
+    np.testing.assert_allclose(Rotation.from_quat(turned, scalar_first=True).as_matrix(), given[:, :3, :3], atol=1e-12)
+    broken = np.array([[0.0, 0, 0, 0], [np.nan, 0, 0, 1]])
+    np.testing.assert_array_equal(np.abs(from_camera_from_world(broken, np.ones((2, 3)))[1]), np.abs(broken))
+
+
+def test_opengl_axes():
+    # a camera that looks along world x with z up, in OpenGL: right -y, up z, back -x
+    opengl = np.array([[0, 0, -1.0], [-1, 0, 0], [0, 1, 0]])
+    opencv = opengl @ OPENCV_FROM_OPENGL
+    np.testing.assert_array_equal(opencv @ [0, 0, 1], [1, 0, 0])  # forward
+    np.testing.assert_array_equal(opencv @ [0, 1, 0], [0, 0, -1])  # down
