@@ -92,7 +92,7 @@ def evaluate(config: EvaluateConfig) -> None:
         if config.scene is None:
             raise PoseNetError(f"{config.run}: published weights need a scene to be evaluated on")
         start_tensorflow()
-        from posenet.weights.published import evaluate_weights
+        from posenet.published import evaluate_weights
 
         result = evaluate_weights(
             config.run,

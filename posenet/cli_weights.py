@@ -12,7 +12,7 @@ def inspect_weights(config: InspectConfig) -> None:
     from posenet.quiet import start_tensorflow
 
     start_tensorflow()
-    from posenet.weights.load import read_weights, weight_format
+    from posenet.models.weights.load import read_weights, weight_format
 
     kind = weight_format(config.file)
     weights = read_weights(config.file, config.order)
@@ -31,7 +31,7 @@ def convert_weights(config: ConvertWeightsConfig) -> None:
     from posenet.quiet import start_tensorflow
 
     start_tensorflow()
-    from posenet.weights.convert import convert_weights as convert_file
+    from posenet.models.weights.convert import convert_weights as convert_file
 
     print(convert_file(config.file, config.output, config.graph, config.order, config.overwrite))
 
@@ -41,7 +41,7 @@ def classify(config: ClassifyConfig) -> None:
     from posenet.quiet import start_tensorflow
 
     start_tensorflow()
-    from posenet.classify import classify as classes_of
+    from posenet.models.classify import classify as classes_of
 
     for name, share in classes_of(config.image, config.trunk, config.weights):
         print(f"{share:6.1%}  {name}")

@@ -5,32 +5,11 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from posenet.models.quaternions import distance, nearer_sign, rotate, unit
+
 # Caffe's train_posenet.prototxt weighs each head's position by .3, .3, 1 and its quaternion by beta times that.
 AUXILIARY_WEIGHT = 0.3
 HEADS = {"": 1.0, "aux1_": AUXILIARY_WEIGHT, "aux2_": AUXILIARY_WEIGHT}
-
-
-def nearer_sign(quaternion, truth):
-    """truth (b, 4) or its negative (the same rotation), whichever lies nearer to quaternion (b, 4)."""
-    dot = ops.sum(quaternion * truth, axis=-1, keepdims=True)
-    return ops.where(dot < 0, -truth, truth)
-
-
-def unit(quaternion):
-    """(b, 4) scaled to length one, with a finite gradient at zero."""
-    return quaternion * ops.rsqrt(ops.sum(ops.square(quaternion), axis=-1, keepdims=True) + 1e-12)
-
-
-def distance(a, b):
-    """(b,) Euclidean distances, with a finite gradient at zero."""
-    return ops.sqrt(ops.sum(ops.square(a - b), axis=-1) + 1e-12)
-
-
-def rotation_angle(quaternion, truth):
-    """(b,) angles in radians between rotations, accurate near zero: 4 atan2(|q - q'|, |q + q'|)."""
-    quaternion = unit(quaternion)
-    truth = nearer_sign(quaternion, truth)
-    return 4 * ops.arctan2(distance(quaternion, truth), distance(quaternion, -truth))
 
 
 @keras.saving.register_keras_serializable("posenet")
@@ -130,13 +109,6 @@ class GeometricLoss(LearnedWeightsLoss):
             mean = ops.sum(known * off, axis=(1, 2)) / ops.maximum(ops.sum(known, axis=(1, 2)), 1.0)
             total = total + weight * (mean * ops.exp(-log_pose) + log_pose)
         return total
-
-
-def rotate(quaternion, vectors):
-    """Vectors (..., 3) turned by unit quaternions (..., 4) wxyz."""
-    scalar = quaternion[..., :1]
-    axis = ops.broadcast_to(quaternion[..., 1:], ops.shape(vectors))
-    return vectors + 2 * ops.cross(axis, ops.cross(axis, vectors) + scalar * vectors)
 
 
 def _points_off(truth, heads):

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from posenet.augmentation import Augmentation, Augmenter
 from posenet.datasets.scene import Scene
 from posenet.geometry.cropping import Framing
-from posenet.io.image_cache import Pictures, release
+from posenet.io.image_cache import Pictures
 
 BATCH_PIXELS = 32 * 192 * 256  # keeps the peak memory of training at 2 to 3.5 GB, by the trunk
 
@@ -98,20 +98,3 @@ class Batches:
             {name: tf.TensorSpec((self.batch_size, *size), tf.float32) for name, size in truth.items()},
         )
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(3)
-
-
-def predict_in_batches(network, pictures, framing: Framing, batch_size: int = 32) -> dict[str, np.ndarray]:
-    """The network's outputs on the middle cuts of stored pictures (n, h, w, 3), joined over all batches.
-
-    Every batch has the same size (the last is filled up), so that nothing is compiled twice.
-    """
-    parts = []
-    size = min(batch_size, len(pictures))
-    for start in range(0, len(pictures), size):
-        rows = np.minimum(np.arange(start, start + size), len(pictures) - 1)
-        images = framing.middle(pictures[rows]).astype(np.float32)
-        outputs = network.predict_on_batch(images)
-        kept = min(size, len(pictures) - start)
-        parts.append({name: np.asarray(value)[:kept] for name, value in outputs.items()})
-        release(pictures)
-    return {name: np.concatenate([part[name] for part in parts]).astype(np.float64) for name in parts[0]}

@@ -14,7 +14,7 @@ from posenet.geometry.poses import Poses
 from posenet.io.files import files_digest, kept_if_possible
 from posenet.io.image_cache import load_pictures
 from posenet.io.images import READING
-from posenet.pipeline import predict_in_batches
+from posenet.models.inference import predict_in_batches
 from posenet.run import Run
 
 GALLERY = "gallery.npz"

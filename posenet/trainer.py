@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from posenet.losses import distance, rotation_angle
+from posenet.models.quaternions import distance, rotation_angle
 
 
 @keras.saving.register_keras_serializable("posenet")

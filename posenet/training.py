@@ -24,8 +24,9 @@ from posenet.io.image_cache import Pictures, load_pictures
 from posenet.keypoints import remembered
 from posenet.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
 from posenet.models import build_network, inference_network, trunk_named
-from posenet.models.pretrained import best_trunk, load_into
-from posenet.pipeline import Batches, predict_in_batches
+from posenet.models.inference import predict_in_batches
+from posenet.models.weights.pretrained import best_trunk, load_into
+from posenet.pipeline import Batches
 from posenet.preparation import check_resumed, check_trunk, described, head_for, training_batches
 from posenet.progress import Progress
 from posenet.run import HISTORY, STATE, Run, open_run

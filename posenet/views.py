@@ -17,7 +17,7 @@ from posenet.geometry.cropping import Framing
 from posenet.geometry.poses import tells_rotation, usable_rotations
 from posenet.geometry.warping import Warper
 from posenet.io.image_cache import release
-from posenet.pipeline import predict_in_batches
+from posenet.models.inference import predict_in_batches
 
 # pitch, yaw and roll in degrees; the first view is the picture itself
 TURNS_DEG = np.array([

@@ -8,7 +8,8 @@ from posenet.geometry.cropping import Framing
 from posenet.geometry.metrics import rotation_errors_deg
 from posenet.geometry.poses import Poses
 from posenet.io.image_cache import load_pictures
-from posenet.pipeline import Batches, default_batch_size, predict_in_batches
+from posenet.models.inference import predict_in_batches
+from posenet.pipeline import Batches, default_batch_size
 from tests.helpers.planes import CAMERA, plane_scene
 
 FRAMING = Framing((48, 64), (32, 48))

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from posenet.datasets.registry import open_scene
-from posenet.pipeline import predict_in_batches
+from posenet.models.inference import predict_in_batches
 from posenet.retrieval import GALLERY, describing, descriptors, gallery_of
 from posenet.run import open_run
 

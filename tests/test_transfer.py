@@ -14,7 +14,7 @@ from posenet.geometry.cropping import Framing
 from posenet.io.image_cache import load_pictures
 from posenet.losses import LearnedWeightsLoss
 from posenet.models import build_network
-from posenet.models.pretrained import load_into
+from posenet.models.weights.pretrained import load_into
 from posenet.pipeline import Batches
 from posenet.trainer import Trainer
 from posenet.training import train

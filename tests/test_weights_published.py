@@ -12,8 +12,8 @@ from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.io.images import read_image
 from posenet.models.layers import CAFFE_MEAN_BGR
-from posenet.weights.load import load_network
-from posenet.weights.published import Recipe, evaluate_weights, read_mean
+from posenet.models.weights.load import load_network
+from posenet.published import Recipe, evaluate_weights, read_mean
 from tests.helpers.errors import refusal
 from tests.helpers.weights import blob, random_weights, save_npy
 
@@ -98,7 +98,7 @@ def test_a_scene_is_evaluated_with_its_own_convention(cambridge, weights):
 
 
 def test_legacy_subtracts_the_mean_of_the_pictures_themselves(cambridge, weights, monkeypatch):
-    monkeypatch.setattr("posenet.weights.published.BATCH", 3)  # of four pictures
+    monkeypatch.setattr("posenet.models.weights.published.BATCH", 3)  # of four pictures
     found = evaluate_weights(weights, cambridge, legacy=True)
     test = open_scene(cambridge).split("test")
     cuts = np.stack([Recipe(np.zeros(3), legacy=True).cut(read_image(path)) for path in test.paths])
@@ -122,7 +122,7 @@ def test_options_reach_the_network_and_its_input(cambridge, tmp_path, monkeypatc
         loaded.append((known, options))
         return Network()
 
-    monkeypatch.setattr("posenet.weights.published.load_network", load)
+    monkeypatch.setattr("posenet.models.weights.published.load_network", load)
     mean = np.array([10.0, 20, 30], np.float32)
     np.save(tmp_path / "mean.npy", mean)
     (tmp_path / "w.pth").write_bytes(b"")

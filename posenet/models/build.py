@@ -18,7 +18,7 @@ from posenet.models.efficientnet_lite import efficientnet_lite0_heads
 from posenet.models.googlenet import googlenet_bn, posenet_2015
 from posenet.models.inception_v4 import inception_v4_heads
 from posenet.models.layers import FastBatchNorm, FastDepthwise
-from posenet.models.scene_points import ScenePointsHead
+from posenet.models.scene_coordinates import ScenePointsHead
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from posenet.device import depthwise_conv, fused_batch_norm
+from posenet.models.tensorflow_ops import depthwise_conv, fused_batch_norm
 
 # Mean colour of ImageNet in BGR order, as the Caffe model zoo subtracts it.
 CAFFE_MEAN_BGR = (104.0, 117.0, 123.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from posenet.losses import distance, unit
+from posenet.models.quaternions import distance, unit
 
 SQUARINGS = 10
 # what zeros stand for: no turn

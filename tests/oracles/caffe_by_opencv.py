@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from posenet.models.googlenet import BLOCKS
-from posenet.weights.caffe import _message_class
-from posenet.weights.load import load_network
+from posenet.models.weights.caffe import _message_class
+from posenet.models.weights.load import load_network
 
 RUN = """
 import sys, cv2, numpy as np

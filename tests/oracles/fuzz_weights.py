@@ -60,7 +60,7 @@ def damaged(rng: np.random.Generator, content: bytes, others: list[bytes]) -> by
 
 def work(seeds: list[Path], first: int, count: int, folder: Path, queue) -> None:
     """Read `count` damaged files; reports (number, file, "read" | "refused" | fault)."""
-    from posenet.weights.load import read_weights
+    from posenet.models.weights.load import read_weights
 
     contents = [seed.read_bytes() for seed in seeds]
     for number in range(first, first + count):

@@ -18,8 +18,8 @@ import keras
 import numpy as np
 
 from posenet.models import efficientnet_lite
-from posenet.models.pretrained import put_into
-from posenet.weights.load import load_network
+from posenet.models.weights.load import load_network
+from posenet.models.weights.pretrained import put_into
 
 RUN = """
 import sys

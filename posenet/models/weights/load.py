@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from posenet.errors import PoseNetError
-from posenet.weights import Weights
-from posenet.weights.caffe import read_caffemodel
-from posenet.weights.keras_h5 import Order, read_keras_h5
-from posenet.weights.names import in_our_names
-from posenet.weights.npy import read_npy
-from posenet.weights.npz import read_npz
-from posenet.weights.tf1 import checkpoint_prefix, read_checkpoint
-from posenet.weights.torch_pth import read_pth
+from posenet.models.weights import Weights
+from posenet.models.weights.caffe import read_caffemodel
+from posenet.models.weights.keras_h5 import Order, read_keras_h5
+from posenet.models.weights.layer_names import in_our_names
+from posenet.models.weights.npy import read_npy
+from posenet.models.weights.npz import read_npz
+from posenet.models.weights.tf1 import checkpoint_prefix, read_checkpoint
+from posenet.models.weights.torch_pth import read_pth
 
 log = logging.getLogger("posenet")
 

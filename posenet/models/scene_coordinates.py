@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from posenet.losses import rotate
 from posenet.models.layers import FastBatchNorm
+from posenet.models.quaternions import rotate
 from posenet.models.rotations import nearest_quaternion
 
 WIDTH = 128

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from posenet.errors import PoseNetError
-from posenet.weights.caffe import _message_class, read_binaryproto, read_caffemodel
-from posenet.weights.npy import read_npy
+from posenet.models.weights.caffe import _message_class, read_binaryproto, read_caffemodel
+from posenet.models.weights.npy import read_npy
 from tests.helpers.weights import blob, field, varint
 
 

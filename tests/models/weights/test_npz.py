@@ -5,9 +5,9 @@ from functools import partial
 
 import numpy as np
 
-from posenet.weights.convert import convert_weights
-from posenet.weights.load import read_weights
-from posenet.weights.npz import read_npz
+from posenet.models.weights.convert import convert_weights
+from posenet.models.weights.load import read_weights
+from posenet.models.weights.npz import read_npz
 from tests.helpers.errors import refusal
 
 refused = partial(refusal, read_npz)

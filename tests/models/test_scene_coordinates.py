@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from posenet.losses import rotate
-from posenet.models.scene_points import Mixed, PointsToPose, rigid_motion
+from posenet.models.quaternions import rotate
+from posenet.models.scene_coordinates import Mixed, PointsToPose, rigid_motion
 
 
 def scattered(seed, noise, count=40):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from posenet.errors import PoseNetError, short_reason
-from posenet.weights import Weights
+from posenet.models.weights import Weights
 
 _NAMES = {"weights": "kernel", "biases": "bias", "alphas": "alpha"}
 _SLOTS = re.compile(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from posenet.weights.tf1 import checkpoint_prefix, read_checkpoint
+from posenet.models.weights.tf1 import checkpoint_prefix, read_checkpoint
 from tests.helpers.errors import refusal
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from posenet.errors import PoseNetError
 from posenet.io.images import load_picture
 from posenet.models.build import TRUNKS, trunk_named
-from posenet.models.pretrained import class_names, imagenet_file, put_into
-from posenet.weights.keras_h5 import Order
+from posenet.models.weights.keras_h5 import Order
+from posenet.models.weights.pretrained import class_names, imagenet_file, put_into
 
 
 def classifier_network(trunk: str, weights: Path | None = None, order: Order = "auto") -> keras.Model:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.classify import classifier_network
 from posenet.errors import PoseNetError
 from posenet.io.files import atomic_path
+from posenet.models.classify import classifier_network
 from posenet.models.googlenet import GRAPHS
-from posenet.weights.keras_h5 import Order
-from posenet.weights.load import load_network, read_weights
+from posenet.models.weights.keras_h5 import Order
+from posenet.models.weights.load import load_network, read_weights
 
 
 def convert_weights(file: Path, output: Path, graph: str | None = None, order: Order = "auto", overwrite=False) -> str:

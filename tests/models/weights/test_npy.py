@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posenet.errors import PoseNetError
-from posenet.weights.npy import read_npy
+from posenet.models.weights.npy import read_npy
 from tests.helpers.errors import refusal
 
 WEIGHTS = {"conv1": {"weights": np.arange(24.0).reshape(2, 3, 2, 2), "biases": np.ones(2, np.float32)}}

@@ -10,14 +10,16 @@ Batch normalisation of Keras 1 calls its variance `running_std` (github.com/kera
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from posenet.errors import PoseNetError, short_reason
-from posenet.weights import Weights
-from posenet.weights.bounds import memory_at_most
+from posenet.models.weights import Weights
 
 Order = Literal["auto", "tensorflow", "theano"]
 _NAMES = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
@@ -154,3 +156,26 @@ def _array(h5py, path: Path, group, name: str) -> np.ndarray:
     if place.size * place.dtype.itemsize > _LARGEST * path.stat().st_size:
         raise PoseNetError(f"{path}: {group.name}/{name} promises {place.shape}, more than the file can hold")
     return np.asarray(place[()])
+
+
+@contextmanager
+def memory_at_most(extra: int) -> Iterator[None]:
+    """Within the block the process may grow by so many bytes; what asks for more gets MemoryError or fails.
+
+    libhdf5 takes the lengths of texts in a file at their word, four gigabytes if need be. Linux only: elsewhere the
+    block runs without a bound.
+    """
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    bound = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + extra
+    if soft != resource.RLIM_INFINITY:
+        bound = min(bound, soft)
+    resource.setrlimit(resource.RLIMIT_AS, (bound, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from posenet.weights.safe_pickle import Unsafe
+from posenet.models.weights.safe_pickle import Unsafe
 
 _TYPES = {
     "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",

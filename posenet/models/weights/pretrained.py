@@ -12,11 +12,16 @@ from typing import Literal
 from posenet.errors import PoseNetError
 from posenet.io.downloads import fetch, kept
 from posenet.models.applications import application_names
-from posenet.weights import Weights
-from posenet.weights.inception import googlenet_bn_names, inception_v4_names
-from posenet.weights.keras_h5 import Order
-from posenet.weights.load import Loaded, fill, fill_in_order, read_weights
-from posenet.weights.names import in_our_names, sees_rgb, with_bgr_start
+from posenet.models.weights import Weights
+from posenet.models.weights.keras_h5 import Order
+from posenet.models.weights.layer_names import (
+    googlenet_bn_names,
+    in_our_names,
+    inception_v4_names,
+    sees_rgb,
+    with_bgr_start,
+)
+from posenet.models.weights.load import Loaded, fill, fill_in_order, read_weights
 
 log = logging.getLogger("posenet")
 

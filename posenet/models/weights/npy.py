@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from posenet.errors import PoseNetError, short_reason
-from posenet.weights import Weights
-from posenet.weights.safe_pickle import Unsafe, load_pickle
+from posenet.models.weights import Weights
+from posenet.models.weights.safe_pickle import Unsafe, load_pickle
 
 KINDS = "fiub"
 NAMES = {"weights": "kernel", "biases": "bias", "mean": "moving_mean", "variance": "moving_variance"}

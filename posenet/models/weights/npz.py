@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from posenet.errors import PoseNetError, short_reason
-from posenet.weights import Weights
+from posenet.models.weights import Weights
 
 
 def read_npz(path: Path) -> Weights:

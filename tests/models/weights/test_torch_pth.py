@@ -10,9 +10,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from posenet.weights.convert import convert_weights
-from posenet.weights.load import read_weights
-from posenet.weights.torch_pth import read_pth
+from posenet.models.weights.convert import convert_weights
+from posenet.models.weights.load import read_weights
+from posenet.models.weights.torch_pth import read_pth
 from tests.helpers.errors import refusal
 
 ARRAYS = {

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from posenet.classify import classify
 from posenet.cli import main
 from posenet.errors import PoseNetError
 from posenet.models import TRUNKS, build_network
 from posenet.models.applications import application_names
 from posenet.models.build import trunk_named
+from posenet.models.classify import classify
 from posenet.models.googlenet import BLOCKS
-from posenet.models.pretrained import class_names, imagenet_file, load_into, named_for, published, put_into
-from posenet.weights.convert import convert_weights
-from posenet.weights.load import fill, load_network, read_weights
-from posenet.weights.names import _BVLC
+from posenet.models.weights.convert import convert_weights
+from posenet.models.weights.layer_names import _BVLC
+from posenet.models.weights.load import fill, load_network, read_weights
+from posenet.models.weights.pretrained import class_names, imagenet_file, load_into, named_for, published, put_into
 from tests.helpers.images import write_picture
 from tests.helpers.weights import random_weights, save_npy
 

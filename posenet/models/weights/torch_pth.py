@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from posenet.errors import PoseNetError, short_reason
-from posenet.weights import Weights
-from posenet.weights.npy import checked_array
-from posenet.weights.safe_pickle import Unsafe, load_pickle
-from posenet.weights.torch_tensors import Storage, Tensor, allowed_names, storage_key
+from posenet.models.weights import Weights
+from posenet.models.weights.npy import checked_array
+from posenet.models.weights.safe_pickle import Unsafe, load_pickle
+from posenet.models.weights.torch_tensors import Storage, Tensor, allowed_names, storage_key
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _NAMES = {"weight": "kernel", "running_mean": "moving_mean", "running_var": "moving_variance"}

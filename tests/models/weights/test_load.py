@@ -8,9 +8,9 @@ import pytest
 
 from posenet.errors import PoseNetError
 from posenet.models import build_network
-from posenet.weights.convert import convert_weights
-from posenet.weights.load import Loaded, fill, load_network, read_weights, weight_format
-from posenet.weights.names import our_name
+from posenet.models.weights.convert import convert_weights
+from posenet.models.weights.layer_names import our_name
+from posenet.models.weights.load import Loaded, fill, load_network, read_weights, weight_format
 from tests.helpers.weights import CHANNELS, random_weights, save_npy
 
 KERAS = {"running_mean": "moving_mean", "running_std": "moving_variance"}

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from posenet.errors import PoseNetError
-from posenet.weights import Weights
+from posenet.models.weights import Weights
 
 # message: {field: (number, kind, repeated)}
 _MESSAGES = {

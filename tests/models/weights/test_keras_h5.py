@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from posenet.weights.keras_h5 import read_keras_h5
+from posenet.models.weights.keras_h5 import read_keras_h5
 from tests.helpers.errors import refusal
 
 RNG = np.random.default_rng(0)
@@ -47,7 +47,7 @@ def test_lengths_of_texts_are_not_taken_at_their_word(tmp_path):
     (place,) = [at for h in heaps if (at := content.find(struct.pack("<IQ", 25, h))) >= 0]
     path.write_bytes(content[:place] + (4_000_000_000).to_bytes(4, "little") + content[place + 4 :])
     script = (
-        "import re, sys; from pathlib import Path; from posenet.weights.keras_h5 import read_keras_h5\n"
+        "import re, sys; from pathlib import Path; from posenet.models.weights.keras_h5 import read_keras_h5\n"
         "try: read_keras_h5(Path(sys.argv[1]))\n"
         "except Exception as error: print(type(error).__name__)\n"
         "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])"

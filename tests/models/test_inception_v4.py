@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from posenet.errors import PoseNetError
 from posenet.models import build_network, inception_v4
-from posenet.models.pretrained import put_into
-from posenet.weights.inception import inception_v4_names
+from posenet.models.weights.layer_names import inception_v4_names
+from posenet.models.weights.pretrained import put_into
 from tests.helpers.images import write_picture
 
 

@@ -17,8 +17,8 @@ from posenet.errors import PoseNetError, short_reason
 from posenet.evaluation import Evaluation, compare
 from posenet.io.images import read_image
 from posenet.models.layers import CAFFE_MEAN_BGR
-from posenet.weights.caffe import read_binaryproto
-from posenet.weights.load import load_network
+from posenet.models.weights.caffe import read_binaryproto
+from posenet.models.weights.load import load_network
 
 SHORT_SIDE, CUT, BATCH = 256, 224, 32
 PORTS_SIZE, PORTS_CORNER = (455, 256), (0, 87)  # (width, height) and (top, left) of the TensorFlow and Keras ports
