@@ -25,7 +25,7 @@ from posenet.geometry.cropping import Framing, grid_shape  # noqa: E402
 from posenet.geometry.poses import Poses  # noqa: E402
 from posenet.io.image_cache import Pictures  # noqa: E402
 from posenet.losses import LearnedWeightsLoss  # noqa: E402
-from posenet.models import build_network, trunk_named  # noqa: E402
+from posenet.models.build import build_network, trunk_named  # noqa: E402
 from posenet.pipeline import Batches  # noqa: E402
 from posenet.trainer import Trainer  # noqa: E402
 

@@ -16,7 +16,7 @@ from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses, tells_rotation
 from posenet.io.files import files_digest
 from posenet.io.image_cache import Pictures, load_pictures
-from posenet.landmarks import MAP, landmarks_of
+from posenet.mapping.landmarks import MAP, landmarks_of
 from posenet.refinement import Refinement, Refiner
 from posenet.retrieval import Gallery, describing, descriptors, gallery_of
 from posenet.run import MODEL, Run

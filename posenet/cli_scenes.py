@@ -14,10 +14,10 @@ log = logging.getLogger("posenet")
 
 def captured(video: Path, there: bool = False) -> Path:
     """The scene that capture makes of a video, made unless it is there. Raises PoseNetError where it must be there."""
-    from posenet.datasets.capture import belongs_to, is_finished
-    from posenet.datasets.capture import capture as make_scene
-    from posenet.datasets.capture_pictures import is_video
     from posenet.datasets.formats.parsing import without_blanks
+    from posenet.mapping.capture.images import is_video
+    from posenet.mapping.capture.pipeline import belongs_to, is_finished
+    from posenet.mapping.capture.pipeline import capture as make_scene
 
     if not video.exists():
         raise PoseNetError(f"{video}: no such video")
@@ -46,11 +46,11 @@ def courtyard(config: CourtyardConfig) -> None:
 
 def info(config: InfoConfig) -> None:
     """The scene info command."""
-    from posenet.calibration import measured_corrections
-    from posenet.conventions import check_convention
     from posenet.datasets.formats.image_files import is_there
     from posenet.datasets.registry import open_scene_with_faults, read_scene, settled_split
-    from posenet.scene_facts import facts_text, scene_facts
+    from posenet.mapping.calibration import measured_corrections
+    from posenet.mapping.convention_check import check_convention
+    from posenet.mapping.scene_report import facts_text, scene_facts
 
     if config.plot and config.map and config.map.suffix.lower() != ".png":
         raise PoseNetError(f"--map must be a .png file, received {config.map}")
@@ -89,7 +89,7 @@ def convert(config: ConvertConfig) -> None:
 
 def capture(config: CaptureConfig) -> None:
     """The scene capture command."""
-    from posenet.datasets import capture as capturing
+    from posenet.mapping.capture import pipeline as capturing
 
     if len(config.paths) < 2:
         received = ", ".join(map(str, config.paths)) or "nothing"

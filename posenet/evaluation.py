@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from posenet.baselines import describe, nearest_pictures
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
@@ -19,6 +18,7 @@ from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation
 from posenet.geometry.poses import Poses
 from posenet.io.image_cache import load_pictures
 from posenet.io.images import some_sizes
+from posenet.mapping.global_descriptors import describe, nearest_pictures
 from posenet.run import Run
 from posenet.smoothing import stretches
 from posenet.trajectories import read_poses

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
-from posenet.keypoints import Keypoints
+from posenet.mapping.keypoints import Keypoints
 
 RANSAC_PIXELS, RANSAC_ROUNDS = 8.0, 2000
 FEWEST_INLIERS = 12

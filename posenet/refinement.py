@@ -16,10 +16,10 @@ from scipy.spatial.transform import Rotation
 from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from posenet.keypoints import detect_or_none
-from posenet.landmarks import KEYPOINTS, Landmarks
 from posenet.localisation import Located, locate
-from posenet.parallel import in_parallel
+from posenet.mapping.keypoints import detect_or_none
+from posenet.mapping.landmarks import KEYPOINTS, Landmarks
+from posenet.mapping.parallel import in_parallel
 from posenet.retrieval import Gallery
 from posenet.trust import Trust
 

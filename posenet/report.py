@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.baselines import BASELINE_NAMES
+from posenet.baseline_names import BASELINE_NAMES
 from posenet.errors import PoseNetError
 from posenet.evaluation import Evaluation
 from posenet.io.files import write_text

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.baselines import BASELINE_NAMES
+from posenet.baseline_names import BASELINE_NAMES
 from posenet.evaluation import Evaluation
 from posenet.plots import new_figure, plot_picture, plot_trajectory, plot_trajectory_3d, save_figure
 from posenet.plots_errors import plot_coverage, plot_cumulative, plot_errors

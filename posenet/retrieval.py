@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from posenet.baselines import nearest_pictures
 from posenet.datasets.scene import Scene
 from posenet.geometry.poses import Poses
 from posenet.io.files import files_digest, kept_if_possible
 from posenet.io.image_cache import load_pictures
 from posenet.io.images import READING
+from posenet.mapping.global_descriptors import nearest_pictures
 from posenet.models.inference import predict_in_batches
 from posenet.run import Run
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.calibration import Correction, Corrections, corrected
 from posenet.config import Head, TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
@@ -21,6 +20,7 @@ from posenet.errors import PoseNetError, short_reason
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Framing
 from posenet.io.files import atomic_path, write_text
+from posenet.mapping.calibration import Correction, Corrections, corrected
 
 log = logging.getLogger("posenet")
 
@@ -132,7 +132,7 @@ class Run:
             raise PoseNetError(f"{path} is missing: the run has not trained long enough to keep a model")
         import keras
 
-        import posenet.models  # noqa: F401  the layers must be registered before loading
+        import posenet.models.build  # noqa: F401  the layers must be registered before loading
 
         try:
             return keras.saving.load_model(path, compile=False, safe_mode=True)

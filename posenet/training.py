@@ -21,9 +21,9 @@ from posenet.errors import PoseNetError, short_reason
 from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
 from posenet.io.image_cache import Pictures, load_pictures
-from posenet.keypoints import remembered
 from posenet.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
-from posenet.models import build_network, inference_network, trunk_named
+from posenet.mapping.keypoints import remembered
+from posenet.models.build import build_network, inference_network, trunk_named
 from posenet.models.inference import predict_in_batches
 from posenet.models.weights.pretrained import best_trunk, load_into
 from posenet.pipeline import Batches

@@ -5,7 +5,7 @@ import pytest
 
 from posenet.device import set_up
 from posenet.errors import PoseNetError
-from posenet.models import build_network, inference_network
+from posenet.models.build import build_network, inference_network
 
 
 def test_training_on_another_backend_is_refused(monkeypatch):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from posenet.answers import Answerer
-from posenet.baselines import describe, nearest_pictures
 from posenet.cli import main
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
@@ -15,6 +14,7 @@ from posenet.evaluation import compare, evaluate_poses, evaluate_run
 from posenet.geometry.metrics import mean_pose_errors
 from posenet.geometry.poses import Poses
 from posenet.io.files import files_digest
+from posenet.mapping.global_descriptors import describe, nearest_pictures
 from posenet.refinement import Refiner
 from posenet.report import report, write_evaluation
 from posenet.run import open_run
@@ -168,7 +168,7 @@ def test_no_pose_file(cambridge, tmp_path):
 def test_refined_beside_regressed(plane_trained, tmp_path, monkeypatch, capsys):
     from posenet.answers import Manner
 
-    monkeypatch.setattr("posenet.landmarks.KEYPOINTS", 700)
+    monkeypatch.setattr("posenet.mapping.landmarks.KEYPOINTS", 700)
     monkeypatch.setattr("posenet.refinement.KEYPOINTS", 700)
     excluded, locate = [], Refiner.locate
     monkeypatch.setattr(Refiner, "locate", lambda *known: excluded.extend(known[5:]) or locate(*known))

@@ -3,11 +3,11 @@ import pytest
 
 from posenet.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.datasets.registry import open_scene
-from posenet.depth import scene_depths
 from posenet.geometry.cropping import Framing
 from posenet.geometry.metrics import rotation_errors_deg
 from posenet.geometry.poses import Poses
 from posenet.io.image_cache import load_pictures
+from posenet.mapping.depth import scene_depths
 from posenet.models.inference import predict_in_batches
 from posenet.pipeline import Batches, default_batch_size
 from tests.helpers.planes import CAMERA, plane_scene

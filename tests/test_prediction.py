@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from posenet.answers import Manner
-from posenet.calibration import Correction
 from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Framing
 from posenet.geometry.poses import Poses
 from posenet.io.images import read_image
+from posenet.mapping.calibration import Correction
 from posenet.prediction import camera_for, draw, picture_files, predict
 from posenet.run import Run
 from tests.helpers.images import photo, write_picture

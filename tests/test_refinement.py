@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 from scipy.spatial.transform import Rotation
 
-from posenet import landmarks, refinement
+from posenet import refinement
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
-from posenet.landmarks import landmarks_of
+from posenet.mapping import landmarks
+from posenet.mapping.landmarks import landmarks_of
 from posenet.plots_matches import matches_figure, plot_matches
 from posenet.refinement import Refiner
 from posenet.retrieval import Gallery

@@ -6,10 +6,10 @@ from dataclasses import replace
 import keras
 import pytest
 
-from posenet.calibration import Correction
 from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
 from posenet.geometry.cropping import Framing
+from posenet.mapping.calibration import Correction
 from posenet.run import Run, open_run
 
 

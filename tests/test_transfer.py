@@ -13,7 +13,7 @@ from posenet.datasets.registry import open_scene
 from posenet.geometry.cropping import Framing
 from posenet.io.image_cache import load_pictures
 from posenet.losses import LearnedWeightsLoss
-from posenet.models import build_network
+from posenet.models.build import build_network
 from posenet.models.weights.pretrained import load_into
 from posenet.pipeline import Batches
 from posenet.trainer import Trainer

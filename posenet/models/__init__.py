@@ -1,5 +1,1 @@
-"""Networks: the registry of trunks, and how one becomes a network that answers with a pose."""
-
-from posenet.models.build import TRUNKS, build_network, inference_network, trunk_named
-
-__all__ = ["TRUNKS", "build_network", "inference_network", "trunk_named"]
+"""Networks: backbones, heads, layers and pretrained weights."""

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from posenet.errors import PoseNetError
-from posenet.models import build_network, inference_network
 from posenet.models.applications import _PREPROCESSING, application_names, preprocessing
-from posenet.models.build import trunk_named
+from posenet.models.build import build_network, inference_network, trunk_named
 from posenet.models.weights.pretrained import put_into
 
 # one network of each family

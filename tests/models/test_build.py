@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from posenet.errors import PoseNetError
 from posenet.geometry.cropping import Framing
-from posenet.models import TRUNKS, build_network, inference_network
+from posenet.models.build import TRUNKS, build_network, inference_network
 from posenet.models.layers import FastBatchNorm, FastDepthwise, LocalResponseNorm, ToMeanBGR
 
 SIZES = {"googlenet": (96, 128)}

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from posenet.errors import PoseNetError
-from posenet.models import build_network, inception_v4
+from posenet.models import inception_v4
+from posenet.models.build import build_network
 from posenet.models.weights.layer_names import inception_v4_names
 from posenet.models.weights.pretrained import put_into
 from tests.helpers.images import write_picture

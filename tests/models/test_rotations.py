@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from posenet.models import build_network, inference_network
+from posenet.models.build import build_network, inference_network
 from posenet.models.rotations import STARTS, ToQuaternion, largest_eigenvector
 
 

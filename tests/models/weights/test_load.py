@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from posenet.errors import PoseNetError
-from posenet.models import build_network
+from posenet.models.build import build_network
 from posenet.models.weights.convert import convert_weights
 from posenet.models.weights.layer_names import our_name
 from posenet.models.weights.load import Loaded, fill, load_network, read_weights, weight_format

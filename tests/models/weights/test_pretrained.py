@@ -11,9 +11,8 @@ import tensorflow as tf
 
 from posenet.cli import main
 from posenet.errors import PoseNetError
-from posenet.models import TRUNKS, build_network
 from posenet.models.applications import application_names
-from posenet.models.build import trunk_named
+from posenet.models.build import TRUNKS, build_network, trunk_named
 from posenet.models.classify import classify
 from posenet.models.googlenet import BLOCKS
 from posenet.models.weights.convert import convert_weights

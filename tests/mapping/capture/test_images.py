@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from posenet.datasets.capture_pictures import collect_photos, collect_pictures, is_video, settle
 from posenet.datasets.formats.image_files import photographs_in
 from posenet.errors import PoseNetError
+from posenet.mapping.capture.images import collect_photos, collect_pictures, is_video, settle
 from tests.helpers.images import texture, write_picture
 
 

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from posenet.calibration import Corrections, told
-from posenet.conventions import ConventionCheck
 from posenet.datasets.scene import Scene
 from posenet.datasets.validation import Fault
 from posenet.geometry.alignment import LINE, up_direction, width_to_length
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import FISHEYES, PANORAMA
+from posenet.mapping.calibration import Corrections, told
+from posenet.mapping.convention_check import ConventionCheck
 
 
 @dataclass(frozen=True)

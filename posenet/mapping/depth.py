@@ -15,7 +15,7 @@ from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import projected
 from posenet.geometry.cropping import Framing, grid_shape
 from posenet.geometry.poses import Poses
-from posenet.structure import neighbour_pairs, triangulate_scene
+from posenet.mapping.triangulation import neighbour_pairs, triangulate_scene
 
 log = logging.getLogger("posenet")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-BASELINE_NAMES = {"network": "network alone", "retrieval": "nearest picture", "mean_pose": "mean training pose"}
 SIZE, CELL, ORIENTATIONS = (96, 128), 32, 8  # pixels that pictures are described at (height, width), and bins
 
 

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from posenet.baselines import describe, nearest_pictures
-from posenet.datasets.capture_pictures import collect_pictures, is_video, settle
-from posenet.datasets.capture_scale import aligned_to, find_pictures, levelled, read_positions, scaled_by
-from posenet.datasets.colmap_sfm import extract_features, map_pictures, match, require_pycolmap
 from posenet.datasets.formats.parsing import without_suffix
 from posenet.errors import PoseNetError
 from posenet.io.files import files_digest, held_alone, write_text
 from posenet.io.image_cache import load_pictures
+from posenet.mapping.capture.alignment import aligned_to, find_pictures, levelled, read_positions, scaled_by
+from posenet.mapping.capture.colmap import extract_features, map_pictures, match, require_pycolmap
+from posenet.mapping.capture.images import collect_pictures, is_video, settle
+from posenet.mapping.global_descriptors import describe, nearest_pictures
 
 log = logging.getLogger("posenet")
 

@@ -5,12 +5,19 @@ import pycolmap
 import pytest
 from scipy.spatial.transform import Rotation
 
-from posenet.datasets.capture_scale import aligned_to, find_pictures, levelled, model_poses, read_positions, scaled_by
 from posenet.datasets.convert import convert
 from posenet.errors import PoseNetError
 from posenet.geometry.alignment import Similarity, up_direction
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
+from posenet.mapping.capture.alignment import (
+    aligned_to,
+    find_pictures,
+    levelled,
+    model_poses,
+    read_positions,
+    scaled_by,
+)
 from tests.helpers.scenes import make_scene, walk
 
 

@@ -3,10 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from posenet import landmarks, parallel, structure
 from posenet.errors import PoseNetError
-from posenet.landmarks import landmarks_of
-from posenet.structure import triangulate_scene
+from posenet.mapping import landmarks, parallel
+from posenet.mapping import triangulation as structure
+from posenet.mapping.landmarks import landmarks_of
+from posenet.mapping.triangulation import triangulate_scene
 from tests.helpers.errors import refusal
 from tests.helpers.planes import plane_scene
 

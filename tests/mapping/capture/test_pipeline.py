@@ -13,9 +13,6 @@ from PIL import Image
 
 from posenet import training
 from posenet.cli import main
-from posenet.datasets import capture as capturing
-from posenet.datasets.capture import belongs_to, capture, is_finished, picture_pairs
-from posenet.datasets.colmap_sfm import extract_features
 from posenet.datasets.courtyard.generate import make_courtyard, walk
 from posenet.datasets.courtyard.photographs import LIGHTS, lit_ground, photograph
 from posenet.datasets.courtyard.world import make_world
@@ -24,6 +21,9 @@ from posenet.errors import PoseNetError
 from posenet.geometry.alignment import align_similarity
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.io.files import files_digest, held_alone
+from posenet.mapping.capture import pipeline as capturing
+from posenet.mapping.capture.colmap import extract_features
+from posenet.mapping.capture.pipeline import belongs_to, capture, is_finished, picture_pairs
 from tests.helpers.errors import refusal
 from tests.helpers.images import photo, write_picture
 

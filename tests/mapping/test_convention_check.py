@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from posenet.conventions import check_convention
 from posenet.datasets.courtyard.generate import make_courtyard
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import ScenePoints
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
+from posenet.mapping.convention_check import check_convention
 from tests.helpers.scenes import scene_of, walk
 
 

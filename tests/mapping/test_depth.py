@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 
 from posenet.datasets.scene import ScenePoints
-from posenet.depth import fit_grid, most_pictures, scene_depths
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Framing, grid_shape
+from posenet.mapping.depth import fit_grid, most_pictures, scene_depths
 from tests.helpers.planes import CAMERA, plane_scene
 
 FRAMING = Framing((120, 160), (120, 160))

@@ -14,8 +14,8 @@ from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.io.files import new_folder, write_text
 from posenet.io.images import READING
-from posenet.keypoints import Keypoints
-from posenet.structure import SeenPoints, triangulate_scene
+from posenet.mapping.keypoints import Keypoints
+from posenet.mapping.triangulation import SeenPoints, triangulate_scene
 
 log = logging.getLogger("posenet")
 

@@ -3,9 +3,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from posenet import keypoints
 from posenet.geometry.camera import Camera
-from posenet.keypoints import detect, detect_in, detect_or_none, match, remembered, root_sift
+from posenet.mapping import keypoints
+from posenet.mapping.keypoints import detect, detect_in, detect_or_none, remembered
+from posenet.mapping.matching import match, root_sift
 from tests.helpers.planes import CAMERA, painting, picture_of_plane, plane_to_pixels, towards_plane
 
 

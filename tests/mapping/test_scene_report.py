@@ -8,12 +8,12 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from posenet.cli import main
-from posenet.conventions import ConventionCheck
 from posenet.datasets.registry import open_scene
 from posenet.geometry.alignment import up_direction
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from posenet.scene_facts import _view_deg, nearest_training, path_length, scene_facts
+from posenet.mapping.convention_check import ConventionCheck
+from posenet.mapping.scene_report import _view_deg, nearest_training, path_length, scene_facts
 from tests.helpers.images import write_picture
 from tests.helpers.planes import claim_focal
 from tests.helpers.scenes import LEVEL, scene_of, walk

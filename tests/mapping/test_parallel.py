@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from posenet import parallel
-from posenet.parallel import in_parallel, kept_in_parallel
+from posenet.mapping import parallel
+from posenet.mapping.parallel import in_parallel, kept_in_parallel
 
 
 def test_results_come_in_order_and_opencv_gets_its_threads_back():

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.datasets.colmap_sfm import require_pycolmap
 from posenet.datasets.formats.parsing import (
     end_of_name,
     is_number,
@@ -24,6 +23,7 @@ from posenet.errors import PoseNetError
 from posenet.geometry.alignment import LINE, Similarity, align_similarity, up_direction, width_to_length
 from posenet.geometry.metrics import position_errors
 from posenet.geometry.poses import Poses
+from posenet.mapping.capture.colmap import require_pycolmap
 
 log = logging.getLogger("posenet")
 

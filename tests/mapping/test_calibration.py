@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from posenet.calibration import corrected, measured_corrections, told
 from posenet.datasets.scene import ScenePoints
+from posenet.mapping.calibration import corrected, measured_corrections, told
 from tests.helpers.planes import CAMERA, plane_scene
 
 

@@ -7,12 +7,12 @@ import logging
 from itertools import count
 from pathlib import Path
 
-from posenet.datasets.capture_frames import collect_video
 from posenet.datasets.formats.image_files import photographs_in, place_upright
 from posenet.datasets.formats.parsing import without_blanks
 from posenet.errors import PoseNetError
 from posenet.io.files import write_text
 from posenet.io.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, picture_fault
+from posenet.mapping.capture.frames import collect_video
 
 log = logging.getLogger("posenet")
 

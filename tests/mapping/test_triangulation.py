@@ -5,7 +5,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.geometry.poses import Poses
-from posenet.structure import meet, neighbour_pairs, triangulate_scene
+from posenet.mapping.triangulation import meet, neighbour_pairs, triangulate_scene
 from tests.helpers.planes import CAMERA, painting, picture_of_plane, plane_scene
 
 

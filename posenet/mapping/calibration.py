@@ -16,9 +16,10 @@ from scipy.optimize import least_squares
 from posenet.datasets.scene import Scene
 from posenet.geometry.camera import STRAIGHT_LENSES, Camera
 from posenet.geometry.poses import Poses
-from posenet.keypoints import Keypoints, detect_or_none, match, root_sift
-from posenet.parallel import in_parallel
-from posenet.structure import epipolar_errors, neighbour_pairs, world_rays
+from posenet.mapping.keypoints import Keypoints, detect_or_none
+from posenet.mapping.matching import match, root_sift
+from posenet.mapping.parallel import in_parallel
+from posenet.mapping.triangulation import epipolar_errors, neighbour_pairs, world_rays
 
 RANKS, PAIRS, KEYPOINTS = (1, 3, 6, 10, 16), 200, 1200
 BLOCKS, FEWEST_PAIRS = 8, 10  # of time, every second of them to either half, which must have so many pairs

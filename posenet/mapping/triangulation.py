@@ -10,8 +10,9 @@ import numpy as np
 
 from posenet.datasets.scene import Scene
 from posenet.geometry.poses import Poses
-from posenet.keypoints import Keypoints, detect_or_none, match, root_sift
-from posenet.parallel import Arrays, kept_in_parallel
+from posenet.mapping.keypoints import Keypoints, detect_or_none
+from posenet.mapping.matching import match, root_sift
+from posenet.mapping.parallel import Arrays, kept_in_parallel
 
 # which of the pictures that look the same way are matched with one: near ones match best, far ones tell depth best
 NEIGHBOUR_RANKS = (2, 5, 9, 15, 24, 40)

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from posenet.datasets import capture_frames
-from posenet.datasets.capture_frames import STEP, choose_frames, collect_video, median_flow
 from posenet.errors import PoseNetError
 from posenet.io.images import picture_size
+from posenet.mapping.capture import frames as capture_frames
+from posenet.mapping.capture.frames import STEP, choose_frames, collect_video, median_flow
 from tests.helpers.errors import refusal
 from tests.helpers.images import texture
 

@@ -1,0 +1,5 @@
+"""Names of the baselines."""
+
+from __future__ import annotations
+
+BASELINE_NAMES = {"network": "network alone", "retrieval": "nearest picture", "mean_pose": "mean training pose"}

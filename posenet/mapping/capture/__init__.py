@@ -1,0 +1,1 @@
+"""Structure from motion: photographs or videos become a scene with poses."""
