@@ -70,7 +70,7 @@ def info(config: InfoConfig) -> None:
     facts = scene_facts(scene, faults, raw.format, settled_split(config.scene, config.split), convention, corrections)
     print(json.dumps(facts.to_dict(), indent=2) if config.json else facts_text(facts), flush=True)
     if config.plot:
-        from posenet.scene_map import write_scene_map
+        from posenet.viz.scene_map import write_scene_map
 
         target = config.map or Path(f"{scene.name}_map.png")
         write_scene_map(target, scene)

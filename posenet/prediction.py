@@ -77,7 +77,8 @@ def draw(run: Run, poses: Poses, path: Path) -> Path:
 
     Raises PoseNetError where there is nothing to draw, or the file cannot be written.
     """
-    from posenet.plots import new_figure, plot_path, save_figure
+    from posenet.viz.figure import new_figure, save_figure
+    from posenet.viz.trajectory import plot_path
 
     if not len(poses):
         raise PoseNetError("--plot needs at least one picture with a pose, received none")

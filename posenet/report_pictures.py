@@ -8,9 +8,10 @@ import numpy as np
 
 from posenet.baseline_names import BASELINE_NAMES
 from posenet.evaluation import Evaluation
-from posenet.plots import new_figure, plot_picture, plot_trajectory, plot_trajectory_3d, save_figure
-from posenet.plots_errors import plot_coverage, plot_cumulative, plot_errors
-from posenet.plots_matches import matches_figure
+from posenet.viz.errors import plot_coverage, plot_cumulative, plot_errors
+from posenet.viz.figure import new_figure, plot_picture, save_figure
+from posenet.viz.matches import matches_figure
+from posenet.viz.trajectory import plot_trajectory, plot_trajectory_3d
 
 WORST = 8
 

@@ -14,10 +14,10 @@ from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
 from posenet.mapping import landmarks
 from posenet.mapping.landmarks import landmarks_of
-from posenet.plots_matches import matches_figure, plot_matches
 from posenet.refinement import Refiner
 from posenet.retrieval import Gallery
 from posenet.trust import Trust
+from posenet.viz.matches import matches_figure, plot_matches
 from tests.helpers.planes import CAMERA, painting, picture_of_plane, plane_scene, plane_to_pixels, towards_plane
 
 TRUST = Trust(0.1, 3.0, 1.0)

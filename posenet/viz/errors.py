@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from posenet.baseline_names import BASELINE_NAMES
-from posenet.plots import NETWORK, OTHERS, quiet
+from posenet.viz.figure import NETWORK, OTHERS, quiet
 
 COLOURS = dict(zip(BASELINE_NAMES.values(), (OTHERS[2], OTHERS[0], OTHERS[1]), strict=True))  # the same in all drawings
 WIDE = 20.0  # times the median: errors of such a range are drawn on a logarithmic axis

@@ -1,7 +1,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from posenet import plots_errors as plots
+from posenet.viz import errors as plots
 
 
 def test_error_curves_and_medians():

@@ -13,7 +13,7 @@ from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import projected
 from posenet.localisation import Located
-from posenet.plots import NETWORK, new_figure, plot_picture
+from posenet.viz.figure import NETWORK, new_figure, plot_picture
 
 if TYPE_CHECKING:
     from posenet.refinement import Refinement

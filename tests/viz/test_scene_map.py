@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from posenet.datasets.scene import ScenePoints
 from posenet.geometry.poses import Poses
-from posenet.scene_map import ground_axes, plot_scene_map, write_scene_map
+from posenet.viz.scene_map import ground_axes, plot_scene_map, write_scene_map
 from tests.helpers.scenes import scene_of, walk
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from posenet.datasets.scene import Scene
 from posenet.geometry.alignment import principal_axes, up_direction
-from posenet.plots import FAINT, NETWORK, TRUTH, frusta, new_figure, path_pieces, quiet, save_figure
+from posenet.viz.figure import FAINT, NETWORK, TRUTH, new_figure, quiet, save_figure
+from posenet.viz.trajectory import frusta, path_pieces
 
 MOST_POINTS = 20_000
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 
-from posenet.errors import PoseNetError
 from posenet.geometry.alignment import principal_axes, up_direction
 from posenet.geometry.poses import Poses, concatenate
-from posenet.io.files import atomic_path
-from posenet.io.images import read_image
+from posenet.viz.figure import FAINT, NETWORK, OTHERS, TRUTH, quiet
 
-TRUTH, NETWORK, FAINT, OTHERS = "#1f3a5f", "#d1495b", "#c9ced6", ("#3a8f85", "#8d7b68", "#7a5ea8")
 ERROR_COLOURS = "viridis"
 
 
@@ -130,14 +123,6 @@ def frusta(ax, at: np.ndarray, directions: np.ndarray, size: float, colour: str,
     ax.add_collection(LineCollection(list(lines), colors=colour, linewidths=1.0, zorder=5, label=label))
 
 
-def quiet(ax) -> None:
-    ax.grid(color="#e8eaee", lw=0.8)
-    ax.set_axisbelow(True)
-    for side in ("top", "right"):
-        if side in ax.spines:
-            ax.spines[side].set_visible(False)
-
-
 def plot_trajectory_3d(ax, truth: Poses, estimate: Poses, training: Poses | None, errors, unit: str, sequences=None):
     """The same in three dimensions, along the scene's own axes. ax: a 3-D axes."""
     found = np.isfinite(errors)
@@ -162,27 +147,3 @@ def plot_trajectory_3d(ax, truth: Poses, estimate: Poses, training: Poses | None
     ax.figure.colorbar(dots, ax=ax, label=f"position error ({unit})", extend="max", shrink=0.6, pad=0.1)
     ax.legend(loc="upper left", frameon=False)
     return ax
-
-
-def plot_picture(ax, path: Path, title: str, at_least: tuple[int, int] | None = None) -> None:
-    """A picture without axes; where its file cannot be read it says so. at_least: as for `read_image`."""
-    try:
-        ax.imshow(read_image(path, at_least))
-    except PoseNetError:
-        ax.text(0.5, 0.5, "cannot be read", ha="center", transform=ax.transAxes)
-    ax.set_title(title, fontsize=9)
-    ax.axis("off")
-
-
-def save_figure(figure: Figure, path: Path) -> Path:
-    for _ in range(2):  # where the axes' aspect is fixed the layout settles in up to three rounds; saving is the last
-        figure.draw_without_rendering()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=130, format="png")
-    return path
-
-
-def new_figure(width: float, height: float) -> Figure:
-    figure = Figure((width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure

@@ -3,8 +3,8 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.spatial.transform import Rotation
 
-from posenet import plots
 from posenet.geometry.poses import Poses
+from posenet.viz import trajectory as plots
 
 
 def circle(n, radius=3.0):

@@ -1,0 +1,1 @@
+"""Figures: every function draws on the axes it is given."""
