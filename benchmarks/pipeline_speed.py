@@ -17,17 +17,17 @@ from posenet.quiet import start_tensorflow
 start_tensorflow()
 import keras  # noqa: E402
 
-from posenet.augmentation import Augmentation  # noqa: E402
 from posenet.datasets.scene import Scene  # noqa: E402
-from posenet.device import set_up  # noqa: E402
 from posenet.geometry.camera import Camera  # noqa: E402
 from posenet.geometry.cropping import Framing, grid_shape  # noqa: E402
 from posenet.geometry.poses import Poses  # noqa: E402
 from posenet.io.image_cache import Pictures  # noqa: E402
-from posenet.losses import LearnedWeightsLoss  # noqa: E402
 from posenet.models.build import build_network, trunk_named  # noqa: E402
-from posenet.pipeline import Batches  # noqa: E402
-from posenet.trainer import Trainer  # noqa: E402
+from posenet.training.augmentation import Augmentation  # noqa: E402
+from posenet.training.batches import Batches  # noqa: E402
+from posenet.training.device import set_up  # noqa: E402
+from posenet.training.losses import LearnedWeightsLoss  # noqa: E402
+from posenet.training.trainer import Trainer  # noqa: E402
 
 PICTURES, BATCH, STEPS, ROUNDS = 320, 32, 10, 6
 

@@ -60,7 +60,7 @@ def train(config: TrainConfig) -> None:
     if config.output is None and config.scene is not None:
         config = replace(config, output=Path("runs") / Path(config.scene).resolve().name)
     start_tensorflow()
-    from posenet import training
+    from posenet.training import train as training
 
     run = training.train(config)
     print(f"trained: {run.folder}")

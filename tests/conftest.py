@@ -48,7 +48,7 @@ def cambridge(tmp_path):
 def one_epoch(tmp_path_factory):
     """A folder with the scene of `cambridge`, Square, and a run of one epoch on it, run."""
     from posenet.config import TrainConfig
-    from posenet.training import train
+    from posenet.training.train import train
 
     folder = tmp_path_factory.mktemp("one_epoch")
     train(TrainConfig(write_cambridge(folder / "Square"), folder / "run", epochs=1, **QUICK))
@@ -76,7 +76,7 @@ def plane_epoch(tmp_path_factory):
     for it."""
     from posenet.config import TrainConfig
     from posenet.io import images
-    from posenet.training import train
+    from posenet.training.train import train
 
     folder, opened, read = tmp_path_factory.mktemp("plane_epoch"), set(), images.read_image
     scene = write_plane(folder)

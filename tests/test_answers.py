@@ -14,7 +14,7 @@ from posenet.geometry.metrics import position_errors
 from posenet.io.image_cache import load_pictures
 from posenet.run import open_run
 from posenet.smoothing import smooth
-from posenet.training import train
+from posenet.training.train import train
 from tests.helpers.scenes import QUICK
 
 

@@ -129,7 +129,7 @@ def test_train_alone_makes_the_courtyard_and_trains_on_it(tmp_path, monkeypatch,
         "posenet.datasets.courtyard.generate.make_courtyard", lambda path: made.append(path) or path.mkdir(parents=True)
     )
     monkeypatch.setattr(
-        "posenet.training.train", lambda config: given.append(config) or SimpleNamespace(folder=config.output)
+        "posenet.training.train.train", lambda config: given.append(config) or SimpleNamespace(folder=config.output)
     )
     for options in ([], ["--epochs", "2"], ["--trunk", "efficientnet_lite0", "--minutes", "3"]):
         assert main(["train", "--no-evaluate", *options]) == 0
@@ -177,7 +177,7 @@ def test_a_scene_without_test_pictures_is_trained_on_and_not_evaluated(
     cambridge, trained, tmp_path, capsys, caplog, monkeypatch
 ):
     (cambridge / "dataset_test.txt").unlink()
-    monkeypatch.setattr("posenet.training.train", lambda config: open_run(config.output))
+    monkeypatch.setattr("posenet.training.train.train", lambda config: open_run(config.output))
     assert main(["train", str(cambridge), "--output", str(trained)]) == 0
     assert capsys.readouterr().out == f"trained: {tmp_path / 'run'}\n"
     assert f"not evaluated: the test split of {cambridge} must hold at least one usable picture" in caplog.text

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from posenet import training
 from posenet.cli import main
 from posenet.datasets.courtyard.generate import make_courtyard, walk
 from posenet.datasets.courtyard.photographs import LIGHTS, lit_ground, photograph
@@ -24,6 +23,7 @@ from posenet.io.files import files_digest, held_alone
 from posenet.mapping.capture import pipeline as capturing
 from posenet.mapping.capture.colmap import extract_features
 from posenet.mapping.capture.pipeline import belongs_to, capture, is_finished, picture_pairs
+from posenet.training.train import train as training
 from tests.helpers.errors import refusal
 from tests.helpers.images import photo, write_picture
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 from posenet.config import TrainConfig
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Framing
-from posenet.preparation import _one_camera, _shared_camera, check_resumed, head_for
 from posenet.run import Run
+from posenet.training.prepare import _one_camera, _shared_camera, check_resumed, head_for
 from tests.helpers.errors import refusal
 from tests.helpers.planes import CAMERA, plane_scene
 

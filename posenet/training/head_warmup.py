@@ -11,8 +11,8 @@ import time
 import keras
 import numpy as np
 
-from posenet.pipeline import Batches
-from posenet.trainer import Trainer
+from posenet.training.batches import Batches
+from posenet.training.trainer import Trainer
 
 log = logging.getLogger("posenet")
 

@@ -11,8 +11,8 @@ import numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras
-from posenet.losses import LearnedWeightsLoss, PoseNetLoss
-from posenet.trainer import Trainer
+from posenet.training.losses import LearnedWeightsLoss, PoseNetLoss
+from posenet.training.trainer import Trainer
 
 sizes = {"position": 3, "quaternion": 4}
 rng = np.random.default_rng(0)

@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 from scipy.spatial.transform import Rotation
 
-from posenet.augmentation import Augmentation, Augmenter
 from posenet.datasets.scene import Scene
 from posenet.geometry.cropping import Framing
 from posenet.io.image_cache import Pictures
+from posenet.training.augmentation import Augmentation, Augmenter
 
 BATCH_PIXELS = 32 * 192 * 256  # keeps the peak memory of training at 2 to 3.5 GB, by the trunk
 

@@ -12,27 +12,27 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from posenet import callbacks
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
-from posenet.device import set_up
 from posenet.errors import PoseNetError, short_reason
 from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
 from posenet.io.image_cache import Pictures, load_pictures
-from posenet.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
 from posenet.mapping.keypoints import remembered
 from posenet.models.build import build_network, inference_network, trunk_named
 from posenet.models.inference import predict_in_batches
 from posenet.models.weights.pretrained import best_trunk, load_into
-from posenet.pipeline import Batches
-from posenet.preparation import check_resumed, check_trunk, described, head_for, training_batches
-from posenet.progress import Progress
 from posenet.run import HISTORY, STATE, Run, open_run
-from posenet.run_folder import new_run_folder, resumed_run_folder
-from posenet.trainer import Trainer
-from posenet.transfer import train_heads
+from posenet.training import callbacks
+from posenet.training.batches import Batches
+from posenet.training.device import set_up
+from posenet.training.head_warmup import train_heads
+from posenet.training.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
+from posenet.training.prepare import check_resumed, check_trunk, described, head_for, training_batches
+from posenet.training.progress import Progress
+from posenet.training.run_folder import new_run_folder, resumed_run_folder
+from posenet.training.trainer import Trainer
 
 log = logging.getLogger("posenet")
 

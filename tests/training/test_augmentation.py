@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from posenet.augmentation import NO_AUGMENTATION, Augmentation, Augmenter
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Framing
 from posenet.geometry.warping import turning_homography
+from posenet.training.augmentation import NO_AUGMENTATION, Augmentation, Augmenter
 from tests.helpers.planes import CAMERA as PLANE_CAMERA
 from tests.helpers.planes import painting, picture_of_plane, towards_plane
 

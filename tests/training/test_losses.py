@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from posenet.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
 from posenet.models.quaternions import nearer_sign, rotation_angle, unit
+from posenet.training.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
 
 
 def heads(position, quaternion, auxiliary=True):

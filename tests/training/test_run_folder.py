@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from posenet.errors import PoseNetError
-from posenet.run_folder import new_run_folder, resumed_run_folder
+from posenet.training.run_folder import new_run_folder, resumed_run_folder
 from tests.helpers.errors import refusal
 
 

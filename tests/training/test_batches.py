@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from posenet.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.datasets.registry import open_scene
 from posenet.geometry.cropping import Framing
 from posenet.geometry.metrics import rotation_errors_deg
@@ -9,7 +8,8 @@ from posenet.geometry.poses import Poses
 from posenet.io.image_cache import load_pictures
 from posenet.mapping.depth import scene_depths
 from posenet.models.inference import predict_in_batches
-from posenet.pipeline import Batches, default_batch_size
+from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
+from posenet.training.batches import Batches, default_batch_size
 from tests.helpers.planes import CAMERA, plane_scene
 
 FRAMING = Framing((48, 64), (32, 48))

@@ -3,9 +3,9 @@
 import keras
 import pytest
 
-from posenet.device import set_up
 from posenet.errors import PoseNetError
 from posenet.models.build import build_network, inference_network
+from posenet.training.device import set_up
 
 
 def test_training_on_another_backend_is_refused(monkeypatch):
@@ -17,7 +17,7 @@ def test_training_on_another_backend_is_refused(monkeypatch):
 @pytest.fixture
 def capable(monkeypatch):
     """A processor that computes bfloat16, and no GPU."""
-    monkeypatch.setattr("posenet.device._cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr("posenet.training.device._cpu_has_bfloat16", lambda: True)
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda *_: [])
     yield
     keras.config.set_dtype_policy("float32")
@@ -29,7 +29,7 @@ def test_bfloat16_where_the_processor_and_the_trunk_gain_by_it(capable, monkeypa
     for precision, halves in (("auto", False), ("float32", True)):
         assert set_up(precision, halves) == "float32"
         assert keras.config.dtype_policy().name == "float32"
-    monkeypatch.setattr("posenet.device._cpu_has_bfloat16", lambda: False)
+    monkeypatch.setattr("posenet.training.device._cpu_has_bfloat16", lambda: False)
     assert set_up("auto") == "float32"
     assert set_up("bfloat16", False) == "bfloat16"
 

@@ -9,7 +9,7 @@ import time
 
 import keras
 
-from posenet.callbacks import Budget
+from posenet.training.callbacks import Budget
 
 log = logging.getLogger("posenet")
 

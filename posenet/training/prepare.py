@@ -12,22 +12,22 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.config import Head, TrainConfig
 from posenet.datasets.registry import settled_split
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import square_cut, whole_frame
-from posenet.holdout import holdout_mask
 from posenet.io.files import atomic_path
 from posenet.io.image_cache import Pictures
 from posenet.io.images import READING, some_sizes
 from posenet.mapping.calibration import corrected, measured_corrections, told
 from posenet.mapping.depth import most_pictures, scene_depths
 from posenet.models.build import TRUNKS, trunk_named
-from posenet.pipeline import Batches, default_batch_size
 from posenet.run import Run
+from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
+from posenet.training.batches import Batches, default_batch_size
+from posenet.training.validation_split import holdout_mask
 
 log = logging.getLogger("posenet")
 

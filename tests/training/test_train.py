@@ -12,19 +12,18 @@ import keras
 import numpy as np
 import pytest
 
-from posenet import callbacks
 from posenet.answers import Answerer, Manner
-from posenet.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.evaluation import evaluate_run
 from posenet.io.image_cache import load_pictures
-from posenet.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
-from posenet.preparation import check_trunk, described, training_batches
 from posenet.retrieval import GALLERY
 from posenet.run import open_run
-from posenet.training import _save, _trainer, _validation, train
+from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
+from posenet.training.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
+from posenet.training.prepare import check_trunk, described, training_batches
+from posenet.training.train import _save, _trainer, _validation, callbacks, train
 from tests.helpers.errors import refusal
 from tests.helpers.planes import claim_focal
 from tests.helpers.scenes import QUICK, SMALL
@@ -297,7 +296,7 @@ def spread_of(folder):
 def test_other_seeds_give_other_networks(plane, tmp_path, monkeypatch):
     seeds = []
     monkeypatch.setattr(keras.utils, "set_random_seed", seeds.append)
-    monkeypatch.setattr("posenet.training._prepared", lambda *_: 1 / 0)
+    monkeypatch.setattr("posenet.training.train._prepared", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train(TrainConfig(plane, tmp_path / "run", seed=4, **QUICK))
     assert seeds == [4]

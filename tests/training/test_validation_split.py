@@ -3,7 +3,7 @@ import pytest
 
 from posenet.datasets.scene import Scene
 from posenet.geometry.poses import Poses
-from posenet.holdout import BLOCKS, holdout_mask
+from posenet.training.validation_split import BLOCKS, holdout_mask
 from tests.helpers.errors import refusal
 
 
