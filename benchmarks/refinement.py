@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.answers import Answerer, Answers, Manner
 from posenet.geometry.camera import Camera
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
 from posenet.io.image_cache import load_pictures
 from posenet.io.images import read_image
-from posenet.prediction import camera_for, picture_files
+from posenet.localization.localizer import Answerer, Answers, Manner
+from posenet.localization.predict import camera_for, picture_files
 from posenet.run import open_run
 
 

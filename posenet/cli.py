@@ -112,7 +112,7 @@ def evaluate(config: EvaluateConfig) -> None:
         run = open_run(config.run)
         folder = report_folder(config.output or run.folder / "evaluation")  # what is wrong with it is said first
         start_tensorflow()
-        from posenet.answers import Manner
+        from posenet.localization.localizer import Manner
 
         manner = Manner(config.views, config.smooth, config.refine)
         result = evaluation.evaluate_run(run, config.scene, config.strict, manner)
@@ -131,8 +131,8 @@ def predict(config: PredictConfig) -> None:
 
     run = open_run(config.run)
     start_tensorflow()
-    from posenet import prediction
-    from posenet.answers import Manner
+    from posenet.localization import predict as prediction
+    from posenet.localization.localizer import Manner
     from posenet.trajectories import PREDICTED
 
     paths = prediction.picture_files(config.images)

@@ -18,14 +18,14 @@ from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation
 from posenet.geometry.poses import Poses
 from posenet.io.image_cache import load_pictures
 from posenet.io.images import some_sizes
+from posenet.localization.smoothing import stretches
 from posenet.mapping.global_descriptors import describe, nearest_pictures
 from posenet.run import Run
-from posenet.smoothing import stretches
 from posenet.trajectories import read_poses
 
 if TYPE_CHECKING:
-    from posenet.answers import Manner
-    from posenet.refinement import Refinement
+    from posenet.localization.localizer import Manner
+    from posenet.localization.refinement import Refinement
 
 log = logging.getLogger("posenet")
 
@@ -119,7 +119,7 @@ def evaluate_run(
 
     Raises PoseNetError when the scene, its test split or the model cannot be used.
     """
-    from posenet.answers import Answerer, Manner
+    from posenet.localization.localizer import Answerer, Manner
 
     scene = run.open_scene(scene_path, strict)
     test = run.untrained(scene.split("test"))

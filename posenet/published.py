@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from posenet.answers import usable_poses
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError, short_reason
 from posenet.evaluation import Evaluation, compare
 from posenet.io.images import read_image
+from posenet.localization.localizer import usable_poses
 from posenet.models.layers import CAFFE_MEAN_BGR
 from posenet.models.weights.caffe import read_binaryproto
 from posenet.models.weights.load import load_network

@@ -8,11 +8,11 @@ import cv2
 import pytest
 
 from posenet import cli
-from posenet.answers import Manner
 from posenet.cli import main
 from posenet.commands import EvaluateConfig
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
+from posenet.localization.localizer import Manner
 from posenet.run import open_run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -144,7 +144,8 @@ def test_train_alone_makes_the_courtyard_and_trains_on_it(tmp_path, monkeypatch,
 
 
 def test_options_of_predict_reach_it(tmp_path, monkeypatch):
-    from posenet import prediction, run
+    from posenet import run
+    from posenet.localization import predict as prediction
 
     class Asked(Exception):
         pass
@@ -317,7 +318,7 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
 
 def test_predicting_nothing(capsys, tmp_path, cambridge):
     from posenet.errors import PoseNetError
-    from posenet.prediction import picture_files
+    from posenet.localization.predict import picture_files
 
     (tmp_path / "none").mkdir()
     with pytest.raises(PoseNetError, match="none must hold pictures"):

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from posenet.answers import Answerer
 from posenet.cli import main
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
@@ -14,12 +13,13 @@ from posenet.evaluation import compare, evaluate_poses, evaluate_run
 from posenet.geometry.metrics import mean_pose_errors
 from posenet.geometry.poses import Poses
 from posenet.io.files import files_digest
+from posenet.localization.localizer import Answerer
+from posenet.localization.refinement import Refiner
+from posenet.localization.uncertainty import read_trust
 from posenet.mapping.global_descriptors import describe, nearest_pictures
-from posenet.refinement import Refiner
 from posenet.report import report, write_evaluation
 from posenet.run import open_run
 from posenet.trajectories import write_tum
-from posenet.trust import read_trust
 from tests.helpers.errors import refusal
 
 
@@ -166,13 +166,13 @@ def test_no_pose_file(cambridge, tmp_path):
 
 
 def test_refined_beside_regressed(plane_trained, tmp_path, monkeypatch, capsys):
-    from posenet.answers import Manner
+    from posenet.localization.localizer import Manner
 
     monkeypatch.setattr("posenet.mapping.landmarks.KEYPOINTS", 700)
-    monkeypatch.setattr("posenet.refinement.KEYPOINTS", 700)
+    monkeypatch.setattr("posenet.localization.refinement.KEYPOINTS", 700)
     excluded, locate = [], Refiner.locate
     monkeypatch.setattr(Refiner, "locate", lambda *known: excluded.extend(known[5:]) or locate(*known))
-    monkeypatch.setattr("posenet.answers.FEWEST_HELD_OUT", 3)
+    monkeypatch.setattr("posenet.localization.localizer.FEWEST_HELD_OUT", 3)
     run = open_run(plane_trained[0])
     result = evaluate_run(run, manner=Manner(refine=True, views=1))
     summary = result.summary()

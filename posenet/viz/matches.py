@@ -12,11 +12,11 @@ from matplotlib.patches import ConnectionPatch
 from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import projected
-from posenet.localisation import Located
+from posenet.localization.absolute_pose import Located
 from posenet.viz.figure import NETWORK, new_figure, plot_picture
 
 if TYPE_CHECKING:
-    from posenet.refinement import Refinement
+    from posenet.localization.refinement import Refinement
 
 SHOWN, MOST_LINES = 3, 120
 

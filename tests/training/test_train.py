@@ -12,13 +12,13 @@ import keras
 import numpy as np
 import pytest
 
-from posenet.answers import Answerer, Manner
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.evaluation import evaluate_run
 from posenet.io.image_cache import load_pictures
-from posenet.retrieval import GALLERY
+from posenet.localization.localizer import Answerer, Manner
+from posenet.localization.retrieval import GALLERY
 from posenet.run import open_run
 from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.training.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss

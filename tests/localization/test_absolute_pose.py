@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from posenet.geometry.camera import Camera
-from posenet.localisation import clustered_covariance, locate
+from posenet.localization.absolute_pose import clustered_covariance, locate
 from posenet.mapping.keypoints import Keypoints, detect_in
 from posenet.mapping.triangulation import SeenPoints, triangulate_scene
 from tests.helpers.planes import CAMERA, painting, picture_of_plane, plane_scene, towards_plane

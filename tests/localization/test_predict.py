@@ -3,15 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from posenet.answers import Manner
 from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Framing
 from posenet.geometry.poses import Poses
 from posenet.io.images import read_image
+from posenet.localization.localizer import Manner
+from posenet.localization.predict import camera_for, draw, picture_files, predict
 from posenet.mapping.calibration import Correction
-from posenet.prediction import camera_for, draw, picture_files, predict
 from posenet.run import Run
 from tests.helpers.images import photo, write_picture
 
@@ -102,7 +102,7 @@ def test_each_folder_of_a_prediction_is_a_path_of_its_own(run, tmp_path, monkeyp
         def answer(self, pictures, paths, cameras, sequences, manner):
             asked.extend(sequences)
 
-    monkeypatch.setattr("posenet.prediction.Answerer", Recording)
+    monkeypatch.setattr("posenet.localization.predict.Answerer", Recording)
     predict(run, paths, Manner(smooth=True))
     assert asked == [0, 0, 1, 1, 2]
     asked.clear()

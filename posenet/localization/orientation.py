@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import tells_rotation
 from posenet.io.image_cache import Pictures, load_pictures
-from posenet.views import turned_back
+from posenet.localization.test_time_augmentation import turned_back
 
 log = logging.getLogger("posenet")
 

@@ -8,10 +8,10 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from posenet.localization.pnp import FEWEST_INLIERS, distances, focal_factor, ransac, refined, residuals
 from posenet.mapping.keypoints import Keypoints
 from posenet.mapping.matching import match, root_sift
 from posenet.mapping.triangulation import SeenPoints
-from posenet.pnp import FEWEST_INLIERS, distances, focal_factor, ransac, refined, residuals
 
 INLIER_PIXELS, GUIDED_PIXELS = 4.0, 12.0
 LIKENESS = 0.85  # cosine that descriptors must reach where the pose already says where to look

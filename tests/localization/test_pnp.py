@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from posenet.localization.pnp import focal_factor, ransac, refined, residuals
 from posenet.mapping.keypoints import Keypoints
-from posenet.pnp import focal_factor, ransac, refined, residuals
 
 POSITION, ROTATION = np.array([0.2, 0.1, -0.3]), Rotation.from_rotvec([0.1, -0.2, 0.3])
 EVERY = np.arange(60)

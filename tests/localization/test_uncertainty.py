@@ -3,8 +3,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from posenet.geometry.poses import Poses
-from posenet.localisation import Located
-from posenet.trust import Trust, measured_trust, read_trust, write_trust
+from posenet.localization.absolute_pose import Located
+from posenet.localization.uncertainty import Trust, measured_trust, read_trust, write_trust
 
 
 def located(position, deviation=0.01, degrees=0.1, rotation=None):

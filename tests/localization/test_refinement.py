@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 from scipy.spatial.transform import Rotation
 
-from posenet import refinement
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
+from posenet.localization import refinement
+from posenet.localization.refinement import Refiner
+from posenet.localization.retrieval import Gallery
+from posenet.localization.uncertainty import Trust
 from posenet.mapping import landmarks
 from posenet.mapping.landmarks import landmarks_of
-from posenet.refinement import Refiner
-from posenet.retrieval import Gallery
-from posenet.trust import Trust
 from posenet.viz.matches import matches_figure, plot_matches
 from tests.helpers.planes import CAMERA, painting, picture_of_plane, plane_scene, plane_to_pixels, towards_plane
 

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import projected
 from posenet.io.image_cache import load_pictures
-from posenet.way_up import best_way_up, held_otherwise
+from posenet.localization.orientation import best_way_up, held_otherwise
 
 CAMERA = Camera(200, 160, 220.0, 210.0, 90.0, 85.0)
 STORED = (40, 50)

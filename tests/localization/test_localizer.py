@@ -6,14 +6,14 @@ import keras
 import numpy as np
 import pytest
 
-from posenet.answers import Answerer, Manner, usable_poses
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.geometry.metrics import position_errors
 from posenet.io.image_cache import load_pictures
+from posenet.localization.localizer import Answerer, Manner, usable_poses
+from posenet.localization.smoothing import smooth
 from posenet.run import open_run
-from posenet.smoothing import smooth
 from posenet.training.train import train
 from tests.helpers.scenes import QUICK
 
@@ -99,7 +99,7 @@ def test_a_picture_on_its_side_is_asked_turned_too(plane_trained, tmp_path, monk
             "spread_deg": np.array([[5.0, 1.0, 4.0][number - 1]]), "pooled": np.ones((1, 7)),
         }  # fmt: skip
 
-    monkeypatch.setattr("posenet.answers.predict_views", answer)
+    monkeypatch.setattr("posenet.localization.localizer.predict_views", answer)
     known = load_pictures([path], run.framing.stored), [path], [camera], np.zeros(1)
     answers = Answerer(run).answer(*known, Manner())
     assert asked == [[(240, 320)], [(320, 240)], [(320, 240)]]

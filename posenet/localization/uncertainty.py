@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
 from posenet.io.files import kept_if_possible
-from posenet.localisation import Located
+from posenet.localization.absolute_pose import Located
 
 TRUST, VERSION = "trust.json", 2  # raised whenever the same pictures give other numbers
 # a new walk is about twice as far off as pictures held out between training pictures (docs/accuracy.md)

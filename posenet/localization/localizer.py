@@ -16,14 +16,14 @@ from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses, tells_rotation
 from posenet.io.files import files_digest
 from posenet.io.image_cache import Pictures, load_pictures
+from posenet.localization.orientation import best_way_up
+from posenet.localization.refinement import Refinement, Refiner
+from posenet.localization.retrieval import Gallery, describing, descriptors, gallery_of
+from posenet.localization.smoothing import smooth, stretches
+from posenet.localization.test_time_augmentation import predict_views
+from posenet.localization.uncertainty import Trust, measured_trust, read_trust, write_trust
 from posenet.mapping.landmarks import MAP, landmarks_of
-from posenet.refinement import Refinement, Refiner
-from posenet.retrieval import Gallery, describing, descriptors, gallery_of
 from posenet.run import MODEL, Run
-from posenet.smoothing import smooth, stretches
-from posenet.trust import Trust, measured_trust, read_trust, write_trust
-from posenet.views import predict_views
-from posenet.way_up import best_way_up
 
 log = logging.getLogger("posenet")
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from posenet import smoothing
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
-from posenet.smoothing import smooth, stretches
+from posenet.localization import smoothing
+from posenet.localization.smoothing import smooth, stretches
 
 
 def walk(count=60):

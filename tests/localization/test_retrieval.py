@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from posenet.datasets.registry import open_scene
+from posenet.localization.retrieval import GALLERY, describing, descriptors, gallery_of
 from posenet.models.inference import predict_in_batches
-from posenet.retrieval import GALLERY, describing, descriptors, gallery_of
 from posenet.run import open_run
 
 

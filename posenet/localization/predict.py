@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.answers import Answerer, Answers, Manner
 from posenet.datasets.formats.image_files import photographs_in
 from posenet.datasets.intrinsics import guessed_camera
 from posenet.errors import PoseNetError
@@ -18,8 +17,9 @@ from posenet.geometry.camera_models import LENSES
 from posenet.geometry.poses import Poses
 from posenet.io.image_cache import load_pictures
 from posenet.io.images import IMAGE_SUFFIXES, picture_size
+from posenet.localization.localizer import Answerer, Answers, Manner
+from posenet.localization.smoothing import stretches
 from posenet.run import Run
-from posenet.smoothing import stretches
 
 log = logging.getLogger("posenet")
 

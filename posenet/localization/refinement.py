@@ -16,12 +16,12 @@ from scipy.spatial.transform import Rotation
 from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from posenet.localisation import Located, locate
+from posenet.localization.absolute_pose import Located, locate
+from posenet.localization.retrieval import Gallery
+from posenet.localization.uncertainty import Trust
 from posenet.mapping.keypoints import detect_or_none
 from posenet.mapping.landmarks import KEYPOINTS, Landmarks
 from posenet.mapping.parallel import in_parallel
-from posenet.retrieval import Gallery
-from posenet.trust import Trust
 
 log = logging.getLogger("posenet")
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from posenet import views
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Framing
-from posenet.views import predict_views
+from posenet.localization import test_time_augmentation as views
+from posenet.localization.test_time_augmentation import predict_views
 
 CAMERA = Camera(200, 160, 220.0, 220.0, 100.0, 80.0)
 FRAMING = Framing((160, 200), (160, 200))

@@ -1,0 +1,1 @@
+"""Localization: images become poses with their uncertainty."""
