@@ -73,8 +73,8 @@ def train(config: TrainConfig) -> None:
 
 def evaluate(config: EvaluateConfig) -> None:
     """The evaluate command."""
-    from posenet import evaluation
-    from posenet.report import report, report_folder, write_evaluation
+    from posenet.evaluation import evaluate as evaluation
+    from posenet.evaluation.report import report, report_folder, write_evaluation
 
     published = config.poses is None and not config.run.is_dir() and (config.run.is_file() or config.scene is not None)
     if (config.poses or published) and (config.views, config.smooth, config.refine) != (VIEWS, False, False):
@@ -92,7 +92,7 @@ def evaluate(config: EvaluateConfig) -> None:
         if config.scene is None:
             raise PoseNetError(f"{config.run}: published weights need a scene to be evaluated on")
         start_tensorflow()
-        from posenet.published import evaluate_weights
+        from posenet.evaluation.published import evaluate_weights
 
         result = evaluate_weights(
             config.run,
@@ -131,9 +131,9 @@ def predict(config: PredictConfig) -> None:
 
     run = open_run(config.run)
     start_tensorflow()
+    from posenet.evaluation.pose_files import PREDICTED
     from posenet.localization import predict as prediction
     from posenet.localization.localizer import Manner
-    from posenet.trajectories import PREDICTED
 
     paths = prediction.picture_files(config.images)
     manner = Manner(config.views, config.smooth, config.refine)

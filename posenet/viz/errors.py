@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from posenet.baseline_names import BASELINE_NAMES
+from posenet.evaluation.baselines import BASELINE_NAMES
 from posenet.viz.figure import NETWORK, OTHERS, quiet
 
 COLOURS = dict(zip(BASELINE_NAMES.values(), (OTHERS[2], OTHERS[0], OTHERS[1]), strict=True))  # the same in all drawings

@@ -15,7 +15,7 @@ import pytest
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
-from posenet.evaluation import evaluate_run
+from posenet.evaluation.evaluate import evaluate_run
 from posenet.io.image_cache import load_pictures
 from posenet.localization.localizer import Answerer, Manner
 from posenet.localization.retrieval import GALLERY

@@ -7,8 +7,8 @@ import pytest
 
 from posenet.datasets.formats import tum
 from posenet.datasets.registry import open_scene
-from posenet.evaluation import evaluate_poses
-from posenet.report import write_evaluation
+from posenet.evaluation.evaluate import evaluate_poses
+from posenet.evaluation.report import write_evaluation
 from tests.helpers.errors import refusal
 from tests.helpers.images import write_picture
 

@@ -13,9 +13,9 @@ from posenet.datasets.formats.cambridge import read_list
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
+from posenet.evaluation.pose_files import PREDICTED, read_poses, read_tum, write_tum
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
-from posenet.trajectories import PREDICTED, read_poses, read_tum, write_tum
 from tests.helpers.errors import refusal
 
 HALF = 0.7071067811865476

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.baseline_names import BASELINE_NAMES
-from posenet.evaluation import Evaluation
+from posenet.evaluation.baselines import BASELINE_NAMES
+from posenet.evaluation.evaluate import Evaluation
 from posenet.viz.errors import plot_coverage, plot_cumulative, plot_errors
 from posenet.viz.figure import new_figure, plot_picture, save_figure
 from posenet.viz.matches import matches_figure

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError, short_reason
-from posenet.evaluation import Evaluation, compare
+from posenet.evaluation.evaluate import Evaluation, compare
 from posenet.io.images import read_image
 from posenet.localization.localizer import usable_poses
 from posenet.models.layers import CAFFE_MEAN_BGR

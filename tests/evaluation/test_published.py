@@ -10,10 +10,10 @@ from PIL import Image
 from posenet.cli import main
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
+from posenet.evaluation.published import Recipe, evaluate_weights, read_mean
 from posenet.io.images import read_image
 from posenet.models.layers import CAFFE_MEAN_BGR
 from posenet.models.weights.load import load_network
-from posenet.published import Recipe, evaluate_weights, read_mean
 from tests.helpers.errors import refusal
 from tests.helpers.weights import blob, random_weights, save_npy
 

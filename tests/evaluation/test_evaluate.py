@@ -9,7 +9,9 @@ import pytest
 from posenet.cli import main
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
-from posenet.evaluation import compare, evaluate_poses, evaluate_run
+from posenet.evaluation.evaluate import compare, evaluate_poses, evaluate_run
+from posenet.evaluation.pose_files import write_tum
+from posenet.evaluation.report import report, write_evaluation
 from posenet.geometry.metrics import mean_pose_errors
 from posenet.geometry.poses import Poses
 from posenet.io.files import files_digest
@@ -17,9 +19,7 @@ from posenet.localization.localizer import Answerer
 from posenet.localization.refinement import Refiner
 from posenet.localization.uncertainty import read_trust
 from posenet.mapping.global_descriptors import describe, nearest_pictures
-from posenet.report import report, write_evaluation
 from posenet.run import open_run
-from posenet.trajectories import write_tum
 from tests.helpers.errors import refusal
 
 

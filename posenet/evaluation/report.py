@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.baseline_names import BASELINE_NAMES
 from posenet.errors import PoseNetError
-from posenet.evaluation import Evaluation
+from posenet.evaluation.baselines import BASELINE_NAMES
+from posenet.evaluation.evaluate import Evaluation
+from posenet.evaluation.pose_files import write_tum
 from posenet.io.files import write_text
-from posenet.trajectories import write_tum
 
 POSE_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz")
 DRAWINGS = ("trajectory", "trajectory_3d", "errors", "uncertainty", "worst", "matches")
@@ -115,7 +115,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path, pictures: bool = True
     write_tum(folder / "estimate.tum", evaluation.estimate[evaluation.found], stamps[evaluation.found])
     written = []
     if pictures:
-        from posenet.report_pictures import write_report_pictures
+        from posenet.evaluation.figures import write_report_pictures
 
         written = write_report_pictures(folder, evaluation)
     for path in (folder / f"{name}.png" for name in DRAWINGS):

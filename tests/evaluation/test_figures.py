@@ -6,9 +6,9 @@ from scipy.spatial.transform import Rotation
 
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
-from posenet.evaluation import Evaluation
+from posenet.evaluation.evaluate import Evaluation
+from posenet.evaluation.figures import write_report_pictures
 from posenet.geometry.poses import Poses
-from posenet.report_pictures import write_report_pictures
 from tests.helpers.images import write_picture
 from tests.test_plots import circle
 

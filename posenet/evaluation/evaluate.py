@@ -13,6 +13,7 @@ import numpy as np
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
+from posenet.evaluation.pose_files import read_poses
 from posenet.geometry.cropping import whole_frame
 from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
@@ -21,7 +22,6 @@ from posenet.io.images import some_sizes
 from posenet.localization.smoothing import stretches
 from posenet.mapping.global_descriptors import describe, nearest_pictures
 from posenet.run import Run
-from posenet.trajectories import read_poses
 
 if TYPE_CHECKING:
     from posenet.localization.localizer import Manner

@@ -1,0 +1,1 @@
+"""Evaluation: errors, baselines and reports."""
