@@ -2,8 +2,8 @@
 
 import sys
 
-from posenet.cli import main
-from posenet.commands import EvaluateConfig
+from posenet.cli.main import main
+from posenet.cli.options import EvaluateConfig
 
 if __name__ == "__main__":
     sys.exit(main(command=EvaluateConfig, program="evaluate.py"))

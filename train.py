@@ -2,7 +2,7 @@
 
 import sys
 
-from posenet.cli import main
+from posenet.cli.main import main
 from posenet.config import TrainConfig
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.quiet import start_tensorflow
+from posenet.cli.startup import start_tensorflow
 
 start_tensorflow()
 import keras  # noqa: E402

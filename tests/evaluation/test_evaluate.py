@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from posenet.cli import main
+from posenet.cli.main import main
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.evaluation.evaluate import compare, evaluate_poses, evaluate_run

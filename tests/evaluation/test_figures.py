@@ -10,7 +10,7 @@ from posenet.evaluation.evaluate import Evaluation
 from posenet.evaluation.figures import write_report_pictures
 from posenet.geometry.poses import Poses
 from tests.helpers.images import write_picture
-from tests.test_plots import circle
+from tests.helpers.scenes import circle
 
 CASES = {
     "one picture": (circle(1), None),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from posenet.cli import main
+from posenet.cli.main import main
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.evaluation.published import Recipe, evaluate_weights, read_mean
@@ -98,7 +98,7 @@ def test_a_scene_is_evaluated_with_its_own_convention(cambridge, weights):
 
 
 def test_legacy_subtracts_the_mean_of_the_pictures_themselves(cambridge, weights, monkeypatch):
-    monkeypatch.setattr("posenet.models.weights.published.BATCH", 3)  # of four pictures
+    monkeypatch.setattr("posenet.evaluation.published.BATCH", 3)  # of four pictures
     found = evaluate_weights(weights, cambridge, legacy=True)
     test = open_scene(cambridge).split("test")
     cuts = np.stack([Recipe(np.zeros(3), legacy=True).cut(read_image(path)) for path in test.paths])
@@ -122,7 +122,7 @@ def test_options_reach_the_network_and_its_input(cambridge, tmp_path, monkeypatc
         loaded.append((known, options))
         return Network()
 
-    monkeypatch.setattr("posenet.models.weights.published.load_network", load)
+    monkeypatch.setattr("posenet.evaluation.published.load_network", load)
     mean = np.array([10.0, 20, 30], np.float32)
     np.save(tmp_path / "mean.npy", mean)
     (tmp_path / "w.pth").write_bytes(b"")

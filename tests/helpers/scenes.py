@@ -81,3 +81,9 @@ def make_scene(folder, seed=0, camera=CAMERA, spread=1.0, unit="m"):
         cameras=(camera,) * 12, splits=np.repeat(["train", "train", "test"], 4),
         sequences=np.repeat(["walk0", "walk1", "walk2"], 4), unit=unit, points=ScenePoints(points, seen),
     )  # fmt: skip
+
+
+def circle(n, radius=3.0):
+    angle = np.linspace(0, 2 * np.pi, n, endpoint=False)
+    positions = np.stack([radius * np.cos(angle), 2 * np.sin(angle), 0 * angle], axis=1)
+    return Poses(positions, Rotation.from_rotvec(np.stack([0 * angle, 0 * angle, angle], axis=1)))

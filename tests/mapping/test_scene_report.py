@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from posenet.cli import main
+from posenet.cli.main import main
 from posenet.datasets.registry import open_scene
 from posenet.geometry.alignment import up_direction
 from posenet.geometry.camera import Camera

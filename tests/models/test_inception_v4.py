@@ -226,7 +226,7 @@ def test_other_layers_keep_their_names():
 
 
 def test_classify_says_background_for_the_first_class(slim, tmp_path, capsys):
-    from posenet.cli import main
+    from posenet.cli.main import main
 
     write_picture(tmp_path / "a.png", (300, 400))
     biases = slim.variables["Logits/Logits/biases"].copy()

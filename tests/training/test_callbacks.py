@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import keras
 
-from posenet.training.train import callbacks
+from posenet.training import callbacks
 from tests.helpers.errors import refusal
 
 

@@ -20,10 +20,11 @@ from posenet.io.image_cache import load_pictures
 from posenet.localization.localizer import Answerer, Manner
 from posenet.localization.retrieval import GALLERY
 from posenet.run import open_run
+from posenet.training import callbacks
 from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.training.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
 from posenet.training.prepare import check_trunk, described, training_batches
-from posenet.training.train import _save, _trainer, _validation, callbacks, train
+from posenet.training.train import _save, _trainer, _validation, train
 from tests.helpers.errors import refusal
 from tests.helpers.planes import claim_focal
 from tests.helpers.scenes import QUICK, SMALL

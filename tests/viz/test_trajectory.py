@@ -5,12 +5,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.geometry.poses import Poses
 from posenet.viz import trajectory as plots
-
-
-def circle(n, radius=3.0):
-    angle = np.linspace(0, 2 * np.pi, n, endpoint=False)
-    positions = np.stack([radius * np.cos(angle), 2 * np.sin(angle), 0 * angle], axis=1)
-    return Poses(positions, Rotation.from_rotvec(np.stack([0 * angle, 0 * angle, angle], axis=1)))
+from tests.helpers.scenes import circle
 
 
 def draw(truth, estimate, training, errors, sequences=None):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from posenet.cli import main
+from posenet.cli.main import main
 from posenet.datasets.courtyard.generate import make_courtyard, walk
 from posenet.datasets.courtyard.photographs import LIGHTS, lit_ground, photograph
 from posenet.datasets.courtyard.world import make_world

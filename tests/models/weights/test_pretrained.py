@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from posenet.cli import main
+from posenet.cli.main import main
 from posenet.errors import PoseNetError
 from posenet.models.applications import application_names
 from posenet.models.build import TRUNKS, build_network, trunk_named

@@ -15,9 +15,7 @@ from pathlib import Path
 
 import tyro
 
-from posenet.cli_scenes import capture, captured, convert, courtyard, info
-from posenet.cli_weights import classify, convert_weights, inspect_weights
-from posenet.commands import (
+from posenet.cli.options import (
     AnyCommand,
     CaptureConfig,
     ClassifyConfig,
@@ -31,6 +29,8 @@ from posenet.commands import (
     SceneCommand,
     WeightsCommand,
 )
+from posenet.cli.scene import capture, captured, convert, courtyard, info
+from posenet.cli.weights import classify, convert_weights, inspect_weights
 from posenet.config import COURTYARD_MINUTES, VIEWS, TrainConfig
 from posenet.errors import EmptySplitError, PoseNetError
 from posenet.io.images import VIDEO_SUFFIXES
@@ -42,7 +42,7 @@ COURTYARD = Path("scenes") / "courtyard"
 
 def train(config: TrainConfig) -> None:
     """The train command: make the courtyard if no scene is given, train, evaluate, draw."""
-    from posenet.quiet import start_tensorflow
+    from posenet.cli.startup import start_tensorflow
 
     if config.scene is None and not (config.resume and config.output):
         config = replace(
@@ -87,7 +87,7 @@ def evaluate(config: EvaluateConfig) -> None:
         result = evaluation.evaluate_poses(config.poses, config.run, strict=config.strict, test_split=config.split)
         folder = config.output
     elif published:
-        from posenet.quiet import start_tensorflow
+        from posenet.cli.startup import start_tensorflow
 
         if config.scene is None:
             raise PoseNetError(f"{config.run}: published weights need a scene to be evaluated on")
@@ -106,7 +106,7 @@ def evaluate(config: EvaluateConfig) -> None:
         )
         folder = config.output
     else:
-        from posenet.quiet import start_tensorflow
+        from posenet.cli.startup import start_tensorflow
         from posenet.run import open_run
 
         run = open_run(config.run)
@@ -126,7 +126,7 @@ def predict(config: PredictConfig) -> None:
     """The predict command."""
     import numpy as np
 
-    from posenet.quiet import start_tensorflow
+    from posenet.cli.startup import start_tensorflow
     from posenet.run import open_run
 
     run = open_run(config.run)

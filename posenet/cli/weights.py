@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from posenet.commands import ClassifyConfig, ConvertWeightsConfig, InspectConfig
+from posenet.cli.options import ClassifyConfig, ConvertWeightsConfig, InspectConfig
 
 
 def inspect_weights(config: InspectConfig) -> None:
     """The weights inspect command."""
-    from posenet.quiet import start_tensorflow
+    from posenet.cli.startup import start_tensorflow
 
     start_tensorflow()
     from posenet.models.weights.load import read_weights, weight_format
@@ -28,7 +28,7 @@ def inspect_weights(config: InspectConfig) -> None:
 
 def convert_weights(config: ConvertWeightsConfig) -> None:
     """The weights convert command."""
-    from posenet.quiet import start_tensorflow
+    from posenet.cli.startup import start_tensorflow
 
     start_tensorflow()
     from posenet.models.weights.convert import convert_weights as convert_file
@@ -38,7 +38,7 @@ def convert_weights(config: ConvertWeightsConfig) -> None:
 
 def classify(config: ClassifyConfig) -> None:
     """The classify command."""
-    from posenet.quiet import start_tensorflow
+    from posenet.cli.startup import start_tensorflow
 
     start_tensorflow()
     from posenet.models.classify import classify as classes_of

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import cv2
 import pytest
 
-from posenet import cli
-from posenet.cli import main
-from posenet.commands import EvaluateConfig
+from posenet.cli.main import main
+from posenet.cli import main as cli
+from posenet.cli.options import EvaluateConfig
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.localization.localizer import Manner
@@ -71,7 +71,7 @@ def test_a_folder_without_rights_is_one_line(monkeypatch, capsys):
 def test_a_process_that_is_ended_ends_as_if_interrupted():
     program = (
         "import os, signal, sys, time\n"
-        "from posenet import cli\n"
+        "from posenet.cli import main as cli\n"
         "from posenet.config import TrainConfig\n"
         "cli.COMMANDS[TrainConfig] = lambda config: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(20))\n"
         "sys.exit(cli.main(['train', 'scene']))"
@@ -84,8 +84,8 @@ def test_a_process_that_is_ended_ends_as_if_interrupted():
 def test_names_that_are_not_utf8_can_be_printed():
     program = (
         "import os, sys\n"
-        "from posenet import cli\n"
-        "from posenet.commands import EvaluateConfig\n"
+        "from posenet.cli import main as cli\n"
+        "from posenet.cli.options import EvaluateConfig\n"
         "cli.COMMANDS[EvaluateConfig] = lambda config: print(os.fsdecode(b'K\\xfcche.jpg'))\n"
         "sys.exit(cli.main(['evaluate', 'run']))"
     )
@@ -96,8 +96,8 @@ def test_names_that_are_not_utf8_can_be_printed():
 def test_a_reader_that_has_had_enough_is_no_error():
     program = (
         "import sys\n"
-        "from posenet import cli\n"
-        "from posenet.commands import EvaluateConfig\n"
+        "from posenet.cli import main as cli\n"
+        "from posenet.cli.options import EvaluateConfig\n"
         "cli.COMMANDS[EvaluateConfig] = lambda config: print('pose\\n' * 100_000)\n"
         "sys.exit(cli.main(['evaluate', 'run']))"
     )

@@ -6,7 +6,7 @@ import json
 import logging
 from pathlib import Path
 
-from posenet.commands import CaptureConfig, ConvertConfig, CourtyardConfig, InfoConfig
+from posenet.cli.options import CaptureConfig, ConvertConfig, CourtyardConfig, InfoConfig
 from posenet.errors import PoseNetError
 
 log = logging.getLogger("posenet")
