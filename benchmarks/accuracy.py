@@ -4,7 +4,7 @@
 
 Each training is the command `posenet train`; its wall time, feature caching included, is the budget. What is finished
 is kept in a folder for that time, so the same command goes on where it was stopped. Prints the table, and writes it to
-OUTPUT/table.md with the hardware and the commit. "Nearest picture" is by the features of the first recipe's network.
+OUTPUT/table.md with the hardware and the commit. "Nearest image" is by the features of the first recipe's network.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ RECIPES = {
     "the same, rotation by two axes": ["--head", "pose", "--rotation", "6d"],
     "geometric loss": ["--loss", "geometric"],
     "no pretraining": ["--weights", "none"],
-    "googlenet from scratch": ["--trunk", "googlenet"],
-    "posenet 2015": ["--trunk", "posenet", "--loss", "posenet", "--no-augment"],
+    "googlenet from scratch": ["--backbone", "googlenet"],
+    "posenet 2015": ["--backbone", "posenet", "--loss", "posenet", "--no-augment"],
 }
 EVALUATED = ("--refine", "--views", "--smooth")  # options of evaluate: such a recipe evaluates the default's model
 
@@ -68,10 +68,10 @@ def cell(summaries: list[dict]) -> str:
     """Median over the seeds, and their range."""
     if not summaries:
         return "failed"
-    metres, degrees = ([each[key] for each in summaries] for key in ("median_m", "median_deg"))
-    text = f"{statistics.median(metres):.3f} / {statistics.median(degrees):.2f}"
+    meters, degrees = ([each[key] for each in summaries] for key in ("median_m", "median_deg"))
+    text = f"{statistics.median(meters):.3f} / {statistics.median(degrees):.2f}"
     if len(summaries) > 1:
-        text += f" ({min(metres):.3f}-{max(metres):.3f} / {min(degrees):.2f}-{max(degrees):.2f})"
+        text += f" ({min(meters):.3f}-{max(meters):.3f} / {min(degrees):.2f}-{max(degrees):.2f})"
     return text
 
 
@@ -111,7 +111,7 @@ def main() -> None:
     options = parser.parse_args()
     rows: dict[str, dict[str, str]] = {recipe: {} for recipe in options.recipes}
     rows |= {"default, the surest half": {}} if "default" in options.recipes else {}
-    rows |= {"nearest picture": {}, "mean training pose": {}}
+    rows |= {"nearest image": {}, "mean training pose": {}}
     for scene in options.scenes:
         for recipe in options.recipes:
             found = [trained(scene, recipe, seed, options.minutes, options.output) for seed in options.seeds]
@@ -120,7 +120,7 @@ def main() -> None:
             if recipe == "default":
                 rows["default, the surest half"][scene.name] = cell([each["surest"]["50%"] for each in good])
             if recipe == options.recipes[0]:
-                for title, key in (("nearest picture", "retrieval"), ("mean training pose", "mean_pose")):
+                for title, key in (("nearest image", "retrieval"), ("mean training pose", "mean_pose")):
                     rows[title][scene.name] = cell([each["baselines"][key] for each in good])
             text = table({n: {s.name: c.get(s.name, "") for s in options.scenes} for n, c in rows.items()},
                          options.scenes, options.minutes, len(options.seeds))  # fmt: skip

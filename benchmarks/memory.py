@@ -1,8 +1,8 @@
-"""Peak memory of training on 3000 pictures of 1920 x 1080 with the disk cache.
+"""Peak memory of training on 3000 images of 1920 x 1080 with the disk cache.
 
-    python benchmarks/memory.py [--pictures 3000] [--trunk googlenet]
+    python benchmarks/memory.py [--images 3000] [--backbone googlenet]
 
-Makes the pictures in a temporary folder, trains for one epoch in a process of its own, prints its peak RSS.
+Makes the images in a temporary folder, trains for one epoch in a process of its own, prints its peak RSS.
 """
 
 import argparse
@@ -19,11 +19,11 @@ import numpy as np
 
 
 def make_scene(folder: Path, count: int) -> None:
-    """`count` JPEG files of ten different pictures, with random poses, in the Cambridge layout."""
+    """`count` JPEG files of ten different images, with random poses, in the Cambridge layout."""
     rng = np.random.default_rng(0)
     (folder / "seq1").mkdir(parents=True)
     small = rng.integers(0, 255, (10, 27, 48, 3), np.uint8)
-    encoded = [cv2.imencode(".jpg", cv2.resize(picture, (1920, 1080)))[1].tobytes() for picture in small]
+    encoded = [cv2.imencode(".jpg", cv2.resize(image, (1920, 1080)))[1].tobytes() for image in small]
     lines = ["Visual Landmark Dataset V1", "ImageFile, Camera Position [X Y Z W P Q R]", ""]
     for number in range(count):
         name = f"seq1/frame{number:05d}.jpg"
@@ -36,10 +36,10 @@ def make_scene(folder: Path, count: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=int, default=3000)
-    parser.add_argument("--trunk", default="auto")
+    parser.add_argument("--images", type=int, default=3000)
+    parser.add_argument("--backbone", default="auto")
     options = parser.parse_args()
-    count = options.pictures
+    count = options.images
     with tempfile.TemporaryDirectory() as temporary:
         scene, output = Path(temporary) / "scene", Path(temporary) / "run"
         make_scene(scene, count)
@@ -55,14 +55,14 @@ def main() -> None:
             "--epochs",
             "1",
             "--no-evaluate",
-            "--trunk",
-            options.trunk,
+            "--backbone",
+            options.backbone,
         ]
         subprocess.run(
             [str(part) for part in command], check=True, env=os.environ | {"POSENET_CACHE": f"{temporary}/cache"}
         )
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    print(f"{count} pictures of 1920 x 1080: peak {peak:.2f} GB, {time.perf_counter() - start:.0f} s")
+    print(f"{count} images of 1920 x 1080: peak {peak:.2f} GB, {time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Training speed with the real pipeline against the bare model on fixed tensors, in one run.
 
-    python benchmarks/pipeline_speed.py [--trunk efficientnet_lite0] [--short-side 128]
+    python benchmarks/pipeline_speed.py [--backbone efficientnet_lite0] [--short-side 128]
 
-The two take turns, so that a noisy machine slows both. Prints pictures/s and their ratio. The pictures have depth: the
+The two take turns, so that a noisy machine slows both. Prints images/s and their ratio. The images have depth: the
 cameras of their views turn and move.
 """
 
@@ -21,41 +21,41 @@ from posenet.datasets.scene import Scene  # noqa: E402
 from posenet.geometry.camera import Camera  # noqa: E402
 from posenet.geometry.cropping import Framing, grid_shape  # noqa: E402
 from posenet.geometry.poses import Poses  # noqa: E402
-from posenet.io.image_cache import Pictures  # noqa: E402
-from posenet.models.build import build_network, trunk_named  # noqa: E402
+from posenet.io.image_cache import Images  # noqa: E402
+from posenet.models.build import backbone_named, build_network  # noqa: E402
 from posenet.training.augmentation import Augmentation  # noqa: E402
 from posenet.training.batches import Batches  # noqa: E402
 from posenet.training.device import set_up  # noqa: E402
 from posenet.training.losses import LearnedWeightsLoss  # noqa: E402
 from posenet.training.trainer import Trainer  # noqa: E402
 
-PICTURES, BATCH, STEPS, ROUNDS = 320, 32, 10, 6
+IMAGES, BATCH, STEPS, ROUNDS = 320, 32, 10, 6
 
 
 def scene() -> Scene:
-    """Random poses with a camera; the pictures are given as an array."""
+    """Random poses with a camera; the images are given as an array."""
     rng = np.random.default_rng(0)
-    poses = Poses.from_quaternions(rng.normal(size=(PICTURES, 3)), rng.normal(size=(PICTURES, 4)))
+    poses = Poses.from_quaternions(rng.normal(size=(IMAGES, 3)), rng.normal(size=(IMAGES, 4)))
     camera = Camera(640, 480, 585, 585, 320, 240)
-    names = tuple(str(number) for number in range(PICTURES))
-    labels = np.full(PICTURES, "train")
-    return Scene("random", Path(), names, poses, (camera,) * PICTURES, labels, labels)
+    names = tuple(str(number) for number in range(IMAGES))
+    labels = np.full(IMAGES, "train")
+    return Scene("random", Path(), names, poses, (camera,) * IMAGES, labels, labels)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--trunk", default="googlenet")
+    parser.add_argument("--backbone", default="googlenet")
     parser.add_argument("--short-side", type=int, default=192)
     options = parser.parse_args()
     size = (options.short_side, options.short_side * 4 // 3 // 16 * 16)
-    precision = set_up("auto", trunk_named(options.trunk).halves)
-    trainer = Trainer(build_network(options.trunk, size, head="points"), LearnedWeightsLoss())
+    precision = set_up("auto", backbone_named(options.backbone).halves)
+    trainer = Trainer(build_network(options.backbone, size, head="points"), LearnedWeightsLoss())
     trainer.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
-    array = np.random.default_rng(0).integers(0, 255, (PICTURES, *size, 3), np.uint8)
-    pictures = Pictures(array, np.arange(PICTURES), [])
+    array = np.random.default_rng(0).integers(0, 255, (IMAGES, *size, 3), np.uint8)
+    images = Images(array, np.arange(IMAGES), [])
     framing = Framing(size, size)
-    depths = np.full((PICTURES, *grid_shape(framing.stored)), 0.5, np.float32)
-    batches = Batches(scene(), pictures, framing, Augmentation(), BATCH, 0, depths)
+    depths = np.full((IMAGES, *grid_shape(framing.stored)), 0.5, np.float32)
+    batches = Batches(scene(), images, framing, Augmentation(), BATCH, 0, depths)
     stream = batches.stream()
     fixed = stream.take(1).cache().repeat()
     trainer.fit(fixed, steps_per_epoch=3, verbose=0)  # compiles
@@ -68,8 +68,8 @@ def main() -> None:
             seconds[name].append(time.perf_counter() - start)
     rates = {name: STEPS * BATCH / np.median(values) for name, values in seconds.items()}
     ratio = np.median(np.array(seconds["bare"]) / np.array(seconds["pipeline"]))
-    print(f"{options.trunk}, {precision}, {size[1]} x {size[0]}, batch {BATCH}")
-    print(f"bare model {rates['bare']:.1f} pictures/s, with the pipeline {rates['pipeline']:.1f}: ratio {ratio:.3f}")
+    print(f"{options.backbone}, {precision}, {size[1]} x {size[0]}, batch {BATCH}")
+    print(f"bare model {rates['bare']:.1f} images/s, with the pipeline {rates['pipeline']:.1f}: ratio {ratio:.3f}")
 
 
 if __name__ == "__main__":

@@ -33,11 +33,11 @@ SEQUENCES_ARE_FOLDERS = ("colmap", "transforms")
 def convert(scene: Scene, output: Path, to: str, copy: bool = False) -> None:
     """Write the scene to a folder that does not exist yet, in one of WRITERS' layouts.
 
-    Poses read back to within 1e-6; the world frame stays. What a layout cannot hold is logged. Pictures are linked
+    Poses read back to within 1e-6; the world frame stays. What a layout cannot hold is logged. Images are linked
     (one more name for the same file) where the disk allows it, copied otherwise or with copy=True, and upright where
     their EXIF turns them.
     A writer is write(scene, folder, lost): it writes the poses below the folder, appends to `lost` what only this
-    layout cannot hold, and returns the names, below the folder, under which it expects the pictures.
+    layout cannot hold, and returns the names, below the folder, under which it expects the images.
     Raises PoseNetError when the folder exists or cannot be written, and then leaves nothing behind.
     """
     lost: list[str] = []
@@ -45,7 +45,7 @@ def convert(scene: Scene, output: Path, to: str, copy: bool = False) -> None:
     scene = replace(scene, cameras=cameras)
     with new_folder(output) as unfinished:
         names = WRITERS[to](scene, unfinished, lost)
-        _place_pictures(scene, unfinished, names, copy)
+        _place_images(scene, unfinished, names, copy)
     for what in lost + _not_kept(scene, to):
         log.warning("%s does not keep %s", to, what)
 
@@ -58,22 +58,22 @@ def _not_kept(scene: Scene, to: str) -> list[str]:
     if scene.points is not None and not keeps_points:
         lost.append("3-D points")
     if scene.unit != "m" and to not in WITH_UNIT:
-        lost.append(f"the unit, {scene.unit}: readers of this layout take it for metres")
+        lost.append(f"the unit, {scene.unit}: readers of this layout take it for meters")
     if to in SEQUENCES_ARE_FOLDERS and folders != list(scene.sequences):
-        lost.append("sequences that are not the pictures' folders")
+        lost.append("sequences that are not the images' folders")
     return lost
 
 
-def _place_pictures(scene: Scene, folder: Path, names: list[str], copy: bool) -> None:
+def _place_images(scene: Scene, folder: Path, names: list[str], copy: bool) -> None:
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise PoseNetError(f"two pictures of the scene would get the same name, {twice}")
+        raise PoseNetError(f"two images of the scene would get the same name, {twice}")
     for source, name in zip(scene.paths, names, strict=True):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             place_upright(source, target, not copy)
-        except (OSError, SyntaxError, ValueError) as error:  # what Pillow says of a damaged picture
+        except (OSError, SyntaxError, ValueError) as error:  # what Pillow says of a damaged image
             raise PoseNetError(
                 f"{source} cannot be copied to {target}: {getattr(error, 'strerror', None) or error}"
             ) from None

@@ -1,6 +1,6 @@
-"""Scene adapters, one file a format: open_scene(path) finds the one that recognises a folder.
+"""Scene adapters, one file a format: open_scene(path) finds the one that recognizes a folder.
 
-An adapter is a module with NAME, LOOKS_FOR, recognises(folder) and read(folder) -> RawScene; to add a format,
+An adapter is a module with NAME, LOOKS_FOR, recognizes(folder) and read(folder) -> RawScene; to add a format,
 add a file and its name to ADAPTERS.
 """
 
@@ -27,39 +27,39 @@ ADAPTERS = (
 )  # fmt: skip
 
 
-def open_scene(path: Path | str, strict: bool = False, need_pictures: bool = True, split: str = "auto") -> Scene:
+def open_scene(path: Path | str, strict: bool = False, need_images: bool = True, split: str = "auto") -> Scene:
     """The scene in a folder, in the canonical convention, checked; faults are reported as warnings.
 
-    strict: refuse any label fault. need_pictures: look whether the picture files are there and whole.
-    Unknown intrinsics are guessed, from EXIF or as a typical view, where there are pictures.
+    strict: refuse any label fault. need_images: look whether the image files are there and whole.
+    Unknown intrinsics are guessed, from EXIF or as a typical view, where there are images.
     split: "auto" for the files' own, or one of splits.FORMS.
-    Raises PoseNetError for a folder that does not exist or is not recognised, and for malformed files.
+    Raises PoseNetError for a folder that does not exist or is not recognized, and for malformed files.
     """
-    return open_scene_with_faults(path, strict, need_pictures, split)[0]
+    return open_scene_with_faults(path, strict, need_images, split)[0]
 
 
 def open_scene_with_faults(
-    path: Path | str, strict: bool = False, need_pictures: bool = True, split: str = "auto"
+    path: Path | str, strict: bool = False, need_images: bool = True, split: str = "auto"
 ) -> tuple[Scene, list[Fault]]:
     """As open_scene, with the label faults that were found."""
-    scene, faults = checked_scene(_split(read_scene(path), split), strict, need_pictures)
-    return with_guesses(scene) if need_pictures else scene, faults
+    scene, faults = checked_scene(_split(read_scene(path), split), strict, need_images)
+    return with_guesses(scene) if need_images else scene, faults
 
 
 def read_scene(path: Path | str) -> RawScene:
-    """What the adapter that recognises the folder reads, unchecked. Raises PoseNetError as open_scene."""
+    """What the adapter that recognizes the folder reads, unchecked. Raises PoseNetError as open_scene."""
     folder = Path(path)
     if not folder.exists():
         raise PoseNetError(f"{folder}: a scene's folder is needed, there is no such folder")
     if not folder.is_dir():
         raise PoseNetError(f"{folder} must be a scene's folder, it is a file")
     for adapter in ADAPTERS:
-        if adapter.recognises(folder):
+        if adapter.recognizes(folder):
             return replace(adapter.read(folder), format=adapter.NAME)
     looked_for = "; ".join(f"{adapter.LOOKS_FOR} ({adapter.NAME})" for adapter in ADAPTERS)
     if any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir()):
         raise PoseNetError(
-            f"{folder} holds pictures without poses: `posenet scene capture` finds them; looked for {looked_for}"
+            f"{folder} holds images without poses: `posenet scene capture` finds them; looked for {looked_for}"
         )
     raise PoseNetError(f"{folder} is no scene that posenet knows; looked for {looked_for}")
 

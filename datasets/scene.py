@@ -1,4 +1,4 @@
-"""A scene: pictures, their camera poses, cameras and split. What every adapter in datasets/ makes."""
+"""A scene: images, their camera poses, cameras and split. What every adapter in datasets/ makes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from posenet.io.files import files_digest
 
 @dataclass(frozen=True, eq=False)
 class ScenePoints:
-    """3-D points of a scene and the pictures that see them.
+    """3-D points of a scene and the images that see them.
 
-    positions: (m, 3) world frame, scene unit. observations: (k, 2) int rows (picture, point).
+    positions: (m, 3) world frame, scene unit. observations: (k, 2) int rows (image, point).
     """
 
     positions: np.ndarray
@@ -27,15 +27,15 @@ class ScenePoints:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Pictures with known poses.
+    """Images with known poses.
 
-    names: n picture paths below root, with forward slashes.
+    names: n image paths below root, with forward slashes.
     poses: n world_from_camera poses. cameras: n cameras, None where the intrinsics are unknown.
-    splits: (n,) "train" or "test". sequences: (n,) the name of each picture's sequence; inside a
-    sequence the pictures are in the order of time. unit: "m", "scene units" where the scale is unknown, or
+    splits: (n,) "train" or "test". sequences: (n,) the name of each image's sequence; inside a
+    sequence the images are in the order of time. unit: "m", "scene units" where the scale is unknown, or
     what poses.csv says.
     quaternion_convention: which rotation the scene's own files write, for reading a user's pose files. numbers: (n,)
-    the pictures' places in their split, from 0, where those whose files cannot be used count too; None: as they stand.
+    the images' places in their split, from 0, where those whose files cannot be used count too; None: as they stand.
     times: (n,) when they were taken, in seconds, for formats that tell.
     """
 
@@ -57,25 +57,25 @@ class Scene:
 
     @property
     def paths(self) -> list[Path]:
-        """The picture files."""
+        """The image files."""
         return [self.root / name for name in self.names]
 
     @property
     def stamps(self) -> np.ndarray:
-        """(n,) what pose files of the TUM form name the pictures by: their times, else their numbers."""
+        """(n,) what pose files of the TUM form name the images by: their times, else their numbers."""
         if self.times is not None:
             return self.times
         return np.arange(len(self), dtype=float) if self.numbers is None else self.numbers.astype(float)
 
     def digest(self) -> str:
-        """Of the pictures' names, sizes and times, their poses and cameras: is what was made of them still of them?"""
+        """Of the images' names, sizes and times, their poses and cameras: is what was made of them still of them?"""
         digest = hashlib.sha256(repr(self.cameras).encode())
         digest.update(self.poses.matrices.round(9).tobytes())
         digest.update(files_digest(self.paths).encode())
         return digest.hexdigest()[:32]
 
     def subset(self, index) -> Scene:
-        """The pictures at a boolean mask or index array, in its order, with what they observe of the points."""
+        """The images at a boolean mask or index array, in its order, with what they observe of the points."""
         rows = np.arange(len(self))[index]
         points = self.points
         if points is not None:
@@ -104,8 +104,8 @@ class Scene:
         return replace(self, poses=Poses(self.poses.positions + by, self.poses.rotations), points=points)
 
     def split(self, name: str) -> Scene:
-        """The pictures of one split. Raises EmptySplitError when it is empty."""
+        """The images of one split. Raises EmptySplitError when it is empty."""
         mask = self.splits == name
         if not mask.any():
-            raise EmptySplitError(f"the {name} split of {self.root} must hold at least one usable picture, it is empty")
+            raise EmptySplitError(f"the {name} split of {self.root} must hold at least one usable image, it is empty")
         return self.subset(mask)

@@ -13,7 +13,7 @@ from posenet.datasets.scene import Scene, ScenePoints
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from posenet.io.images import picture_fault
+from posenet.io.images import image_fault
 
 log = logging.getLogger("posenet")
 
@@ -77,10 +77,10 @@ class _Rows:
                 self.keep[rows] = False
 
 
-def checked_scene(raw: RawScene, strict: bool = False, need_pictures: bool = True) -> tuple[Scene, list[Fault]]:
-    """Drop and report the rows that cannot be used, normalise the quaternions, and return the Scene.
+def checked_scene(raw: RawScene, strict: bool = False, need_images: bool = True) -> tuple[Scene, list[Fault]]:
+    """Drop and report the rows that cannot be used, normalize the quaternions, and return the Scene.
 
-    need_pictures=False leaves the picture files unlooked at (scoring a pose file needs none).
+    need_images=False leaves the image files unlooked at (scoring a pose file needs none).
     Raises PoseNetError for names that leave the folder, when nothing is left, and with strict=True
     for any fault.
     """
@@ -91,8 +91,8 @@ def checked_scene(raw: RawScene, strict: bool = False, need_pictures: bool = Tru
     _check_duplicates(rows)
     splits = np.array(raw.splits or ["train"] * len(raw.names))
     numbers = _numbers(splits, rows.keep)
-    if need_pictures:
-        _check_pictures(rows)
+    if need_images:
+        _check_images(rows)
     _report(rows, strict)
     kept = np.flatnonzero(rows.keep)
     all_rows = Scene(
@@ -124,7 +124,7 @@ def _numbers(splits: np.ndarray, good: np.ndarray) -> np.ndarray:
 def _check_inside(name: str, source: str) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or not path.parts or re.match("[A-Za-z]:", name):
-        raise PoseNetError(f"{source}: a picture's name must stay inside the scene's folder, received {name!r}")
+        raise PoseNetError(f"{source}: a image's name must stay inside the scene's folder, received {name!r}")
 
 
 def _check_labels(rows: _Rows) -> None:
@@ -133,7 +133,7 @@ def _check_labels(rows: _Rows) -> None:
     rows.drop(~finite, "pose that is missing or not finite")
     lengths = np.linalg.norm(np.where(finite[:, None], quaternions, 0), axis=1)
     rows.drop(lengths < 1e-6, "quaternion of length zero")
-    rows.drop(np.abs(lengths - 1) > 1e-2, "quaternion that is not of unit length", "normalised")
+    rows.drop(np.abs(lengths - 1) > 1e-2, "quaternion that is not of unit length", "normalized")
     if rows.keep.any():
         good = np.where(finite[:, None], positions, 0)
         distance = np.linalg.norm(good - np.median(good[rows.keep], axis=0), axis=1)
@@ -147,12 +147,12 @@ def _check_duplicates(rows: _Rows) -> None:
     for row in np.flatnonzero(rows.keep):
         again[row] = rows.raw.names[row] in seen
         seen.add(rows.raw.names[row])
-    rows.drop(again, "picture listed more than once")
+    rows.drop(again, "image listed more than once")
 
 
-def _check_pictures(rows: _Rows) -> None:
+def _check_images(rows: _Rows) -> None:
     found = [
-        picture_fault(rows.raw.root / name) if good else None
+        image_fault(rows.raw.root / name) if good else None
         for name, good in zip(rows.raw.names, rows.keep, strict=True)
     ]
     for kind in dict.fromkeys(fault for fault in found if fault):
@@ -165,5 +165,5 @@ def _report(rows: _Rows, strict: bool) -> None:
     for fault in rows.faults:
         log.warning("%s: %s", rows.raw.name, fault)
     if not rows.keep.any():
-        why = "; ".join(str(fault) for fault in rows.faults) or "no picture is listed"
-        raise PoseNetError(f"{rows.raw.root} must hold at least one usable picture: {why}")
+        why = "; ".join(str(fault) for fault in rows.faults) or "no image is listed"
+        raise PoseNetError(f"{rows.raw.root} must hold at least one usable image: {why}")

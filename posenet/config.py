@@ -16,8 +16,8 @@ from posenet.errors import PoseNetError
 Head = Literal["pose", "points"]
 Rotation = Literal["quaternion", "log", "6d"]
 COURTYARD_MINUTES, SCENE_MINUTES = 4.5, 15.0
-SMALLEST_SIDE = 32  # pixels: one cell of a trunk's last feature map
-VIEWS = 11  # of each picture, averaged: all the turns that views.py has
+SMALLEST_SIDE = 32  # pixels: one cell of a backbone's last feature map
+VIEWS = 11  # of each image, averaged: all the turns that views.py has
 
 
 @dataclass(frozen=True)
@@ -28,21 +28,21 @@ class TrainConfig:
     """Folder of a scene, or a video to make one of. Without, the built-in courtyard, made on first use."""
     output: Path | None = None
     """The run folder to write. Default: runs/ and the scene's name."""
-    trunk: str = "auto"
-    """efficientnet_lite0, googlenet (batch normalised), inception_v4, a network of keras.applications (MobileNetV2,
+    backbone: str = "auto"
+    """efficientnet_lite0, googlenet (batch normalized), inception_v4, a network of keras.applications (MobileNetV2,
     ResNet50, ...), posenet (2015, Caffe graph), posenet_tensorflow, posenet_keras. auto: efficientnet_lite0 where its
     ImageNet weights are installed (extra `pretrained`), else googlenet; googlenet without SCENE."""
     head: Literal["auto"] | Head = "auto"
     """How the network answers. points: it tells what lies where, in the world and before the camera, and the pose is
     the motion that lays one on the other. pose: position and quaternion at once, as PoseNet does. auto: points for
-    googlenet and efficientnet_lite0 where the training pictures tell depth, else pose."""
+    googlenet and efficientnet_lite0 where the training images tell depth, else pose."""
     rotation: Rotation = "quaternion"
     """What the head `pose` answers for the rotation: a quaternion, its logarithm, or two axes (6d)."""
     weights: str = "auto"
-    """What the trunk starts from: auto (ImageNet's where they are here already; googlenet and posenet start from random
+    """What the backbone starts from: auto (ImageNet's where they are here already; googlenet and posenet start from random
     ones), imagenet (fetched if need be), none, or a file of published weights."""
     minutes: float | None = None
-    """Time to train for, reading the pictures included. Default: 15 (4.5 without SCENE)."""
+    """Time to train for, reading the images included. Default: 15 (4.5 without SCENE)."""
     epochs: int | None = None
     """Train for this many epochs instead of a time."""
     loss: Literal["learned", "geometric", "posenet"] = "learned"
@@ -53,28 +53,28 @@ class TrainConfig:
     learning_rate: float | None = None
     """Highest learning rate, of Muon; Adam, which trains convolutions and outputs, takes half of it. It warms up, then
     falls to zero along a cosine. Default: 0.002, 0.001 for inception_v4 and the networks of keras.applications, 0.0001
-    for the posenet trunks."""
+    for the posenet backbones."""
     batch_size: int | None = None
-    """Pictures a step. Default: 32, fewer of large ones, or 16 for fewer than 500 training pictures."""
+    """Images a step. Default: 32, fewer of large ones, or 16 for fewer than 500 training images."""
     short_side: int | None = None
-    """Short side in pixels that pictures are scaled to. Default: 192, 160 for less than 30 minutes, 128 for less than
-    8; 256, cut to 224, for the posenet trunks."""
+    """Short side in pixels that images are scaled to. Default: 192, 160 for less than 30 minutes, 128 for less than
+    8; 256, cut to 224, for the posenet backbones."""
     augment: bool = True
-    """Turn the camera about its centre (pose moved along) and change the colours."""
+    """Turn the camera about its center (pose moved along) and change the colors."""
     novel_views: bool = True
-    """Also move the camera a little when augmenting, by the depth that neighbouring training pictures tell (with the
+    """Also move the camera a little when augmenting, by the depth that neighboring training images tell (with the
     head of points, or the geometric loss)."""
     measure_camera: bool = True
-    """Measure focal length and principal point by how pictures agree with their poses, and use them where the scene's
+    """Measure focal length and principal point by how images agree with their poses, and use them where the scene's
     own are clearly off, or not known."""
     split: str = "auto"
-    """Which pictures are for testing: auto (what the scene or its test.txt says, else blocks), blocks of time,
+    """Which images are for testing: auto (what the scene or its test.txt says, else blocks), blocks of time,
     sequence:NAME, a file that lists them, every:8 or random:0.25. The last two make the error look better than it is:
-    neighbouring frames of a video are nearly the same picture."""
+    neighboring frames of a video are nearly the same image."""
     validation: float = 0.08
-    """Share of the training pictures held out, as whole sequences or blocks, to choose the best model. 0: none."""
+    """Share of the training images held out, as whole sequences or blocks, to choose the best model. 0: none."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto: bfloat16 where the GPU computes it natively; on such a CPU only for trunks that it makes faster (of
+    """auto: bfloat16 where the GPU computes it natively; on such a CPU only for backbones that it makes faster (of
     keras.applications the VGGs, ResNets, DenseNets and Inceptions)."""
     seed: int = 0
     """Seed of everything random. On a CPU the same seed and --epochs give the same model."""
@@ -108,7 +108,7 @@ class TrainConfig:
 
     @property
     def default_short_side(self) -> int:
-        """Smaller pictures train faster: what a short training gains most from."""
+        """Smaller images train faster: what a short training gains most from."""
         return 128 if self.budget < 8 else 160 if self.budget < 30 else 192
 
     @property

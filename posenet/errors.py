@@ -6,7 +6,7 @@ class PoseNetError(Exception):
 
 
 class EmptySplitError(PoseNetError):
-    """A scene has no pictures to train on, or none for the test."""
+    """A scene has no images to train on, or none for the test."""
 
 
 def short_reason(error: BaseException) -> str:

@@ -31,11 +31,11 @@ CONFIG, MODEL, HISTORY, STATE = "config.json", "model.keras", "history.csv", "ba
 class Run:
     """A run folder and what its config.json says.
 
-    framing: how pictures become the network's input. origin: where the network's zero lies in the scene; it is the
-    scene's own, unless that is too far away for float32. centre, scale: of the training positions, from the origin, in
-    the scene's unit. held_out: names of the training pictures that chose the model. trained_on: names of all training
-    pictures, these among them. split: the rule that set test pictures aside. head: "pose" or "points", how the network
-    answers (see models/build.py). camera: that of nearly all training pictures, if there is one and it is known;
+    framing: how images become the network's input. origin: where the network's zero lies in the scene; it is the
+    scene's own, unless that is too far away for float32. center, scale: of the training positions, from the origin, in
+    the scene's unit. held_out: names of the training images that chose the model. trained_on: names of all training
+    images, these among them. split: the rule that set test images aside. head: "pose" or "points", how the network
+    answers (see models/build.py). camera: that of nearly all training images, if there is one and it is known;
     one_camera: whether all see its view angle. corrections: of the scene's intrinsics (see calibration.py).
     """
 
@@ -44,7 +44,7 @@ class Run:
     scene: Path
     unit: str
     framing: Framing
-    centre: tuple[float, ...]
+    center: tuple[float, ...]
     scale: float
     held_out: tuple[str, ...] = ()
     precision: str = "float32"
@@ -62,7 +62,7 @@ class Run:
         return corrected(open_scene(path or self.scene, strict=strict, split=split), self.corrections)
 
     def training_scene(self, strict: bool = False) -> Scene:
-        """The training pictures of the run's scene: those it was begun with, whatever the split gives today.
+        """The training images of the run's scene: those it was begun with, whatever the split gives today.
 
         Raises PoseNetError where none of them is there any more.
         """
@@ -71,13 +71,13 @@ class Run:
             return scene.split("train")
         rows = np.flatnonzero(np.isin(scene.names, self.trained_on))
         if len(rows) == 0:
-            raise PoseNetError(f"{scene.root} must hold the pictures that {self.folder} was trained on, none is there")
+            raise PoseNetError(f"{scene.root} must hold the images that {self.folder} was trained on, none is there")
         if lost := len(self.trained_on) - len(rows):
-            log.warning("%s: %d of the %d training pictures are not there any more", scene.root, lost, lost + len(rows))
+            log.warning("%s: %d of the %d training images are not there any more", scene.root, lost, lost + len(rows))
         return scene.subset(rows)
 
     def training_part(self, scene: Scene) -> Scene | None:
-        """The pictures of an open scene that the run was trained on; its training split where the run knows none of
+        """The images of an open scene that the run was trained on; its training split where the run knows none of
         them; None where there is none."""
         chosen = np.isin(scene.names, self.trained_on)
         if not chosen.any():
@@ -85,17 +85,17 @@ class Run:
         return scene.subset(chosen) if chosen.any() else None
 
     def untrained(self, test: Scene) -> Scene:
-        """Those test pictures that the network was not trained on; a warning for the others, of a scene that changed.
+        """Those test images that the network was not trained on; a warning for the others, of a scene that changed.
 
         Raises PoseNetError when none is left.
         """
         fresh = ~np.isin(test.names, self.trained_on)
         if not fresh.any():
             raise PoseNetError(
-                f"the test split of {test.root} must hold pictures that {self.folder} was not trained on"
+                f"the test split of {test.root} must hold images that {self.folder} was not trained on"
             )
         if not fresh.all():
-            log.warning("%s: %d test pictures were trained on, they are left out", test.root, (~fresh).sum())
+            log.warning("%s: %d test images were trained on, they are left out", test.root, (~fresh).sum())
         return test.subset(fresh)
 
     def save(self) -> None:
@@ -104,7 +104,7 @@ class Run:
         with suppress(ValueError):  # on another drive
             values["scene_from_run"] = os.path.relpath(self.scene.resolve(), self.folder.resolve())
         values |= {"split": self.split, "stored": list(self.framing.stored), "cut": list(self.framing.cut)}
-        values |= {"origin": list(self.origin), "centre": list(self.centre), "scale": self.scale, "head": self.head}
+        values |= {"origin": list(self.origin), "centre": list(self.center), "scale": self.scale, "head": self.head}
         values["one_camera"] = self.one_camera
         values["corrections"] = {source: list(each) for source, each in self.corrections.items()}
         values["camera"] = asdict(self.camera) if self.camera else None
@@ -162,7 +162,7 @@ def open_run(folder: Path) -> Run:
             scene=scene,
             unit=str(values["unit"]),
             framing=framing,
-            centre=tuple(float(value) for value in values["centre"][:3]),
+            center=tuple(float(value) for value in values["centre"][:3]),
             scale=float(values["scale"]),
             held_out=tuple(values["held_out"]),
             precision=values["precision"],

@@ -40,7 +40,7 @@ def real_data():
 
 @pytest.fixture
 def cambridge(tmp_path):
-    """A small scene of 12 training and 4 test pictures."""
+    """A small scene of 12 training and 4 test images."""
     return write_cambridge(tmp_path / "Square")
 
 
@@ -66,7 +66,7 @@ def trained(cambridge, tmp_path, one_epoch):
 
 @pytest.fixture
 def plane(tmp_path):
-    """A small scene with intrinsics, of pictures that tell depth, in the transforms layout."""
+    """A small scene with intrinsics, of images that tell depth, in the transforms layout."""
     return write_plane(tmp_path)
 
 

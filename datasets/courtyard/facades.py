@@ -56,16 +56,16 @@ def arcade_house(rng: np.random.Generator, width: float, height: float) -> np.nd
         wall.box(i * bay - 0.24, height - 0.5, 0.48, 0.5, (160, 148, 128))
     for i, x in enumerate((1.2, 4.1, 11.4, 15.4)):
         wall.window(x, 1.2, 1.1, 1.9, shutters=(70, 112, 92) if i != 2 else (132, 70, 52))
-    centre = (int(9.0 * DENSITY), int(2.1 * DENSITY))
-    for radius, colour in ((1.0, STONE), (0.85, (244, 240, 226)), (0.08, (30, 30, 40))):
-        cv2.circle(wall.pixels, centre, int(radius * DENSITY), colour, cv2.FILLED, cv2.LINE_AA)
+    center = (int(9.0 * DENSITY), int(2.1 * DENSITY))
+    for radius, color in ((1.0, STONE), (0.85, (244, 240, 226)), (0.08, (30, 30, 40))):
+        cv2.circle(wall.pixels, center, int(radius * DENSITY), color, cv2.FILLED, cv2.LINE_AA)
     for hour in np.arange(12) * np.pi / 6:
         x, y = 9.0 + 0.7 * np.sin(hour), 2.1 - 0.7 * np.cos(hour)
         wall.box(x - 0.04, y - 0.04, 0.08, 0.08, (30, 30, 40))
     wall.shape([(8.95, 2.1), (9.05, 2.1), (9.4, 1.6), (9.34, 1.56)], (30, 30, 40))
     wall.shape([(9.0, 2.05), (9.0, 2.15), (8.4, 2.3), (8.4, 2.26)], (30, 30, 40))
-    for x, colour in ((6.65, (164, 36, 48)), (13.55, (38, 72, 140))):
-        wall.box(x, 1.0, 0.8, 2.6, colour)
+    for x, color in ((6.65, (164, 36, 48)), (13.55, (38, 72, 140))):
+        wall.box(x, 1.0, 0.8, 2.6, color)
         wall.shape([(x + 0.4, 1.3), (x + 0.7, 2.2), (x + 0.4, 3.1), (x + 0.1, 2.2)], (236, 206, 96))
     return wall.finished()
 
@@ -106,7 +106,7 @@ def cafe_house(rng: np.random.Generator, width: float, height: float) -> np.ndar
 
 
 def _mural(wall: Wall, x: float, y: float) -> None:
-    """A painted panel of 1.7 x 2.2 metres: hills, a sun and a sail."""
+    """A painted panel of 1.7 x 2.2 meters: hills, a sun and a sail."""
     wall.box(x - 0.08, y - 0.08, 1.86, 2.36, (240, 232, 214))
     wall.box(x, y, 1.7, 2.2, (132, 186, 204))
     cv2.circle(wall.pixels, (int((x + 1.2) * DENSITY), int((y + 0.6) * DENSITY)), 24, (246, 196, 84), cv2.FILLED)
@@ -116,7 +116,7 @@ def _mural(wall: Wall, x: float, y: float) -> None:
 
 
 def chapel(rng: np.random.Generator, width: float, height: float) -> np.ndarray:
-    """West: grey ashlar, pointed windows of coloured glass, a portal, a rose window and ivy."""
+    """West: gray ashlar, pointed windows of colored glass, a portal, a rose window and ivy."""
     wall = Wall(rng, width, height, (150, 150, 146), 11)
     wall.bricks(0, height, (0.62, 0.3), ((158, 156, 148), (146, 148, 146), (168, 162, 148)), (112, 110, 106))
     wall.cornice(0, (176, 172, 162), 0.9)
@@ -137,8 +137,8 @@ def chapel(rng: np.random.Generator, width: float, height: float) -> np.ndarray:
     for x in np.arange(8.1, 9.9, 0.22):
         wall.box(x, height - 2.2, 0.025, 2.2, (52, 32, 22))
     rose = (int(9.0 * DENSITY), int(2.6 * DENSITY))
-    for radius, colour in ((1.25, (190, 184, 170)), (1.05, (52, 58, 80))):
-        cv2.circle(wall.pixels, rose, int(radius * DENSITY), colour, cv2.FILLED, cv2.LINE_AA)
+    for radius, color in ((1.25, (190, 184, 170)), (1.05, (52, 58, 80))):
+        cv2.circle(wall.pixels, rose, int(radius * DENSITY), color, cv2.FILLED, cv2.LINE_AA)
     for k in range(8):
         x, y = 9.0 + 0.65 * np.cos(k * np.pi / 4), 2.6 + 0.65 * np.sin(k * np.pi / 4)
         tone = ((168, 54, 60), (60, 88, 168))[k % 2]
@@ -153,7 +153,7 @@ def chapel(rng: np.random.Generator, width: float, height: float) -> np.ndarray:
 
 
 def paving(rng: np.random.Generator, width: float, depth: float) -> np.ndarray:
-    """The ground: sand-coloured slabs in a grid of darker bands, a rosette in the middle, puddles and repairs."""
+    """The ground: sand-colored slabs in a grid of darker bands, a rosette in the middle, puddles and repairs."""
     ground = Wall(rng, width, depth, (150, 142, 130), 9, 5)
     ground.bricks(0, depth, (0.9, 0.6), ((164, 154, 138), (152, 146, 136), (172, 160, 140)), (112, 104, 96))
     for x in np.arange(3.0, width, 6.0):
@@ -161,14 +161,14 @@ def paving(rng: np.random.Generator, width: float, depth: float) -> np.ndarray:
     for y in np.arange(3.0, depth, 6.0):
         ground.box(0, y - 0.2, width, 0.4, (110, 106, 104))
     middle = (width / 2, depth / 2)
-    for radius, colour in (
+    for radius, color in (
         (3.6, (126, 92, 78)),
         (3.2, (186, 176, 156)),
         (2.7, (120, 116, 114)),
         (2.3, (170, 160, 142)),
     ):
         turn = np.linspace(0, 2 * np.pi, 60)
-        ground.shape(np.column_stack([middle[0] + radius * np.cos(turn), middle[1] + radius * np.sin(turn)]), colour)
+        ground.shape(np.column_stack([middle[0] + radius * np.cos(turn), middle[1] + radius * np.sin(turn)]), color)
     for _ in range(26):
         x, y = rng.uniform((0, 0), (width - 2, depth - 2))
         tone = rng.uniform(0.65, 1.15) * np.array((140, 136, 130))
@@ -186,8 +186,8 @@ def paving(rng: np.random.Generator, width: float, depth: float) -> np.ndarray:
     return ground.finished(damp=False)
 
 
-def tiles(rng: np.random.Generator, width: float, height: float, colour) -> np.ndarray:
+def tiles(rng: np.random.Generator, width: float, height: float, color) -> np.ndarray:
     """A roof of overlapping tiles."""
-    roof = Wall(rng, width, height, colour, 10)
-    roof.bricks(0, height, (0.3, 0.28), (colour, tuple(0.85 * c for c in colour)), tuple(0.5 * c for c in colour))
+    roof = Wall(rng, width, height, color, 10)
+    roof.bricks(0, height, (0.3, 0.28), (color, tuple(0.85 * c for c in color)), tuple(0.5 * c for c in color))
     return roof.finished(damp=False)

@@ -27,13 +27,13 @@ POINTS = 1200
 
 
 def make_courtyard(folder: Path, train: int = 300, test: int = 100, seed: int = 0, progress: bool = True) -> None:
-    """Write the scene to a folder that does not exist yet: `train` pictures in seq1 to seq3, `test` in seq4.
+    """Write the scene to a folder that does not exist yet: `train` images in seq1 to seq3, `test` in seq4.
 
     Deterministic for a seed. Nothing is left behind when it fails. progress: a bar on stderr.
     """
     folder = Path(folder)
     if train < 3 or test < 1:
-        raise PoseNetError(f"the courtyard needs at least 3 training and 1 test pictures, received {train} and {test}")
+        raise PoseNetError(f"the courtyard needs at least 3 training and 1 test images, received {train} and {test}")
     with new_folder(folder) as unfinished:
         _write_scene(unfinished, train, test, seed, progress)
 
@@ -50,14 +50,14 @@ def _write_scene(folder: Path, train: int, test: int, seed: int, progress: bool)
 
     def write(row: int) -> None:
         rng = np.random.default_rng([seed, 1, row])
-        picture = photograph(world, lit[sequences[row]], int(sequences[row]), poses[row], rng)
-        encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+        image = photograph(world, lit[sequences[row]], int(sequences[row]), poses[row], rng)
+        encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
         (folder / names[row]).write_bytes(encoded.tobytes())
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = pool.map(write, range(len(names)))
         try:
-            for _ in tqdm(jobs, total=len(names), desc="courtyard", unit="picture", disable=None if progress else True):
+            for _ in tqdm(jobs, total=len(names), desc="courtyard", unit="image", disable=None if progress else True):
                 pass
         except BaseException:
             pool.shutdown(cancel_futures=True)
@@ -82,20 +82,20 @@ def walk(sequence: int, count: int) -> Poses:
     lane = 0.25 + share / 2 if test else share
     ring = np.clip(lane + 0.06 * np.sin(5 * angle + phase), 0, 1)
     height = 1.6 + 0.05 * np.sin(7 * angle + phase) + 0.03 * np.sin(19 * angle)
-    centres = np.column_stack([(4.6 + 4.4 * ring) * np.cos(angle), (3.2 + 3.1 * ring) * np.sin(angle), height])
+    centers = np.column_stack([(4.6 + 4.4 * ring) * np.cos(angle), (3.2 + 3.1 * ring) * np.sin(angle), height])
     aside = 18 * np.sin(3 * angle + 3) if test else 6 * np.sin(3 * angle + phase)
     yaw = np.degrees(angle) + 120 + 45 * np.sin(2 * angle + 0.6) + aside
     pitch = 3 + 4 * np.sin(4 * angle + phase)
     roll = 2 * np.sin(5 * angle + 2 * phase)
     level = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # looks along x, upright
     turn = Rotation.from_euler("ZYX", np.column_stack([yaw, -pitch, roll]), degrees=True)
-    return Poses(centres, turn * level)
+    return Poses(centers, turn * level)
 
 
 def _surface_points(world: World, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Points (m, 3) spread evenly over the faces, passers-by apart, and their colours (m, 3)."""
+    """Points (m, 3) spread evenly over the faces, passers-by apart, and their colors (m, 3)."""
     areas = [np.linalg.norm(np.cross(face.across, face.down)) for face in world.faces]
-    points, colours = [], []
+    points, colors = [], []
     for index in rng.choice(len(areas), POINTS, p=np.array(areas) / np.sum(areas)):
         face = world.faces[index]
         place = rng.dirichlet(np.ones(len(face.outline))) @ np.array(face.outline)
@@ -103,14 +103,14 @@ def _surface_points(world: World, rng: np.random.Generator) -> tuple[np.ndarray,
             place = rng.uniform(0.01, 0.99, 2)
         rows, columns = face.texture.pixels.shape[:2]
         points.append(face.points(place[None])[0])
-        colours.append(face.texture.pixels[int(place[1] * (rows - 1)), int(place[0] * (columns - 1)), :3])
-    return np.array(points), np.array(colours)
+        colors.append(face.texture.pixels[int(place[1] * (rows - 1)), int(place[0] * (columns - 1)), :3])
+    return np.array(points), np.array(colors)
 
 
 def _write_reconstruction(path: Path, names: list[str], poses: Poses, world: World, rng: np.random.Generator) -> None:
     """A VisualSFM file: the cameras, and surface points with exact measurements where they can be seen."""
     camera = courtyard_camera()
-    points, colours = _surface_points(world, rng)
+    points, colors = _surface_points(world, rng)
     tracks: list[list[tuple]] = [[] for _ in points]
     for row in range(len(names)):
         position, rotation = poses.positions[row], poses.rotations[row]
@@ -119,4 +119,4 @@ def _write_reconstruction(path: Path, names: list[str], poses: Poses, world: Wor
         for keypoint, (point, (x, y, depth)) in enumerate(zip(seen, local, strict=True)):
             tracks[point].append((row, keypoint, camera.fx * x / depth, camera.fy * y / depth))
     focals = np.full(len(names), camera.fx)
-    write_nvm(path, names, poses, focals, np.zeros(len(names)), points, colours, tracks)
+    write_nvm(path, names, poses, focals, np.zeros(len(names)), points, colors, tracks)

@@ -1,6 +1,6 @@
 """Flat textured faces and solids made of them, and which points a camera sees among them.
 
-World: metres, z up. Camera axes: OpenCV (x right, y down, z forward). Pixel (0, 0)'s centre is at (0.5, 0.5).
+World: meters, z up. Camera axes: OpenCV (x right, y down, z forward). Pixel (0, 0)'s center is at (0.5, 0.5).
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from scipy.spatial.transform import Rotation
 
 from posenet.geometry.camera import Camera
 
-NEAR = 0.05  # metres: what is nearer than this to the camera's plane is cut away
+NEAR = 0.05  # meters: what is nearer than this to the camera's plane is cut away
 SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 
 @dataclass(eq=False)
 class Texture:
-    """A picture and its shrunken versions, halved separately in width and height, made when first asked for."""
+    """A image and its shrunken versions, halved separately in width and height, made when first asked for."""
 
     pixels: np.ndarray
     _levels: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
 
     def level(self, across: int, down: int) -> np.ndarray:
-        """The picture divided by 2**across in width and by 2**down in height, averaged."""
+        """The image divided by 2**across in width and by 2**down in height, averaged."""
         if (across, down) not in self._levels:
             height, width = self.pixels.shape[:2]
             size = (max(1, width >> across), max(1, height >> down))
@@ -38,9 +38,9 @@ class Texture:
 class Face:
     """A one-sided flat convex polygon. Its point (s, t) lies at corner + s * across + t * down.
 
-    corner, across, down: (3,) metres; (s, t) = (0, 0) is the texture's top left corner, (1, 1) its bottom
+    corner, across, down: (3,) meters; (s, t) = (0, 0) is the texture's top left corner, (1, 1) its bottom
     right one, as seen from the side that is painted. outline: (k, 2) the polygon in (s, t), inside [0, 1].
-    tile: largest length in metres drawn with one texture level; only whole rectangles are divided.
+    tile: largest length in meters drawn with one texture level; only whole rectangles are divided.
     """
 
     corner: np.ndarray
@@ -80,7 +80,7 @@ class Solid:
 
 
 def visible(points: np.ndarray, camera: Camera, position, rotation: Rotation, faces: list[Face]) -> np.ndarray:
-    """(n,) mask of the world points (n, 3) in the picture, in front of the camera and hidden by no face."""
+    """(n,) mask of the world points (n, 3) in the image, in front of the camera and hidden by no face."""
     local = rotation.inv().apply(points - position)
     depth = np.maximum(local[:, 2], NEAR)
     x, y = camera.fx * local[:, 0] / depth + camera.cx, camera.fy * local[:, 1] / depth + camera.cy

@@ -1,4 +1,4 @@
-"""The synthetic courtyard's pictures: the light of each walk, shadows, sky and passers-by."""
+"""The synthetic courtyard's images: the light of each walk, shadows, sky and passers-by."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WIDTH, HEIGHT, FIELD_OF_VIEW = 480, 360, 75.0  # pixels, pixels, degrees across
 
 @dataclass(frozen=True)
 class Light:
-    """The light of one walk: where the sun stands in degrees, how strong it is, and the camera's colours."""
+    """The light of one walk: where the sun stands in degrees, how strong it is, and the camera's colors."""
 
     azimuth: float
     elevation: float
@@ -37,7 +37,7 @@ LIGHTS = (
 
 
 def courtyard_camera() -> Camera:
-    """The camera of every picture."""
+    """The camera of every image."""
     focal = WIDTH / 2 / np.tan(np.radians(FIELD_OF_VIEW / 2))
     return Camera(WIDTH, HEIGHT, focal, focal, WIDTH / 2, HEIGHT / 2)
 
@@ -69,7 +69,7 @@ def lit_ground(world: World, light: Light) -> Face:
 
 
 def photograph(world: World, ground: Face, sequence: int, pose: Poses, rng: np.random.Generator) -> np.ndarray:
-    """One picture (HEIGHT, WIDTH, 3) uint8 RGB, with passers-by, in the light of its walk, with slight noise."""
+    """One image (HEIGHT, WIDTH, 3) uint8 RGB, with passers-by, in the light of its walk, with slight noise."""
     light = LIGHTS[sequence]
     sun, position = _sun(light), pose.positions[0]
 
@@ -78,10 +78,10 @@ def photograph(world: World, ground: Face, sequence: int, pose: Poses, rng: np.r
 
     solids = world.solids + _passers_by(world, position, rng)
     backdrop = _sky(world.sky, 67 * sequence, pose.rotations[0])
-    picture = render(courtyard_camera(), position, pose.rotations[0], backdrop, [ground, *world.walls], solids, shade)
+    image = render(courtyard_camera(), position, pose.rotations[0], backdrop, [ground, *world.walls], solids, shade)
     gain = light.gain * rng.uniform(0.98, 1.02) * np.array([1 + light.warmth, 1, 1 - light.warmth])
-    noise = rng.standard_normal(picture.shape, np.float32) * 2
-    return np.clip(picture * gain.astype(np.float32) + noise + 0.5, 0, 255).astype(np.uint8)
+    noise = rng.standard_normal(image.shape, np.float32) * 2
+    return np.clip(image * gain.astype(np.float32) + noise + 0.5, 0, 255).astype(np.uint8)
 
 
 def _passers_by(world: World, position: np.ndarray, rng: np.random.Generator) -> list[Solid]:
@@ -106,7 +106,7 @@ def _person_at(place: np.ndarray, reach: np.ndarray, height: float, texture: Tex
 
 
 def _sky(panorama: np.ndarray, shift: float, rotation: Rotation) -> np.ndarray:
-    """The sky (HEIGHT / 2, WIDTH / 2, 3) behind a picture; shift: degrees by which the clouds have moved."""
+    """The sky (HEIGHT / 2, WIDTH / 2, 3) behind a image; shift: degrees by which the clouds have moved."""
     camera = courtyard_camera().resized(WIDTH // 2, HEIGHT // 2)
     x, y = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
     local = np.stack([(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, np.ones_like(x)], axis=-1)

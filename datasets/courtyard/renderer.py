@@ -1,6 +1,6 @@
 """A small painter's renderer: textured faces seen by a pinhole camera.
 
-World: metres, z up. Camera axes: OpenCV (x right, y down, z forward). Pixel (0, 0)'s centre is at (0.5, 0.5).
+World: meters, z up. Camera axes: OpenCV (x right, y down, z forward). Pixel (0, 0)'s center is at (0.5, 0.5).
 Textures are uint8 RGB or RGBA. Each face is warped by its exact plane-to-image homography.
 """
 
@@ -18,10 +18,10 @@ _SUBPIXEL_BITS = 4
 
 
 def render(camera: Camera, position, rotation: Rotation, backdrop, faces, solids, shade=lambda face: 1.0) -> np.ndarray:
-    """The RGB picture (height, width, 3) uint8 of the world from one world_from_camera pose.
+    """The RGB image (height, width, 3) uint8 of the world from one world_from_camera pose.
 
-    backdrop: RGB picture behind everything, resized to fill. faces: drawn first, in this order. solids: drawn
-    after, far to near. shade: the factor on a face's colours. Faces seen from behind are not drawn.
+    backdrop: RGB image behind everything, resized to fill. faces: drawn first, in this order. solids: drawn
+    after, far to near. shade: the factor on a face's colors. Faces seen from behind are not drawn.
     """
     factor = SUPERSAMPLING
     large = camera.resized(camera.width * factor, camera.height * factor)

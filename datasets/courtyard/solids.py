@@ -1,4 +1,4 @@
-"""The synthetic courtyard's solid objects: prisms stacked on one another. Metres, z up."""
+"""The synthetic courtyard's solid objects: prisms stacked on one another. Meters, z up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def make_face(corner, across, down, pixels, outline=None) -> Face:
     return Face(*vectors, texture) if outline is None else Face(*vectors, texture, tuple(outline))
 
 
-def _prism(centre, radii, heights, side, top, count: int = 4) -> list[Face]:
+def _prism(center, radii, heights, side, top, count: int = 4) -> list[Face]:
     """A closed prism or frustum with `count` sides: radii (below, above), heights (below, above); no bottom.
 
     count = 4 makes a box whose radii may be pairs: half its lengths along x and y. side: Texture; top: Texture.
@@ -23,7 +23,7 @@ def _prism(centre, radii, heights, side, top, count: int = 4) -> list[Face]:
     angles = (np.arange(count) + 0.5) * 2 * np.pi / count
     unit = np.column_stack([np.cos(angles), np.sin(angles)]) / (np.cos(np.pi / 4) if count == 4 else 1)
     below, above = (
-        np.column_stack([unit * r + centre, np.full(count, z)]) for r, z in zip(radii, heights, strict=True)
+        np.column_stack([unit * r + center, np.full(count, z)]) for r, z in zip(radii, heights, strict=True)
     )
     faces = []
     for i in range(count):
@@ -53,11 +53,11 @@ def _solid(parts: list[list[Face]]) -> Solid:
     return Solid(parts, np.array([low[0], low[1], 0.0]), high)
 
 
-def _underside(centre, radius: float, height: float, texture: Texture, count: int) -> Face:
+def _underside(center, radius: float, height: float, texture: Texture, count: int) -> Face:
     """The bottom of a prism of _prism, seen from below."""
     angles = (np.arange(count) + 0.5) * 2 * np.pi / count
     shape = 0.5 + 0.5 * np.column_stack([np.cos(angles), np.sin(angles)]) / (np.cos(np.pi / 4) if count == 4 else 1)
-    corner = (centre[0] - radius, centre[1] - radius, height)
+    corner = (center[0] - radius, center[1] - radius, height)
     return make_face(
         corner, (2 * radius, 0, 0), (0, 2 * radius, 0), texture, [tuple(point) for point in np.clip(shape, 0, 1)]
     )
@@ -86,13 +86,13 @@ def _fountain(rng: np.random.Generator) -> Solid:
     stone.cornice(0, (196, 188, 170))
     basin = Wall(rng, 3.7, 3.7, (190, 182, 164), 8, 6)
     turn = np.arange(8) * np.pi / 4 + np.pi / 8
-    for radius, colour in (
+    for radius, color in (
         (1.62, (120, 118, 112)),
         (1.58, (66, 112, 124)),
         (1.1, (84, 134, 144)),
         (0.7, (120, 160, 166)),
     ):
-        basin.shape(1.85 + radius * np.column_stack([np.cos(turn), np.sin(turn)]), colour)
+        basin.shape(1.85 + radius * np.column_stack([np.cos(turn), np.sin(turn)]), color)
     side, water = Texture(stone.finished()), Texture(basin.finished(damp=False))
     shaft = Texture(Wall(rng, 0.5, 1.2, (160, 152, 138), 14, 8).finished())
     return _solid(
@@ -105,27 +105,27 @@ def _fountain(rng: np.random.Generator) -> Solid:
     )
 
 
-def _kiosk(rng: np.random.Generator, centre) -> Solid:
+def _kiosk(rng: np.random.Generator, center) -> Solid:
     sides = []
-    for colour, sign in (((36, 92, 84), "NEWS"), ((150, 52, 44), "ICE")):
-        wall = Wall(rng, 2.2, 2.5, colour, 5)
+    for color, sign in (((36, 92, 84), "NEWS"), ((150, 52, 44), "ICE")):
+        wall = Wall(rng, 2.2, 2.5, color, 5)
         wall.box(0.15, 0.55, 1.9, 1.0, (60, 62, 66))
         for i in range(10):
             wall.box(0.25 + 0.18 * i, 0.95, 0.15, 0.5, rng.uniform(60, 235, 3).tolist())
         wall.box(0.1, 0.08, 2.0, 0.4, (236, 222, 180))
         wall.text(sign, 0.35, 0.4, 0.24, (60, 30, 30))
         for x in np.arange(0.15, 2.1, 0.24):
-            wall.box(x, 1.7, 0.2, 0.75, tuple(0.8 * c for c in colour))
+            wall.box(x, 1.7, 0.2, 0.75, tuple(0.8 * c for c in color))
         sides.append(Texture(wall.finished()))
-    body = _prism(centre, (1.1, 1.1), (0, 2.5), sides[0], sides[0])
+    body = _prism(center, (1.1, 1.1), (0, 2.5), sides[0], sides[0])
     body[1:4:2] = [Face(f.corner, f.across, f.down, sides[1], f.outline) for f in body[1:4:2]]
     roof = Texture(facades.tiles(rng, 3, 1.2, (150, 120, 60)))
     return _solid(
-        [body, [*_prism(centre, (1.45, 0.1), (2.5, 3.4), roof, roof), _underside(centre, 1.45, 2.5, roof, 4)]]
+        [body, [*_prism(center, (1.45, 0.1), (2.5, 3.4), roof, roof), _underside(center, 1.45, 2.5, roof, 4)]]
     )
 
 
-def _tree(rng: np.random.Generator, centre, size: float) -> Solid:
+def _tree(rng: np.random.Generator, center, size: float) -> Solid:
     bark = Texture(Wall(rng, 0.4, 2, (92, 74, 58), 14, 10).finished())
     crown = Wall(rng, 3, 2, (44, 66, 36), 22, 12)
     tones = np.array([(54, 86, 42), (76, 108, 50), (104, 130, 58)]) * rng.uniform(0.85, 1.15, 3)
@@ -133,15 +133,15 @@ def _tree(rng: np.random.Generator, centre, size: float) -> Solid:
     leaves = Texture(crown.finished(damp=False))
     z = 2.2 + 0.5 * rng.random()
     tiers = ((0.55, 1.0, 0, 0.6), (1.0, 0.85, 0.6, 1.4), (0.85, 0.25, 1.4, 2.2))
-    parts = [_prism(centre, (0.2, 0.13), (0, z), bark, bark, 6)]
+    parts = [_prism(center, (0.2, 0.13), (0, z), bark, bark, 6)]
     for below, above, low, high in tiers:
         radii, heights = (size * below, size * above), (z + size * low, z + size * high)
-        parts.append(_prism(centre, radii, heights, leaves, leaves, 9))
-    parts[1].append(_underside(centre, size * 0.55, z, leaves, 9))
+        parts.append(_prism(center, radii, heights, leaves, leaves, 9))
+    parts[1].append(_underside(center, size * 0.55, z, leaves, 9))
     return _solid(parts)
 
 
-def _hedge(rng: np.random.Generator, centre, half, height: float) -> Solid:
+def _hedge(rng: np.random.Generator, center, half, height: float) -> Solid:
     box = Wall(rng, 2.4, 1, (48, 74, 38), 16, 10)
     box.leaves((1.2, 0.5), (0.9, 0.4), 1300)
     stone = Texture(Wall(rng, 2.4, 0.3, (150, 140, 124), 10, 6).finished())
@@ -149,8 +149,8 @@ def _hedge(rng: np.random.Generator, centre, half, height: float) -> Solid:
     half = np.array(half)
     return _solid(
         [
-            _prism(centre, (half, half), (0, 0.25), stone, stone),
-            _prism(centre, (half * 0.9, half * 0.85), (0.25, height), green, green),
+            _prism(center, (half, half), (0, 0.25), stone, stone),
+            _prism(center, (half * 0.9, half * 0.85), (0.25, height), green, green),
         ]
     )
 

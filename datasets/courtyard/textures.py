@@ -1,11 +1,11 @@
-"""Painted surfaces of the synthetic courtyard, all uint8 RGB; lengths in metres, (x, y) from the top left."""
+"""Painted surfaces of the synthetic courtyard, all uint8 RGB; lengths in meters, (x, y) from the top left."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-DENSITY = 80  # texels per metre
+DENSITY = 80  # texels per meter
 GLASS = (58, 70, 84)
 WHITE = (232, 228, 218)
 STONE = (176, 170, 158)
@@ -22,53 +22,53 @@ def clouds_of_noise(rng: np.random.Generator, height: int, width: int, cell: flo
 
 
 class Wall:
-    """A surface being painted: width x height metres of one colour, with stains and grain."""
+    """A surface being painted: width x height meters of one color, with stains and grain."""
 
-    def __init__(self, rng, width: float, height: float, colour, stains: float = 7.0, grain: float = 4.0):
+    def __init__(self, rng, width: float, height: float, color, stains: float = 7.0, grain: float = 4.0):
         self.rng, self.width, self.height = rng, width, height
         rows, columns = int(height * DENSITY), int(width * DENSITY)
         self.pixels = np.empty((rows, columns, 3), np.uint8)
-        self.pixels[:] = colour
+        self.pixels[:] = color
         self.weather = stains * clouds_of_noise(rng, rows, columns, 2.5 * DENSITY)
         self.weather += grain * rng.standard_normal((rows, columns)).astype(np.float32)
 
-    def box(self, x: float, y: float, width: float, height: float, colour) -> None:
+    def box(self, x: float, y: float, width: float, height: float, color) -> None:
         """A filled rectangle."""
         low, high = np.round(np.array([(x, y), (x + width, y + height)]) * DENSITY).astype(int)
-        cv2.rectangle(self.pixels, low.tolist(), (high - 1).tolist(), colour, cv2.FILLED)
+        cv2.rectangle(self.pixels, low.tolist(), (high - 1).tolist(), color, cv2.FILLED)
 
-    def shape(self, points, colour) -> None:
+    def shape(self, points, color) -> None:
         """A filled polygon of (x, y) points."""
         corners = np.round(np.array(points) * DENSITY * 16).astype(np.int32)
-        cv2.fillPoly(self.pixels, [corners], colour, cv2.LINE_AA, shift=4)
+        cv2.fillPoly(self.pixels, [corners], color, cv2.LINE_AA, shift=4)
 
-    def arch(self, x: float, y: float, width: float, height: float, colour, pointed: float = 1.0) -> None:
+    def arch(self, x: float, y: float, width: float, height: float, color, pointed: float = 1.0) -> None:
         """An opening with a round top (pointed > 1: stretched to a point), outer size width x height."""
         angle = np.linspace(np.pi, 0, 25)
         rise = pointed * width / 2
         top = np.sin(angle) if pointed == 1 else 1 - np.abs(np.cos(angle)) ** 1.6
         curve = np.column_stack([x + width / 2 + np.cos(angle) * width / 2, y + rise - top * rise])
-        self.shape([*curve, (x + width, y + height), (x, y + height)], colour)
+        self.shape([*curve, (x + width, y + height), (x, y + height)], color)
 
-    def text(self, words: str, x: float, y: float, size: float, colour) -> None:
-        """Words whose baseline starts at (x, y), capitals `size` metres high."""
+    def text(self, words: str, x: float, y: float, size: float, color) -> None:
+        """Words whose baseline starts at (x, y), capitals `size` meters high."""
         scale = size * DENSITY / 22
         place = (int(x * DENSITY), int(y * DENSITY))
-        cv2.putText(self.pixels, words, place, cv2.FONT_HERSHEY_DUPLEX, scale, colour, int(2 + scale), cv2.LINE_AA)
+        cv2.putText(self.pixels, words, place, cv2.FONT_HERSHEY_DUPLEX, scale, color, int(2 + scale), cv2.LINE_AA)
 
-    def bricks(self, y: float, height: float, size: tuple[float, float], colours, mortar) -> None:
+    def bricks(self, y: float, height: float, size: tuple[float, float], colors, mortar) -> None:
         """A running bond of bricks from y down, each brick of its own shade."""
         length, course = size
         self.box(0, y, self.width, height, mortar)
         for row in range(int(np.ceil(height / course))):
             for column in range(-1, int(self.width / length) + 1):
-                colour = np.array(colours[self.rng.integers(len(colours))]) * self.rng.uniform(0.86, 1.1)
+                color = np.array(colors[self.rng.integers(len(colors))]) * self.rng.uniform(0.86, 1.1)
                 left, top = (column + 0.5 * (row % 2)) * length, y + row * course
                 bottom = min(top + course - 0.014, y + height)
-                self.box(left, top, length - 0.014, bottom - top, np.clip(colour, 0, 255).tolist())
+                self.box(left, top, length - 0.014, bottom - top, np.clip(color, 0, 255).tolist())
 
     def window(self, x: float, y: float, width: float, height: float, frame=WHITE, panes=(2, 3), shutters=None):
-        """A window with sill, frame, bars and reflections, and shutters of a colour at both sides."""
+        """A window with sill, frame, bars and reflections, and shutters of a color at both sides."""
         if shutters:
             for left in (x - width * 0.52, x + width * 1.02):
                 self.box(left, y - 0.03, width * 0.5, height + 0.06, shutters)
@@ -97,47 +97,47 @@ class Wall:
         shine = tuple(min(255, tone * c + 38) for c in GLASS)
         self.shape([(start, y), (start + 0.2 * width, y), (start + 0.2 * width - slant, y + height)], shine)
 
-    def door(self, x: float, y: float, width: float, colour, surround=STONE) -> None:
+    def door(self, x: float, y: float, width: float, color, surround=STONE) -> None:
         """A panelled double door from y down to the ground, with a surround, a fanlight and a step."""
         height = self.height - y
         self.box(x - 0.22, y - 0.25, width + 0.44, height + 0.25, surround)
         self.box(x - 0.32, y - 0.4, width + 0.64, 0.18, tuple(1.1 * c for c in surround))
-        self.box(x, y, width, height, colour)
+        self.box(x, y, width, height, color)
         self.glass(x + 0.06, y + 0.06, width - 0.12, 0.4)
         for left in (x + 0.1, x + width / 2 + 0.06):
             for top in np.linspace(y + 0.6, y + height - 0.85, 3):
-                self.box(left, top, width / 2 - 0.16, (height - 1.0) / 3.6, tuple(0.68 * c for c in colour))
+                self.box(left, top, width / 2 - 0.16, (height - 1.0) / 3.6, tuple(0.68 * c for c in color))
         self.box(x + width / 2 - 0.012, y + 0.5, 0.024, height - 0.5, (20, 20, 20))
         self.box(x + width / 2 + 0.05, y + 0.5 * height, 0.05, 0.16, (205, 170, 80))
         self.box(x - 0.3, self.height - 0.14, width + 0.6, 0.14, tuple(0.85 * c for c in surround))
 
-    def cornice(self, y: float, colour=STONE, teeth: float = 0.0) -> None:
-        """A moulding across the wall, lit above and dark below, with teeth every `teeth` metres."""
+    def cornice(self, y: float, color=STONE, teeth: float = 0.0) -> None:
+        """A moulding across the wall, lit above and dark below, with teeth every `teeth` meters."""
         for offset, height, tone in ((0, 0.1, 1.15), (0.1, 0.14, 1.0), (0.24, 0.05, 0.6)):
-            self.box(0, y + offset, self.width, height, tuple(min(255, tone * c) for c in colour))
+            self.box(0, y + offset, self.width, height, tuple(min(255, tone * c) for c in color))
         for x in np.arange(0.1, self.width, teeth) if teeth else ():
-            self.box(x, y + 0.27, teeth * 0.5, 0.16, tuple(0.85 * c for c in colour))
+            self.box(x, y + 0.27, teeth * 0.5, 0.16, tuple(0.85 * c for c in color))
 
-    def awning(self, x: float, y: float, width: float, colours) -> None:
+    def awning(self, x: float, y: float, width: float, colors) -> None:
         """A striped awning with a hanging edge."""
         count = int(width / 0.28)
         for i in range(count):
             left, step = x + i * width / count, width / count
-            self.shape([(left, y), (left + step, y), (left + step, y + 0.6), (left, y + 0.6)], colours[i % 2])
-            self.box(left, y + 0.6, step, 0.12, tuple(0.82 * c for c in colours[i % 2]))
+            self.shape([(left, y), (left + step, y), (left + step, y + 0.6), (left, y + 0.6)], colors[i % 2])
+            self.box(left, y + 0.6, step, 0.12, tuple(0.82 * c for c in colors[i % 2]))
 
-    def leaves(self, centre, spread, count: int, colours=((52, 84, 40), (72, 108, 48), (96, 128, 60))) -> None:
-        """Leaves scattered about (x, y) with the given spread (x, y) in metres."""
+    def leaves(self, center, spread, count: int, colors=((52, 84, 40), (72, 108, 48), (96, 128, 60))) -> None:
+        """Leaves scattered about (x, y) with the given spread (x, y) in meters."""
         for _ in range(count):
-            x, y = self.rng.normal(centre, spread)
-            colour = np.array(colours[self.rng.integers(len(colours))]) * self.rng.uniform(0.8, 1.15)
+            x, y = self.rng.normal(center, spread)
+            color = np.array(colors[self.rng.integers(len(colors))]) * self.rng.uniform(0.8, 1.15)
             size = self.rng.uniform(0.05, 0.12)
             turn = self.rng.uniform(0, np.pi) + np.arange(4) * np.pi / 2
             offsets = size * np.column_stack([np.cos(turn), np.sin(turn)]) * [[1], [0.5], [1], [0.5]]
-            self.shape(np.array([x, y]) + offsets, colour.tolist())
+            self.shape(np.array([x, y]) + offsets, color.tolist())
 
     def finished(self, damp: bool = True) -> np.ndarray:
-        """The picture with the weather on it, darker towards the ground where damp."""
+        """The image with the weather on it, darker towards the ground where damp."""
         rows = np.arange(len(self.pixels), dtype=np.float32)[:, None] / DENSITY
         dark = -26 * np.exp((rows - self.height) / 0.35) if damp else 0 * rows
         return np.clip(self.pixels + (self.weather + dark)[:, :, None], 0, 255).astype(np.uint8)

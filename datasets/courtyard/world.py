@@ -1,4 +1,4 @@
-"""The synthetic courtyard's geometry: 24 x 18 m about the origin, z up, metres; walls, ground, solids, passers-by."""
+"""The synthetic courtyard's geometry: 24 x 18 m about the origin, z up, meters; walls, ground, solids, passers-by."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _walls(rng: np.random.Generator) -> list[Face]:
 
 
 def _person(rng: np.random.Generator) -> np.ndarray:
-    """(200, 90, 4) RGBA: somebody standing or walking, 1.8 m in a picture of 0.9 x 2 m; feet on the bottom edge."""
+    """(200, 90, 4) RGBA: somebody standing or walking, 1.8 m in a image of 0.9 x 2 m; feet on the bottom edge."""
     coat, trousers, hair = (
         rng.uniform(40, 215, 3),
         rng.uniform(30, 120, 3),
@@ -69,8 +69,8 @@ def _person(rng: np.random.Generator) -> np.ndarray:
     figure = np.zeros((400, 180, 4), np.uint8)
     stride, swing = rng.uniform(4, 26), rng.uniform(4, 20)
 
-    def limb(start, end, width, colour):
-        cv2.line(figure, np.int32(start).tolist(), np.int32(end).tolist(), (*colour, 255), int(width), cv2.LINE_AA)
+    def limb(start, end, width, color):
+        cv2.line(figure, np.int32(start).tolist(), np.int32(end).tolist(), (*color, 255), int(width), cv2.LINE_AA)
 
     for sign, tone in ((-1, 0.8), (1, 1.0)):
         limb((90 + sign * 11, 220), (90 + sign * stride, 385), 25, tone * trousers)

@@ -1,7 +1,7 @@
 """The folder form of ACE and DSAC*: `train/` and `test/`, each with `rgb/`, `poses/` and `calibration/`.
 
-A pose file is a 4 x 4 camera-to-world matrix, OpenCV axes, metres; a calibration file one focal length in pixels
-(the principal point is the picture's middle) or a 3 x 3 matrix. Files belong together by their names:
+A pose file is a 4 x 4 camera-to-world matrix, OpenCV axes, meters; a calibration file one focal length in pixels
+(the principal point is the image's middle) or a 3 x 3 matrix. Files belong together by their names:
 `seq-01-frame-000000.color.png`, `.pose.txt`, `.calibration.txt`, or `seq1_frame00001.png` and `.txt`.
 Source: github.com/nianticlabs/ace, dataset.py and README ("Your own data").
 """
@@ -29,13 +29,13 @@ _KIND = re.compile(r"\.(color|pose|calibration)$")
 _SEQUENCE = re.compile(r"(seq-?\d+)[-_]")
 
 
-def recognises(folder: Path) -> bool:
-    """Whether a split's pictures and poses are there."""
+def recognizes(folder: Path) -> bool:
+    """Whether a split's images and poses are there."""
     return any((folder / split / "rgb").is_dir() and (folder / split / "poses").is_dir() for split in ("train", "test"))
 
 
 def read(folder: Path) -> RawScene:
-    """Read both splits, each in the natural order of names; a picture without a pose is reported.
+    """Read both splits, each in the natural order of names; a image without a pose is reported.
 
     Raises PoseNetError (file:line) for what is malformed.
     """
@@ -45,9 +45,9 @@ def read(folder: Path) -> RawScene:
     cameras: list[Camera | None] = []
     for split in ("train", "test"):
         base = folder / split
-        pictures, poses, calibrations = (_stems(base / kind) for kind in ("rgb", "poses", "calibration"))
-        for stem in sorted(pictures, key=natural_key):
-            names.append(f"{split}/rgb/{pictures[stem]}")
+        images, poses, calibrations = (_stems(base / kind) for kind in ("rgb", "poses", "calibration"))
+        for stem in sorted(images, key=natural_key):
+            names.append(f"{split}/rgb/{images[stem]}")
             splits.append(split)
             pose_files.append(base / "poses" / poses.get(stem, f"{stem}.txt"))
             calibration = base / "calibration" / calibrations[stem] if stem in calibrations else None
@@ -75,9 +75,9 @@ def _sequence(name: str) -> str:
     return found[1] if found else split
 
 
-def _camera(path: Path | None, picture: Path) -> Camera | None:
+def _camera(path: Path | None, image: Path) -> Camera | None:
     """The camera of a calibration file."""
-    size = size_or_none(picture)
+    size = size_or_none(image)
     if path is None or size is None:
         return None
     lines = read_lines(path)

@@ -1,8 +1,8 @@
 """Cambridge Landmarks (Kendall et al. 2015): `dataset_train.txt` and `dataset_test.txt`.
 
-Three header lines, then `seq1/frame00001.png X Y Z W P Q R`: XYZ is the camera centre in the world, WPQR the
+Three header lines, then `seq1/frame00001.png X Y Z W P Q R`: XYZ is the camera center in the world, WPQR the
 WORLD-TO-CAMERA rotation as a Hamilton quaternion, w first (what COLMAP calls cam_from_world); it is conjugated
-here. Metres. Intrinsics and 3-D points come from `reconstruction.nvm` where it is there.
+here. Meters. Intrinsics and 3-D points come from `reconstruction.nvm` where it is there.
 
 Kendall's own 7-Scenes lists carry the same header, but CAMERA-TO-WORLD quaternions; their names tell:
 `/seq-01/frame-000000.color.png`, with a leading slash. `kendall_7scenes` takes them, whatever the file is called.
@@ -34,7 +34,7 @@ from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from posenet.io.files import write_text
 
-__all__ = ["LOOKS_FOR", "NAME", "ListRow", "read", "read_list", "read_lists", "recognises"]
+__all__ = ["LOOKS_FOR", "NAME", "ListRow", "read", "read_list", "read_lists", "recognizes"]
 
 NAME = "Cambridge Landmarks"
 LOOKS_FOR = "dataset_train.txt or dataset_test.txt"
@@ -44,7 +44,7 @@ HEADER = "Visual Landmark Dataset V1\nImageFile, Camera Position [X Y Z W P Q R]
 _KENDALL_NAME = re.compile(r"/seq-[0-9]+/frame-[0-9]+")
 
 
-def recognises(folder: Path) -> bool:
+def recognizes(folder: Path) -> bool:
     """Whether one of the two lists is there, and not with the rows of Kendall's 7-Scenes lists."""
     lists = [folder / name for name in FILES.values() if (folder / name).is_file()]
     return bool(lists) and not any(is_kendall_list(path) for path in lists)
@@ -134,10 +134,10 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
         chosen = np.flatnonzero(scene.splits == split)
         write_list(folder / file, [names[row] for row in chosen], scene.poses[chosen])
     if names != list(scene.names):
-        lost.append("the pictures' folders: each lies in one called as its sequence")
+        lost.append("the images' folders: each lies in one called as its sequence")
     cameras = [camera for camera in scene.cameras if camera is not None]
     if len(cameras) < len(scene):
-        lost.append("intrinsics, which are not known for every picture")
+        lost.append("intrinsics, which are not known for every image")
         return names
     if any(abs(c.fx / c.fy - 1) > 1e-9 or (c.cx, c.cy) != (c.width / 2, c.height / 2) for c in cameras):
         lost.append("principal points, and the difference between fx and fy")
@@ -146,8 +146,8 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     radials = [-c.distortion[0] if c.lens == "SIMPLE_RADIAL" else 0.0 for c in cameras]
     points, tracks = measured_points(scene, lost, from_middle=True)
     focals = [np.sqrt(c.fx * c.fy) for c in cameras]
-    grey = np.full((len(points), 3), 128)
-    write_nvm(folder / "reconstruction.nvm", names, scene.poses, focals, radials, points, grey, tracks)
+    gray = np.full((len(points), 3), 128)
+    write_nvm(folder / "reconstruction.nvm", names, scene.poses, focals, radials, points, gray, tracks)
     return names
 
 
@@ -157,7 +157,7 @@ def _written_name(name: str, sequence: str) -> str:
 
 
 def write_list(path: Path, names: list[str], poses: Poses) -> None:
-    """A Cambridge list: camera centres, and quaternions world to camera, in digits that read back exactly."""
+    """A Cambridge list: camera centers, and quaternions world to camera, in digits that read back exactly."""
     table = np.hstack([poses.positions, poses.inverse().quaternions_wxyz]).tolist()
     lines = [f"{no_comment(name)} {' '.join(map(repr, row))}\n" for name, row in zip(names, table, strict=True)]
     write_text(path, HEADER + "".join(lines))

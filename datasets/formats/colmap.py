@@ -1,7 +1,7 @@
-"""COLMAP: a folder with a model (cameras, images, points3D; .bin or .txt) and its pictures.
+"""COLMAP: a folder with a model (cameras, images, points3D; .bin or .txt) and its images.
 
 An image's pose is cam_from_world (world to camera: Hamilton quaternion, w first, and translation), OpenCV axes;
-the camera's centre is -R^T t. The unit is free, as structure from motion leaves it. Pixel centres are at + 0.5, as
+the camera's center is -R^T t. The unit is free, as structure from motion leaves it. Pixel centers are at + 0.5, as
 here. Source: colmap.github.io/format.html.
 """
 
@@ -31,13 +31,13 @@ MODELS = ("sparse", "colmap/sparse", "model", ".")
 NUMBERED = MODELS[:2]  # there also in folders 0, 1, ...
 
 
-def recognises(folder: Path) -> bool:
+def recognizes(folder: Path) -> bool:
     """Whether a model is there."""
     return bool(_models(folder))
 
 
 def read(folder: Path) -> RawScene:
-    """Read the model; the pictures lie in images/ or in the folder itself. Rows are in the natural order of names.
+    """Read the model; the images lie in images/ or in the folder itself. Rows are in the natural order of names.
 
     Raises PoseNetError for what is malformed.
     """
@@ -66,7 +66,7 @@ def read(folder: Path) -> RawScene:
 
 
 def _names_below(folder: Path, names: list[str]) -> list[str]:
-    """The pictures' names below the folder: in images/, unless some lie in the folder itself and none there."""
+    """The images' names below the folder: in images/, unless some lie in the folder itself and none there."""
     inside, beside = ([existing_name(folder, place + name) for name in names] for place in ("images/", ""))
     if not (folder / "images").is_dir():
         return beside
@@ -87,7 +87,7 @@ def _models(folder: Path) -> list[Path]:
 
 
 def _said(folder: Path) -> dict:
-    """What capture, convert or the user wrote down beside the model: the unit, and that the pictures are upright."""
+    """What capture, convert or the user wrote down beside the model: the unit, and that the images are upright."""
     for name, always in (("capture.json", {"upright": True}), (UNIT, {})):
         try:
             return always | json.loads((folder / name).read_text(encoding="utf-8"))
@@ -97,7 +97,7 @@ def _said(folder: Path) -> dict:
 
 
 def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
-    """Write the model as text into sparse/0, and test.txt; the pictures belong into images/."""
+    """Write the model as text into sparse/0, and test.txt; the images belong into images/."""
     names = [name.removeprefix("images/") for name in scene.names]
     write_model(folder / "sparse" / "0", scene, names, lost)
     write_test_list(folder, scene, names)

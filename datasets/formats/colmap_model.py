@@ -254,9 +254,9 @@ NO_POINT = -1
 
 
 def write_model(folder: Path, scene: Scene, names: list[str], lost: list[str]) -> None:
-    """Write the model of a scene whose pictures are called `names` in it.
+    """Write the model of a scene whose images are called `names` in it.
 
-    A picture of unknown intrinsics gets guessed ones, which `lost` says. Keypoints are the projections of the
+    A image of unknown intrinsics gets guessed ones, which `lost` says. Keypoints are the projections of the
     scene's points.
     """
     cameras = [camera or guessed_camera(path) for camera, path in zip(scene.cameras, scene.paths, strict=True)]

@@ -1,9 +1,9 @@
 """A plain table, `poses.csv`, for poses from anywhere else.
 
 The first line names the columns, in any order: `image,x,y,z,qw,qx,qy,qz`, and where known `split` (train or test),
-`sequence`, and `fx,fy,cx,cy` in pixels of the picture as it is. Camera to world: x y z is the camera centre and the
+`sequence`, and `fx,fy,cx,cy` in pixels of the image as it is. Camera to world: x y z is the camera center and the
 quaternion (Hamilton) turns camera axes (x right, y down, z forward) to world axes. Rows are in the order of time.
-A line `# unit: m` (or any other word) in front says the unit; without it the unit is metres.
+A line `# unit: m` (or any other word) in front says the unit; without it the unit is meters.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ INTRINSICS = ("fx", "fy", "cx", "cy")
 KNOWN = ("image", *POSE, "split", "sequence", *INTRINSICS)
 
 
-def recognises(folder: Path) -> bool:
+def recognizes(folder: Path) -> bool:
     """Whether poses.csv is there."""
     return (folder / FILE).is_file()
 
@@ -90,9 +90,9 @@ def _split(cell: str, place: str) -> str:
     return cell
 
 
-def _camera(row: dict[str, str], picture: Path, place: str) -> Camera | None:
-    """The row's camera; None where fx is not given. fy is fx, and the centre the middle, where they are not."""
-    size = size_or_none(picture)
+def _camera(row: dict[str, str], image: Path, place: str) -> Camera | None:
+    """The row's camera; None where fx is not given. fy is fx, and the center the middle, where they are not."""
+    size = size_or_none(image)
     if not row.get("fx") or size is None:
         return None
     default = {"fy": row["fx"], "cx": str(size[0] / 2), "cy": str(size[1] / 2)}
@@ -104,7 +104,7 @@ def _camera(row: dict[str, str], picture: Path, place: str) -> Camera | None:
 
 
 def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
-    """Write poses.csv with every column; pictures keep their names."""
+    """Write poses.csv with every column; images keep their names."""
     text = io.StringIO()
     text.write(f"# unit: {scene.unit}\n")
     writer = csv.writer(text, lineterminator="\n")

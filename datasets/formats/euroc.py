@@ -1,7 +1,7 @@
 """EuRoC MAV (ASL layout): `mav0/cam0/data.csv` and `sensor.yaml`, `mav0/state_groundtruth_estimate0/data.csv`.
 
-The ground truth is the body's (the IMU's) pose in the world, metres, quaternion w x y z; the camera's is
-T_WC = T_WB T_BS, with T_BS of cam0's sensor.yaml. OpenCV axes. Each picture takes the ground truth nearest in time, at
+The ground truth is the body's (the IMU's) pose in the world, meters, quaternion w x y z; the camera's is
+T_WC = T_WB T_BS, with T_BS of cam0's sensor.yaml. OpenCV axes. Each image takes the ground truth nearest in time, at
 most 0.02 s away; those without (the start and the end of a flight) are reported. Source: Burri et al. (2016), and the
 data set's page "The EuRoC MAV Dataset", ASL data format.
 """
@@ -27,27 +27,27 @@ LOOKS_FOR = "mav0/cam0/data.csv beside mav0/state_groundtruth_estimate0/data.csv
 TRUTH = Path("state_groundtruth_estimate0") / "data.csv"
 
 
-def recognises(folder: Path) -> bool:
-    """Whether the pictures' list and the ground truth are there."""
+def recognizes(folder: Path) -> bool:
+    """Whether the images' list and the ground truth are there."""
     return _base(folder) is not None
 
 
 def read(folder: Path) -> RawScene:
-    """Read the pictures of cam0 in the order of time. Raises PoseNetError (file:line) for what is malformed."""
+    """Read the images of cam0 in the order of time. Raises PoseNetError (file:line) for what is malformed."""
     base = _base(folder) or folder
-    pictures = _pictures(base / "cam0" / "data.csv")
+    images = _images(base / "cam0" / "data.csv")
     truth = _truth(base / TRUTH)
     body_from_camera, camera = _sensor(base / "cam0" / "sensor.yaml")
-    rows = nearest([time for time, _, _ in pictures], truth[:, 0])
+    rows = nearest([time for time, _, _ in images], truth[:, 0])
     found = np.vstack([truth, np.full(8, np.nan)])[rows]  # row -1 is a pose that is not there
     positions, quaternions = _moved(found[:, 1:4], found[:, 4:], body_from_camera)
     below = base.relative_to(folder).as_posix()
-    names = [tidy_name(f"{below}/cam0/data/{name}") for _, name, _ in pictures]
+    names = [tidy_name(f"{below}/cam0/data/{name}") for _, name, _ in images]
     cameras, faults = fitted_cameras([camera] * len(names), folder, names)
     return RawScene(
         name=folder.resolve().name, root=folder, names=names, positions=positions, quaternions_wxyz=quaternions,
-        splits=None, sequences=["all"] * len(names), sources=[place for _, _, place in pictures], cameras=cameras,
-        faults=faults, times=[time for time, _, _ in pictures],
+        splits=None, sequences=["all"] * len(names), sources=[place for _, _, place in images], cameras=cameras,
+        faults=faults, times=[time for time, _, _ in images],
     )  # fmt: skip
 
 
@@ -56,15 +56,15 @@ def _base(folder: Path) -> Path | None:
     return next((at for at in places if (at / "cam0" / "data.csv").is_file() and (at / TRUTH).is_file()), None)
 
 
-def _pictures(path: Path) -> list[tuple[float, str, str]]:
+def _images(path: Path) -> list[tuple[float, str, str]]:
     """(seconds, file name, place) of every line, sorted by time."""
-    pictures = []
+    images = []
     for place, line in read_lines(path):
         columns = [column.strip() for column in line.split(",")]
         if len(columns) != 2 or not is_number(columns[0]):
             raise PoseNetError(f"{place}: a line must be 'timestamp [ns],filename', received {shortened(line)}")
-        pictures.append((float(columns[0]) * 1e-9, columns[1], place))
-    return sorted(pictures)
+        images.append((float(columns[0]) * 1e-9, columns[1], place))
+    return sorted(images)
 
 
 def _truth(path: Path) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The picture files that a dataset lists: where they are, how large, and the intrinsics that fit them."""
+"""The image files that a dataset lists: where they are, how large, and the intrinsics that fit them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from posenet.io.images import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
     exif_of,
-    picture_size,
+    image_size,
     read_image,
     stored_size_and_turns,
 )
@@ -33,14 +33,14 @@ log = logging.getLogger("posenet")
 
 UNREAD_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", *VIDEO_SUFFIXES)
 DEPTH = {"depth"}
-TOLERANCE = 0.02  # seconds between a picture and a pose that is taken for its own
+TOLERANCE = 0.02  # seconds between a image and a pose that is taken for its own
 SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
 
 
 def size_or_none(path: Path) -> tuple[int, int] | None:
-    """(width, height) of a picture, None where it cannot be read: the label hygiene reports that."""
+    """(width, height) of a image, None where it cannot be read: the label hygiene reports that."""
     try:
-        return picture_size(path)
+        return image_size(path)
     except (PoseNetError, ValueError):
         return None
 
@@ -64,27 +64,27 @@ def is_there(path: Path) -> bool:
 
 
 def photographs_in(folder: Path, below: bool = False) -> list[Path]:
-    """The pictures in a folder, in the order of the numbers in their names, without depth maps. below: and in its own.
+    """The images in a folder, in the order of the numbers in their names, without depth maps. below: and in its own.
 
-    What a user may take for pictures and is left out is named in a warning.
+    What a user may take for images and is left out is named in a warning.
     """
     listed = list(folder.rglob("*") if below else folder.iterdir())
     _warn_of_unread(folder, listed, below)
-    pictures = [path for path in listed if path.suffix.lower() in IMAGE_SUFFIXES]
-    depth = {path for path in pictures if _is_depth(path.relative_to(folder))}
+    images = [path for path in listed if path.suffix.lower() in IMAGE_SUFFIXES]
+    depth = {path for path in images if _is_depth(path.relative_to(folder))}
     if depth:
         first = min(path.name for path in depth)
         log.warning("%s: %d depth maps are left out, such as %s", folder, len(depth), first)
-    return sorted((path for path in pictures if path not in depth), key=lambda path: natural_key(path.as_posix()))
+    return sorted((path for path in images if path not in depth), key=lambda path: natural_key(path.as_posix()))
 
 
 def _is_depth(name: Path) -> bool:
-    """Whether a picture is called as RGB-D cameras call depth maps: frame-000000.depth.png, depth/1305031102.16.png."""
+    """Whether a image is called as RGB-D cameras call depth maps: frame-000000.depth.png, depth/1305031102.16.png."""
     return bool(DEPTH & {*name.stem.lower().split(".")[1:], *(part.lower() for part in name.parent.parts)})
 
 
 def _warn_of_unread(folder: Path, listed: Sequence[Path], below: bool) -> None:
-    """A warning of other formats, videos and folders. below: whether the pictures in its folders are read too."""
+    """A warning of other formats, videos and folders. below: whether the images in its folders are read too."""
     others = [path for path in listed if not path.name.startswith(".")]
     unread = [path for path in others if path.suffix.lower() in UNREAD_SUFFIXES and path.is_file()]
     if unread:
@@ -96,10 +96,10 @@ def _warn_of_unread(folder: Path, listed: Sequence[Path], below: bool) -> None:
         log.warning("%s: what is in its folders is left out, such as %s: give each", folder, first)
 
 
-def fit_to_picture(camera: Camera, path: Path) -> Camera | None:
-    """The camera scaled to the size that its picture really has: files often hold another one's.
+def fit_to_image(camera: Camera, path: Path) -> Camera | None:
+    """The camera scaled to the size that its image really has: files often hold another one's.
 
-    Unchanged where the picture cannot be read; None where its shape is another (cut, or turned by 90 degrees),
+    Unchanged where the image cannot be read; None where its shape is another (cut, or turned by 90 degrees),
     since nobody knows then where the principal point went.
     """
     size = size_or_none(path)
@@ -114,22 +114,22 @@ def fit_to_picture(camera: Camera, path: Path) -> Camera | None:
 def fitted_cameras(
     cameras: Sequence[Camera | None], root: Path, names: Sequence[str]
 ) -> tuple[list[Camera | None], list[Fault]]:
-    """The cameras scaled to their pictures' real sizes; those that do not fit are left out, and reported."""
+    """The cameras scaled to their images' real sizes; those that do not fit are left out, and reported."""
     fitted = [
-        fit_to_picture(camera, root / name) if camera else None for camera, name in zip(cameras, names, strict=True)
+        fit_to_image(camera, root / name) if camera else None for camera, name in zip(cameras, names, strict=True)
     ]
     lost = [name for name, old, new in zip(names, cameras, fitted, strict=True) if old and not new]
-    kind = "picture of another shape than its intrinsics (cut, or turned by 90 degrees?)"
+    kind = "image of another shape than its intrinsics (cut, or turned by 90 degrees?)"
     return fitted, [Fault(kind, len(lost), lost[0], "intrinsics left out")] if lost else []
 
 
 def as_seen(
     quaternions: np.ndarray, cameras: Sequence[Camera | None], paths: Sequence[Path]
 ) -> tuple[np.ndarray, list[Camera | None]]:
-    """World_from_camera quaternions (n, 4) wxyz and cameras of pictures as they are seen, turned by their EXIF.
+    """World_from_camera quaternions (n, 4) wxyz and cameras of images as they are seen, turned by their EXIF.
 
     For formats of tools that take pixels as they are stored, such as COLMAP (github.com/colmap/colmap/issues/1456). A
-    camera that has the shape of the picture as it is seen was made of a turned copy, and stays.
+    camera that has the shape of the image as it is seen was made of a turned copy, and stays.
     """
     quaternions, cameras = quaternions.copy(), list(cameras)
     for row, path in enumerate(paths):
@@ -145,16 +145,16 @@ def as_seen(
 
 
 def place_upright(source: Path, target: Path, link: bool = True) -> None:
-    """Link or copy a picture; write it anew where its EXIF turns it, or the target's suffix asks for another format.
+    """Link or copy a image; write it anew where its EXIF turns it, or the target's suffix asks for another format.
 
-    The picture's own suffix may be wrong: browsers save WebP as .jpg.
+    The image's own suffix may be wrong: browsers save WebP as .jpg.
 
     Other tools take the pixels as they are stored, everything here as they are seen. The target gets the source's time,
-    which tells later whether it is still that picture. Raises OSError, SyntaxError and ValueError, as Pillow does, for
-    damaged pictures, PoseNetError where the target cannot be written.
+    which tells later whether it is still that image. Raises OSError, SyntaxError and ValueError, as Pillow does, for
+    damaged images, PoseNetError where the target cannot be written.
     """
     with Image.open(source) as image:
-        exif, kind = exif_of(image), "JPEG" if image.format == "MPO" else image.format  # phones' JPEGs of two pictures
+        exif, kind = exif_of(image), "JPEG" if image.format == "MPO" else image.format  # phones' JPEGs of two images
     turned = exif.pop(EXIF_ORIENTATION, 1) != 1
     suffix, time = target.suffix.lower(), source.stat().st_mtime_ns
     upright = None
@@ -185,7 +185,7 @@ def _linked(source: Path, target: Path) -> bool:
 
 
 def sequence_of(name: str) -> str:
-    """The folder of a picture's name; "all" for a name without one."""
+    """The folder of a image's name; "all" for a name without one."""
     folder = name.rpartition("/")[0]
     return folder or "all"
 

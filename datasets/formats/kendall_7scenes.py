@@ -19,13 +19,13 @@ LOOKS_FOR = "*_train.txt with *_val.txt or *_test.txt, of lines '/seq-01/frame-0
 PATTERNS = {"train": ("*_train.txt",), "test": ("*_val.txt", "*_test.txt")}
 
 
-def recognises(folder: Path) -> bool:
+def recognizes(folder: Path) -> bool:
     """Whether a list is there that begins with such a name."""
     return any(is_kendall_list(path) for paths in _lists(folder).values() for path in paths)
 
 
 def read(folder: Path) -> RawScene:
-    """Read the lists; the cameras are the Kinect's, scaled to the pictures.
+    """Read the lists; the cameras are the Kinect's, scaled to the images.
 
     Raises PoseNetError for a malformed line (file:line), for rows of another kind among them, and for the lists
     of several scenes in one folder.

@@ -1,8 +1,8 @@
 """KITTI odometry: one sequence, `image_2/000000.png`, `calib.txt` and its poses, 12 numbers a line.
 
 A pose is a 3 x 4 matrix, row by row, that takes the axes of camera 0 to those of the first frame: camera to world,
-OpenCV axes, metres. Another camera stands aside of camera 0 by what its projection matrix P = K [1 | t] in calib.txt
-tells: its centre is at -t there. The poses lie in `poses.txt` in the sequence's folder or, as the benchmark packs
+OpenCV axes, meters. Another camera stands aside of camera 0 by what its projection matrix P = K [1 | t] in calib.txt
+tells: its center is at -t there. The poses lie in `poses.txt` in the sequence's folder or, as the benchmark packs
 them, in `poses/00.txt` beside `sequences/00`. Each sequence has a world of its own. Source: the readme of the KITTI
 odometry development kit.
 """
@@ -26,10 +26,10 @@ from posenet.io.images import IMAGE_SUFFIXES
 
 NAME = "KITTI odometry"
 LOOKS_FOR = "image_2 (or image_0, image_1, image_3) beside poses.txt or ../../poses/NN.txt; or sequences/ beside poses/"
-CAMERAS = ("image_2", "image_0", "image_3", "image_1")  # colour before grey, left before right
+CAMERAS = ("image_2", "image_0", "image_3", "image_1")  # color before gray, left before right
 
 
-def recognises(folder: Path) -> bool:
+def recognizes(folder: Path) -> bool:
     """Whether it is a sequence with poses, or the benchmark's root."""
     return _pose_file(folder) is not None or bool(_sequences(folder))
 
@@ -49,8 +49,8 @@ def read(folder: Path) -> RawScene:
     lines = read_lines(pose_file)
     world_from_camera0 = _matrices(lines)
     projection = _projection(sequence / "calib.txt", f"P{camera[-1]}:")
-    pictures = _numbered_pictures(sequence / camera)
-    names = [below + f"{camera}/" + pictures.get(row, f"{row:06d}.png") for row in range(len(lines))]
+    images = _numbered_images(sequence / camera)
+    names = [below + f"{camera}/" + images.get(row, f"{row:06d}.png") for row in range(len(lines))]
     given, faults = fitted_cameras(_cameras(projection, sequence, names, folder), folder, names)
     with np.errstate(invalid="ignore"):  # a matrix that is not finite stays so
         world_from_camera = world_from_camera0 @ _camera0_from_camera(projection)
@@ -77,10 +77,10 @@ def _pose_file(sequence: Path) -> Path | None:
     return next((path for path in places if path.is_file()), None)
 
 
-def _numbered_pictures(folder: Path) -> dict[int, str]:
+def _numbered_images(folder: Path) -> dict[int, str]:
     """{frame number: file name}."""
-    pictures = sorted((path.name for path in folder.iterdir()), key=natural_key)
-    stems = ((name, Path(name).stem) for name in pictures if Path(name).suffix.lower() in IMAGE_SUFFIXES)
+    images = sorted((path.name for path in folder.iterdir()), key=natural_key)
+    stems = ((name, Path(name).stem) for name in images if Path(name).suffix.lower() in IMAGE_SUFFIXES)
     return {int(stem): name for name, stem in stems if stem.isascii() and stem.isdigit() and len(stem) < 10}
 
 
@@ -119,7 +119,7 @@ def _camera0_from_camera(projection: np.ndarray | None) -> np.ndarray:
 
 
 def _cameras(projection: np.ndarray | None, sequence: Path, names: list[str], folder: Path) -> list[Camera | None]:
-    """The intrinsics, of pictures as large as the first."""
+    """The intrinsics, of images as large as the first."""
     size = next(filter(None, (size_or_none(folder / name) for name in names)), None)
     if projection is None or size is None:
         return [None] * len(names)
@@ -128,13 +128,13 @@ def _cameras(projection: np.ndarray | None, sequence: Path, names: list[str], fo
 
 
 def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
-    """Write poses.txt, calib.txt, times.txt and test.txt as one sequence; the pictures belong into image_2/.
+    """Write poses.txt, calib.txt, times.txt and test.txt as one sequence; the images belong into image_2/.
 
     The world stays the scene's own: the first pose need not be the identity.
     """
     names = [f"image_2/{row:06d}{PurePosixPath(name).suffix.lower()}" for row, name in enumerate(scene.names)]
     rows = scene.poses.matrices[:, :3].reshape(-1, 12).tolist()
-    lost.append("names and sequences: pictures are numbered")
+    lost.append("names and sequences: images are numbered")
     write_text(folder / "poses.txt", "".join(" ".join(map(repr, row)) + "\n" for row in rows))
     write_text(folder / "times.txt", "".join(f"{row:.6e}\n" for row in range(len(names))))
     write_test_list(folder, scene, names)

@@ -38,7 +38,7 @@ WRITTEN_AS = {
 ALL, TRAIN, VALIDATION, TEST = (f"transforms{part}.json" for part in ("", "_train", "_val", "_test"))
 
 
-def recognises(folder: Path) -> bool:
+def recognizes(folder: Path) -> bool:
     """Whether transforms.json or transforms_train.json is there."""
     return (folder / ALL).is_file() or (folder / TRAIN).is_file()
 
@@ -62,7 +62,7 @@ def read(folder: Path) -> RawScene:
     positions, quaternions = from_matrices(matrices)
     paths = [folder / name for name in names]
     given: list[Camera | None] = [_camera(frame, path) for frame, path in zip(frames, paths, strict=True)]
-    if not all("unit" in frame.values for frame in frames):  # convert wrote it, of pictures as they are seen
+    if not all("unit" in frame.values for frame in frames):  # convert wrote it, of images as they are seen
         quaternions, given = as_seen(quaternions, given, paths)
     cameras, faults = fitted_cameras(given, folder, names)
     splits = [frame.split for frame in frames]
@@ -75,7 +75,7 @@ def read(folder: Path) -> RawScene:
 
 
 def _relative(folder: Path, name: str) -> str:
-    """A picture's name below the folder; nerfstudio's of Aria are absolute."""
+    """A image's name below the folder; nerfstudio's of Aria are absolute."""
     return (below(folder, name) or name) if name.startswith("/") else name
 
 
@@ -152,8 +152,8 @@ def _camera(frame: _Frame, path: Path) -> Camera | None:
     fy = frame.number("fl_y") or _focal(height, frame.number("camera_angle_y")) or fx
     if fx <= 0 or fy <= 0:
         return None
-    centre = frame.number("cx", width / 2), frame.number("cy", height / 2)
-    return Camera(int(width), int(height), fx, fy, *centre, lens, distortion)
+    center = frame.number("cx", width / 2), frame.number("cy", height / 2)
+    return Camera(int(width), int(height), fx, fy, *center, lens, distortion)
 
 
 def _focal(size: float, angle: float) -> float:
@@ -188,7 +188,7 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
         for name, matrix, camera in zip(names, matrices.tolist(), scene.cameras, strict=True)
     ]
     if None in scene.cameras:
-        lost.append("intrinsics, which are not known for every picture")
+        lost.append("intrinsics, which are not known for every image")
     if other := {camera.lens for camera in scene.cameras if camera} - set(WRITTEN_AS):
         lost.append(f"intrinsics of the lenses {', '.join(sorted(other))}")
     if any(camera and camera.lens == "FULL_OPENCV" and any(camera.distortion[5:]) for camera in scene.cameras):

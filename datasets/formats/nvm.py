@@ -1,7 +1,7 @@
 """VisualSFM's NVM files, version 3 (http://ccwu.me/vsfm/doc.html#nvm): cameras and points.
 
 A camera line is `name focal qw qx qy qz cx cy cz radial 0`: world-to-camera quaternion, camera CENTRE. A point
-line is `X Y Z R G B count (image feature x y) ...`, x and y in pixels from the principal point, the picture's middle.
+line is `X Y Z R G B count (image feature x y) ...`, x and y in pixels from the principal point, the image's middle.
 COLMAP and OpenSfM write them from the upper left corner.
 """
 
@@ -24,7 +24,7 @@ from posenet.io.files import write_text
 
 log = logging.getLogger("posenet")
 
-SHRUNK = 1.1  # times half a picture that measurements must reach to be of a larger one
+SHRUNK = 1.1  # times half a image that measurements must reach to be of a larger one
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,16 +32,16 @@ class NVMModel:
     """n cameras and m points.
 
     sources: "file:line" of each camera.
-    focals, radials: (n,) pixels and VisualSFM's radial coefficient. centres: (n, 3).
+    focals, radials: (n,) pixels and VisualSFM's radial coefficient. centers: (n, 3).
     camera_from_world_wxyz: (n, 4). points: (m, 3). observations: (k, 2) int rows (camera, point). reach: (n, 2) how far
-    from the picture's middle a camera's measurements lie, in pixels along x and y; 0 where that is not to be told.
+    from the image's middle a camera's measurements lie, in pixels along x and y; 0 where that is not to be told.
     """
 
     names: list[str]
     sources: list[str]
     focals: np.ndarray
     camera_from_world_wxyz: np.ndarray
-    centres: np.ndarray
+    centers: np.ndarray
     radials: np.ndarray
     points: np.ndarray
     observations: np.ndarray
@@ -82,14 +82,14 @@ def read_nvm(path: Path) -> NVMModel:
     """Read the model of an NVM file that has most cameras with points. Raises PoseNetError (file:line) for what is
     malformed.
 
-    A file may hold several, each in a world of its own, and last one without points, of pictures that found no place. A
+    A file may hold several, each in a world of its own, and last one without points, of images that found no place. A
     fixed calibration in its first line is named in a warning, and not used: the cameras' own focal lengths are.
     """
     lines = _Lines(path)
     version, *calibration = lines.next("NVM_V3").split()
     if version != "NVM_V3":
         raise lines.wrong("an NVM file must begin with NVM_V3")
-    if calibration:  # the pictures' size is not to be told from measurements then: they may count from its own point
+    if calibration:  # the images' size is not to be told from measurements then: they may count from its own point
         log.warning("%s: the fixed calibration is not used, %s", lines.lines[0][0], " ".join(calibration))
     models = [_read_model(lines)]
     while lines.another_model():
@@ -98,7 +98,7 @@ def read_nvm(path: Path) -> NVMModel:
     largest = max(placed, key=lambda model: len(model.names))
     if len(placed) > 1:
         counts = " + ".join(str(len(model.names)) for model in placed)
-        log.warning("%s: of models of %s pictures that of %d is read", path, counts, len(largest.names))
+        log.warning("%s: of models of %s images that of %d is read", path, counts, len(largest.names))
     return replace(largest, reach=np.zeros_like(largest.reach)) if calibration else largest
 
 
@@ -156,11 +156,11 @@ def _read_points(lines: _Lines, cameras: int) -> tuple[np.ndarray, np.ndarray, n
 def nvm_cameras(
     model: NVMModel, rows: Sequence[int], root: Path, names: Sequence[str]
 ) -> tuple[list[Camera | None], list[Fault]]:
-    """The cameras of the model's rows, principal points in the middle of the pictures; None without a focal length.
+    """The cameras of the model's rows, principal points in the middle of the images; None without a focal length.
 
-    The file does not say how large the pictures were. Where measurements lie outside the pictures as they are now,
+    The file does not say how large the images were. Where measurements lie outside the images as they are now,
     these were shrunk since, and the focal lengths shrink with them: as far as the measurements reach (they come
-    within a hundredth of the edges in scenes of many pictures).
+    within a hundredth of the edges in scenes of many images).
     """
     sizes = [size_or_none(root / name) for name in names]
     shrunk = _shrinking(model.reach[list(rows)], sizes)
@@ -169,16 +169,16 @@ def nvm_cameras(
         for row, size in zip(rows, sizes, strict=True)
     ]
     resized = [name for name, size in zip(names, sizes, strict=True) if size in shrunk]
-    kind = "picture smaller than the reconstruction's"
+    kind = "image smaller than the reconstruction's"
     return cameras, [Fault(kind, len(resized), resized[0], "focal length shrunk too")] if resized else []
 
 
 def _shrinking(reach: np.ndarray, sizes: Sequence[tuple[int, int] | None]) -> dict[tuple[int, int], float]:
-    """By how much the pictures of each size were shrunk, where they were. reach: (n, 2)."""
+    """By how much the images of each size were shrunk, where they were. reach: (n, 2)."""
     factors = {}
     for size in {size for size in sizes if size}:
         of_size = np.array([each == size for each in sizes])
-        farthest = np.sort(reach[of_size], axis=1).max(axis=0)  # files may be of pictures before their EXIF turned them
+        farthest = np.sort(reach[of_size], axis=1).max(axis=0)  # files may be of images before their EXIF turned them
         factor = float((farthest / (np.sort(size) / 2)).max())
         if factor > SHRUNK:
             factors[size] = factor
@@ -194,10 +194,10 @@ def _camera(focal: float, radial: float, size: tuple[int, int] | None) -> Camera
     return Camera(width, height, focal, focal, width / 2, height / 2, lens, distortion)
 
 
-def write_nvm(path: Path, names: list[str], poses: Poses, focals, radials, points, colours, tracks) -> None:
-    """Write a model: n names, poses, focals (n,) and radials (n,), points (m, 3) with colours (m, 3) of 0-255.
+def write_nvm(path: Path, names: list[str], poses: Poses, focals, radials, points, colors, tracks) -> None:
+    """Write a model: n names, poses, focals (n,) and radials (n,), points (m, 3) with colors (m, 3) of 0-255.
 
-    tracks: for each point its measurements (picture, keypoint, x, y), pixels from the picture's middle; points that
+    tracks: for each point its measurements (image, keypoint, x, y), pixels from the image's middle; points that
     nobody sees are left out.
     """
     lines = ["NVM_V3", "", str(len(names))]
@@ -208,7 +208,7 @@ def write_nvm(path: Path, names: list[str], poses: Poses, focals, radials, point
     lines += ["", str(len(kept))]
     for number in kept:
         place = " ".join(f"{value:.9f}" for value in points[number])
-        colour = " ".join(map(str, colours[number]))
+        color = " ".join(map(str, colors[number]))
         seen = " ".join(f"{row} {keypoint} {x:.6f} {y:.6f}" for row, keypoint, x, y in tracks[number])
-        lines.append(f"{place} {colour} {len(tracks[number])} {seen}")
+        lines.append(f"{place} {color} {len(tracks[number])} {seen}")
     write_text(path, "\n".join([*lines, "", "0", ""]))

@@ -106,7 +106,7 @@ def read_list(path: Path, extra_columns: bool = True) -> list[ListRow]:
 
 def end_of_name(columns: list[str], numbers: int) -> int:
     """How many of a row's columns are its name, before so many numbers: more than one where it holds blanks and ends as
-    pictures' names do."""
+    images' names do."""
     for at in range(2, len(columns) - numbers + 1):
         if columns[at - 1].lower().endswith(IMAGE_SUFFIXES) and all(map(is_number, columns[at : at + numbers])):
             return at
@@ -132,7 +132,7 @@ def tidy_name(name: str) -> str:
 
 
 def below(root: Path, path: str) -> str | None:
-    """A picture's name below root, where it is given as a path, absolute or from the working folder; None elsewhere."""
+    """A image's name below root, where it is given as a path, absolute or from the working folder; None elsewhere."""
     full, top = Path(os.path.abspath(path)), Path(os.path.abspath(root))
     return full.relative_to(top).as_posix() if full.is_relative_to(top) else None
 

@@ -1,4 +1,4 @@
-"""From what files write to raw labels: camera centre, and quaternion wxyz of the rotation from camera to world.
+"""From what files write to raw labels: camera center, and quaternion wxyz of the rotation from camera to world.
 
 A pose that is none becomes NaN, and the label hygiene reports it.
 """

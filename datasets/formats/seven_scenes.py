@@ -1,7 +1,7 @@
 """7-Scenes (Shotton et al. 2013), the layout of Microsoft's own download.
 
 `seq-NN/frame-NNNNNN.color.png` (or .jpg) beside `frame-NNNNNN.pose.txt`, a 4 x 4 camera-to-world matrix in
-metres, OpenCV axes: already the canonical pose. `TrainSplit.txt` and `TestSplit.txt` list sequences, as
+meters, OpenCV axes: already the canonical pose. `TrainSplit.txt` and `TestSplit.txt` list sequences, as
 `sequence1` or `seq-01`. `camera-intrinsics.txt`, a 3 x 3 matrix, where present; otherwise the values of the
 data set's page: focal length 585, principal point (320, 240), for 640 x 480.
 """
@@ -33,7 +33,7 @@ _WINDOWS_NAN = re.compile(rb"-?1\.#[A-Z0-9]+")
 _FRAME = re.compile(rf"(frame-[^.]+)\.(?:color\.({'|'.join(each[1:] for each in IMAGE_SUFFIXES)})|pose\.txt)")
 
 
-def recognises(folder: Path) -> bool:
+def recognizes(folder: Path) -> bool:
     """Whether one of the two split files is there."""
     return any((folder / name).is_file() for name in SPLITS.values())
 
@@ -49,8 +49,8 @@ def read(folder: Path) -> RawScene:
     pose_files: list[Path] = []
     for split, file_name in SPLITS.items():
         for sequence in _listed_sequences(folder / file_name):
-            for picture, pose_file in _frames(folder / sequence):
-                names.append(f"{sequence}/{picture}")
+            for image, pose_file in _frames(folder / sequence):
+                names.append(f"{sequence}/{image}")
                 splits.append(split)
                 pose_files.append(pose_file)
     matrices = np.array([read_pose(path) for path in pose_files], np.float64).reshape(-1, 4, 4)
@@ -64,7 +64,7 @@ def read(folder: Path) -> RawScene:
 
 
 def kinect_camera(size: tuple[int, int] | None) -> Camera | None:
-    """The Kinect's intrinsics for pictures of that (width, height)."""
+    """The Kinect's intrinsics for images of that (width, height)."""
     return KINECT.resized(*size) if size is not None else None
 
 
@@ -83,7 +83,7 @@ def _listed_sequences(path: Path) -> list[str]:
 
 
 def _frames(sequence: Path) -> list[tuple[str, Path]]:
-    """The (picture's name, pose file) of every frame that has either, sorted."""
+    """The (image's name, pose file) of every frame that has either, sorted."""
     frames: dict[str, str | None] = {}
     for name in sorted(os.listdir(sequence)):
         match = _FRAME.fullmatch(name)
@@ -126,7 +126,7 @@ def read_matrix(path: Path, size: int) -> np.ndarray:
 
 
 def _cameras(folder: Path, names: list[str]) -> list[Camera | None]:
-    """The intrinsics of the file for the pictures as they are, or the Kinect's scaled to them."""
+    """The intrinsics of the file for the images as they are, or the Kinect's scaled to them."""
     sizes = [size_or_none(folder / name) for name in names]
     file = folder / "camera-intrinsics.txt"
     if not file.is_file():
@@ -139,7 +139,7 @@ def _cameras(folder: Path, names: list[str]) -> list[Camera | None]:
 
 
 def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
-    """Write a pose file a picture, the split files, and camera-intrinsics.txt where all pictures share one camera.
+    """Write a pose file a image, the split files, and camera-intrinsics.txt where all images share one camera.
 
     Each sequence of a split becomes a folder seq-NN; files are numbered anew.
     """
@@ -155,13 +155,13 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
         names.append(f"{frame}.color{os.path.splitext(name)[1].lower()}")
         (folder / frame).parent.mkdir(exist_ok=True)
         write_text(folder / f"{frame}.pose.txt", _text(matrix))
-    lost.append("names: sequences and pictures are numbered")
+    lost.append("names: sequences and images are numbered")
     for split, file in SPLITS.items():
         listed = [f"sequence{number}\n" for (its_split, _), number in numbers.items() if its_split == split]
         write_text(folder / file, "".join(listed))
     camera = scene.cameras[0]
     if camera is None or set(scene.cameras) != {camera}:
-        lost.append("intrinsics, which are unknown or not the same for all pictures; readers take the Kinect's")
+        lost.append("intrinsics, which are unknown or not the same for all images; readers take the Kinect's")
     else:
         write_text(folder / "camera-intrinsics.txt", _text(camera.matrix))
         if camera.is_bent:

@@ -1,4 +1,4 @@
-"""Where the pictures of a scene see its 3-D points, for layouts that write measurements."""
+"""Where the images of a scene see its 3-D points, for layouts that write measurements."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Track = list[tuple[int, int, float, float]]
 
 
 def measured_points(scene: Scene, lost: list[str], from_middle: bool = False) -> tuple[np.ndarray, list[Track]]:
-    """The points (m, 3), and for each its measurements (picture, keypoint, x, y).
+    """The points (m, 3), and for each its measurements (image, keypoint, x, y).
 
-    x, y: pixels of the point's projection, (0.5, 0.5) at the first pixel's centre, or counted from the picture's
-    middle; then only those inside the picture, since the farthest ones tell a reader how large it is. A scene keeps no
-    keypoints, so these are exact, not measured. A picture whose camera is not known, or has a lens that cannot be
+    x, y: pixels of the point's projection, (0.5, 0.5) at the first pixel's center, or counted from the image's
+    middle; then only those inside the image, since the farthest ones tell a reader how large it is. A scene keeps no
+    keypoints, so these are exact, not measured. A image whose camera is not known, or has a lens that cannot be
     computed, has none, which `lost` says.
     """
     if scene.points is None:

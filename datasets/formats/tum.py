@@ -1,7 +1,7 @@
 """TUM RGB-D: `rgb.txt` with lines `timestamp file`, and `groundtruth.txt` with `timestamp tx ty tz qx qy qz qw`.
 
-Camera to world, metres, quaternion x y z w, OpenCV axes. Each picture takes the pose nearest in time, at most 0.02 s
-away (as the benchmark's associate.py); pictures without one are reported. Intrinsics are the benchmark's own
+Camera to world, meters, quaternion x y z w, OpenCV axes. Each image takes the pose nearest in time, at most 0.02 s
+away (as the benchmark's associate.py); images without one are reported. Intrinsics are the benchmark's own
 calibrations of its three cameras, told by the sequence's name; a file `calibration.txt` with the numbers
 `fx fy cx cy [k1 k2 p1 p2 [k3]]` goes before them. Source: vision.in.tum.de/data/datasets/rgbd-dataset,
 pages "file formats" and "intrinsic camera calibration".
@@ -31,7 +31,7 @@ _LINE = "a TUM line must be 8 numbers, stamp x y z qx qy qz qw"
 
 
 def _calibration(fx: float, fy: float, cx: float, cy: float, *lens: float) -> Camera:
-    """The page's numbers: pixel (0, 0)'s centre is at (0, 0) there; lens k1 k2 p1 p2 k3."""
+    """The page's numbers: pixel (0, 0)'s center is at (0, 0) there; lens k1 k2 p1 p2 k3."""
     distortion = (*lens, 0.0, 0.0, 0.0) if lens else ()
     return Camera(640, 480, fx, fy, cx + 0.5, cy + 0.5, "FULL_OPENCV" if lens else "PINHOLE", distortion)
 
@@ -43,36 +43,36 @@ CAMERAS = {
 }
 
 
-def recognises(folder: Path) -> bool:
+def recognizes(folder: Path) -> bool:
     """Whether both files are there."""
     return (folder / "rgb.txt").is_file() and (folder / "groundtruth.txt").is_file()
 
 
 def read(folder: Path) -> RawScene:
-    """Read the pictures in the order of time. Raises PoseNetError (file:line) for a malformed line."""
-    pictures = _pictures(folder / "rgb.txt")
+    """Read the images in the order of time. Raises PoseNetError (file:line) for a malformed line."""
+    images = _images(folder / "rgb.txt")
     table, _ = tum_table(folder / "groundtruth.txt")
-    rows = nearest([time for time, _, _ in pictures], table[:, 0])
+    rows = nearest([time for time, _, _ in images], table[:, 0])
     found = np.vstack([table, np.full(8, np.nan)])[rows]  # row -1 is a pose that is not there
-    names = [name for _, name, _ in pictures]
+    names = [name for _, name, _ in images]
     cameras, faults = fitted_cameras([_camera(folder, names)] * len(names), folder, names)
     return RawScene(
         name=folder.resolve().name, root=folder, names=names, positions=found[:, 1:4],
         quaternions_wxyz=np.roll(found[:, 4:], 1, axis=1), splits=None, sequences=["all"] * len(names),
-        sources=[place for _, _, place in pictures], cameras=cameras, faults=faults,
-        times=[time for time, _, _ in pictures],
+        sources=[place for _, _, place in images], cameras=cameras, faults=faults,
+        times=[time for time, _, _ in images],
     )  # fmt: skip
 
 
-def _pictures(path: Path) -> list[tuple[float, str, str]]:
+def _images(path: Path) -> list[tuple[float, str, str]]:
     """(time, name, place) of every line, sorted by time."""
-    pictures = []
+    images = []
     for place, line in read_lines(path):
         columns = line.split(maxsplit=1)
         if len(columns) != 2 or not is_number(columns[0]):
             raise PoseNetError(f"{place}: a line must be 'timestamp file', received {shortened(line)}")
-        pictures.append((float(columns[0]), tidy_name(columns[1]), place))
-    return sorted(pictures)
+        images.append((float(columns[0]), tidy_name(columns[1]), place))
+    return sorted(images)
 
 
 def _camera(folder: Path, names: list[str]) -> Camera | None:
@@ -85,7 +85,7 @@ def _camera(folder: Path, names: list[str]) -> Camera | None:
 
 
 def _own_calibration(path: Path, folder: Path, names: list[str]) -> Camera | None:
-    """The file's numbers, for pictures of the size that they have."""
+    """The file's numbers, for images of the size that they have."""
     place, line = (read_lines(path) or [(f"{path}:1", "")])[0]
     wanted = "a calibration must be fx fy cx cy [k1 k2 p1 p2 [k3]]"
     numbers = numbers_of(line.split(), place, wanted)
@@ -101,13 +101,13 @@ def _own_calibration(path: Path, folder: Path, names: list[str]) -> Camera | Non
 
 
 def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
-    """Write rgb.txt, groundtruth.txt, calibration.txt and test.txt; the pictures belong into rgb/, a second apart."""
+    """Write rgb.txt, groundtruth.txt, calibration.txt and test.txt; the images belong into rgb/, a second apart."""
     names = [f"rgb/{row:06d}{PurePosixPath(name).suffix.lower()}" for row, name in enumerate(scene.names)]
     lines = [f"{row:.6f} {name}\n" for row, name in enumerate(names)]
     write_text(folder / "rgb.txt", "# timestamp filename\n" + "".join(lines))
     write_tum(folder / "groundtruth.txt", scene.poses, range(len(names)))
     write_test_list(folder, scene, names)
-    lost.append("names, times and sequences: pictures are numbered, a second apart")
+    lost.append("names, times and sequences: images are numbered, a second apart")
     camera = scene.cameras[0]
     if camera is None or set(scene.cameras) != {camera} or camera.lens not in _WRITABLE:
         lost.append("intrinsics of several cameras, unknown ones, or of lenses other than OpenCV's")

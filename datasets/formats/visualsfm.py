@@ -1,6 +1,6 @@
-"""VisualSFM: a folder with one `.nvm` file and its pictures (see nvm.py for the file).
+"""VisualSFM: a folder with one `.nvm` file and its images (see nvm.py for the file).
 
-World to camera quaternions, camera centres, OpenCV-like axes, pictures as they are stored; the unit is free. The radial
+World to camera quaternions, camera centers, OpenCV-like axes, images as they are stored; the unit is free. The radial
 coefficient r undoes the distortion, so it is -k of COLMAP's SIMPLE_RADIAL to first order, as COLMAP's own NVM export
 writes it.
 """
@@ -22,7 +22,7 @@ NAME = "VisualSFM"
 LOOKS_FOR = "one .nvm file"
 
 
-def recognises(folder: Path) -> bool:
+def recognizes(folder: Path) -> bool:
     """Whether an .nvm file is there."""
     return any(folder.glob("*.nvm"))
 
@@ -37,12 +37,12 @@ def read(folder: Path) -> RawScene:
     names = [existing_name(folder, model.names[row]) for row in order]
     paths = [folder / name for name in names]
     quaternions = model.camera_from_world_wxyz[order] * [1.0, -1.0, -1.0, -1.0]
-    quaternions, _ = as_seen(quaternions, [None] * len(names), paths)  # the cameras are those of pictures as seen
+    quaternions, _ = as_seen(quaternions, [None] * len(names), paths)  # the cameras are those of images as seen
     cameras, faults = nvm_cameras(model, order, folder, names)
     new_row = np.argsort(order)
     observations = np.stack([new_row[model.observations[:, 0]], model.observations[:, 1]], axis=1)
     return RawScene(
-        name=folder.resolve().name, root=folder, names=names, positions=model.centres[order],
+        name=folder.resolve().name, root=folder, names=names, positions=model.centers[order],
         quaternions_wxyz=quaternions,
         splits=None, sequences=[sequence_of(name) for name in names], sources=[model.sources[row] for row in order],
         cameras=cameras, faults=faults,

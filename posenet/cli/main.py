@@ -46,7 +46,7 @@ def train(config: TrainConfig) -> None:
 
     if config.scene is None and not (config.resume and config.output):
         config = replace(
-            config, scene=COURTYARD, trunk="googlenet" if config.trunk == "auto" and not config.resume else config.trunk
+            config, scene=COURTYARD, backbone="googlenet" if config.backbone == "auto" and not config.resume else config.backbone
         )
         if config.epochs is None and config.minutes is None and not config.resume:
             config = replace(config, minutes=COURTYARD_MINUTES)
@@ -135,7 +135,7 @@ def predict(config: PredictConfig) -> None:
     from posenet.localization import predict as prediction
     from posenet.localization.localizer import Manner
 
-    paths = prediction.picture_files(config.images)
+    paths = prediction.image_files(config.images)
     manner = Manner(config.views, config.smooth, config.refine)
     found = prediction.predict(run, paths, manner, config.nearest)
     answers, refined = found.answers, found.answers.refinement

@@ -22,7 +22,7 @@ class EvaluateConfig:
     scene: Annotated[Path | None, Positional, tyro.conf.arg(metavar="[SCENE]")] = None
     """Folder of the scene. Default: the one the run was trained on."""
     poses: Path | None = None
-    """Score this pose file instead of a network: TUM lines (stamps are the test pictures' numbers, of TUM and EuRoC
+    """Score this pose file instead of a network: TUM lines (stamps are the test images' numbers, of TUM and EuRoC
     scenes times), or lines `name X Y Z W P Q R`."""
     output: Path | None = None
     """Folder for the results; drawings of an earlier evaluation there are replaced or, where they do not fit any more,
@@ -34,22 +34,22 @@ class EvaluateConfig:
     strict: bool = False
     """Refuse a scene with any label fault instead of reporting and dropping."""
     views: int = VIEWS
-    """Views of each picture, turned a little, that the answer is the mean of: 1 to 11. One is fastest, more are surer,
+    """Views of each image, turned a little, that the answer is the mean of: 1 to 11. One is fastest, more are surer,
     and only more than one tell how sure they are."""
     smooth: bool = False
     """Draw the path of each test sequence smooth, as for a video; single answers that jump are doubted."""
     refine: bool = False
-    """Make poses exact by matching each picture with the training pictures (needs intrinsics). The map that this takes
+    """Make poses exact by matching each image with the training images (needs intrinsics). The map that this takes
     is made once."""
     graph: Literal["caffe", "tensorflow", "keras", "pytorch"] | None = None
     """Published weights: the graph that they were made for. Default: the one that their format comes from."""
     legacy: bool = False
     """Published weights: cut and mean of the TensorFlow and Keras ports, faults included; their weights expect them."""
     mean: Path | None = None
-    """Published weights: the mean picture (.binaryproto, or .npy: BGR, for the pytorch graph RGB). Default: ImageNet's
-    mean colour; with --legacy the mean of the evaluated pictures."""
+    """Published weights: the mean image (.binaryproto, or .npy: BGR, for the pytorch graph RGB). Default: ImageNet's
+    mean color; with --legacy the mean of the evaluated images."""
     epsilon: float = 1e-3
-    """Published weights: the keras graph's normalisation divides by the root of variance + this; Keras before 1.2 had
+    """Published weights: the keras graph's normalization divides by the root of variance + this; Keras before 1.2 had
     1e-5."""
     split: str = "auto"
     """Published weights and pose files: as for train. A run has its own."""
@@ -57,27 +57,27 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """Tell where the camera stood for new pictures.
+    """Tell where the camera stood for new images.
 
-    Prints lines `name x y z qw qx qy qz doubt_deg`: the camera centre, the rotation from camera to world axes, and how
-    far the views of the picture lie apart ("nan" for one view). With --refine then `inliers deviation`, with --nearest
-    a name. Pictures without an answer have no line.
+    Prints lines `name x y z qw qx qy qz doubt_deg`: the camera center, the rotation from camera to world axes, and how
+    far the views of the image lie apart ("nan" for one view). With --refine then `inliers deviation`, with --nearest
+    a name. Images without an answer have no line.
     """
 
     run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
     """Run folder that training wrote."""
-    images: Annotated[tuple[Path, ...], Positional, tyro.conf.arg(metavar="PICTURE...")]
-    """Pictures, or folders of pictures."""
+    images: Annotated[tuple[Path, ...], Positional, tyro.conf.arg(metavar="IMAGE...")]
+    """Images, or folders of images."""
     views: int = VIEWS
     """As for evaluate."""
     smooth: bool = False
-    """The pictures of each folder are a video's, in this order: draw their path smooth."""
+    """The images of each folder are a video's, in this order: draw their path smooth."""
     refine: bool = False
     """As for evaluate."""
     nearest: bool = False
-    """Also name the training picture that is most like each."""
+    """Also name the training image that is most like each."""
     plot: Path | None = None
-    """Draw the path, in the order of the pictures, in this PNG file."""
+    """Draw the path, in the order of the images, in this PNG file."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,16 @@ class CourtyardConfig:
     output: Annotated[Path, Positional, tyro.conf.arg(metavar="OUT")]
     """Folder to write."""
     train: int = 300
-    """Training pictures, three walks."""
+    """Training images, three walks."""
     test: int = 100
-    """Test pictures, a walk of their own."""
+    """Test images, a walk of their own."""
     seed: int = 0
     """Another seed gives another courtyard."""
 
 
 @dataclass(frozen=True)
 class InfoConfig:
-    """Say what a scene's folder holds: pictures, splits, extent, up, intrinsics, label faults, whether the rotations
+    """Say what a scene's folder holds: images, splits, extent, up, intrinsics, label faults, whether the rotations
     are read rightly; and draw a map."""
 
     scene: Annotated[Path, Positional, tyro.conf.arg(metavar="SCENE")]
@@ -124,7 +124,7 @@ class ConvertConfig:
     to: Literal["cambridge", "7scenes", "colmap", "transforms", "tum", "kitti", "csv"]
     """The layout to write."""
     copy: bool = False
-    """Copy the pictures. Otherwise they are linked where the disk allows it (a second name for the same file). Those
+    """Copy the images. Otherwise they are linked where the disk allows it (a second name for the same file). Those
     that their EXIF turns are written upright."""
     split: str = "auto"
     """As for train."""
@@ -141,21 +141,21 @@ class CaptureConfig:
 
     paths: Annotated[tuple[Path, ...], Positional, tyro.conf.arg(metavar="PHOTOS|VIDEO... OUT")]
     """Folders of photographs and videos; the last is the folder to write."""
-    scale: Annotated[tuple[str, str, float], tyro.conf.arg(metavar="A B METRES")] = ("", "", 0.0)
-    """Two pictures' names and the distance between them in metres. Default: the unit is free."""
+    scale: Annotated[tuple[str, str, float], tyro.conf.arg(metavar="A B METERS")] = ("", "", 0.0)
+    """Two images' names and the distance between them in meters. Default: the unit is free."""
     align: Path | None = None
-    """A file of known positions in metres, lines `name X Y Z`."""
-    pictures: int = 250
-    """Pictures to take from each video, at most."""
+    """A file of known positions in meters, lines `name X Y Z`."""
+    images: int = 250
+    """Images to take from each video, at most."""
 
 
 @dataclass(frozen=True)
 class ClassifyConfig:
-    """Name what is in a picture, by a pretrained trunk's own ImageNet classifier: is the trunk loaded rightly?"""
+    """Name what is in a image, by a pretrained backbone's own ImageNet classifier: is the backbone loaded rightly?"""
 
-    image: Annotated[Path, Positional, tyro.conf.arg(metavar="PICTURE")]
-    """A picture."""
-    trunk: str = "efficientnet_lite0"
+    image: Annotated[Path, Positional, tyro.conf.arg(metavar="IMAGE")]
+    """A image."""
+    backbone: str = "efficientnet_lite0"
     """efficientnet_lite0, googlenet (BVLC's), inception_v4, or a network of keras.applications, such as MobileNetV2."""
     weights: Path | None = None
     """Its weights with the classifier. Default: ImageNet's, installed (extra `pretrained`) or fetched once."""
@@ -183,7 +183,7 @@ class ConvertWeightsConfig:
     """The file to write."""
     graph: str | None = None
     """For .weights.h5: PoseNet's graph (caffe, tensorflow, keras, pytorch; default: that of the format), or
-    a trunk's name (googlenet, inception_v4, MobileNetV2 ...) for its ImageNet classifier."""
+    a backbone's name (googlenet, inception_v4, MobileNetV2 ...) for its ImageNet classifier."""
     order: Literal["auto", "tensorflow", "theano"] = "auto"
     """Kernel order of an .h5 file."""
     overwrite: bool = False

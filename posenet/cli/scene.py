@@ -41,7 +41,7 @@ def courtyard(config: CourtyardConfig) -> None:
     from posenet.datasets.courtyard.generate import make_courtyard
 
     make_courtyard(config.output, train=config.train, test=config.test, seed=config.seed)
-    print(f"made: {config.output} ({config.train} training and {config.test} test pictures)")
+    print(f"made: {config.output} ({config.train} training and {config.test} test images)")
 
 
 def info(config: InfoConfig) -> None:
@@ -55,18 +55,18 @@ def info(config: InfoConfig) -> None:
     if config.plot and config.map and config.map.suffix.lower() != ".png":
         raise PoseNetError(f"--map must be a .png file, received {config.map}")
     raw = read_scene(config.scene)
-    pictures = any(is_there(raw.root / name) for name in raw.names)
-    if not pictures:
-        log.warning("%s: none of the listed pictures is there, the labels alone are looked at", raw.name)
+    images = any(is_there(raw.root / name) for name in raw.names)
+    if not images:
+        log.warning("%s: none of the listed images is there, the labels alone are looked at", raw.name)
     level = log.level
     log.setLevel(logging.ERROR)  # the report says it all
     try:
-        scene, faults = open_scene_with_faults(config.scene, config.strict, pictures, config.split)
+        scene, faults = open_scene_with_faults(config.scene, config.strict, images, config.split)
     finally:
         log.setLevel(level)
-    convention = check_convention(scene, pictures)
+    convention = check_convention(scene, images)
     training = scene.subset(scene.splits == "train")
-    corrections = measured_corrections(training) if pictures and convention.verdict != "wrong" else {}
+    corrections = measured_corrections(training) if images and convention.verdict != "wrong" else {}
     facts = scene_facts(scene, faults, raw.format, settled_split(config.scene, config.split), convention, corrections)
     print(json.dumps(facts.to_dict(), indent=2) if config.json else facts_text(facts), flush=True)
     if config.plot:
@@ -84,7 +84,7 @@ def convert(config: ConvertConfig) -> None:
 
     scene = open_scene(config.scene, config.strict, split=config.split)
     converting.convert(scene, config.output, config.to, config.copy)
-    print(f"written: {config.output} ({len(scene)} pictures)")
+    print(f"written: {config.output} ({len(scene)} images)")
 
 
 def capture(config: CaptureConfig) -> None:
@@ -96,10 +96,10 @@ def capture(config: CaptureConfig) -> None:
         raise PoseNetError(f"photographs or a video and a folder to write are needed, received {received}")
     *inputs, output = config.paths
     result = capturing.capture(
-        tuple(inputs), output, config.scale if any(config.scale) else None, config.align, config.pictures
+        tuple(inputs), output, config.scale if any(config.scale) else None, config.align, config.images
     )
     print(
-        f"captured: {output}, {result.placed} of {result.pictures} pictures placed, {result.points} 3-D points, ",
+        f"captured: {output}, {result.placed} of {result.images} images placed, {result.points} 3-D points, ",
         end="",
     )
     print(f"mean reprojection error {result.reprojection_px:.2f} px, unit {result.unit}")

@@ -43,5 +43,5 @@ def classify(config: ClassifyConfig) -> None:
     start_tensorflow()
     from posenet.models.classify import classify as classes_of
 
-    for name, share in classes_of(config.image, config.trunk, config.weights):
+    for name, share in classes_of(config.image, config.backbone, config.weights):
         print(f"{share:6.1%}  {name}")

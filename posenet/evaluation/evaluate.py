@@ -17,10 +17,10 @@ from posenet.evaluation.pose_files import read_poses
 from posenet.geometry.cropping import whole_frame
 from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
-from posenet.io.image_cache import load_pictures
+from posenet.io.image_cache import load_images
 from posenet.io.images import some_sizes
 from posenet.localization.smoothing import stretches
-from posenet.mapping.global_descriptors import describe, nearest_pictures
+from posenet.mapping.global_descriptors import describe, nearest_images
 from posenet.run import Run
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ log = logging.getLogger("posenet")
 
 Errors = tuple[np.ndarray, np.ndarray]
 
-SHARES = (75, 50, 25)  # per cent of the pictures that the method is surest of
+SHARES = (75, 50, 25)  # per cent of the images that the method is surest of
 # The three thresholds of visuallocalization.net's long-term benchmark.
 RECALL_M_DEG = ((0.25, 2), (0.5, 5), (5, 10))
 
@@ -40,11 +40,11 @@ RECALL_M_DEG = ((0.25, 2), (0.5, 5), (5, 10))
 class Evaluation:
     """Predictions for one split and what they are worth.
 
-    scene: the split's pictures and true poses. estimate: n poses, meaningless where found is False.
+    scene: the split's images and true poses. estimate: n poses, meaningless where found is False.
     errors, errors_deg: (n,) position error in the scene's unit and rotation error in degrees, infinite where
-    there is no prediction. baselines: {"mean_pose" and, where there are pictures, "retrieval", where refined "network":
+    there is no prediction. baselines: {"mean_pose" and, where there are images, "retrieval", where refined "network":
     such errors}. training: the training poses, None where the scene has none. doubt: (n,) how unsure the method is of
-    each picture: the spread of its views' rotations in degrees, or the standard deviation of its refined position;
+    each image: the spread of its views' rotations in degrees, or the standard deviation of its refined position;
     None where it does not tell. regressed: what the network alone says, refinement: what refining it found; both None
     without refinement.
     """
@@ -69,9 +69,9 @@ class Evaluation:
         values |= _statistics(self.errors, self.errors_deg)
         values["recall"] = {}
         if self.scene.unit == "m":
-            for metres, degrees in RECALL_M_DEG:
-                share = np.mean((self.errors <= metres) & (self.errors_deg <= degrees))
-                values["recall"][f"{metres}m_{degrees}deg"] = float(share)
+            for meters, degrees in RECALL_M_DEG:
+                share = np.mean((self.errors <= meters) & (self.errors_deg <= degrees))
+                values["recall"][f"{meters}m_{degrees}deg"] = float(share)
         values["baselines"] = {name: _statistics(*errors) for name, errors in self.baselines.items()}
         if not self.found.all() and self.found.any():
             values["predicted"] = _statistics(*(each[self.found] for each in self.both))
@@ -126,10 +126,10 @@ def evaluate_run(
     manner = manner or Manner()
     training = run.training_part(scene)
     answerer = Answerer(run, training)
-    pictures = load_pictures(test.paths, run.framing.stored, "test pictures")
-    test = test.subset(pictures.rows)
+    images = load_images(test.paths, run.framing.stored, "test images")
+    test = test.subset(images.rows)
     together = stretches(scene.sequences, np.flatnonzero(np.isin(scene.names, test.names)))
-    answers = answerer.answer(pictures, test.paths, test.cameras, together, manner)
+    answers = answerer.answer(images, test.paths, test.cameras, together, manner)
     retrieved = answerer.gallery.nearest_poses(answers.descriptors) if training else None
     method = "network" + (", smoothed" if manner.smooth else "") + (", refined" if manner.refine else "")
     result = compare(scene, test, "test", method, answers.poses, answers.found, retrieved)
@@ -144,11 +144,11 @@ def evaluate_run(
 def evaluate_poses(
     file: Path, scene_path: Path, split: str = "test", strict: bool = False, test_split: str = "auto"
 ) -> Evaluation:
-    """Score a pose file alone: TUM, or lines `name X Y Z W P Q R`. No pictures are needed.
+    """Score a pose file alone: TUM, or lines `name X Y Z W P Q R`. No images are needed.
 
-    A picture without a prediction counts as infinitely wrong.
+    A image without a prediction counts as infinitely wrong.
     """
-    scene = open_scene(scene_path, strict=strict, need_pictures=False, split=test_split)
+    scene = open_scene(scene_path, strict=strict, need_images=False, split=test_split)
     chosen = scene.split(split)
     estimate, found = read_poses(file, chosen)
     return compare(scene, chosen, split, file.name, estimate, found)
@@ -163,9 +163,9 @@ def compare(
     found: np.ndarray,
     retrieved: Poses | None = None,
 ) -> Evaluation:
-    """Errors of estimated poses of some of a scene's pictures, beside the baselines.
+    """Errors of estimated poses of some of a scene's images, beside the baselines.
 
-    retrieved: poses of the training pictures most like them; without these they are sought by gradient orientations.
+    retrieved: poses of the training images most like them; without these they are sought by gradient orientations.
     """
     errors, errors_deg = _errors(estimate, found, chosen.poses)
     training = scene.split("train") if (scene.splits == "train").any() else None
@@ -186,18 +186,18 @@ def _errors(estimate: Poses, found: np.ndarray | np.bool_, truth: Poses) -> Erro
 
 
 def _retrieve(training: Scene, chosen: Scene) -> Poses | None:
-    """The pose of the most similar training picture, for each chosen picture; None where pictures are missing or do not
+    """The pose of the most similar training image, for each chosen image; None where images are missing or do not
     decode."""
     if not all(path.is_file() for path in (*training.paths, *chosen.paths)):
         return None
     try:
         stored = whole_frame(some_sizes(training.paths), 192).stored
-        training_pictures = load_pictures(training.paths, stored, "training pictures")
-        queries = load_pictures(chosen.paths, stored, "pictures")
+        training_images = load_images(training.paths, stored, "training images")
+        queries = load_images(chosen.paths, stored, "images")
     except PoseNetError as error:
-        log.warning("no nearest picture is sought: %s", error)
+        log.warning("no nearest image is sought: %s", error)
         return None
     if len(queries) != len(chosen):
         return None
-    rows = nearest_pictures(describe(training_pictures), describe(queries))[:, 0]
-    return training.poses[training_pictures.rows[rows]]
+    rows = nearest_images(describe(training_images), describe(queries))[:, 0]
+    return training.poses[training_images.rows[rows]]

@@ -1,4 +1,4 @@
-"""The pictures that an evaluation leaves."""
+"""The images that an evaluation leaves."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from posenet.evaluation.baselines import BASELINE_NAMES
 from posenet.evaluation.evaluate import Evaluation
 from posenet.viz.errors import plot_coverage, plot_cumulative, plot_errors
-from posenet.viz.figure import new_figure, plot_picture, save_figure
+from posenet.viz.figure import new_figure, plot_image, save_figure
 from posenet.viz.matches import matches_figure
 from posenet.viz.trajectory import plot_trajectory, plot_trajectory_3d
 
 WORST = 8
 
 
-def write_report_pictures(folder: Path, evaluation: Evaluation) -> list[Path]:
+def write_report_images(folder: Path, evaluation: Evaluation) -> list[Path]:
     """Write trajectory.png, trajectory_3d.png, errors.png, worst.png, where the method tells its doubt uncertainty.png,
     and matches.png of refined poses; each whole or not at all."""
     figures = {"trajectory": _path(evaluation), "trajectory_3d": _path_3d(evaluation), "errors": _errors(evaluation)}
@@ -32,8 +32,8 @@ def write_report_pictures(folder: Path, evaluation: Evaluation) -> list[Path]:
 
 
 def _title(evaluation: Evaluation) -> str:
-    metres, degrees = (np.median(each) for each in evaluation.both)
-    return f"{evaluation.scene.name}: median {metres:.3g} {evaluation.scene.unit}, {degrees:.3g} deg"
+    meters, degrees = (np.median(each) for each in evaluation.both)
+    return f"{evaluation.scene.name}: median {meters:.3g} {evaluation.scene.unit}, {degrees:.3g} deg"
 
 
 def _kinds(evaluation: Evaluation):
@@ -89,13 +89,13 @@ def _worst(evaluation: Evaluation, rows: list[int]):
     figure = new_figure(12, 6.4)
     captions = [f"{scene.names[row]}\n{errors[row]:.3g} {scene.unit}, {errors_deg[row]:.3g} deg" for row in rows]
     contact_sheet(figure, [scene.paths[row] for row in rows], captions)
-    figure.suptitle(f"{scene.name}: the pictures with the largest position errors")
+    figure.suptitle(f"{scene.name}: the images with the largest position errors")
     return figure
 
 
 def contact_sheet(figure, paths: list[Path], captions: list[str], columns: int = 4) -> None:
-    """Pictures with captions in a grid."""
+    """Images with captions in a grid."""
     rows = -(-len(paths) // columns)
     for number, (path, caption) in enumerate(zip(paths, captions, strict=True)):
         ax = figure.add_subplot(rows, columns, number + 1)
-        plot_picture(ax, path, caption, at_least=(240, 240))
+        plot_image(ax, path, caption, at_least=(240, 240))

@@ -45,20 +45,20 @@ def read_tum(path: Path) -> tuple[Poses, np.ndarray]:
 
 
 def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
-    """Poses for the pictures of a scene (usually one split of it), and a mask (n,) of those that are in the file.
+    """Poses for the images of a scene (usually one split of it), and a mask (n,) of those that are in the file.
 
     The file holds either of two forms, told apart by the first line:
-    - TUM, `stamp x y z qx qy qz qw`, world_from_camera: the stamp is the number of the picture in `scene`, from 0, or,
-      where the scene knows when its pictures were taken, the time in seconds: each takes the line nearest to it;
+    - TUM, `stamp x y z qx qy qz qw`, world_from_camera: the stamp is the number of the image in `scene`, from 0, or,
+      where the scene knows when its images were taken, the time in seconds: each takes the line nearest to it;
     - `name X Y Z W P Q R` with or without the Cambridge header, further columns ignored: X Y Z is the camera
-      centre and W P Q R has the scene's own convention (`scene.quaternion_convention`). The name may be a path to
-      the picture, or its end where that is the only one; a leading slash is ignored, and the suffix where only that
+      center and W P Q R has the scene's own convention (`scene.quaternion_convention`). The name may be a path to
+      the image, or its end where that is the only one; a leading slash is ignored, and the suffix where only that
       differs. What `posenet predict` printed
       is camera to world.
 
-    Named lines for pictures outside the scene are ignored, poses that are not finite or have no rotation count as
+    Named lines for images outside the scene are ignored, poses that are not finite or have no rotation count as
     missing; the log says how many. Rows where the mask is False hold the identity.
-    Raises PoseNetError for a malformed line, a picture given twice, and when no line fits the scene.
+    Raises PoseNetError for a malformed line, a image given twice, and when no line fits the scene.
     """
     lines = read_lines(path)
     rows = [line for _, line in lines if not line.lower().startswith(HEADERS)]
@@ -69,40 +69,40 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
         if scene.times is not None:
             return _timed(path, scene.times)
         keys, positions, quaternions, places = _numbered(path, len(scene))
-        pictures = {str(number): number for number in range(len(scene))}
+        images = {str(number): number for number in range(len(scene))}
     else:
         keys, positions, quaternions, places = _named(path, scene)
-        pictures = {name: number for number, name in enumerate(scene.names)}
+        images = {name: number for number, name in enumerate(scene.names)}
         by_end = _alone((end, name) for name in scene.names for end in path_ends(without_suffix(name)))
         by_end |= {without_suffix(name): name for name in scene.names}
-        keys = [key if key in pictures else by_end.get(without_suffix(key), key) for key in keys]
-    targets = _match(keys, pictures, places, path)
+        keys = [key if key in images else by_end.get(without_suffix(key), key) for key in keys]
+    targets = _match(keys, images, places, path)
     return _poses_in_order(targets, positions, quaternions, len(scene), path)
 
 
 def _timed(path: Path, times: np.ndarray) -> tuple[Poses, np.ndarray]:
-    """The poses (world_from_camera) nearest in time to the pictures, and the mask of those found."""
+    """The poses (world_from_camera) nearest in time to the images, and the mask of those found."""
     table, places = tum_table(path)
     lines = nearest(times, np.where(np.isfinite(table[:, 0]), table[:, 0], np.inf))
     if (lines < 0).all():
         raise PoseNetError(
-            f"{places[0]}: a stamp must be a picture's time, here {times.min():.6f} to {times.max():.6f} seconds, "
+            f"{places[0]}: a stamp must be a image's time, here {times.min():.6f} to {times.max():.6f} seconds, "
             f"received {table[0, 0]:.6f}"
         )
-    pictures = np.arange(len(times))
-    if np.array_equal(np.sort(table[:, 0]), pictures) and not np.array_equal(times, pictures):
-        log.warning("%s: its stamps are taken for times in seconds, not for the test pictures' numbers", path)
+    images = np.arange(len(times))
+    if np.array_equal(np.sort(table[:, 0]), images) and not np.array_equal(times, images):
+        log.warning("%s: its stamps are taken for times in seconds, not for the test images' numbers", path)
     table = table[lines]
-    targets = np.where(lines >= 0, pictures, -1)
+    targets = np.where(lines >= 0, images, -1)
     return _poses_in_order(targets, table[:, 1:4], np.roll(table[:, 4:], 1, axis=1), len(times), path)
 
 
 def _numbered(path: Path, count: int) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
-    """Picture numbers as text, positions, quaternions (wxyz, world_from_camera) and places of a TUM file."""
+    """Image numbers as text, positions, quaternions (wxyz, world_from_camera) and places of a TUM file."""
     table, places = tum_table(path)
     for stamp, place in zip(table[:, 0], places, strict=True):
         if not (0 <= stamp < count and stamp == round(stamp)):
-            wanted = f"the stamp must be the picture's number in the split, 0 to {count - 1}"
+            wanted = f"the stamp must be the image's number in the split, 0 to {count - 1}"
             raise PoseNetError(f"{place}: {wanted}, received {stamp:.15g}")
     keys = [str(int(stamp)) for stamp in table[:, 0]]
     return keys, table[:, 1:4], np.roll(table[:, 4:], 1, axis=1), places
@@ -120,7 +120,7 @@ def _named(path: Path, scene: Scene) -> tuple[list[str], np.ndarray, np.ndarray,
 
 
 def _name(written: str, root: Path, known: set[str]) -> str:
-    """The picture's name below the root: as it is written, or what that path leads to from the current folder."""
+    """The image's name below the root: as it is written, or what that path leads to from the current folder."""
     inside = below(root, written)
     return inside if inside and without_suffix(inside) in known else written.lstrip("/")
 
@@ -133,22 +133,22 @@ def _alone(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {key: found[0] for key, found in values.items() if len(found) == 1}
 
 
-def _match(keys: list[str], pictures: dict[str, int], places: list[str], path: Path) -> np.ndarray:
-    """(k,) the picture that each line is for, -1 for none."""
+def _match(keys: list[str], images: dict[str, int], places: list[str], path: Path) -> np.ndarray:
+    """(k,) the image that each line is for, -1 for none."""
     first_places: dict[str, str] = {}
     for key, place in zip(keys, places, strict=True):
         if key in first_places:
-            raise PoseNetError(f"{place}: a picture must be given once, {key} is already at {first_places[key]}")
+            raise PoseNetError(f"{place}: a image must be given once, {key} is already at {first_places[key]}")
         first_places[key] = place
-    targets = np.array([pictures.get(key, -1) for key in keys])
+    targets = np.array([images.get(key, -1) for key in keys])
     unknown = int((targets < 0).sum())
     if unknown == len(keys):
-        example = next(iter(pictures))
+        example = next(iter(images))
         raise PoseNetError(
-            f"{path}: a pose for a picture of the scene is needed (names like {example}), received {keys[0]}"
+            f"{path}: a pose for a image of the scene is needed (names like {example}), received {keys[0]}"
         )
     if unknown:
-        log.warning("%s: %d poses for pictures outside the scene are ignored", path, unknown)
+        log.warning("%s: %d poses for images outside the scene are ignored", path, unknown)
     return targets
 
 

@@ -25,10 +25,10 @@ def report(evaluation: Evaluation) -> str:
     """The report for people: a table with the baselines, recall, and who wins."""
     summary, unit = evaluation.summary(), evaluation.scene.unit
     missing = f", {summary['missing']} without a prediction" if summary["missing"] else ""
-    lines = [f"{summary['scene']}, {summary['split']} split: {summary['images']} pictures{missing}"]
+    lines = [f"{summary['scene']}, {summary['split']} split: {summary['images']} images{missing}"]
     lines += _table(evaluation.method, summary, unit)
     if "predicted" in summary:
-        lines.append(f"the {summary['images'] - summary['missing']} pictures with a prediction:")
+        lines.append(f"the {summary['images'] - summary['missing']} images with a prediction:")
         lines += _table(evaluation.method, summary["predicted"], unit)[1:]
     if summary["recall"]:
         shares = (
@@ -43,7 +43,7 @@ def report(evaluation: Evaluation) -> str:
             f"{share.replace('%', ' %')} {_figure(values['median_m'])} {unit} {_figure(values['median_deg'], 2)} deg"
             for share, values in summary["surest"].items()
         )
-        lines.append(f"medians of the pictures it is surest of: {', '.join(kept)}")
+        lines.append(f"medians of the images it is surest of: {', '.join(kept)}")
     return "\n".join(
         [
             *lines,
@@ -67,8 +67,8 @@ def _table(method: str, values: dict, unit: str) -> list[str]:
 
 
 def _refined(values: dict, unit: str) -> str:
-    """What refinement did: how many pictures, and their medians."""
-    text = f"refined: {100 * values['share']:.0f} % of the pictures, {values['inliers']:.0f} inliers (median)"
+    """What refinement did: how many images, and their medians."""
+    text = f"refined: {100 * values['share']:.0f} % of the images, {values['inliers']:.0f} inliers (median)"
     if "median_m" in values:
         text += f"; these alone {_figure(values['median_m'])} {unit} {_figure(values['median_deg'], 2)} deg"
     return text
@@ -104,8 +104,8 @@ def report_folder(folder: Path) -> Path:
     return folder
 
 
-def write_evaluation(evaluation: Evaluation, folder: Path, pictures: bool = True) -> None:
-    """Write summary.json, errors.csv, estimate.tum, groundtruth.tum and, with pictures=True, the drawings. Those of an
+def write_evaluation(evaluation: Evaluation, folder: Path, images: bool = True) -> None:
+    """Write summary.json, errors.csv, estimate.tum, groundtruth.tum and, with images=True, the drawings. Those of an
     earlier evaluation that this one does not draw are removed."""
     report_folder(folder)
     write_text(folder / "summary.json", json.dumps(evaluation.summary(), indent=2) + "\n")
@@ -114,10 +114,10 @@ def write_evaluation(evaluation: Evaluation, folder: Path, pictures: bool = True
     write_tum(folder / "groundtruth.tum", evaluation.scene.poses, stamps)
     write_tum(folder / "estimate.tum", evaluation.estimate[evaluation.found], stamps[evaluation.found])
     written = []
-    if pictures:
-        from posenet.evaluation.figures import write_report_pictures
+    if images:
+        from posenet.evaluation.figures import write_report_images
 
-        written = write_report_pictures(folder, evaluation)
+        written = write_report_images(folder, evaluation)
     for path in (folder / f"{name}.png" for name in DRAWINGS):
         if path not in written:
             path.unlink(missing_ok=True)

@@ -67,10 +67,10 @@ def align_similarity(source: Poses, target: Poses, with_scale: bool = True) -> S
             f"alignment needs two equally long lists of at least 3 poses, received {len(source)} and {len(target)}"
         )
     source_mean, target_mean = source.positions.mean(axis=0), target.positions.mean(axis=0)
-    centred, aimed = source.positions - source_mean, target.positions - target_mean
-    for spread in (np.linalg.svd(centred, compute_uv=False), np.linalg.svd(aimed, compute_uv=False)):
+    centerd, aimed = source.positions - source_mean, target.positions - target_mean
+    for spread in (np.linalg.svd(centerd, compute_uv=False), np.linalg.svd(aimed, compute_uv=False)):
         if spread[1] <= 1e-9 * max(spread[0], 1e-300):
             raise PoseNetError("alignment needs cameras that do not all stand on one line")
-    rotation, _ = Rotation.align_vectors(aimed, centred)
-    scale = float((aimed * rotation.apply(centred)).sum() / (centred**2).sum()) if with_scale else 1.0
+    rotation, _ = Rotation.align_vectors(aimed, centerd)
+    scale = float((aimed * rotation.apply(centerd)).sum() / (centerd**2).sum()) if with_scale else 1.0
     return Similarity(scale, rotation, target_mean - scale * rotation.apply(source_mean))

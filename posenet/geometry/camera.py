@@ -13,12 +13,12 @@ STRAIGHT_LENSES = (
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera's intrinsics, all in pixels of a width x height picture.
+    """A camera's intrinsics, all in pixels of a width x height image.
 
-    Pixel (0, 0)'s centre lies at (0.5, 0.5), as in COLMAP, so that resizing only multiplies.
+    Pixel (0, 0)'s center lies at (0.5, 0.5), as in COLMAP, so that resizing only multiplies.
     lens: COLMAP's name of the lens model, with its parameters in `distortion` (see lenses.py); they do not change
-    with the picture's size. source: "file", "EXIF", "assumed" for a typical field of view, or "measured"
-    by pictures of known pose (calibration.py).
+    with the image's size. source: "file", "EXIF", "assumed" for a typical field of view, or "measured"
+    by images of known pose (calibration.py).
     """
 
     width: int
@@ -43,7 +43,7 @@ class Camera:
 
     @property
     def turns_by_homography(self) -> bool:
-        """Whether K R K^-1 turns its pictures: the focal length is known, and the lens draws lines nearly straight."""
+        """Whether K R K^-1 turns its images: the focal length is known, and the lens draws lines nearly straight."""
         return self.focal_known and self.lens in STRAIGHT_LENSES
 
     @property
@@ -57,12 +57,12 @@ class Camera:
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1.0]])
 
     def resized(self, width: int, height: int) -> Camera:
-        """The same camera for its picture resized to width x height."""
+        """The same camera for its image resized to width x height."""
         x, y = width / self.width, height / self.height
         return replace(self, width=width, height=height, fx=self.fx * x, fy=self.fy * y, cx=self.cx * x, cy=self.cy * y)
 
     def quarter_turned(self, count: int = 1) -> Camera:
-        """The camera of its picture turned counter-clockwise by count right angles.
+        """The camera of its image turned counter-clockwise by count right angles.
 
         A turn leaves the radial parts of a lens, and turns the tangential ones of OpenCV's models; the rarer models'
         are left as they are.

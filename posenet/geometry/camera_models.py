@@ -90,7 +90,7 @@ def parameters_of(camera: Camera) -> tuple[str, tuple[float, ...]]:
 
 
 def _with_two_focals(lens: str, distortion: tuple[float, ...]) -> tuple[str, tuple[float, ...]]:
-    """The model with two focal lengths that draws the same picture."""
+    """The model with two focal lengths that draws the same image."""
     wider = {
         "SIMPLE_PINHOLE": ("PINHOLE", 0),
         "SIMPLE_RADIAL": ("OPENCV", 4),
@@ -107,7 +107,7 @@ def _with_two_focals(lens: str, distortion: tuple[float, ...]) -> tuple[str, tup
 def projected(camera: Camera, points: np.ndarray) -> np.ndarray | None:
     """(n, 2) pixels of points (n, 3) in the camera's axes, z above 0. None for a lens that OpenCV does not know.
 
-    Pixel (0, 0)'s centre is at (0.5, 0.5), as the principal point is given.
+    Pixel (0, 0)'s center is at (0.5, 0.5), as the principal point is given.
     """
     points = np.asarray(points, np.float64).reshape(-1, 1, 3)
     if len(points) == 0:

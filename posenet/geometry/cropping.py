@@ -1,4 +1,4 @@
-"""How a picture becomes the network's input: the stored size, the cut from its middle, the camera of both."""
+"""How a image becomes the network's input: the stored size, the cut from its middle, the camera of both."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 from posenet.geometry.camera import Camera
 
 CELL = 16
-SHORT_NODES = 13  # of a coarse grid, along the picture's short side
+SHORT_NODES = 13  # of a coarse grid, along the image's short side
 
 
 @dataclass(frozen=True)
 class Framing:
-    """stored: (height, width) of the cached pictures. cut: (height, width) that the network sees."""
+    """stored: (height, width) of the cached images. cut: (height, width) that the network sees."""
 
     stored: tuple[int, int]
     cut: tuple[int, int]
 
     @property
     def corner(self) -> tuple[int, int]:
-        """(top, left) of the middle cut in a stored picture."""
+        """(top, left) of the middle cut in a stored image."""
         return (self.stored[0] - self.cut[0]) // 2, (self.stored[1] - self.cut[1]) // 2
 
     @property
@@ -30,13 +30,13 @@ class Framing:
         """(rows, columns) of cells of 16 x 16 pixels that cover the cut: those of a feature map of stride 16."""
         return -(-self.cut[0] // CELL), -(-self.cut[1] // CELL)
 
-    def middle(self, pictures: np.ndarray) -> np.ndarray:
-        """The middle cut of stored pictures (..., h, w, 3)."""
+    def middle(self, images: np.ndarray) -> np.ndarray:
+        """The middle cut of stored images (..., h, w, 3)."""
         top, left = self.corner
-        return pictures[..., top : top + self.cut[0], left : left + self.cut[1], :]
+        return images[..., top : top + self.cut[0], left : left + self.cut[1], :]
 
     def stored_camera(self, camera: Camera) -> Camera:
-        """A picture's camera after `resize_to_cover` to the stored size."""
+        """A image's camera after `resize_to_cover` to the stored size."""
         height, width = self.stored
         size, (left, top) = cover_transform(camera.width, camera.height, width, height)
         scaled = camera.resized(*size)
@@ -44,9 +44,9 @@ class Framing:
 
 
 def whole_frame(sizes: list[tuple[int, int]], short_side: int) -> Framing:
-    """The framing that shows the network the whole picture, its short side scaled to short_side.
+    """The framing that shows the network the whole image, its short side scaled to short_side.
 
-    sizes: (width, height) of the scene's pictures; the middle (median) aspect ratio decides, between 2:1 and 1:2,
+    sizes: (width, height) of the scene's images; the middle (median) aspect ratio decides, between 2:1 and 1:2,
     and the long side is rounded to a multiple of 16.
     """
     ratio = float(np.clip(np.median([width / height for width, height in sizes]), 0.5, 2.0))
@@ -63,7 +63,7 @@ def square_cut(sizes: list[tuple[int, int]], short_side: int = 256, cut: int = 2
 
 
 def grid_shape(size: tuple[int, int]) -> tuple[int, int]:
-    """(rows, columns) of the nodes of a coarse grid over a picture of size (height, width)."""
+    """(rows, columns) of the nodes of a coarse grid over a image of size (height, width)."""
     rows, columns = (1 + round((SHORT_NODES - 1) * side / min(size)) for side in size)
     return rows, columns
 

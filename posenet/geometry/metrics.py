@@ -9,7 +9,7 @@ from posenet.geometry.poses import Poses, concatenate
 
 
 def position_errors(estimate: Poses, truth: Poses) -> np.ndarray:
-    """(n,) distances between camera centres, in the scene's unit."""
+    """(n,) distances between camera centers, in the scene's unit."""
     return np.linalg.norm(estimate.positions - truth.positions, axis=1)
 
 

@@ -1,6 +1,6 @@
 """Camera poses: positions and rotations, their errors, mean and alignment.
 
-Every pose is world_from_camera: the position is the camera centre in the world frame, the rotation
+Every pose is world_from_camera: the position is the camera center in the world frame, the rotation
 takes camera axes (OpenCV: x right, y down, z forward) to world axes.
 """
 
@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 class Poses:
     """n camera poses, world_from_camera.
 
-    positions: (n, 3) float64 camera centres in the world frame, in the scene's unit.
+    positions: (n, 3) float64 camera centers in the world frame, in the scene's unit.
     rotations: n scipy rotations, camera axes to world axes.
     """
 

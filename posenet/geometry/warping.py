@@ -13,9 +13,9 @@ FIXED_POINT_ROUNDS = 4
 
 
 def turning_homography(stored: np.ndarray, cut: np.ndarray, turn: Rotation) -> np.ndarray:
-    """(3, 3) pixel map from the turned camera's picture to the stored one, pixel centres at integers (OpenCV).
+    """(3, 3) pixel map from the turned camera's image to the stored one, pixel centers at integers (OpenCV).
 
-    stored, cut: (3, 3) intrinsics of the stored picture and of the cut, pixel centres at + 0.5.
+    stored, cut: (3, 3) intrinsics of the stored image and of the cut, pixel centers at + 0.5.
     turn: old_camera_from_new_camera.
     """
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
@@ -25,7 +25,7 @@ def turning_homography(stored: np.ndarray, cut: np.ndarray, turn: Rotation) -> n
 def seen_at(rays: np.ndarray, move: np.ndarray, camera: Camera, depth: np.ndarray, size):
     """What rays (n, 3), in the camera's axes, meet when they start at move (3,).
 
-    depth: (rows, columns) inverse depths of the camera's picture of size (height, width). Gives the pixels (n, 2) that
+    depth: (rows, columns) inverse depths of the camera's image of size (height, width). Gives the pixels (n, 2) that
     show it there, and how far along the rays it lies (n, 1), in lengths of the rays.
     """
     scale = (np.array(depth.shape[::-1]) - 1) / (size[1], size[0])
@@ -59,7 +59,7 @@ def _spread(values: np.ndarray, between) -> np.ndarray:
 
 
 class Warper:
-    """Cuts of stored pictures as a rotated or translated camera sees them."""
+    """Cuts of stored images as a rotated or translated camera sees them."""
 
     def __init__(self, framing: Framing):
         self.framing = framing
@@ -71,28 +71,28 @@ class Warper:
 
     def turned(
         self,
-        picture: np.ndarray,
+        image: np.ndarray,
         camera: Camera | None,
         turn: Rotation,
         shift=(0.0, 0.0),
         seen_by: Camera | None = None,
     ) -> np.ndarray:
-        """The cut (h, w, 3) uint8 of a stored picture that a camera turned by `turn` would see, moved by shift (x, y).
+        """The cut (h, w, 3) uint8 of a stored image that a camera turned by `turn` would see, moved by shift (x, y).
 
         camera: as for `view`; where it is unknown, only rolls are exact. seen_by: the stored camera that turned, where
-        it is not the picture's own.
+        it is not the image's own.
         """
         height, width = self.framing.stored
         size = float(max(height, width))
         stored = (camera or Camera(width, height, size, size, width / 2, height / 2)).matrix
         top, left = self.framing.corner
         cut = (seen_by.matrix if seen_by else stored) - [[0, 0, left + shift[0]], [0, 0, top + shift[1]], [0, 0, 0]]
-        return self._warp(picture, turning_homography(stored, cut, turn))
+        return self._warp(image, turning_homography(stored, cut, turn))
 
-    def moved(self, picture, camera: Camera, turn: Rotation, move: np.ndarray, depth: np.ndarray):
+    def moved(self, image, camera: Camera, turn: Rotation, move: np.ndarray, depth: np.ndarray):
         """The cut that the camera would see if it turned by `turn` and stood at `move` (3,), in its old axes.
 
-        depth: (rows, columns) inverse depths of the stored picture. What the old camera did not see is made up. Also
+        depth: (rows, columns) inverse depths of the stored image. What the old camera did not see is made up. Also
         gives the points that its cells show, as in `View`.
         """
         height, width = self.framing.cut
@@ -103,12 +103,12 @@ class Warper:
         pixels, along = seen_at(turn.apply(straight.reshape(-1, 3)), move, camera, depth, self.framing.stored)
         pixels, along = pixels.reshape(*self.nodes, 2), along.reshape(*self.nodes, 1)
         maps = _spread((pixels - 0.5).astype(np.float32), self.between_pixels)
-        view = cv2.remap(picture, maps[..., 0], maps[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        view = cv2.remap(image, maps[..., 0], maps[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         points, place = (_spread(each, self.between_cells) for each in (along * straight, pixels))
         inside = ((place > 0) & (place < self.framing.stored[::-1])).all(axis=-1, keepdims=True)
         return view, np.where(inside, points, np.nan)
 
-    def _warp(self, picture, homography):
+    def _warp(self, image, homography):
         height, width = self.framing.cut
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return cv2.warpPerspective(picture, homography, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+        return cv2.warpPerspective(image, homography, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT_101)

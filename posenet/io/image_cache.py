@@ -1,4 +1,4 @@
-"""Pictures decoded and resized once: in memory when they are few, in a memory-mapped file otherwise."""
+"""Images decoded and resized once: in memory when they are few, in a memory-mapped file otherwise."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from posenet.errors import PoseNetError
 from posenet.io.files import atomic_path, file_stamp, free_space_needed
-from posenet.io.images import READING, load_picture
+from posenet.io.images import READING, load_image
 
 log = logging.getLogger("posenet")
 
@@ -31,10 +31,10 @@ def cache_folder() -> Path:
     return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "posenet"
 
 
-class Pictures:
-    """n stored pictures, (n, h, w, 3) uint8, that are read in any order without growing the process.
+class Images:
+    """n stored images, (n, h, w, 3) uint8, that are read in any order without growing the process.
 
-    rows: which of the wanted pictures they are; those that did not decode are left out, and `faults` tells why.
+    rows: which of the wanted images they are; those that did not decode are left out, and `faults` tells why.
     """
 
     def __init__(self, array: np.ndarray, rows: np.ndarray, faults: list[str]):
@@ -47,9 +47,9 @@ class Pictures:
     def __getitem__(self, index) -> np.ndarray:
         return np.asarray(self.array[self.chosen[index]])
 
-    def subset(self, index) -> Pictures:
-        """The pictures at an index array, without a copy."""
-        chosen = Pictures(self.array, self.rows[index], self.faults)
+    def subset(self, index) -> Images:
+        """The images at an index array, without a copy."""
+        chosen = Images(self.array, self.rows[index], self.faults)
         chosen.chosen = self.chosen[index]
         return chosen
 
@@ -62,19 +62,19 @@ class Pictures:
             mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def release(pictures) -> None:
-    """`Pictures.release` for whatever is indexed like them."""
-    if hasattr(pictures, "release"):
-        pictures.release()
+def release(images) -> None:
+    """`Images.release` for whatever is indexed like them."""
+    if hasattr(images, "release"):
+        images.release()
 
 
-def load_pictures(
-    paths: list[Path], size: tuple[int, int], label: str = "pictures", in_memory_bytes: int = IN_MEMORY_BYTES,
+def load_images(
+    paths: list[Path], size: tuple[int, int], label: str = "images", in_memory_bytes: int = IN_MEMORY_BYTES,
     quarter_turns: int = 0,
-) -> Pictures:  # fmt: skip
-    """Pictures at size (height, width), turned as for `load_picture`, from the disk cache where it is still valid.
+) -> Images:  # fmt: skip
+    """Images at size (height, width), turned as for `load_image`, from the disk cache where it is still valid.
 
-    The cache belongs to exactly these files with these sizes and modification times. Pictures that do not
+    The cache belongs to exactly these files with these sizes and modification times. Images that do not
     decode are left out. Raises PoseNetError when none decodes, or the disk has no room.
     """
     shape = (len(paths), *size, 3)
@@ -117,7 +117,7 @@ def _tidy(folder: Path) -> None:
                 path.with_suffix(".json").unlink(missing_ok=True)
 
 
-def _opened(target: Path, shape) -> Pictures:
+def _opened(target: Path, shape) -> Images:
     array = np.load(target, mmap_mode="r")
     if array.shape != shape or array.dtype != np.uint8:
         raise ValueError("another shape")
@@ -127,25 +127,25 @@ def _opened(target: Path, shape) -> Pictures:
     return _kept(array, {int(row): why for row, why in faults.items()})
 
 
-def _kept(array, faults: dict[int, str]) -> Pictures:
+def _kept(array, faults: dict[int, str]) -> Images:
     rows = np.setdiff1d(np.arange(len(array)), list(faults))
     if len(rows) == 0:
-        raise PoseNetError(f"at least one picture must decode: {next(iter(faults.values()), 'no picture was given')}")
+        raise PoseNetError(f"at least one image must decode: {next(iter(faults.values()), 'no image was given')}")
     for why in list(faults.values())[:3]:
-        log.warning("picture dropped: %s", why)
+        log.warning("image dropped: %s", why)
     if len(faults) > 3:
-        log.warning("%d more pictures dropped", len(faults) - 3)
-    return Pictures(array, rows, list(faults.values()))
+        log.warning("%d more images dropped", len(faults) - 3)
+    return Images(array, rows, list(faults.values()))
 
 
 def _decode_all(paths, how, array, label) -> dict[int, str]:
-    """Fill array with the pictures; {row: why} for those that do not decode."""
+    """Fill array with the images; {row: why} for those that do not decode."""
     faults = {}
     step = max(1, 64 * 2**20 // max(1, array[0].nbytes))
 
     def decode(row):
         try:
-            array[row] = load_picture(paths[row], *how)
+            array[row] = load_image(paths[row], *how)
         except PoseNetError as error:
             return row, str(error)
         return row, None
@@ -161,7 +161,7 @@ def _decode_all(paths, how, array, label) -> dict[int, str]:
                     faults[row] = why
             if isinstance(array, np.memmap):
                 array.flush()
-                Pictures(array, np.empty(0), []).release()
+                Images(array, np.empty(0), []).release()
     return faults
 
 

@@ -1,4 +1,4 @@
-"""Where a picture was taken, from its keypoints and the scene's triangulated points."""
+"""Where a image was taken, from its keypoints and the scene's triangulated points."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ CELLS = 6  # along either side of what all keypoints span, for counting how far 
 class Located:
     """A camera's pose found from points.
 
-    position: (3,) camera centre in the world. rotation: camera axes to world axes. inliers: how many of the
-    picture's keypoints whose match is distinct agree; others, found where the pose looks for them, only make it more
-    exact. covariance: (6, 6) of the centre (world axes, scene unit) and of a small turn about the
+    position: (3,) camera center in the world. rotation: camera axes to world axes. inliers: how many of the
+    image's keypoints whose match is distinct agree; others, found where the pose looks for them, only make it more
+    exact. covariance: (6, 6) of the center (world axes, scene unit) and of a small turn about the
     camera's axes (radians). rows: (k,) all keypoints that agree, rays: (k, 2) where they lie on the plane z = 1,
     points: (k, 3) what they show. focal: what the focal length was multiplied by, 1 where it was known.
     """
@@ -47,7 +47,7 @@ class Located:
 
 
 def locate(keypoints: Keypoints, seen: list[SeenPoints], focal_known: bool = True) -> Located | None:
-    """The pose of a picture's camera, by what some of the scene's pictures see; None where too little agrees.
+    """The pose of a image's camera, by what some of the scene's images see; None where too little agrees.
 
     focal_known: False where the focal length must be found too; None, then, also where it stays vague.
     """
@@ -65,14 +65,14 @@ def locate(keypoints: Keypoints, seen: list[SeenPoints], focal_known: bool = Tru
         return None
     distinct = rows, points
     known, descriptors = np.concatenate([each.points for each in seen]), np.concatenate(theirs)
-    pictures = np.repeat(np.arange(len(seen)), [len(each.points) for each in seen])
+    images = np.repeat(np.arange(len(seen)), [len(each.points) for each in seen])
     for _ in range(2):
         rows, columns = _guided(keypoints, ours, known, descriptors, *start)
         points = known[columns]
         if len(rows) < FEWEST_INLIERS:
             return None
         start = refined(keypoints, rows, points, *start)
-    found = _judged(keypoints, rows, points, pictures[columns], *start, focal_known)
+    found = _judged(keypoints, rows, points, images[columns], *start, focal_known)
     if found is None:
         return None
     agreeing = len(np.unique(distinct[0][distances(keypoints, *distinct, *start) < INLIER_PIXELS]))
@@ -97,9 +97,9 @@ def _guided(keypoints: Keypoints, ours, points, theirs, position, rotation: Rota
 
 
 def _judged(
-    keypoints: Keypoints, rows, points, pictures, position, rotation: Rotation, focal_known: bool
+    keypoints: Keypoints, rows, points, images, position, rotation: Rotation, focal_known: bool
 ) -> Located | None:
-    """The pose with what speaks for it; None where that is too little. pictures: (n,) where each point was seen.
+    """The pose with what speaks for it; None where that is too little. images: (n,) where each point was seen.
 
     A focal length that was found with the pose makes it less sure.
     """
@@ -116,7 +116,7 @@ def _judged(
     step, unknowns = 1e-6, 6 if focal_known else 7
     jacobian = np.stack([(off(step * each) - off(-step * each)) / (2 * step) for each in np.eye(unknowns)], axis=1)
     jacobian = jacobian.reshape(-1, 2, unknowns)[good].reshape(-1, unknowns)
-    covariance = clustered_covariance(jacobian, errors[good].ravel(), np.repeat(pictures[good], 2))[:6, :6]
+    covariance = clustered_covariance(jacobian, errors[good].ravel(), np.repeat(images[good], 2))[:6, :6]
     agreeing = rows[good]
     return Located(position, rotation, len(agreeing), covariance, agreeing, keypoints.rays[agreeing], points[good])
 
@@ -124,7 +124,7 @@ def _judged(
 def clustered_covariance(jacobian: np.ndarray, errors: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """(k, k) of unknowns fitted by least squares to n values of slopes jacobian (n, k), that are left with errors (n,).
 
-    Values of one group err together, as points of one training picture do with its pose. To the covariance of
+    Values of one group err together, as points of one training image do with its pose. To the covariance of
     independent values comes the cluster-robust one (Liang & Zeger 1986): how far the groups pull the unknowns apart.
     """
     inverse = np.linalg.pinv(jacobian.T @ jacobian)

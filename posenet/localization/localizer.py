@@ -1,4 +1,4 @@
-"""What a run answers for pictures: regressed, averaged over views, smoothed, refined, beside the nearest picture."""
+"""What a run answers for images: regressed, averaged over views, smoothed, refined, beside the nearest image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses, tells_rotation
 from posenet.io.files import files_digest
-from posenet.io.image_cache import Pictures, load_pictures
+from posenet.io.image_cache import Images, load_images
 from posenet.localization.orientation import best_way_up
 from posenet.localization.refinement import Refinement, Refiner
 from posenet.localization.retrieval import Gallery, describing, descriptors, gallery_of
@@ -27,15 +27,15 @@ from posenet.run import MODEL, Run
 
 log = logging.getLogger("posenet")
 
-FEWEST_HELD_OUT = 8  # pictures that tell how far to trust a pose
+FEWEST_HELD_OUT = 8  # images that tell how far to trust a pose
 
 
 @dataclass(frozen=True)
 class Manner:
     """How answers are made.
 
-    views: of each picture, averaged, 1 to 11. smooth: the pictures of a sequence are a video's, their path is drawn
-    smooth. refine: make poses exact by matching with the training pictures.
+    views: of each image, averaged, 1 to 11. smooth: the images of a sequence are a video's, their path is drawn
+    smooth. refine: make poses exact by matching with the training images.
     """
 
     views: int = VIEWS
@@ -45,7 +45,7 @@ class Manner:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Poses of n pictures.
+    """Poses of n images.
 
     poses: world_from_camera, the best there is, meaningless where found (n,) is False. regressed: what the network
     alone says, meaningless where answered (n,) is False. doubt_deg: (n,) how far the views' rotations lie from their
@@ -72,17 +72,17 @@ class Answerer:
 
     @cached_property
     def gallery(self) -> Gallery:
-        """The training pictures as the network sees them."""
+        """The training images as the network sees them."""
         return gallery_of(self.run, self.network, self.made_of, self.training)
 
     @cached_property
     def refiner(self) -> Refiner:
-        """Refines by the training pictures."""
+        """Refines by the training images."""
         return Refiner(self.gallery, landmarks_of(self.run.folder, self.gallery.scene))
 
     @cached_property
     def trust(self) -> Trust:
-        """How far to trust regressed and refined poses, by the training pictures that were held out."""
+        """How far to trust regressed and refined poses, by the training images that were held out."""
         folder = self.run.folder / MAP
         kept = read_trust(folder, self.made_of)
         if kept is not None:
@@ -91,14 +91,14 @@ class Answerer:
         rows = np.flatnonzero(np.isin(scene.names, self.run.held_out))
         if len(rows) < FEWEST_HELD_OUT:
             log.warning(
-                "%d training pictures were held out, fewer than %d: how far to trust a pose is only assumed",
+                "%d training images were held out, fewer than %d: how far to trust a pose is only assumed",
                 len(rows), FEWEST_HELD_OUT,
             )  # fmt: skip
             return Trust(0.05 * self.refiner.depth, 3.0, 10.0)
         held_out = scene.subset(rows)
-        pictures = load_pictures(held_out.paths, self.run.framing.stored, "held-out pictures")
-        held_out = held_out.subset(pictures.rows)
-        outputs = self._views(pictures, held_out.cameras)
+        images = load_images(held_out.paths, self.run.framing.stored, "held-out images")
+        held_out = held_out.subset(images.rows)
+        outputs = self._views(images, held_out.cameras)
         regressed, _ = self._poses(outputs)
         described = descriptors(outputs["pooled"])
         located = self.refiner.locate(held_out.paths, held_out.cameras, regressed, described, rows)
@@ -113,22 +113,22 @@ class Answerer:
 
     @property
     def trained_on(self) -> Camera | None:
-        """The camera of all training pictures, if it was one."""
+        """The camera of all training images, if it was one."""
         return self.run.camera if self.run.one_camera else None
 
-    def _views(self, pictures: Pictures, cameras: Sequence[Camera | None], count: int = VIEWS) -> dict[str, np.ndarray]:
-        return predict_views(self.network, pictures, cameras, self.run.framing, count, self.trained_on)
+    def _views(self, images: Images, cameras: Sequence[Camera | None], count: int = VIEWS) -> dict[str, np.ndarray]:
+        return predict_views(self.network, images, cameras, self.run.framing, count, self.trained_on)
 
     def answer(
         self,
-        pictures: Pictures,
+        images: Images,
         paths: Sequence[Path],
         cameras: Sequence[Camera | None],
         sequences: np.ndarray,
         manner: Manner,
     ) -> Answers:
-        """Poses of n stored pictures, whose files, cameras and sequences (n,) are given in the same order."""
-        outputs = self._views(pictures, cameras, manner.views)
+        """Poses of n stored images, whose files, cameras and sequences (n,) are given in the same order."""
+        outputs = self._views(images, cameras, manner.views)
         if self.trained_on and manner.views > 1:
             ask = partial(self._views, count=manner.views)
             outputs = best_way_up(outputs, paths, cameras, self.trained_on, self.run.framing.stored, ask)

@@ -1,6 +1,6 @@
-"""Which way is up in pictures that are held otherwise than the training pictures?
+"""Which way is up in images that are held otherwise than the training images?
 
-A tall picture beside wide training pictures may show the place upright, or be a wide one that lies on its side. The
+A tall image beside wide training images may show the place upright, or be a wide one that lies on its side. The
 network is asked all three ways, and believed where its views agree clearly best.
 """
 
@@ -15,32 +15,32 @@ from scipy.spatial.transform import Rotation
 
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import tells_rotation
-from posenet.io.image_cache import Pictures, load_pictures
+from posenet.io.image_cache import Images, load_images
 from posenet.localization.test_time_augmentation import turned_back
 
 log = logging.getLogger("posenet")
 
-SURER = 0.5  # a turned picture's views must lie so much nearer together: most tall pictures are no wide ones
+SURER = 0.5  # a turned image's views must lie so much nearer together: most tall images are no wide ones
 
 Outputs = dict[str, np.ndarray]
-Ask = Callable[[Pictures, Sequence[Camera | None]], Outputs]
+Ask = Callable[[Images, Sequence[Camera | None]], Outputs]
 
 
 def best_way_up(
     outputs: Outputs, paths: Sequence[Path], cameras: Sequence[Camera | None], trained_on: Camera, stored, ask: Ask
 ) -> Outputs:
-    """What `ask` says of n pictures, in place of `outputs`, where they turn out to lie on their side.
+    """What `ask` says of n images, in place of `outputs`, where they turn out to lie on their side.
 
     outputs: what it says of them as they are, with "quaternion" (n, 4) world_from_camera and "spread_deg" (n,), how far
-    its views lie apart. trained_on: the camera of all training pictures. stored: (height, width) of stored pictures.
+    its views lie apart. trained_on: the camera of all training images. stored: (height, width) of stored images.
     """
     rows = np.array([row for row, each in enumerate(cameras) if each and held_otherwise(each, trained_on)], int)
     best = {name: values.copy() for name, values in outputs.items()}
     sideways: set[int] = set()
     for count in (1, 3) if len(rows) else ():
-        pictures = load_pictures([paths[row] for row in rows], stored, "pictures, turned", quarter_turns=count)
-        rows = rows[pictures.rows]
-        answers = ask(pictures, [each.quarter_turned(count) for row in rows if (each := cameras[row])])
+        images = load_images([paths[row] for row in rows], stored, "images, turned", quarter_turns=count)
+        rows = rows[images.rows]
+        answers = ask(images, [each.quarter_turned(count) for row in rows if (each := cameras[row])])
         ours_from_turned = Rotation.from_euler("z", 90 * count, degrees=True)
         answers["quaternion"] = turned_back(answers["quaternion"], ours_from_turned)
         better = _doubt(answers) < SURER * _doubt({name: values[rows] for name, values in best.items()})
@@ -48,7 +48,7 @@ def best_way_up(
             best[name][rows[better]] = values[better]
         sideways |= set(rows[better])
     if sideways:
-        log.info("%d of %d pictures seem to lie on their side", len(sideways), len(cameras))
+        log.info("%d of %d images seem to lie on their side", len(sideways), len(cameras))
     return best
 
 
@@ -58,5 +58,5 @@ def _doubt(outputs: Outputs) -> np.ndarray:
 
 
 def held_otherwise(camera: Camera, trained_on: Camera) -> bool:
-    """Whether one of the two pictures is tall and the other wide."""
+    """Whether one of the two images is tall and the other wide."""
     return (camera.width - camera.height) * (trained_on.width - trained_on.height) < 0

@@ -1,4 +1,4 @@
-"""Perspective-n-point: the pose of a camera from points whose place in the world and in the picture is known."""
+"""Perspective-n-point: the pose of a camera from points whose place in the world and in the image is known."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FEWEST_INLIERS = 12
 FOCALS, VAGUE = np.exp(np.linspace(np.log(0.5), np.log(2.0), 11)), 0.05
 NEAR_PIXELS = 12.0
 
-Pose = tuple[np.ndarray, Rotation]  # camera centre (3,) in the world, camera axes to world axes
+Pose = tuple[np.ndarray, Rotation]  # camera center (3,) in the world, camera axes to world axes
 
 
 def ransac(keypoints: Keypoints, rows: np.ndarray, points: np.ndarray, rounds: int = RANSAC_ROUNDS) -> Pose | None:

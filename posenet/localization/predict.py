@@ -1,4 +1,4 @@
-"""Poses of new pictures from a trained run."""
+"""Poses of new images from a trained run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import LENSES
 from posenet.geometry.poses import Poses
-from posenet.io.image_cache import load_pictures
-from posenet.io.images import IMAGE_SUFFIXES, picture_size
+from posenet.io.image_cache import load_images
+from posenet.io.images import IMAGE_SUFFIXES, image_size
 from posenet.localization.localizer import Answerer, Answers, Manner
 from posenet.localization.smoothing import stretches
 from posenet.run import Run
@@ -26,29 +26,29 @@ log = logging.getLogger("posenet")
 ZOOMED = 1.25  # EXIF's focal lengths are seldom so far off; phones' lenses are twice as long, or half
 
 
-def picture_files(given: Sequence[Path]) -> list[Path]:
-    """The picture files given, and those in the folders given, in the order of the numbers in their names.
+def image_files(given: Sequence[Path]) -> list[Path]:
+    """The image files given, and those in the folders given, in the order of the numbers in their names.
 
     Raises PoseNetError for none.
     """
     if not given:
-        raise PoseNetError("at least one picture, or a folder of pictures, is needed")
+        raise PoseNetError("at least one image, or a folder of images, is needed")
     files: list[Path] = []
     for path in given:
         if not path.exists():
-            raise PoseNetError(f"{path}: no such picture or folder")
+            raise PoseNetError(f"{path}: no such image or folder")
         inside = photographs_in(path, below=True) if path.is_dir() else [path]
         if not inside:
-            raise PoseNetError(f"{path} must hold pictures ({', '.join(IMAGE_SUFFIXES)}), it holds none")
+            raise PoseNetError(f"{path} must hold images ({', '.join(IMAGE_SUFFIXES)}), it holds none")
         files += inside
     return files
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a run says of n new pictures.
+    """What a run says of n new images.
 
-    answers: for those that decoded, whose rows are rows (k,). nearest: (k,) names of the training pictures that are
+    answers: for those that decoded, whose rows are rows (k,). nearest: (k,) names of the training images that are
     most like them, where they were asked for.
     """
 
@@ -58,18 +58,18 @@ class Prediction:
 
 
 def predict(run: Run, paths: list[Path], manner: Manner | None = None, nearest: bool = False) -> Prediction:
-    """Poses of new pictures; where manner.smooth says so, those of each folder are a video's, in their order."""
+    """Poses of new images; where manner.smooth says so, those of each folder are a video's, in their order."""
     answerer = Answerer(run)
-    pictures = load_pictures(paths, run.framing.stored, "pictures")
-    decoded = [paths[row] for row in pictures.rows]
+    images = load_images(paths, run.framing.stored, "images")
+    decoded = [paths[row] for row in images.rows]
     cameras = [camera_for(run, path) for path in decoded]
     folders = np.array([str(path.parent) for path in paths], object)
-    sequences = stretches(folders, pictures.rows)
-    answers = answerer.answer(pictures, decoded, cameras, sequences, manner or Manner())
+    sequences = stretches(folders, images.rows)
+    answers = answerer.answer(images, decoded, cameras, sequences, manner or Manner())
     if not nearest:
-        return Prediction(answers, pictures.rows)
+        return Prediction(answers, images.rows)
     likest = answerer.gallery.nearest(answers.descriptors)[:, 0]
-    return Prediction(answers, pictures.rows, [answerer.gallery.scene.names[row] for row in likest])
+    return Prediction(answers, images.rows, [answerer.gallery.scene.names[row] for row in likest])
 
 
 def draw(run: Run, poses: Poses, path: Path) -> Path:
@@ -81,25 +81,25 @@ def draw(run: Run, poses: Poses, path: Path) -> Path:
     from posenet.viz.trajectory import plot_path
 
     if not len(poses):
-        raise PoseNetError("--plot needs at least one picture with a pose, received none")
+        raise PoseNetError("--plot needs at least one image with a pose, received none")
     try:
         training = run.open_scene().split("train").poses
     except PoseNetError as error:
-        log.warning("training pictures are not drawn: %s", error)
+        log.warning("training images are not drawn: %s", error)
         training = None
     figure = new_figure(12, 7.6)
     plot_path(figure.add_subplot(), poses, training, run.unit)
-    figure.suptitle(f"{run.scene.name}: {len(poses)} pictures")
+    figure.suptitle(f"{run.scene.name}: {len(poses)} images")
     return save_figure(figure, path)
 
 
 def camera_for(run: Run, path: Path) -> Camera:
-    """A new picture's camera: the training pictures', if it has their shape, or would have if the camera were held
+    """A new image's camera: the training images', if it has their shape, or would have if the camera were held
     upright or on its side, and if its EXIF does not tell another zoom; else what its EXIF says, or a guess.
 
-    Where training found that EXIF's focal lengths are off, those of new pictures are corrected likewise.
+    Where training found that EXIF's focal lengths are off, those of new images are corrected likewise.
     """
-    width, height = picture_size(path)
+    width, height = image_size(path)
     known, camera = run.camera, None
     if known and _alike(width, height, known.width, known.height):
         camera = known.resized(width, height)
@@ -122,5 +122,5 @@ def _held_otherwise(camera: Camera) -> Camera:
 
 
 def _alike(width: int, height: int, known_width: int, known_height: int) -> bool:
-    """Whether two pictures have the same shape."""
+    """Whether two images have the same shape."""
     return abs(width * known_height - height * known_width) < 0.01 * width * known_height

@@ -1,4 +1,4 @@
-"""Regressed poses made exact: each picture is matched with the training pictures that should look like it.
+"""Regressed poses made exact: each image is matched with the training images that should look like it.
 
 The regressed pose stays where too little matches, or where a weak match contradicts it.
 """
@@ -31,16 +31,16 @@ CERTAIN_INLIERS = 20  # fewer must agree with the regressed pose
 
 @dataclass(frozen=True, eq=False)
 class Refinement:
-    """Refined poses of n pictures.
+    """Refined poses of n images.
 
     poses: refined where that stood, the regressed ones elsewhere. located: what was found, None where it did not stand.
-    neighbours: rows of the training pictures that see what each sees. training: these pictures. trust: how far both
+    neighbors: rows of the training images that see what each sees. training: these images. trust: how far both
     kinds of poses were trusted.
     """
 
     poses: Poses
     located: list[Located | None]
-    neighbours: np.ndarray
+    neighbors: np.ndarray
     training: Scene
     trust: Trust
 
@@ -57,12 +57,12 @@ class Refinement:
     @property
     def deviations(self) -> np.ndarray:
         """(n, 2) standard deviations of the positions (scene's unit) and rotations (degrees): of refined poses by their
-        keypoints, of regressed ones all alike, by those of held-out training pictures."""
+        keypoints, of regressed ones all alike, by those of held-out training images."""
         return np.array([self.trust.deviations(each) for each in self.located]).reshape(-1, 2)
 
 
 class Refiner:
-    """Refines the poses of pictures against a gallery of training pictures and their landmarks."""
+    """Refines the poses of images against a gallery of training images and their landmarks."""
 
     def __init__(self, gallery: Gallery, landmarks: Landmarks):
         self.gallery, self.landmarks = gallery, landmarks
@@ -79,13 +79,13 @@ class Refiner:
         trust: Trust,
         answered: np.ndarray | None = None,
     ) -> Refinement:
-        """Refine regressed poses. cameras: of the pictures as they lie on the disk. descriptors: by the network.
+        """Refine regressed poses. cameras: of the images as they lie on the disk. descriptors: by the network.
         answered: (n,) False where the regressed pose is meaningless; all are meant where it is not given.
 
-        Where a picture's focal length is only assumed, it is found together with the pose, if the picture tells it.
+        Where a image's focal length is only assumed, it is found together with the pose, if the image tells it.
         """
         if unknown := sum(camera is not None and not camera.focal_known for camera in cameras):
-            log.warning("the focal length of %d pictures is not known, it is sought together with their pose", unknown)
+            log.warning("the focal length of %d images is not known, it is sought together with their pose", unknown)
         located = self.locate(paths, cameras, first, descriptors)
         positions, quaternions = first.positions.copy(), first.quaternions_wxyz.copy()
         for row, each in enumerate(located):
@@ -107,7 +107,7 @@ class Refiner:
         descriptors: np.ndarray,
         excluded: np.ndarray | None = None,
     ) -> list[Located | None]:
-        """What is found for each picture by matching alone. excluded: training pictures not to be used."""
+        """What is found for each image by matching alone. excluded: training images not to be used."""
         usable = np.ones(len(self.poses), bool)
         if excluded is not None:
             usable[excluded] = False
@@ -120,16 +120,16 @@ class Refiner:
         return in_parallel(work, range(len(paths)), "refining")
 
     def nearby(self, poses: Poses, row: int) -> np.ndarray:
-        """Rows of the training pictures that see what a pose should see, the nearest first."""
+        """Rows of the training images that see what a pose should see, the nearest first."""
         turned = np.arccos(np.clip(self.forward @ poses.rotations[row].apply([0.0, 0, 1]), -1, 1))
         away = np.linalg.norm(self.poses.positions - poses.positions[row], axis=1) / self.depth
         return np.argsort(away + turned, kind="stable")
 
-    def _one(self, path: Path, camera: Camera | None, neighbours: np.ndarray) -> Located | None:
+    def _one(self, path: Path, camera: Camera | None, neighbors: np.ndarray) -> Located | None:
         if camera is None:
             return None
         keypoints = detect_or_none(path, camera, KEYPOINTS)
-        for tried in (neighbours[:NEIGHBOURS], neighbours[NEIGHBOURS:]):
+        for tried in (neighbors[:NEIGHBOURS], neighbors[NEIGHBOURS:]):
             seen = [self.landmarks.seen(each) for each in tried]
             found = locate(keypoints, seen, camera.focal_known)
             if found is not None:
@@ -149,7 +149,7 @@ def _merged(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _median_depth(poses: Poses, landmarks: Landmarks) -> float:
-    """How far the landmarks lie from the pictures that see them, in the scene's unit."""
+    """How far the landmarks lie from the images that see them, in the scene's unit."""
     rows = np.repeat(np.arange(len(poses)), np.diff(landmarks.starts))
     step = max(1, len(rows) // 20000)
     rows, points = rows[::step], landmarks.origin + landmarks.points[::step]

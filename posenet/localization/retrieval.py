@@ -1,4 +1,4 @@
-"""The training pictures as a network sees them: which of them are most like a new one?"""
+"""The training images as a network sees them: which of them are most like a new one?"""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ import numpy as np
 from posenet.datasets.scene import Scene
 from posenet.geometry.poses import Poses
 from posenet.io.files import files_digest, kept_if_possible
-from posenet.io.image_cache import load_pictures
+from posenet.io.image_cache import load_images
 from posenet.io.images import READING
-from posenet.mapping.global_descriptors import nearest_pictures
+from posenet.mapping.global_descriptors import nearest_images
 from posenet.models.inference import predict_in_batches
 from posenet.run import Run
 
 GALLERY = "gallery.npz"
-POOLED = ("points_pool", "cls3_pool")  # the layers that average the trunk's last feature map, by the network's head
+POOLED = ("points_pool", "cls3_pool")  # the layers that average the backbone's last feature map, by the network's head
 
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """A run's training pictures. scene: with their poses, n of them. descriptors: (n, d) float32 of unit length."""
+    """A run's training images. scene: with their poses, n of them. descriptors: (n, d) float32 of unit length."""
 
     scene: Scene
     descriptors: np.ndarray
 
     def nearest(self, queries: np.ndarray, count: int = 1) -> np.ndarray:
-        """(q, count) rows of the training pictures most like each of the queries (q, d), the likest first."""
-        return nearest_pictures(self.descriptors, queries, count)
+        """(q, count) rows of the training images most like each of the queries (q, d), the likest first."""
+        return nearest_images(self.descriptors, queries, count)
 
     def nearest_poses(self, queries: np.ndarray) -> Poses:
-        """The poses of the training pictures most like the queries (q, d)."""
+        """The poses of the training images most like the queries (q, d)."""
         return self.scene.poses[self.nearest(queries)[:, 0]]
 
 
 def describing(network: keras.Model) -> keras.Model:
-    """The network with one more output, "pooled": the trunk's last features, averaged over the picture."""
+    """The network with one more output, "pooled": the backbone's last features, averaged over the image."""
     layer = next(layer for layer in network.layers if layer.name in POOLED)
     return keras.Model(network.input, {**network.output, "pooled": layer.output})
 
@@ -50,10 +50,10 @@ def descriptors(pooled: np.ndarray) -> np.ndarray:
 
 
 def gallery_of(run: Run, network: keras.Model, made_of: str, scene: Scene | None = None) -> Gallery:
-    """The run's training pictures as its network sees them; kept in RUN/gallery.npz as long as both stay the same.
+    """The run's training images as its network sees them; kept in RUN/gallery.npz as long as both stay the same.
 
     network: a describing one. made_of: the digest of the file that it was loaded from. scene: the training split, if it
-    is open already. Raises PoseNetError when the pictures are not there any more.
+    is open already. Raises PoseNetError when the images are not there any more.
     """
     training = scene or run.training_scene()
     stamp = f"{READING} {made_of} {files_digest(training.paths)}"
@@ -64,8 +64,8 @@ def gallery_of(run: Run, network: keras.Model, made_of: str, scene: Scene | None
                 return Gallery(training.subset(kept["rows"]), kept["descriptors"].astype(np.float32))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass  # made anew
-    pictures = load_pictures(training.paths, run.framing.stored, "training pictures")
-    described = descriptors(predict_in_batches(network, pictures, run.framing)["pooled"]).astype(np.float16)
+    images = load_images(training.paths, run.framing.stored, "training images")
+    described = descriptors(predict_in_batches(network, images, run.framing)["pooled"]).astype(np.float16)
     with kept_if_possible(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, stamp=stamp, rows=pictures.rows, descriptors=described)
-    return Gallery(training.subset(pictures.rows), described.astype(np.float32))
+        np.savez(file, stamp=stamp, rows=images.rows, descriptors=described)
+    return Gallery(training.subset(images.rows), described.astype(np.float32))

@@ -9,15 +9,15 @@ from scipy.spatial.transform import Rotation
 from posenet.geometry.poses import Poses
 
 ROUNDS = 8
-BEFORE = 3  # rotations that tell the sign of the next: cameras may turn by 90 degrees a picture
+BEFORE = 3  # rotations that tell the sign of the next: cameras may turn by 90 degrees a image
 DOUBT = 2.5  # standard deviations from the smooth path at which an answer has half its weight
 
 
 def smooth(poses: Poses, sequences: np.ndarray, window: float = 5.0) -> Poses:
     """Each sequence's poses on the smooth path nearest to them: a robust Whittaker smoother.
 
-    sequences: (n,) names; the pictures of one are in the order of time. window: pictures over which a movement is
-    taken for noise; one of twice the length keeps nine tenths. Minimises sum w |y - x|^2 + (window / 2 pi)^4
+    sequences: (n,) names; the images of one are in the order of time. window: images over which a movement is
+    taken for noise; one of twice the length keeps nine tenths. Minimizes sum w |y - x|^2 + (window / 2 pi)^4
     |second differences of x|^2 of positions and of sign-aligned quaternions; the weights w fall with the distance from
     the path (Cauchy's).
     """
@@ -33,10 +33,10 @@ def smooth(poses: Poses, sequences: np.ndarray, window: float = 5.0) -> Poses:
 
 
 def stretches(sequences: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """(k,) numbers of the stretches of time in which some of n pictures follow one another.
+    """(k,) numbers of the stretches of time in which some of n images follow one another.
 
-    sequences: (n,) names, the pictures of one in the order of time. rows: (k,) those that are asked for: a sequence is
-    cut where a step is more than twice the usual one, since pictures that belong to others, or are lost, were there.
+    sequences: (n,) names, the images of one in the order of time. rows: (k,) those that are asked for: a sequence is
+    cut where a step is more than twice the usual one, since images that belong to others, or are lost, were there.
     """
     places = np.argsort(np.argsort(sequences, kind="stable"))[rows]  # one sequence after the other
     order = np.argsort(places)

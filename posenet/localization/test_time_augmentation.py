@@ -1,4 +1,4 @@
-"""Several views of a picture, what the camera would see if it turned a little about its centre, and one pose of all.
+"""Several views of a image, what the camera would see if it turned a little about its center, and one pose of all.
 
 Each view's pose is turned back; positions are averaged, rotations by Markley's mean. How far the views' answers lie
 apart tells how sure the network is.
@@ -19,7 +19,7 @@ from posenet.geometry.warping import Warper
 from posenet.io.image_cache import release
 from posenet.models.inference import predict_in_batches
 
-# pitch, yaw and roll in degrees; the first view is the picture itself
+# pitch, yaw and roll in degrees; the first view is the image itself
 TURNS_DEG = np.array([
     (0, 0, 0), (0, 5, 0), (0, -5, 0), (5, 0, 0), (-5, 0, 0), (0, 0, 7), (0, 0, -7),
     (3, 7, 0), (-3, -7, 0), (3, -7, 4), (-3, 7, -4),
@@ -29,36 +29,36 @@ MOST = len(TURNS_DEG)
 
 
 class _Turned:
-    """Stored pictures as cameras see them that turned, each by its own turn."""
+    """Stored images as cameras see them that turned, each by its own turn."""
 
-    def __init__(self, pictures, cameras: list, seen_by: list, warper: Warper, turns: Rotation):
-        self.pictures, self.cameras, self.seen_by = pictures, cameras, seen_by
+    def __init__(self, images, cameras: list, seen_by: list, warper: Warper, turns: Rotation):
+        self.images, self.cameras, self.seen_by = images, cameras, seen_by
         self.warper, self.turns = warper, turns
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         return np.stack([self._view(row) for row in rows])
 
     def release(self) -> None:
-        release(self.pictures)
+        release(self.images)
 
     def _view(self, row: int) -> np.ndarray:
         return self.warper.turned(
-            self.pictures[row], self.cameras[row], self.turns[row], seen_by=self.seen_by[row]
+            self.images[row], self.cameras[row], self.turns[row], seen_by=self.seen_by[row]
         )  # fmt: skip
 
 
 def predict_views(
-    network, pictures, cameras: Sequence[Camera | None], framing: Framing, count: int, trained_on: Camera | None = None
+    network, images, cameras: Sequence[Camera | None], framing: Framing, count: int, trained_on: Camera | None = None
 ) -> dict:
-    """One pose of `count` views (1 to 11) of each of n stored pictures, as `predict_in_batches` gives them.
+    """One pose of `count` views (1 to 11) of each of n stored images, as `predict_in_batches` gives them.
 
-    cameras: of the pictures themselves; None or bent lines: they only roll. trained_on: the camera of all training
-    pictures, if it was one: what other cameras took is shown to the network as that one would see it. Adds "spread_deg"
+    cameras: of the images themselves; None or bent lines: they only roll. trained_on: the camera of all training
+    images, if it was one: what other cameras took is shown to the network as that one would see it. Adds "spread_deg"
     (n,), the rotations' mean distance from their mean, infinite where not all views tell one. The network's other
-    outputs are those of the pictures themselves.
+    outputs are those of the images themselves.
     Raises PoseNetError for another count.
     """
     if not 1 <= count <= MOST:
@@ -72,7 +72,7 @@ def predict_views(
     for turn, roll in zip(TURNS_DEG[:count], ROLLS_DEG, strict=False):
         degrees = np.where(rolls_only[:, None], [0, 0, roll], turn)
         turns = Rotation.from_euler("xyz", degrees, degrees=True)
-        outputs = predict_in_batches(network, _Turned(pictures, known, seen_by, warper, turns), cut)
+        outputs = predict_in_batches(network, _Turned(images, known, seen_by, warper, turns), cut)
         positions.append(outputs.pop("position"))
         quaternions.append(turned_back(outputs.pop("quaternion"), turns))
         others = others or outputs
@@ -80,13 +80,13 @@ def predict_views(
 
 
 def _seen_by(camera: Camera | None, trained_on: Camera | None, framing: Framing) -> Camera | None:
-    """The stored training camera, where it can see another one's picture."""
+    """The stored training camera, where it can see another one's image."""
     known = [each is not None and each.turns_by_homography for each in (camera, trained_on)]
     return framing.stored_camera(trained_on) if trained_on and all(known) else None
 
 
 def turned_back(quaternions: np.ndarray, turns: Rotation) -> np.ndarray:
-    """(n, 4) world_from_camera of the pictures themselves; rows without a rotation stay as they are.
+    """(n, 4) world_from_camera of the images themselves; rows without a rotation stay as they are.
 
     quaternions: (n, 4) what the network says of cameras that turned by `turns`, one or n.
     """

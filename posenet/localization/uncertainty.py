@@ -1,4 +1,4 @@
-"""How far to trust the regressed and the refined poses, measured on the training pictures that were held out."""
+"""How far to trust the regressed and the refined poses, measured on the training images that were held out."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from posenet.geometry.poses import Poses
 from posenet.io.files import kept_if_possible
 from posenet.localization.absolute_pose import Located
 
-TRUST, VERSION = "trust.json", 2  # raised whenever the same pictures give other numbers
-# a new walk is about twice as far off as pictures held out between training pictures (docs/accuracy.md)
+TRUST, VERSION = "trust.json", 2  # raised whenever the same images give other numbers
+# a new walk is about twice as far off as images held out between training images (docs/accuracy.md)
 NEW_WALK = 2.0
 FARTHEST = 3.0  # deviations that a refined pose may lie from the regressed one
 # the root of 3, as `deviations` join three axes, over the median length of a 3-D normal error of unit deviation on each
@@ -50,7 +50,7 @@ class Trust:
 
 
 def measured_trust(regressed: Poses, located: list[Located | None], truth: Poses) -> Trust:
-    """From what became of held-out pictures, whose true poses are known."""
+    """From what became of held-out images, whose true poses are known."""
     position = float(np.median(position_errors(regressed, truth)))
     degrees = float(np.median(rotation_errors_deg(regressed, truth)))
     ratios = []

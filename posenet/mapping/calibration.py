@@ -1,6 +1,6 @@
 """Are the intrinsics right? Rays of matching keypoints meet only with the right ones, where the poses are known.
 
-Intrinsics of another sensor (a depth camera's beside colour pictures), of another picture size, guessed ones, or a
+Intrinsics of another sensor (a depth camera's beside color images), of another image size, guessed ones, or a
 camera that sits askew on what was tracked, are common; they cost accuracy everywhere, and nothing else would tell.
 """
 
@@ -19,7 +19,7 @@ from posenet.geometry.poses import Poses
 from posenet.mapping.keypoints import Keypoints, detect_or_none
 from posenet.mapping.matching import match, root_sift
 from posenet.mapping.parallel import in_parallel
-from posenet.mapping.triangulation import epipolar_errors, neighbour_pairs, world_rays
+from posenet.mapping.triangulation import epipolar_errors, neighbor_pairs, world_rays
 
 RANKS, PAIRS, KEYPOINTS = (1, 3, 6, 10, 16), 200, 1200
 BLOCKS, FEWEST_PAIRS = 8, 10  # of time, every second of them to either half, which must have so many pairs
@@ -34,7 +34,7 @@ class Correction(NamedTuple):
     """What agrees better than a camera's intrinsics.
 
     factor: of the focal length. right, down: by which the principal point moves, in focal lengths as they were, of
-    pictures whose width / height is aspect; it moves another way in pictures that were held otherwise.
+    images whose width / height is aspect; it moves another way in images that were held otherwise.
     """
 
     factor: float = 1.0
@@ -56,11 +56,11 @@ Corrections = Mapping[str, Correction]  # by what the focal lengths came from, a
 
 
 def measured_corrections(scene: Scene) -> Corrections:
-    """How the scene's intrinsics must change, so that its pictures agree with its poses best.
+    """How the scene's intrinsics must change, so that its images agree with its poses best.
 
     One correction for each source of focal lengths ("file", "EXIF", "assumed"). The focal length changes only where it
     is clear and more than 3 % off; assumed ones are corrected whenever it is clear. The principal point moves only
-    where all pictures are of one camera, by a pixel of 640 or more, and where pairs of other pictures, which
+    where all images are of one camera, by a pixel of 640 or more, and where pairs of other images, which
     did not tell where to, agree better by 5 % of the cost. None is measured of scenes with their own 3-D points, whose
     intrinsics come from the same adjustment as their poses, and of lenses that bend lines.
     """
@@ -106,12 +106,12 @@ def told(scene: Scene, corrections: Corrections) -> list[str]:
             facts.append(f"a focal length of {new.fx:.0f} pixels, not {old.fx:.0f}")
         if each.right or each.down:
             facts.append(f"a principal point at {new.cx:.0f}, {new.cy:.0f}, not {old.cx:.0f}, {old.cy:.0f}")
-        sentences.append(f"pictures and poses agree on {' and '.join(facts)} as {where}: training uses it")
+        sentences.append(f"images and poses agree on {' and '.join(facts)} as {where}: training uses it")
     return sentences
 
 
 def _correction(scene: Scene, assumed: bool) -> Correction | None:
-    """What all of the scene's cameras need; None where that is nothing, or the pictures do not tell it."""
+    """What all of the scene's cameras need; None where that is nothing, or the images do not tell it."""
     matches, poses = _matches(scene), scene.poses
     found = _best_factor(matches, poses, Correction()) if matches else None
     if found is None:
@@ -129,7 +129,7 @@ def _correction(scene: Scene, assumed: bool) -> Correction | None:
 
 
 class _Matches(NamedTuple):
-    """Matching keypoints of a pair of pictures: rows of the pictures, rays (m, 2) of each, the width of a pixel."""
+    """Matching keypoints of a pair of images: rows of the images, rays (m, 2) of each, the width of a pixel."""
 
     first: int
     second: int
@@ -143,7 +143,7 @@ def _cost(errors: np.ndarray) -> float:
 
 
 def _best_factor(matches: list[_Matches], poses: Poses, known: Correction) -> Correction | None:
-    """With the best factor of all focal lengths, where the pictures tell it clearly; the shift is that of `known`."""
+    """With the best factor of all focal lengths, where the images tell it clearly; the shift is that of `known`."""
     costs = np.array([_cost(_errors(matches, poses, known._replace(factor=factor))) for factor in FACTORS])
     place = int(costs.argmin())
     if place in (0, len(FACTORS) - 1):
@@ -159,7 +159,7 @@ def _best_factor(matches: list[_Matches], poses: Poses, known: Correction) -> Co
 def _proven_shift(matches: list[_Matches], poses: Poses, known: Correction) -> Correction | None:
     """As `_best_shift`; None for less than a pixel, or where a half of the pairs does not agree better by what the
     other half tells."""
-    half_of = np.arange(len(poses)) * BLOCKS // len(poses) % 2  # of a picture: the halves have none in common
+    half_of = np.arange(len(poses)) * BLOCKS // len(poses) % 2  # of a image: the halves have none in common
     halves = [[m for m in matches if half_of[m.first] == half_of[m.second] == half] for half in (0, 1)]
     if min(map(len, halves)) < FEWEST_PAIRS:
         return None
@@ -197,8 +197,8 @@ def _errors(matches: list[_Matches], poses: Poses, correction: Correction) -> np
 
 
 def _matches(scene: Scene) -> list[_Matches]:
-    """Matches of some 200 pairs of neighbouring pictures; none where too few keypoints match."""
-    pairs = neighbour_pairs(scene.poses, RANKS)
+    """Matches of some 200 pairs of neighboring images; none where too few keypoints match."""
+    pairs = neighbor_pairs(scene.poses, RANKS)
     pairs = [pairs[row] for row in np.unique(np.linspace(0, len(pairs) - 1, PAIRS).astype(int))] if pairs else []
     rows = sorted({row for pair in pairs for row in pair})
 

@@ -1,8 +1,8 @@
-"""Is the rotation of a scene's labels read the right way round? Evidence from pictures, 3-D points and the poses.
+"""Is the rotation of a scene's labels read the right way round? Evidence from images, 3-D points and the poses.
 
-The pictures decide for certain: how two of them are turned against each other can be measured, and labels of either
+The images decide for certain: how two of them are turned against each other can be measured, and labels of either
 reading say how they should be. So do 3-D points: they must lie in front of the cameras that see them, and inside their
-pictures. Where there is neither, the cameras' level may tell.
+images. Where there is neither, the cameras' level may tell.
 
 A camera that people carry or drive stays level: its right axis lies in the plane that it moves in. Read the wrong way
 round (world to camera taken for camera to world), the right axes tilt out of that plane. On the Cambridge lists the
@@ -37,8 +37,8 @@ FLAT = 0.5  # the spread out of the plane against the second spread in it
 @dataclass(frozen=True)
 class ConventionCheck:
     """verdict on the rotations as they were read, and why. The numbers come in pairs, as read and inverted, None where
-    not measured. turn_deg: median disagreement with the turns measured between pictures. in_view: share of 3-D points
-    inside the pictures that see them. tilt_deg: RMS angle of the cameras' right axes with the plane of motion.
+    not measured. turn_deg: median disagreement with the turns measured between images. in_view: share of 3-D points
+    inside the images that see them. tilt_deg: RMS angle of the cameras' right axes with the plane of motion.
     """
 
     verdict: Verdict
@@ -48,27 +48,27 @@ class ConventionCheck:
     tilt_deg: tuple[float, float] | None = None
 
 
-def check_convention(scene: Scene, pictures: bool = True) -> ConventionCheck:
-    """Judge the scene's rotations by its pictures, else by its 3-D points, else by the cameras' level.
+def check_convention(scene: Scene, images: bool = True) -> ConventionCheck:
+    """Judge the scene's rotations by its images, else by its 3-D points, else by the cameras' level.
 
-    pictures=False leaves the picture files unlooked at.
+    images=False leaves the image files unlooked at.
     """
     read, inverted = scene.poses.rotations, scene.poses.rotations.inv()
-    turns = rotation_agreement(scene, [read, inverted, read * OPENGL]) if pictures else None
-    if turns is not None and (found := _by_pictures(turns)):
+    turns = rotation_agreement(scene, [read, inverted, read * OPENGL]) if images else None
+    if turns is not None and (found := _by_images(turns)):
         return found
     seen, seen_inverted = _in_view(scene, read), _in_view(scene, inverted)
     if seen is not None and seen_inverted is not None and max(seen, seen_inverted) > 0.8:
-        told = f"{seen:.0%} of the 3-D points lie inside the pictures that see them, {seen_inverted:.0%} inverted"
+        told = f"{seen:.0%} of the 3-D points lie inside the images that see them, {seen_inverted:.0%} inverted"
         if abs(seen - seen_inverted) > 0.3:
             verdict: Verdict = "right" if seen > seen_inverted else "wrong"
             return ConventionCheck(verdict, told, in_view=(seen, seen_inverted))
     return _by_level(scene, read, inverted)
 
 
-def _by_pictures(turns: list[float]) -> ConventionCheck | None:
-    """The verdict of the turns measured between pictures, as read, inverted, with OpenGL axes; None for no verdict."""
-    told = f"turns measured between pictures differ from the labels' by {turns[0]:.1f} deg, inverted by {turns[1]:.1f}"
+def _by_images(turns: list[float]) -> ConventionCheck | None:
+    """The verdict of the turns measured between images, as read, inverted, with OpenGL axes; None for no verdict."""
+    told = f"turns measured between images differ from the labels' by {turns[0]:.1f} deg, inverted by {turns[1]:.1f}"
     best, others = min(turns), min(turns[1:])
     verdict: Verdict = "right" if turns[0] == best else "wrong"
     if best > AGREES_DEG or max(turns[0], others) < 2 * best + 1:
@@ -114,7 +114,7 @@ def _tilt(positions: np.ndarray, rotations: Rotation) -> float:
 
 
 def _in_view(scene: Scene, rotations: Rotation, most: int = 5000) -> float | None:
-    """Share of observations whose point lies in front of the camera and inside its picture; None without enough."""
+    """Share of observations whose point lies in front of the camera and inside its image; None without enough."""
     if scene.points is None:
         return None
     known = np.array([camera is not None for camera in scene.cameras], bool)
@@ -138,7 +138,7 @@ FEWEST_INLIERS, FEWEST_PAIRS = 30, 4
 
 
 def measured_rotation(paths: list[Path], cameras: tuple[Camera, Camera]) -> Rotation | None:
-    """second_from_first rotation of camera axes between two pictures; None where too little matches."""
+    """second_from_first rotation of camera axes between two images; None where too little matches."""
     first, second = (detect_or_none(path, camera, KEYPOINTS) for path, camera in zip(paths, cameras, strict=True))
     rows, others = match(root_sift(first.descriptors), root_sift(second.descriptors), RATIO)
     if len(rows) < FEWEST_INLIERS:
@@ -154,9 +154,9 @@ def measured_rotation(paths: list[Path], cameras: tuple[Camera, Camera]) -> Rota
 
 def rotation_agreement(scene: Scene, rotations: list[Rotation], most: int = 12) -> list[float] | None:
     """For each of several readings of the scene's rotations (camera to world), the median angle in degrees between
-    the turns that it gives for neighbouring pictures and those measured; None where fewer than 4 pairs tell.
+    the turns that it gives for neighboring images and those measured; None where fewer than 4 pairs tell.
 
-    Pairs are of one sequence, turned by 3 to 30 degrees, of pictures with intrinsics.
+    Pairs are of one sequence, turned by 3 to 30 degrees, of images with intrinsics.
     """
     chosen = np.random.default_rng(0).permutation(_turned_pairs(scene, 3 * most)).tolist()
     errors: list[list[float]] = []
@@ -173,7 +173,7 @@ def rotation_agreement(scene: Scene, rotations: list[Rotation], most: int = 12) 
 
 
 def _turned_pairs(scene: Scene, most: int) -> np.ndarray:
-    """(k, 2) rows of pictures of one sequence, up to 8 apart, turned by 3 to 30 degrees, spread over the scene."""
+    """(k, 2) rows of images of one sequence, up to 8 apart, turned by 3 to 30 degrees, spread over the scene."""
     pairs: list[np.ndarray] = []
     for step in (1, 2, 4, 8):
         if len(scene) > step:

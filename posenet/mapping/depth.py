@@ -1,4 +1,4 @@
-"""Coarse depth of every picture, from the 3-D points that it sees: enough to tell what moving the camera would change.
+"""Coarse depth of every image, from the 3-D points that it sees: enough to tell what moving the camera would change.
 
 A grid of inverse depths, smooth where no point lies, bent where points say so.
 """
@@ -15,28 +15,28 @@ from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import projected
 from posenet.geometry.cropping import Framing, grid_shape
 from posenet.geometry.poses import Poses
-from posenet.mapping.triangulation import neighbour_pairs, triangulate_scene
+from posenet.mapping.triangulation import neighbor_pairs, triangulate_scene
 
 log = logging.getLogger("posenet")
 
 FEWEST_POINTS, ENOUGH_POINTS = 12, 150
-BENDING, SLOPE, OUTLIER = 0.3, 0.05, 0.1  # chosen by how well a warped picture equals its neighbour
+BENDING, SLOPE, OUTLIER = 0.3, 0.05, 0.1  # chosen by how well a warped image equals its neighbor
 KEYPOINTS = 1200
-FEWEST_PICTURES, MOST_PICTURES, PICTURES_A_MINUTE = 100, 2000, 150
+FEWEST_IMAGES, MOST_IMAGES, IMAGES_A_MINUTE = 100, 2000, 150
 
 Sight = tuple[np.ndarray, np.ndarray]  # points (n, 3) in the world, and their weights (n,)
 
 
-def most_pictures(minutes: float) -> int:
-    """How many pictures have depth: so many that it takes a fifth of a training of so many minutes, on two cores."""
-    return int(min(MOST_PICTURES, max(FEWEST_PICTURES, PICTURES_A_MINUTE * minutes)))
+def most_images(minutes: float) -> int:
+    """How many images have depth: so many that it takes a fifth of a training of so many minutes, on two cores."""
+    return int(min(MOST_IMAGES, max(FEWEST_IMAGES, IMAGES_A_MINUTE * minutes)))
 
 
-def scene_depths(scene: Scene, framing: Framing, most: int = MOST_PICTURES) -> np.ndarray | None:
-    """(n, rows, columns) float32 inverse depths, 1 / scene unit, of the stored pictures; NaN for those without.
+def scene_depths(scene: Scene, framing: Framing, most: int = MOST_IMAGES) -> np.ndarray | None:
+    """(n, rows, columns) float32 inverse depths, 1 / scene unit, of the stored images; NaN for those without.
 
-    The grid's first and last nodes lie on the stored picture's edges. Points are the scene's own where it has some
-    (structure from motion), else triangulated from the pictures and their poses. Of more than `most` pictures an even
+    The grid's first and last nodes lie on the stored image's edges. Points are the scene's own where it has some
+    (structure from motion), else triangulated from the images and their poses. Of more than `most` images an even
     choice has depth. None where too little is known.
     """
     chosen = np.unique(np.linspace(0, len(scene) - 1, min(len(scene), most)).round().astype(int))
@@ -51,19 +51,19 @@ def scene_depths(scene: Scene, framing: Framing, most: int = MOST_PICTURES) -> n
     sights = _own_points(scene) if scene.points is not None else _triangulated_points(scene)
     grids = np.full((len(scene), *grid_shape(framing.stored)), np.nan, np.float32)
     camera_from_world = scene.poses.inverse()
-    for row, sight in enumerate(_with_neighbours(sights, scene.poses)):
+    for row, sight in enumerate(_with_neighbors(sights, scene.poses)):
         camera = scene.cameras[row]
         if camera is not None and camera.turns_by_homography:
             grid = _grid(sight, camera_from_world, row, camera, framing)
             if grid is not None:
                 grids[row] = grid
     known = np.isfinite(grids[:, 0, 0])
-    log.info("depth known of %d of %d pictures", known.sum(), len(scene))
+    log.info("depth known of %d of %d images", known.sum(), len(scene))
     return grids if known.any() else None
 
 
 def _own_points(scene: Scene) -> list[Sight]:
-    """The scene's own points that each picture sees."""
+    """The scene's own points that each image sees."""
     assert scene.points is not None
     rows, points = scene.points.observations.T
     each = [scene.points.positions[points[rows == row]] for row in range(len(scene))]
@@ -71,14 +71,14 @@ def _own_points(scene: Scene) -> list[Sight]:
 
 
 def _triangulated_points(scene: Scene) -> list[Sight]:
-    """The triangulated points that each picture sees."""
+    """The triangulated points that each image sees."""
     return [(seen.points, np.ones(len(seen.points))) for seen in triangulate_scene(scene, KEYPOINTS)]
 
 
-def _with_neighbours(sights: list[Sight], poses: Poses) -> list[Sight]:
-    """Pictures that see few points also have those of their neighbours, at a third of the weight."""
+def _with_neighbors(sights: list[Sight], poses: Poses) -> list[Sight]:
+    """Images that see few points also have those of their neighbors, at a third of the weight."""
     around: list[list[int]] = [[] for _ in sights]
-    for first, second in neighbour_pairs(poses, range(6)):
+    for first, second in neighbor_pairs(poses, range(6)):
         around[first].append(second)
         around[second].append(first)
     joined = []
@@ -92,7 +92,7 @@ def _with_neighbours(sights: list[Sight], poses: Poses) -> list[Sight]:
 
 
 def _grid(sight: Sight, camera_from_world: Poses, row: int, camera: Camera, framing: Framing) -> np.ndarray | None:
-    """The grid of one picture; None where it sees too few points."""
+    """The grid of one image; None where it sees too few points."""
     points, weights = sight
     local = camera_from_world.rotations[row].apply(points) + camera_from_world.positions[row]
     ahead = local[:, 2] > 1e-9

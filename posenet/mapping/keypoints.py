@@ -1,4 +1,4 @@
-"""Keypoints of a picture, and which keypoints of two pictures show the same thing."""
+"""Keypoints of a image, and which keypoints of two images show the same thing."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ log = logging.getLogger("posenet")
 LONG_SIDE = 640
 WIDEST_RAY = 5.0  # from the axis at z = 1: 79 degrees
 CONTRAST = 0.02  # half of OpenCV's default: walls have little
-REMEMBERED = 500  # pictures: 90 MB
+REMEMBERED = 500  # images: 90 MB
 
 
 @dataclass(frozen=True, eq=False)
 class Keypoints:
-    """n keypoints of one picture.
+    """n keypoints of one image.
 
     rays: (n, 2) where their rays meet the plane z = 1 of the camera's axes, the lens undone.
     descriptors: (n, 128) uint8, SIFT (Lowe 2004). pixel: the width of a pixel on that plane.
@@ -49,7 +49,7 @@ class Keypoints:
 
 
 class _Spots(NamedTuple):
-    """Keypoints without a camera: points (n, 2) x, y in pixels of a picture of size (width, height), descriptors."""
+    """Keypoints without a camera: points (n, 2) x, y in pixels of a image of size (width, height), descriptors."""
 
     points: np.ndarray
     descriptors: np.ndarray
@@ -61,7 +61,7 @@ _remembered: dict[tuple[Path, int], _Spots] | None = None
 
 @contextmanager
 def remembered() -> Iterator[None]:
-    """Within it `detect` looks twice for as many keypoints of a picture only once, in up to 500 pictures: what is
+    """Within it `detect` looks twice for as many keypoints of a image only once, in up to 500 images: what is
     measured of a camera needs them before the camera is known, and depth after it."""
     global _remembered
     before, _remembered = _remembered, {}
@@ -72,9 +72,9 @@ def remembered() -> Iterator[None]:
 
 
 def detect(path: Path, camera: Camera, most: int) -> Keypoints:
-    """At most `most` keypoints of a picture, scaled to 640 pixels where it is larger.
+    """At most `most` keypoints of a image, scaled to 640 pixels where it is larger.
 
-    camera: of the picture as it is on the disk. None are found in a picture whose lens cannot be computed.
+    camera: of the image as it is on the disk. None are found in a image whose lens cannot be computed.
     Raises PoseNetError when the file does not decode.
     """
     kept = {} if _remembered is None else _remembered
@@ -96,23 +96,23 @@ def detect_or_none(path: Path, camera: Camera | None, most: int) -> Keypoints:
     return Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), 1.0)
 
 
-def detect_in(picture: np.ndarray, camera: Camera, most: int, long_side: int = LONG_SIDE) -> Keypoints:
-    """As `detect`, of a decoded picture (h, w, 3) uint8 RGB, of the camera's size or scaled from it."""
-    return _seen_by(camera, _spots(picture, most, long_side))
+def detect_in(image: np.ndarray, camera: Camera, most: int, long_side: int = LONG_SIDE) -> Keypoints:
+    """As `detect`, of a decoded image (h, w, 3) uint8 RGB, of the camera's size or scaled from it."""
+    return _seen_by(camera, _spots(image, most, long_side))
 
 
-def _spots(picture: np.ndarray, most: int, long_side: int) -> _Spots:
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    scale = long_side / max(grey.shape)
+def _spots(image: np.ndarray, most: int, long_side: int) -> _Spots:
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    scale = long_side / max(gray.shape)
     if scale < 1:
-        size = (round(grey.shape[1] * scale), round(grey.shape[0] * scale))
-        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+        size = (round(gray.shape[1] * scale), round(gray.shape[0] * scale))
+        gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
     # without the precise upscaling all keypoints lie a quarter of a pixel too far right and down
     sift = cv2.SIFT.create(most, contrastThreshold=CONTRAST, enable_precise_upscale=True)
-    found, descriptors = sift.detectAndCompute(brightened(grey), None)
+    found, descriptors = sift.detectAndCompute(brightened(gray), None)
     if not found or descriptors is None:
-        return _Spots(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), grey.shape[::-1])
-    return _Spots(np.array([each.pt for each in found]) + 0.5, descriptors.astype(np.uint8), grey.shape[::-1])
+        return _Spots(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), gray.shape[::-1])
+    return _Spots(np.array([each.pt for each in found]) + 0.5, descriptors.astype(np.uint8), gray.shape[::-1])
 
 
 def _seen_by(camera: Camera, spots: _Spots) -> Keypoints:

@@ -1,4 +1,4 @@
-"""The map of a run: what each training picture sees of the scene's 3-D points, kept in RUN/map."""
+"""The map of a run: what each training image sees of the scene's 3-D points, kept in RUN/map."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from posenet.mapping.triangulation import SeenPoints, triangulate_scene
 
 log = logging.getLogger("posenet")
 
-MAP, UNFINISHED, KEYPOINTS, FEWEST_A_PICTURE = "map", "map.unfinished", 2500, 10
-RANKS = (1, 3, 6, 10, 16, 25, 40)  # the neighbours that each picture is matched with
+MAP, UNFINISHED, KEYPOINTS, FEWEST_A_IMAGE = "map", "map.unfinished", 2500, 10
+RANKS = (1, 3, 6, 10, 16, 25, 40)  # the neighbors that each image is matched with
 ARRAYS = ("starts", "points", "origin", "rays", "descriptors", "pixels")
-VERSION = 2  # raised whenever the same pictures give another map
+VERSION = 2  # raised whenever the same images give another map
 
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
-    """m keypoints of n pictures with the points that they show; memory-mapped.
+    """m keypoints of n images with the points that they show; memory-mapped.
 
-    starts: (n + 1,) where each picture's rows begin. points: (m, 3) float32 world, as seen from origin (3,) float64: a
+    starts: (n + 1,) where each image's rows begin. points: (m, 3) float32 world, as seen from origin (3,) float64: a
     world's own zero may lie too far away for float32. rays: (m, 2) float32 on the plane z = 1. descriptors: (m, 128)
     uint8 SIFT. pixels: (n,) widths of a pixel there.
     """
@@ -42,7 +42,7 @@ class Landmarks:
     pixels: np.ndarray
 
     def seen(self, row: int) -> SeenPoints:
-        """What one picture sees."""
+        """What one image sees."""
         rows = slice(self.starts[row], self.starts[row + 1])
         keypoints = Keypoints(
             np.array(self.rays[rows], float), np.array(self.descriptors[rows]), float(self.pixels[row])
@@ -56,7 +56,7 @@ class Landmarks:
 
 
 def landmarks_of(folder: Path, training: Scene) -> Landmarks:
-    """The landmarks of a run's training pictures, from folder/map if they are still of these pictures, else made now.
+    """The landmarks of a run's training images, from folder/map if they are still of these images, else made now.
 
     Raises PoseNetError when the intrinsics are not known, or hardly any point can be triangulated.
     """
@@ -66,9 +66,9 @@ def landmarks_of(folder: Path, training: Scene) -> Landmarks:
         return kept
     if not any(camera and camera.focal_known for camera in training.cameras):
         raise PoseNetError(
-            f"--refine needs the intrinsics of the training pictures, {training.root} does not tell them"
+            f"--refine needs the intrinsics of the training images, {training.root} does not tell them"
         )
-    log.info("making the map of %d training pictures", len(training))
+    log.info("making the map of %d training images", len(training))
     try:
         _make(folder, training, stamp)
     except PoseNetError:
@@ -84,10 +84,10 @@ def landmarks_of(folder: Path, training: Scene) -> Landmarks:
 def _make(folder: Path, training: Scene, stamp: str) -> None:
     seen = triangulate_scene(training, KEYPOINTS, RANKS, _begun(folder / UNFINISHED, stamp))
     shared = sum(len(each.points) for each in seen)
-    if shared < FEWEST_A_PICTURE * len(seen):
+    if shared < FEWEST_A_IMAGE * len(seen):
         raise PoseNetError(
-            f"--refine needs at least {FEWEST_A_PICTURE} points a picture that other pictures see too, the {len(seen)} "
-            f"training pictures of {training.root} share {shared}"
+            f"--refine needs at least {FEWEST_A_IMAGE} points a image that other images see too, the {len(seen)} "
+            f"training images of {training.root} share {shared}"
         )
     shutil.rmtree(folder / MAP, ignore_errors=True)
     with new_folder(folder / MAP) as unfinished:
@@ -126,7 +126,7 @@ def _write(folder: Path, seen: list[SeenPoints], origin: np.ndarray, stamp: str)
 
 
 def _opened(folder: Path, stamp: str) -> Landmarks | None:
-    """The map in a folder; None where there is none, or one of other pictures, or a damaged one."""
+    """The map in a folder; None where there is none, or one of other images, or a damaged one."""
     try:
         if json.loads((folder / "map.json").read_text())["stamp"] != stamp:
             return None

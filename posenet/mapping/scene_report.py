@@ -26,7 +26,7 @@ class SceneFacts:
     folder: str
     format: str
     unit: str
-    pictures: dict[str, int]
+    images: dict[str, int]
     sequences: dict[str, list[str]]
     split: str
     extent: list[float]
@@ -35,7 +35,7 @@ class SceneFacts:
     intrinsics: dict[str, int]
     view_deg: list[float] | None
     lenses: dict[str, int]
-    picture_sizes: dict[str, int]
+    image_sizes: dict[str, int]
     points: int
     faults: list[str]
     nearest_training: dict[str, float] | None
@@ -70,7 +70,7 @@ def scene_facts(
         folder=str(scene.root),
         format=format_name,
         unit=scene.unit,
-        pictures={name: int(mask.sum()) for name, mask in chosen.items()},
+        images={name: int(mask.sum()) for name, mask in chosen.items()},
         sequences={name: list(dict.fromkeys(scene.sequences[mask].tolist())) for name, mask in chosen.items()},
         split=split,
         extent=np.ptp(scene.poses.positions, axis=0).tolist(),
@@ -79,7 +79,7 @@ def scene_facts(
         intrinsics=dict(Counter(camera.source for camera in cameras) | Counter({"unknown": len(scene) - len(cameras)})),
         view_deg=[min(views), max(views)] if views else None,
         lenses=dict(Counter(camera.lens for camera in cameras)),
-        picture_sizes=dict(Counter(f"{camera.width} x {camera.height}" for camera in cameras)),
+        image_sizes=dict(Counter(f"{camera.width} x {camera.height}" for camera in cameras)),
         points=0 if scene.points is None else len(scene.points.positions),
         faults=[str(fault) for fault in faults],
         nearest_training=nearest_training(scene),
@@ -90,17 +90,17 @@ def scene_facts(
 
 def facts_text(facts: SceneFacts) -> str:
     """The facts for people."""
-    unit, pictures = facts.unit, facts.pictures
-    lines = [f"{facts.name}: {sum(pictures.values())} pictures ({facts.format}), in {unit}"]
+    unit, images = facts.unit, facts.images
+    lines = [f"{facts.name}: {sum(images.values())} images ({facts.format}), in {unit}"]
     for name in ("train", "test"):
         listed = facts.sequences[name]
         shown = ", ".join(listed[:6]) + (", ..." if len(listed) > 6 else "")
-        lines.append(f"  {name:<13}{pictures[name]} pictures in {len(listed)} sequences ({shown})")
+        lines.append(f"  {name:<13}{images[name]} images in {len(listed)} sequences ({shown})")
     lines.append(f"  {'split':<13}{facts.split}")
     sides = " x ".join(map(_length, facts.extent))
     lines.append(f"  {'extent':<13}{sides} {unit}, path {_length(facts.path_length)} {unit}")
     lines.append(f"  {'up':<13}({', '.join(f'{value:.2f}' for value in facts.up)})")
-    lines.append(f"  {'pictures':<13}{_counts(facts.picture_sizes)}")
+    lines.append(f"  {'images':<13}{_counts(facts.image_sizes)}")
     view = f", {_range(facts.view_deg)} deg wide" if facts.view_deg else ""
     lines.append(f"  {'intrinsics':<13}{_counts(facts.intrinsics)}{view}; {_counts(facts.lenses)}")
     if facts.points:
@@ -131,7 +131,7 @@ def _range(values: list[float]) -> str:
 
 
 def path_length(scene: Scene) -> float:
-    """Length of all sequences' paths, picture to picture, in the scene's unit."""
+    """Length of all sequences' paths, image to image, in the scene's unit."""
     steps = np.linalg.norm(np.diff(scene.poses.positions, axis=0), axis=1)
     return float(steps[scene.sequences[1:] == scene.sequences[:-1]].sum())
 
@@ -159,5 +159,5 @@ def _warnings(scene: Scene) -> list[str]:
                 "a pose regressor cannot leave it (Sattler et al. 2019)"
             )
     if scene.unit == "scene units":
-        warnings.append("the scale is unknown: errors are in scene units, not metres")
+        warnings.append("the scale is unknown: errors are in scene units, not meters")
     return warnings

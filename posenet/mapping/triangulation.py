@@ -1,4 +1,4 @@
-"""3-D points of a scene from its pictures and their known poses: keypoints matched between neighbours, triangulated."""
+"""3-D points of a scene from its images and their known poses: keypoints matched between neighbors, triangulated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from posenet.mapping.keypoints import Keypoints, detect_or_none
 from posenet.mapping.matching import match, root_sift
 from posenet.mapping.parallel import Arrays, kept_in_parallel
 
-# which of the pictures that look the same way are matched with one: near ones match best, far ones tell depth best
+# which of the images that look the same way are matched with one: near ones match best, far ones tell depth best
 NEIGHBOUR_RANKS = (2, 5, 9, 15, 24, 40)
 WIDEST_DEG = 35.0
 LEAST_PARALLAX = np.sin(np.radians(1.0))
@@ -23,7 +23,7 @@ TOLERANCE = 3.0  # pixels
 
 @dataclass(frozen=True, eq=False)
 class SeenPoints:
-    """What a picture sees of the scene's 3-D points: its keypoints that were triangulated.
+    """What a image sees of the scene's 3-D points: its keypoints that were triangulated.
 
     keypoints: n of them. points: (n, 3) world frame, scene unit.
     """
@@ -35,15 +35,15 @@ class SeenPoints:
 def triangulate_scene(
     scene: Scene, most: int = 1200, ranks: Iterable[int] = NEIGHBOUR_RANKS, keep: Path | None = None
 ) -> list[SeenPoints]:
-    """The 3-D points that each picture of a scene sees; none for pictures without intrinsics or that do not decode.
+    """The 3-D points that each image of a scene sees; none for images without intrinsics or that do not decode.
 
-    most: keypoints a picture. ranks: which neighbours are matched. keep: a folder for what is done, so that stopped
+    most: keypoints a image. ranks: which neighbors are matched. keep: a folder for what is done, so that stopped
     work goes on; it must hold nothing of other work.
     """
     arrays = kept_in_parallel(lambda row: _keypoints(scene, row, most), range(len(scene)), "keypoints", keep)
     found = [Keypoints(rays, descriptors, float(pixel)) for rays, descriptors, pixel in arrays]
     rows = np.flatnonzero([len(each) > 0 for each in found])  # the others have nothing to match
-    pairs = [(int(rows[a]), int(rows[b])) for a, b in neighbour_pairs(scene.poses[rows], ranks)]
+    pairs = [(int(rows[a]), int(rows[b])) for a, b in neighbor_pairs(scene.poses[rows], ranks)]
 
     def matched(pair):  # from bytes each time: as floats all of them would take four times the memory
         return match(*(root_sift(found[row].descriptors) for row in pair))
@@ -56,8 +56,8 @@ def triangulate_scene(
     return [_triangulated(row, found, scene.poses, seen_by[row]) for row in range(len(scene))]
 
 
-def neighbour_pairs(poses: Poses, ranks: Iterable[int]) -> list[tuple[int, int]]:
-    """Rows (first < second) of pictures to match: for each, those of the given ranks by distance among the pictures
+def neighbor_pairs(poses: Poses, ranks: Iterable[int]) -> list[tuple[int, int]]:
+    """Rows (first < second) of images to match: for each, those of the given ranks by distance among the images
     that look the same way to within 35 degrees."""
     forward = poses.rotations.apply([0.0, 0, 1])
     pairs = set()
@@ -70,7 +70,7 @@ def neighbour_pairs(poses: Poses, ranks: Iterable[int]) -> list[tuple[int, int]]
 
 
 def _keypoints(scene: Scene, row: int, most: int) -> Arrays:
-    """One picture's rays, descriptors and width of a pixel."""
+    """One image's rays, descriptors and width of a pixel."""
     camera = scene.cameras[row]
     known = camera if camera is not None and camera.focal_known else None
     found = detect_or_none(scene.paths[row], known, most)
@@ -78,25 +78,25 @@ def _keypoints(scene: Scene, row: int, most: int) -> Arrays:
 
 
 def _triangulated(row: int, found: list[Keypoints], poses: Poses, seen_by: list) -> SeenPoints:
-    """The points of one picture's keypoints: on the keypoint's own ray, where the neighbours' rays pass nearest."""
+    """The points of one image's keypoints: on the keypoint's own ray, where the neighbors' rays pass nearest."""
     own = found[row]
-    rays, centre = world_rays(own.rays, poses, row), poses.positions[row]
-    inverse = np.full((len(own), max(1, len(seen_by))), np.nan)  # 1 / distance, by each neighbour
+    rays, center = world_rays(own.rays, poses, row), poses.positions[row]
+    inverse = np.full((len(own), max(1, len(seen_by))), np.nan)  # 1 / distance, by each neighbor
     parallax = np.zeros_like(inverse)
     for column, (other, ours, theirs) in enumerate(seen_by):
         seen = world_rays(found[other].rays[theirs], poses, other)
-        along, residual, angle = meet(centre, rays[ours], poses.positions[other], seen)
+        along, residual, angle = meet(center, rays[ours], poses.positions[other], seen)
         good = (along > 0) & (angle > LEAST_PARALLAX) & (residual < TOLERANCE * found[other].pixel)
         inverse[ours[good], column], parallax[ours[good], column] = 1 / along[good], angle[good]
     middle = _row_median(inverse)
-    # an error of a pixel in the other picture moves 1 / distance by about pixel / (parallax * distance)
+    # an error of a pixel in the other image moves 1 / distance by about pixel / (parallax * distance)
     agree = np.abs(inverse - middle[:, None]) * np.maximum(parallax, 1e-9) < 2 * TOLERANCE * own.pixel * middle[:, None]
     weight = np.where(agree, parallax**2, 0)
     widest = np.where(agree, parallax, 0).max(axis=1)
     good = (agree.sum(axis=1) >= 2) | ((agree.sum(axis=1) == 1) & (widest > 2 * LEAST_PARALLAX))
     mean = np.where(agree, inverse, 0)[good] * weight[good]
     distances = weight[good].sum(axis=1) / mean.sum(axis=1)
-    return SeenPoints(own[good], centre + distances[:, None] * rays[good])
+    return SeenPoints(own[good], center + distances[:, None] * rays[good])
 
 
 def _row_median(values: np.ndarray) -> np.ndarray:
@@ -112,13 +112,13 @@ def world_rays(rays: np.ndarray, poses: Poses, row: int) -> np.ndarray:
     return directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
 
-def meet(centre: np.ndarray, rays: np.ndarray, other: np.ndarray, others: np.ndarray):
-    """How far (n,) along unit rays (n, 3) from a centre (3,) the unit rays `others` from `other` are seen to meet them.
+def meet(center: np.ndarray, rays: np.ndarray, other: np.ndarray, others: np.ndarray):
+    """How far (n,) along unit rays (n, 3) from a center (3,) the unit rays `others` from `other` are seen to meet them.
 
     Also the sine of the angle (n,) at which `other` still misses that point, and of the angle (n,) between the rays.
     """
     across = rays - (rays * others).sum(axis=1, keepdims=True) * others
-    base = other - centre
+    base = other - center
     offset = base - (others @ base)[:, None] * others
     along = (across * offset).sum(axis=1) / np.maximum((across**2).sum(axis=1), 1e-12)
     missed = np.linalg.norm(along[:, None] * across - offset, axis=1)

@@ -1,7 +1,7 @@
-"""The networks of keras.applications as trunks, called as Keras calls them (MobileNetV2, ResNet50, ...).
+"""The networks of keras.applications as backbones, called as Keras calls them (MobileNetV2, ResNet50, ...).
 
-Each carries the preprocessing of its family inside, so that it takes raw RGB like every other trunk. The network itself
-is one nested layer, "trunk".
+Each carries the preprocessing of its family inside, so that it takes raw RGB like every other backbone. The network itself
+is one nested layer, "backbone".
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _family(make) -> str:
 
 
 def preprocessing(name: str) -> layers.Layer:
-    """The layer that does what the network's family does to raw RGB pictures before it sees them."""
+    """The layer that does what the network's family does to raw RGB images before it sees them."""
     mode = _PREPROCESSING[_family(getattr(keras.applications, name))]
     if mode == "caffe":
         return ToMeanBGR(_MEAN_BGR, name="preprocess")
@@ -50,16 +50,16 @@ def preprocessing(name: str) -> layers.Layer:
 
 
 def application_heads(image, name: str, auxiliary: bool = True, rotation: Rotation = "quaternion") -> dict:
-    """Position and quaternion of raw RGB pictures; there are no auxiliary heads. Outputs as `posenet_2015`."""
-    trunk = _made(name, include_top=False, input_shape=tuple(image.shape[1:]))
-    for layer in trunk.layers:
+    """Position and quaternion of raw RGB images; there are no auxiliary heads. Outputs as `posenet_2015`."""
+    backbone = _made(name, include_top=False, input_shape=tuple(image.shape[1:]))
+    for layer in backbone.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = 0.9  # a training of minutes is over before averages of 0.99 have followed it
-    return PoseHead("cls3", rotation=rotation)(trunk(preprocessing(name)(image)))
+    return PoseHead("cls3", rotation=rotation)(backbone(preprocessing(name)(image)))
 
 
 def application_classifier(name: str) -> keras.Model:
-    """ImageNet's classifier: raw RGB pictures of the network's own size -> probabilities (b, 1000)."""
+    """ImageNet's classifier: raw RGB images of the network's own size -> probabilities (b, 1000)."""
     whole = _made(name)
     side = whole.input_shape[1] or 224  # MobileNetV3 takes any
     image = keras.Input((side, side, 3))
@@ -71,13 +71,13 @@ def _made(name: str, **options) -> keras.Model:
     make = getattr(keras.applications, name)
     network = make(weights=None, **options)
     if _family(make) == "efficientnet":
-        network = keras.models.clone_model(network, clone_function=_with_imagenet_colours)
-    network.name = "trunk"  # not an argument: EfficientNetV2 looks its blocks up by its name
+        network = keras.models.clone_model(network, clone_function=_with_imagenet_colors)
+    network.name = "backbone"  # not an argument: EfficientNetV2 looks its blocks up by its name
     return network
 
 
-def _with_imagenet_colours(layer: layers.Layer) -> layers.Layer:
-    """EfficientNet's first layers keep the colours' mean and variance as weights; here they are constants.
+def _with_imagenet_colors(layer: layers.Layer) -> layers.Layer:
+    """EfficientNet's first layers keep the colors' mean and variance as weights; here they are constants.
 
     Its ImageNet files have the deviation where the variance belongs, so that Keras divides by its root, and once more
     by that with weights="imagenet": by the deviation in all (github.com/tensorflow/tensorflow/issues/49930).

@@ -1,4 +1,4 @@
-"""The registry of trunks, and building a network for a scene."""
+"""The registry of backbones, and building a network for a scene."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from posenet.models.scene_coordinates import ScenePointsHead
 
 
 @dataclass(frozen=True)
-class Trunk:
+class Backbone:
     """outputs: (image tensor, auxiliary: bool, rotation) -> dict of heads. learning_rate: the highest it trains well
     with.
 
@@ -41,29 +41,29 @@ class Trunk:
     classifier: Callable[[], keras.Model] | None = None
 
 
-TRUNKS = {
-    "googlenet": Trunk(googlenet_bn, 2e-3, maps=googlenet.feature_maps, classifier=googlenet.classifier),
-    "efficientnet_lite0": Trunk(
+BACKBONES = {
+    "googlenet": Backbone(googlenet_bn, 2e-3, maps=googlenet.feature_maps, classifier=googlenet.classifier),
+    "efficientnet_lite0": Backbone(
         efficientnet_lite0_heads,
         2e-3,
         auxiliary=False,
         maps=efficientnet_lite.feature_maps,
         classifier=efficientnet_lite.classifier,
     ),
-    "inception_v4": Trunk(inception_v4_heads, 1e-3, auxiliary=False, classifier=inception_v4.classifier),
-    "posenet": Trunk(partial(posenet_2015, graph="caffe"), 1e-4, (224, 224)),
-    "posenet_tensorflow": Trunk(partial(posenet_2015, graph="tensorflow"), 1e-4, (224, 224)),
-    "posenet_keras": Trunk(partial(posenet_2015, graph="keras"), 1e-4, (224, 224)),
+    "inception_v4": Backbone(inception_v4_heads, 1e-3, auxiliary=False, classifier=inception_v4.classifier),
+    "posenet": Backbone(partial(posenet_2015, graph="caffe"), 1e-4, (224, 224)),
+    "posenet_tensorflow": Backbone(partial(posenet_2015, graph="tensorflow"), 1e-4, (224, 224)),
+    "posenet_keras": Backbone(partial(posenet_2015, graph="keras"), 1e-4, (224, 224)),
 }
 
 
-def trunk_named(name: str) -> Trunk:
-    """The trunk of that name: one of TRUNKS or of keras.applications. Raises PoseNetError with the names."""
-    if name in TRUNKS:
-        return TRUNKS[name]
+def backbone_named(name: str) -> Backbone:
+    """The backbone of that name: one of BACKBONES or of keras.applications. Raises PoseNetError with the names."""
+    if name in BACKBONES:
+        return BACKBONES[name]
     if name in application_names():
         heads, classifier = partial(application_heads, name=name), partial(application_classifier, name)
-        return Trunk(
+        return Backbone(
             heads,
             1e-3,
             auxiliary=False,
@@ -71,26 +71,26 @@ def trunk_named(name: str) -> Trunk:
             classifier=classifier,
         )
     raise PoseNetError(
-        f"--trunk must be one of {', '.join(TRUNKS)}, or of keras.applications, such as MobileNetV2; received {name!r}"
+        f"--backbone must be one of {', '.join(BACKBONES)}, or of keras.applications, such as MobileNetV2; received {name!r}"
     )
 
 
 def build_network(
-    trunk: str, size: tuple[int, int], centre=(0.0, 0.0, 0.0), scale: float = 1.0, auxiliary: bool = True,
+    backbone: str, size: tuple[int, int], center=(0.0, 0.0, 0.0), scale: float = 1.0, auxiliary: bool = True,
     head: Head = "pose", rotation: Rotation = "quaternion",
 ) -> keras.Model:  # fmt: skip
-    """A functional network on raw RGB pictures, float (b, h, w, 3), values 0-255.
+    """A functional network on raw RGB images, float (b, h, w, 3), values 0-255.
 
     Its outputs are a dict: "position" (b, 3) in the scene's unit (what the heads say, times scale, plus
-    centre), "quaternion" (b, 4) wxyz, not normalised (the head of poses tells it by what `rotation` says), and with
+    center), "quaternion" (b, 4) wxyz, not normalized (the head of poses tells it by what `rotation` says), and with
     auxiliary=True the training heads "aux1_position", "aux1_quaternion", "aux2_...". The head
     "points" also tells "doubt" (b,) in the scene's unit and, with auxiliary=True, "scene_points" and "camera_points"
     (b, h / 16, w / 16, 3).
     """
     image = keras.Input((*size, 3), name="image")
-    chosen = trunk_named(trunk)
+    chosen = backbone_named(backbone)
     if head == "points":
-        assert chosen.maps, f"{trunk} has no feature maps for the head of points"
+        assert chosen.maps, f"{backbone} has no feature maps for the head of points"
         outputs = ScenePointsHead()(*chosen.maps(image))
         if not auxiliary:
             outputs = {name: value for name, value in outputs.items() if not name.endswith("points")}
@@ -98,16 +98,16 @@ def build_network(
         outputs = chosen.outputs(image, auxiliary=auxiliary)
     else:
         outputs = chosen.outputs(image, auxiliary=auxiliary, rotation=rotation)
-    centre = [float(c) for c in centre]
+    center = [float(c) for c in center]
     for name in outputs:
         if name.endswith(("position", "points", "doubt")):
-            offset = centre if name.endswith("position") or name == "scene_points" else 0.0
+            offset = center if name.endswith("position") or name == "scene_points" else 0.0
             outputs[name] = layers.Rescaling(scale, offset, dtype="float32", name=f"{name}_world")(outputs[name])
     return keras.Model(image, outputs, name="posenet")
 
 
 def inference_network(
-    trained: keras.Model, trunk: str, size, centre, scale, head: Head = "pose", rotation: Rotation = "quaternion"
+    trained: keras.Model, backbone: str, size, center, scale, head: Head = "pose", rotation: Rotation = "quaternion"
 ) -> keras.Model:
     """The float32 network of the final head alone, with the trained network's weights.
 
@@ -117,7 +117,7 @@ def inference_network(
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
-        plain = build_network(trunk, size, centre, scale, False, head, rotation)
+        plain = build_network(backbone, size, center, scale, False, head, rotation)
         plain = keras.models.clone_model(plain, clone_function=_with_stock_layers)
     finally:
         keras.config.set_dtype_policy(policy)

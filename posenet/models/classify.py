@@ -1,4 +1,4 @@
-"""What a pretrained trunk's own classifier sees in a picture: the way to know that it was loaded rightly."""
+"""What a pretrained backbone's own classifier sees in a image: the way to know that it was loaded rightly."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ import keras
 import numpy as np
 
 from posenet.errors import PoseNetError
-from posenet.io.images import load_picture
-from posenet.models.build import TRUNKS, trunk_named
+from posenet.io.images import load_image
+from posenet.models.build import BACKBONES, backbone_named
 from posenet.models.weights.keras_h5 import Order
 from posenet.models.weights.pretrained import class_names, imagenet_file, put_into
 
 
-def classifier_network(trunk: str, weights: Path | None = None, order: Order = "auto") -> keras.Model:
-    """A trunk's ImageNet network, raw RGB pictures (b, h, w, 3) -> probabilities, with its weights.
+def classifier_network(backbone: str, weights: Path | None = None, order: Order = "auto") -> keras.Model:
+    """A backbone's ImageNet network, raw RGB images (b, h, w, 3) -> probabilities, with its weights.
 
     weights: their file; by default ImageNet's, fetched if need be. order: of an .h5 file's kernels. Raises PoseNetError
-    for an unknown trunk and for weights that cannot be had or do not fill every layer.
+    for an unknown backbone and for weights that cannot be had or do not fill every layer.
     """
-    build = trunk_named(trunk).classifier
+    build = backbone_named(backbone).classifier
     if build is None:
-        named = [name for name, each in TRUNKS.items() if each.classifier]
-        raise PoseNetError(f"--trunk must have a classifier ({', '.join(named)}, keras.applications), received {trunk}")
-    path = weights or imagenet_file(trunk, "classifier")
+        named = [name for name, each in BACKBONES.items() if each.classifier]
+        raise PoseNetError(f"--backbone must have a classifier ({', '.join(named)}, keras.applications), received {backbone}")
+    path = weights or imagenet_file(backbone, "classifier")
     network = build()
-    loaded = put_into(network, trunk, path, "classifier", order)
+    loaded = put_into(network, backbone, path, "classifier", order)
     if loaded.missing:
-        raise PoseNetError(f"{path} must hold the whole of {trunk}, {loaded}")
+        raise PoseNetError(f"{path} must hold the whole of {backbone}, {loaded}")
     return network
 
 
-def classify(picture: Path, trunk: str, weights: Path | None = None, top: int = 5) -> list[tuple[str, float]]:
-    """The most likely ImageNet classes of a picture and their probabilities, the likeliest first.
+def classify(image: Path, backbone: str, weights: Path | None = None, top: int = 5) -> list[tuple[str, float]]:
+    """The most likely ImageNet classes of a image and their probabilities, the likeliest first.
 
-    The middle of the picture is seen, 0.875 of its short side. Raises PoseNetError as `classifier_network`, and for a
-    picture that does not decode.
+    The middle of the image is seen, 0.875 of its short side. Raises PoseNetError as `classifier_network`, and for a
+    image that does not decode.
     """
-    network = classifier_network(trunk, weights)
+    network = classifier_network(backbone, weights)
     size = network.input_shape[1]
     whole, margin = round(size / 0.875), round(size / 0.875 - size) // 2
-    cut = load_picture(picture, whole, whole)[margin : margin + size, margin : margin + size]
+    cut = load_image(image, whole, whole)[margin : margin + size, margin : margin + size]
     shares = np.asarray(network.predict(cut[None].astype(np.float32), verbose=0))[0]
     names = class_names() if len(shares) == 1000 else ["background", *class_names()]
     return [(names[row], float(shares[row])) for row in np.argsort(-shares)[:top]]

@@ -1,7 +1,7 @@
 """EfficientNet-Lite0: EfficientNet-B0 without squeeze-and-excitation, with ReLU6 (tensorflow/tpu, efficientnet/lite).
 
 Layer names are those of the PyTorch files (`_blocks.3._depthwise_conv`), dots become underscores.
-4,694,024 numbers with the ImageNet classifier, the moving averages of batch normalisation included.
+4,694,024 numbers with the ImageNet classifier, the moving averages of batch normalization included.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ STAGES = (
 
 
 def efficientnet_lite0(image):
-    """Feature map (b, h / 32, w / 32, 1280) of raw RGB pictures (b, h, w, 3)."""
+    """Feature map (b, h / 32, w / 32, 1280) of raw RGB images (b, h, w, 3)."""
     _, x = feature_maps(image)
     x = layers.Conv2D(1280, 1, use_bias=False, name="_conv_head")(x)
     return _norm_relu6(x, "_bn1")
 
 
 def feature_maps(image):
-    """Maps (b, h / 16, w / 16, 112) and (b, h / 32, w / 32, 320) of raw RGB pictures (b, h, w, 3)."""
+    """Maps (b, h / 16, w / 16, 112) and (b, h / 32, w / 32, 320) of raw RGB images (b, h, w, 3)."""
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="preprocess")(image)
     x = layers.Conv2D(32, 3, 2, "same", use_bias=False, name="_conv_stem")(x)
     x = _norm_relu6(x, "_bn0")
@@ -48,12 +48,12 @@ def feature_maps(image):
 
 
 def efficientnet_lite0_heads(image, auxiliary: bool = True, rotation: Rotation = "quaternion") -> dict:
-    """Position and quaternion of raw RGB pictures; there are no auxiliary heads. Outputs as `posenet_2015`."""
+    """Position and quaternion of raw RGB images; there are no auxiliary heads. Outputs as `posenet_2015`."""
     return PoseHead("cls3", rotation=rotation)(efficientnet_lite0(image))
 
 
 def classifier() -> keras.Model:
-    """ImageNet's classifier: raw RGB pictures (b, 224, 224, 3) -> probabilities (b, 1000)."""
+    """ImageNet's classifier: raw RGB images (b, 224, 224, 3) -> probabilities (b, 1000)."""
     image = keras.Input((224, 224, 3))
     x = layers.GlobalAveragePooling2D(name="pool")(efficientnet_lite0(image))
     return keras.Model(image, layers.Dense(1000, activation="softmax", name="_fc")(x))

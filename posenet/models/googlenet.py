@@ -1,9 +1,9 @@
-"""GoogLeNet (Szegedy et al. 2014), as PoseNet uses it and with batch normalisation.
+"""GoogLeNet (Szegedy et al. 2014), as PoseNet uses it and with batch normalization.
 
 `posenet_2015` is PoseNet exactly (Kendall et al. 2015: train_posenet.prototxt), in the four public
 variants, whose weight files fit only their own graph: GRAPHS says how they differ. Layer names are
 those of the published files. 12,431,173 parameters with all three heads (Caffe, TensorFlow).
-`googlenet_bn` is the trunk that trains well from scratch.
+`googlenet_bn` is the backbone that trains well from scratch.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Graph:
     """Where the public PoseNet graphs differ.
 
     symmetric_start: conv1 is padded by 3 on every side (Caffe) instead of SAME (2 before, 3 after).
-    normalisation: local response ("lrn") or batch normalisation ("bn") after pool1 and conv2.
+    normalization: local response ("lrn") or batch normalization ("bn") after pool1 and conv2.
     pool2_padding: "same" keeps 28 x 28, "valid" gives 27 x 27.
     dropout: shares dropped before the two auxiliary outputs and the final one.
     symmetric_pools: pools that halve are padded by 1 on every side, instead of SAME (right and bottom only).
@@ -44,7 +44,7 @@ class Graph:
     """
 
     symmetric_start: bool
-    normalisation: str
+    normalization: str
     pool2_padding: str
     dropout: tuple[float, float, float]
     symmetric_pools: bool = False
@@ -62,15 +62,15 @@ GRAPHS = {
 def posenet_2015(
     image, graph: str = "caffe", auxiliary: bool = True, preprocess: bool = True, epsilon: float = 1e-3
 ) -> dict:
-    """PoseNet on raw RGB pictures (b, 224, 224, 3); with preprocess=False on the graph's own channels, mean subtracted.
+    """PoseNet on raw RGB images (b, 224, 224, 3); with preprocess=False on the graph's own channels, mean subtracted.
 
     Returns {"position": (b, 3), "quaternion": (b, 4)} and, with auxiliary=True, the two training
-    heads' "aux1_position" and so on. Quaternions are as the layer gives them, not normalised. epsilon: of the keras
-    graph's batch normalisation.
+    heads' "aux1_position" and so on. Quaternions are as the layer gives them, not normalized. epsilon: of the keras
+    graph's batch normalization.
     """
     variant = GRAPHS[graph]
     x = _minus_mean(image, variant) if preprocess else image
-    blocks = _plain_trunk(x, variant, epsilon)
+    blocks = _plain_backbone(x, variant, epsilon)
     outputs: dict = {}
     if auxiliary:
         outputs |= _auxiliary_head(blocks["icp3"], 1, "cls1_fc1_pose", variant.dropout[0])
@@ -85,7 +85,7 @@ def posenet_2015(
 def classifier() -> keras.Model:
     """GoogLeNet for ImageNet as BVLC trained it: raw RGB (b, 224, 224, 3) -> probabilities (b, 1000)."""
     image = keras.Input((224, 224, 3))
-    blocks = _plain_trunk(ToMeanBGR(name="preprocess")(image), GRAPHS["caffe"])
+    blocks = _plain_backbone(ToMeanBGR(name="preprocess")(image), GRAPHS["caffe"])
     x = layers.Flatten()(layers.AveragePooling2D(7, 1, name="cls3_pool")(blocks["icp9"]))
     return keras.Model(image, layers.Dense(1000, activation="softmax", name="cls3_classifier")(x))
 
@@ -96,11 +96,11 @@ def _minus_mean(image, variant: Graph):
     return ToMeanBGR(name="preprocess")(image)
 
 
-def _plain_trunk(x, variant: Graph, epsilon: float = 1e-3):
-    def normalised(x, name):
+def _plain_backbone(x, variant: Graph, epsilon: float = 1e-3):
+    def normalized(x, name):
         return (
             layers.BatchNormalization(epsilon=epsilon, name=name)(x)
-            if variant.normalisation == "bn"
+            if variant.normalization == "bn"
             else LocalResponseNorm(name=name)(x)
         )
 
@@ -109,9 +109,9 @@ def _plain_trunk(x, variant: Graph, epsilon: float = 1e-3):
     padding = "valid" if variant.symmetric_start else "same"
     x = layers.Conv2D(64, 7, 2, padding, activation="relu", name="conv1")(x)
     x = _halved(x, "pool1", variant)
-    x = normalised(x, "norm1")
+    x = normalized(x, "norm1")
     x = _conv_relu(x, 64, 1, "reduction2")
-    x = normalised(_conv_relu(x, 192, 3, "conv2"), "norm2")
+    x = normalized(_conv_relu(x, 192, 3, "conv2"), "norm2")
     x = _halved(x, "pool2", variant, variant.pool2_padding)
     return _inception_blocks(x, _conv_relu, variant)
 
@@ -159,11 +159,11 @@ def _auxiliary_head(x, number, dense_name, dropout):
 
 
 def googlenet_bn(image, auxiliary: bool = True, rotation: Rotation = "quaternion") -> dict:
-    """GoogLeNet with batch normalisation after every convolution, on raw RGB pictures (b, h, w, 3).
+    """GoogLeNet with batch normalization after every convolution, on raw RGB images (b, h, w, 3).
 
-    Any picture size from 32 x 32. Outputs as `posenet_2015`. Trains from scratch in minutes on small scenes.
+    Any image size from 32 x 32. Outputs as `posenet_2015`. Trains from scratch in minutes on small scenes.
     """
-    blocks = _normalised_blocks(image)
+    blocks = _normalized_blocks(image)
     outputs = PoseHead("cls3", rotation=rotation)(blocks["icp9"])
     if auxiliary:
         outputs |= PoseHead("cls1", 8, "aux1_", rotation)(blocks["icp3"])
@@ -172,13 +172,13 @@ def googlenet_bn(image, auxiliary: bool = True, rotation: Rotation = "quaternion
 
 
 def feature_maps(image):
-    """Maps (b, h / 16, w / 16, 832) and (b, h / 32, w / 32, 1024) of the normalised GoogLeNet, of raw RGB pictures."""
-    blocks = _normalised_blocks(image)
+    """Maps (b, h / 16, w / 16, 832) and (b, h / 32, w / 32, 1024) of the normalized GoogLeNet, of raw RGB images."""
+    blocks = _normalized_blocks(image)
     return blocks["icp7"], blocks["icp9"]
 
 
-def _normalised_blocks(image) -> dict:
-    """The outputs of the inception blocks, with batch normalisation after every convolution."""
+def _normalized_blocks(image) -> dict:
+    """The outputs of the inception blocks, with batch normalization after every convolution."""
     x = layers.Rescaling(1 / 64.0, offset=-2.0, name="preprocess")(image)
     x = _conv_bn(x, 64, 7, "conv1", strides=2)
     x = layers.MaxPooling2D(3, 2, "same", name="pool1")(x)

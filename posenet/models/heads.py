@@ -1,4 +1,4 @@
-"""From trunk features to a position and a quaternion."""
+"""From backbone features to a position and a quaternion."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PoseHead:
     """Feature map (b, h, w, c) -> pose.
 
     Two views of the map are joined: its global average, and a 1 x 1 convolution to `spatial` channels
-    that is flattened, which tells where in the picture something is seen.
+    that is flattened, which tells where in the image something is seen.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """Inception-v4 (Szegedy et al. 2016) as TF-Slim's checkpoint and its Keras port have it.
 
-Every convolution is without bias and followed by batch normalisation without gamma, then ReLU. Layers are called as
+Every convolution is without bias and followed by batch normalization without gamma, then ReLU. Layers are called as
 TF-Slim's variables, with _ for /. 149 convolutions; 42,712,937 numbers with the ImageNet classifier, the moving
 averages included.
 """
@@ -125,7 +125,7 @@ def _features(image, make: _Builder):
 
 
 def inception_v4(image):
-    """Feature map (b, h', w', 1536) of raw RGB pictures (b, h, w, 3), 75 x 75 or larger; 299 gives 8."""
+    """Feature map (b, h', w', 1536) of raw RGB images (b, h, w, 3), 75 x 75 or larger; 299 gives 8."""
     return _features(image, _Builder())
 
 
@@ -138,12 +138,12 @@ def convolution_names() -> tuple[str, ...]:
 
 
 def inception_v4_heads(image, auxiliary: bool = True, rotation: Rotation = "quaternion") -> dict:
-    """Position and quaternion of raw RGB pictures; there are no auxiliary heads. Outputs as `posenet_2015`."""
+    """Position and quaternion of raw RGB images; there are no auxiliary heads. Outputs as `posenet_2015`."""
     return PoseHead("cls3", rotation=rotation)(inception_v4(image))
 
 
 def classifier() -> keras.Model:
-    """ImageNet's classifier: raw RGB pictures (b, 299, 299, 3) -> probabilities (b, 1001), the background's first."""
+    """ImageNet's classifier: raw RGB images (b, 299, 299, 3) -> probabilities (b, 1001), the background's first."""
     image = keras.Input((SIZE, SIZE, 3))
     x = layers.GlobalAveragePooling2D(name="pool")(inception_v4(image))
     x = layers.Dropout(0.2, name="dropout")(x)

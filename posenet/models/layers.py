@@ -7,15 +7,15 @@ from keras import ops
 
 from posenet.models.tensorflow_ops import depthwise_conv, fused_batch_norm
 
-# Mean colour of ImageNet in BGR order, as the Caffe model zoo subtracts it.
+# Mean color of ImageNet in BGR order, as the Caffe model zoo subtracts it.
 CAFFE_MEAN_BGR = (104.0, 117.0, 123.0)
 
 
 @keras.saving.register_keras_serializable("posenet")
 class LocalResponseNorm(keras.layers.Layer):
-    """Across-channel local response normalisation: x / (k + alpha / size * sum of squares) ** beta.
+    """Across-channel local response normalization: x / (k + alpha / size * sum of squares) ** beta.
 
-    The sum runs over `size` neighbouring channels, as in Caffe (Krizhevsky et al. 2012). TensorFlow's
+    The sum runs over `size` neighboring channels, as in Caffe (Krizhevsky et al. 2012). TensorFlow's
     own operation does not divide alpha by the size. Shape (b, h, w, c) in and out.
     """
 
@@ -35,7 +35,7 @@ class LocalResponseNorm(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("posenet")
 class ToMeanBGR(keras.layers.Layer):
-    """Raw RGB 0-255 to BGR minus a mean colour: what Caffe's networks are fed. Shape (b, h, w, 3)."""
+    """Raw RGB 0-255 to BGR minus a mean color: what Caffe's networks are fed. Shape (b, h, w, 3)."""
 
     def __init__(self, mean_bgr=CAFFE_MEAN_BGR, **kwargs):
         super().__init__(**kwargs)
@@ -49,10 +49,10 @@ class ToMeanBGR(keras.layers.Layer):
 
 
 class FastBatchNorm(keras.layers.BatchNormalization):
-    """Batch normalisation over the last axis of (b, h, w, c) that gives what Keras' own gives, in one fused operation.
+    """Batch normalization over the last axis of (b, h, w, c) that gives what Keras' own gives, in one fused operation.
 
     Keras' own takes a dozen passes over the feature map in float32; the fused one takes four in the layer's own
-    precision and makes a training step 1.4 times as fast on a CPU. Like Keras' own, it normalises each replica by
+    precision and makes a training step 1.4 times as fast on a CPU. Like Keras' own, it normalizes each replica by
     itself. `inference_network` puts Keras' own layer in its place, so that saved models need nothing of ours.
     """
 

@@ -41,7 +41,7 @@ class ToQuaternion(keras.layers.Layer):
 def nearest_quaternion(products):
     """(b, 4) unit quaternions wxyz of the rotations R with the largest trace(R S), of matrices S (b, 3, 3).
 
-    S may be the sum of products p t^T of centred points p and targets t (Horn 1987), or the transpose of a matrix near
+    S may be the sum of products p t^T of centerd points p and targets t (Horn 1987), or the transpose of a matrix near
     to a rotation.
     """
     return largest_eigenvector(_horn(products))

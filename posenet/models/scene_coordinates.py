@@ -57,7 +57,7 @@ class PointsToPose(keras.layers.Layer):
     """(b, h, w, 7) -> points and pose.
 
     Channels: 3 scene point; 3 camera point: its distance along z, and how far it lies beside the cell's ray; 1 trust.
-    Units are the scene's scale, its centre at 0.
+    Units are the scene's scale, its center at 0.
     """
 
     def build(self, shape):
@@ -107,10 +107,10 @@ def rigid_motion(points, targets, weights):
     """
     weights = weights[..., None]
     middle, aim = ops.sum(weights * points, axis=1), ops.sum(weights * targets, axis=1)
-    centred, aimed = points - middle[:, None], targets - aim[:, None]
-    products = ops.matmul(ops.transpose(weights * centred, (0, 2, 1)), aimed)
+    centerd, aimed = points - middle[:, None], targets - aim[:, None]
+    products = ops.matmul(ops.transpose(weights * centerd, (0, 2, 1)), aimed)
     quaternion = nearest_quaternion(products)
-    turned = rotate(quaternion[:, None], centred)
+    turned = rotate(quaternion[:, None], centerd)
     left = ops.sum(weights[..., 0] * ops.sum(ops.square(turned - aimed), axis=-1), axis=1)
     position = aim - rotate(quaternion, middle)
     return position, quaternion, ops.sqrt(left + 1e-12)

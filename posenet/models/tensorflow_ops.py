@@ -7,9 +7,9 @@ import tensorflow as tf
 
 
 def fused_batch_norm(x, gamma, beta, epsilon: float, moving=None):
-    """TensorFlow's fused batch normalisation of (b, h, w, c); None where Keras runs on another backend.
+    """TensorFlow's fused batch normalization of (b, h, w, c); None where Keras runs on another backend.
 
-    moving: (mean, variance) to normalise by; without them, those of the batch.
+    moving: (mean, variance) to normalize by; without them, those of the batch.
     Returns (outputs, mean, variance), the variance being that of the batch itself (not the unbiased estimate).
     """
     if keras.backend.backend() != "tensorflow":

@@ -1,4 +1,4 @@
-"""From stored pictures to training batches. Augmentation and batching run in a thread beside the training step."""
+"""From stored images to training batches. Augmentation and batching run in a thread beside the training step."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from scipy.spatial.transform import Rotation
 
 from posenet.datasets.scene import Scene
 from posenet.geometry.cropping import Framing
-from posenet.io.image_cache import Pictures
+from posenet.io.image_cache import Images
 from posenet.training.augmentation import Augmentation, Augmenter
 
-BATCH_PIXELS = 32 * 192 * 256  # keeps the peak memory of training at 2 to 3.5 GB, by the trunk
+BATCH_PIXELS = 32 * 192 * 256  # keeps the peak memory of training at 2 to 3.5 GB, by the backbone
 
 
-def default_batch_size(pictures: int, size: tuple[int, int]) -> int:
-    """How many pictures a step takes: 32 of (height, width) 192 x 256, fewer of larger ones.
+def default_batch_size(images: int, size: tuple[int, int]) -> int:
+    """How many images a step takes: 32 of (height, width) 192 x 256, fewer of larger ones.
 
-    At most 16 in scenes of fewer than 500 pictures, which give too few steps in a short training otherwise.
+    At most 16 in scenes of fewer than 500 images, which give too few steps in a short training otherwise.
     """
-    return max(1, min(16 if pictures < 500 else 32, BATCH_PIXELS // (size[0] * size[1])))
+    return max(1, min(16 if images < 500 else 32, BATCH_PIXELS // (size[0] * size[1])))
 
 
 class Batches:
     """The training batches of a scene: shuffled, augmented, endless, and the same for the same seed.
 
     Each epoch has its own random stream, made from (seed, epoch), so a resumed run sees what the whole run would.
-    depths: (n, rows, columns) inverse depths of the pictures (see depth.py), for views from beside them.
-    The last, smaller batch of an epoch is left out; fewer pictures than a batch make one smaller batch.
+    depths: (n, rows, columns) inverse depths of the images (see depth.py), for views from beside them.
+    The last, smaller batch of an epoch is left out; fewer images than a batch make one smaller batch.
     """
 
     def __init__(
         self,
         scene: Scene,
-        pictures: Pictures,
+        images: Images,
         framing: Framing,
         augmentation: Augmentation,
         batch_size: int,
         seed: int,
         depths: np.ndarray | None = None,
     ):
-        self.scene, self.pictures, self.framing, self.seed = scene, pictures, framing, seed
+        self.scene, self.images, self.framing, self.seed = scene, images, framing, seed
         self.batch_size = min(batch_size, len(scene))
         self.steps = len(scene) // self.batch_size
         self.augmenter = Augmenter(framing, augmentation)
@@ -51,25 +51,25 @@ class Batches:
 
     @property
     def with_depth(self) -> int:
-        """The number of pictures of which depth is known."""
+        """The number of images of which depth is known."""
         return sum(depth is not None for depth in self.depths or [])
 
     def epoch(self, number: int):
         """Yield (images (b, h, w, 3) uint8, truth float32) of one epoch.
 
-        truth: "position" (b, 3), "quaternion" (b, 4), and what the cells of the pictures show, "camera_points" in the
+        truth: "position" (b, 3), "quaternion" (b, 4), and what the cells of the images show, "camera_points" in the
         camera's axes and "scene_points" in the world, (b, rows, columns, 3), NaN where that is not known.
         """
         rng = np.random.default_rng((self.seed, number))
         order = rng.permutation(len(self.scene))
         for step in range(self.steps):
             yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size], rng)
-            self.pictures.release()
+            self.images.release()
 
     def _batch(self, rows: np.ndarray, rng):
         depths = [self.depths[row] if self.depths else None for row in rows]
         views = [
-            self.augmenter.view(self.pictures[row], self.cameras[row], rng, depth)
+            self.augmenter.view(self.images[row], self.cameras[row], rng, depth)
             for row, depth in zip(rows, depths, strict=True)
         ]
         poses = self.scene.poses[rows]
@@ -79,7 +79,7 @@ class Batches:
         truth["camera_points"] = np.stack([view.points for view in views])
         turned = np.einsum("nij,nrcj->nrci", rotations.as_matrix(), truth["camera_points"])
         truth["scene_points"] = positions[:, None, None] + turned
-        return np.stack([view.picture for view in views]), {k: v.astype(np.float32) for k, v in truth.items()}
+        return np.stack([view.image for view in views]), {k: v.astype(np.float32) for k, v in truth.items()}
 
     def stream(self, first_epoch: int = 0) -> tf.data.Dataset:
         """All epochs from first_epoch on, endless, prefetched."""

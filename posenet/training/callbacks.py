@@ -77,14 +77,14 @@ def _diverged(why: str) -> PoseNetError:
 
 
 class Validation(keras.callbacks.Callback):
-    """Measures the held-out pictures after epochs; keeps the best.
+    """Measures the held-out images after epochs; keeps the best.
 
     Where the clock ends the training, only after as many epochs as take a small share of the time; after all where
     epochs are counted: the clock must not choose the model there.
 
     measure() -> (median position error, median rotation error in degrees). save() writes the model.
     score = position / scale + degrees / scale_deg, the scales being the mean-pose baseline's medians. A later model
-    that comes within CHANCE of the best score takes its place: on few held-out pictures less is chance, and the
+    that comes within CHANCE of the best score takes its place: on few held-out images less is chance, and the
     schedule has let the later one settle.
     """
 
@@ -157,7 +157,7 @@ def _short(value):
 
 
 class Backup(keras.callbacks.Callback):
-    """backup/state.npz: all weights, the optimiser, the epoch, the clock and the best score, for --resume.
+    """backup/state.npz: all weights, the optimizer, the epoch, the clock and the best score, for --resume.
 
     Without validation there is no best model: then save() writes the latest each time. Raises PoseNetError instead of
     keeping weights that are no numbers, as an epoch's last step may leave them.

@@ -1,4 +1,4 @@
-"""Losses on poses, per picture. keras.ops only, one value a picture, so that replicas average rightly."""
+"""Losses on poses, per image. keras.ops only, one value a image, so that replicas average rightly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEADS = {"": 1.0, "aux1_": AUXILIARY_WEIGHT, "aux2_": AUXILIARY_WEIGHT}
 class PoseNetLoss(keras.layers.Layer):
     """The 2015 loss: |x - x'| + beta |q - q'/|q'||, for each head, summed by the head weights.
 
-    Kendall et al. (2015): beta 120 to 750 indoors, 250 to 2000 outdoors, positions in metres.
+    Kendall et al. (2015): beta 120 to 750 indoors, 250 to 2000 outdoors, positions in meters.
     """
 
     def __init__(self, beta: float = 500.0, **kwargs):
@@ -45,7 +45,7 @@ class LearnedWeightsLoss(keras.layers.Layer):
     Positions are divided by `scale`, the scene's size: both errors then start at about 1, and sx = sq = 0 fits.
     Where the network also tells scene and camera points (see models/scene_points.py), their distances from the true
     ones, averaged over the cells where these are known, are weighed by a third learned variance.
-    The variables hold a tenth of sx and sq: the optimiser's steps, sized for the network's weights, then move
+    The variables hold a tenth of sx and sq: the optimizer's steps, sized for the network's weights, then move
     them ten times as fast, so that they settle within a short training.
     The value may well become negative: that is no fault.
     """
@@ -88,8 +88,8 @@ class GeometricLoss(LearnedWeightsLoss):
     """How far the scene's points lie from where the camera sees them, if it stood as answered, by their depth.
 
     The idea of Kendall & Cipolla's (2017) reprojection error, which weighs position against rotation by what they do to
-    the picture; but before the projection, so that it is smooth and counts the depth too: |R^T (X - C) - p| / p_z.
-    Needs points that the picture's cells show. Weighed against the points' own error by learned variances.
+    the image; but before the projection, so that it is smooth and counts the depth too: |R^T (X - C) - p| / p_z.
+    Needs points that the image's cells show. Weighed against the points' own error by learned variances.
     """
 
     def call(self, truth, heads):

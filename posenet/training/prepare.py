@@ -19,11 +19,11 @@ from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import square_cut, whole_frame
 from posenet.io.files import atomic_path
-from posenet.io.image_cache import Pictures
+from posenet.io.image_cache import Images
 from posenet.io.images import READING, some_sizes
 from posenet.mapping.calibration import corrected, measured_corrections, told
-from posenet.mapping.depth import most_pictures, scene_depths
-from posenet.models.build import TRUNKS, trunk_named
+from posenet.mapping.depth import most_images, scene_depths
+from posenet.models.build import BACKBONES, backbone_named
 from posenet.run import Run
 from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.training.batches import Batches, default_batch_size
@@ -33,21 +33,21 @@ log = logging.getLogger("posenet")
 
 NOT_KEPT = ("output", "resume", "overwrite", "evaluate")  # settings that say what to do now
 FAR = 1000.0  # scales from the scene's zero: float32 then tells positions only to some ten thousandths of the scale
-FARTHEST = 0.5  # that views move, in mean distances of the cameras from their centre
+FARTHEST = 0.5  # that views move, in mean distances of the cameras from their center
 
 
-def check_trunk(config: TrainConfig) -> None:
-    """Raises PoseNetError where the trunk is not known, cannot answer as it is asked to, or has no such weights."""
+def check_backbone(config: TrainConfig) -> None:
+    """Raises PoseNetError where the backbone is not known, cannot answer as it is asked to, or has no such weights."""
     weights = Path(config.weights)
     beginning = f"{glob.escape(weights.name)}*"  # a TensorFlow checkpoint is several files
     if config.weights not in ("auto", "imagenet", "none") and not any(weights.parent.glob(beginning)):
         raise PoseNetError(f"--weights must be auto, imagenet, none or a file, there is no {weights}")
-    trunk = trunk_named(config.trunk)
-    if config.head == "points" and not trunk.maps:
-        names = ", ".join(name for name, each in TRUNKS.items() if each.maps)
-        raise PoseNetError(f"--head points needs one of the trunks {names}, received {config.trunk}")
-    if config.rotation != "quaternion" and trunk.fixed_size:
-        raise PoseNetError(f"--rotation must be quaternion for --trunk {config.trunk}, received {config.rotation}")
+    backbone = backbone_named(config.backbone)
+    if config.head == "points" and not backbone.maps:
+        names = ", ".join(name for name, each in BACKBONES.items() if each.maps)
+        raise PoseNetError(f"--head points needs one of the backbones {names}, received {config.backbone}")
+    if config.rotation != "quaternion" and backbone.fixed_size:
+        raise PoseNetError(f"--rotation must be quaternion for --backbone {config.backbone}, received {config.rotation}")
 
 
 def check_resumed(given: TrainConfig, run: Run) -> None:
@@ -64,17 +64,17 @@ def check_resumed(given: TrainConfig, run: Run) -> None:
 
 
 def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, Scene]:
-    """A new run, with what depends on the scene: framing, the positions' centre and scale, the held-out pictures, the
+    """A new run, with what depends on the scene: framing, the positions' center and scale, the held-out images, the
     corrections of its intrinsics. And the scene with these."""
     corrections = measured_corrections(scene) if config.measure_camera else {}
     for sentence in told(scene, corrections):
         log.warning("%s: %s", scene.name, sentence)
     scene = corrected(scene, corrections)
     sizes = some_sizes(scene.paths)
-    fixed = trunk_named(config.trunk).fixed_size
+    fixed = backbone_named(config.backbone).fixed_size
     if fixed and (config.short_side or fixed[0]) < fixed[0]:
         raise PoseNetError(
-            f"--short-side must be at least {fixed[0]} for --trunk {config.trunk}, received {config.short_side}"
+            f"--short-side must be at least {fixed[0]} for --backbone {config.backbone}, received {config.short_side}"
         )
     framing = (
         square_cut(sizes, config.short_side or 256, fixed[0])
@@ -82,16 +82,16 @@ def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, S
         else whole_frame(sizes, config.short_side or config.default_short_side)
     )
     positions = scene.poses.positions
-    centre = positions.mean(axis=0)
-    scale = float(np.linalg.norm(positions - centre, axis=1).mean()) or 1.0
-    origin = centre if np.abs(centre).max() > FAR * scale else np.zeros(3)
+    center = positions.mean(axis=0)
+    scale = float(np.linalg.norm(positions - center, axis=1).mean()) or 1.0
+    origin = center if np.abs(center).max() > FAR * scale else np.zeros(3)
     mask = holdout_mask(scene, config.validation)
     if not all(camera and camera.turns_by_homography for camera in scene.cameras):
-        log.warning("%s: pictures of unknown focal length or bent lines only roll and shift when augmented", scene.name)
+        log.warning("%s: images of unknown focal length or bent lines only roll and shift when augmented", scene.name)
     camera = _shared_camera(scene)
     run = Run(
         config.output or Path(), config, scene.root.absolute(), scene.unit, framing,
-        tuple((centre - origin).tolist()), scale,
+        tuple((center - origin).tolist()), scale,
         tuple(name for name, out in zip(scene.names, mask, strict=True) if out), precision,
         settled_split(scene.root, config.split), camera=camera, one_camera=_one_camera(scene, camera),
         origin=tuple(origin.tolist()), trained_on=scene.names, corrections=corrections,
@@ -100,8 +100,8 @@ def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, S
 
 
 def _shared_camera(scene: Scene) -> Camera | None:
-    """The camera in the middle of those whose focal length is known, by its length for the picture's long side, if nine
-    tenths of all pictures have one as long to within 5 %; None otherwise: new pictures must tell their own."""
+    """The camera in the middle of those whose focal length is known, by its length for the image's long side, if nine
+    tenths of all images have one as long to within 5 %; None otherwise: new images must tell their own."""
     counts = Counter(camera for camera in scene.cameras if camera and camera.focal_known)
     if not counts:
         return None
@@ -118,45 +118,45 @@ def _shared_camera(scene: Scene) -> Camera | None:
 
 
 def _one_camera(scene: Scene, camera: Camera | None) -> bool:
-    """Whether all training pictures see the same angle as the shared camera's, to within 5 %."""
+    """Whether all training images see the same angle as the shared camera's, to within 5 %."""
     views = [each.width / each.fx if each else 0.0 for each in scene.cameras]
     return camera is not None and all(abs(view * camera.fx / camera.width - 1) < 0.05 for view in views)
 
 
-def training_batches(config: TrainConfig, scene: Scene, pictures: Pictures, run: Run, chosen: np.ndarray) -> Batches:
-    """The batches of the chosen (n,) training pictures; where the head or the loss uses depth, it is found first."""
+def training_batches(config: TrainConfig, scene: Scene, images: Images, run: Run, chosen: np.ndarray) -> Batches:
+    """The batches of the chosen (n,) training images; where the head or the loss uses depth, it is found first."""
     augmentation = Augmentation() if config.augment else NO_AUGMENTATION
     rows = np.flatnonzero(chosen)
-    scene, pictures = scene.subset(rows), pictures.subset(rows)
+    scene, images = scene.subset(rows), images.subset(rows)
     size = config.batch_size or default_batch_size(len(rows), run.framing.cut)
-    points = config.head != "pose" and trunk_named(config.trunk).maps is not None
-    depths = _depths(scene, run, most_pictures(config.budget)) if points or config.loss == "geometric" else None
+    points = config.head != "pose" and backbone_named(config.backbone).maps is not None
+    depths = _depths(scene, run, most_images(config.budget)) if points or config.loss == "geometric" else None
     # where the cameras hardly move, their new views must not stand far beside them either
     move = augmentation.move if config.novel_views else 0.0
     augmentation = replace(augmentation, move=move, farthest=FARTHEST * run.scale)
-    return Batches(scene, pictures, run.framing, augmentation, size, config.seed, depths)
+    return Batches(scene, images, run.framing, augmentation, size, config.seed, depths)
 
 
 def head_for(config: TrainConfig, batches: Batches) -> Head:
-    """How the network answers: as wanted, or by points where the trunk and the scene allow it."""
-    able = trunk_named(config.trunk).maps is not None
-    share = batches.with_depth / min(len(batches.scene), most_pictures(config.budget))
+    """How the network answers: as wanted, or by points where the backbone and the scene allow it."""
+    able = backbone_named(config.backbone).maps is not None
+    share = batches.with_depth / min(len(batches.scene), most_images(config.budget))
     if config.loss == "geometric" and share < 0.5:
-        raise PoseNetError(f"--loss geometric needs the depth of most training pictures, {share:.0%} have one")
+        raise PoseNetError(f"--loss geometric needs the depth of most training images, {share:.0%} have one")
     if config.loss == "geometric" and batches.with_depth < len(batches.scene):
         log.warning(
-            "--loss geometric learns from the %d of %d pictures whose depth is known",
+            "--loss geometric learns from the %d of %d images whose depth is known",
             batches.with_depth, len(batches.scene),
         )  # fmt: skip
     if config.head == "points" and share == 0:
-        raise PoseNetError("--head points needs the depth of training pictures, none has one: see --head pose")
+        raise PoseNetError("--head points needs the depth of training images, none has one: see --head pose")
     if config.head != "auto":
         return config.head
     return "points" if able and share >= 0.5 else "pose"
 
 
 def _depths(scene: Scene, run: Run, most: int) -> np.ndarray | None:
-    """Depth grids of the training pictures, kept in the run folder for when training goes on."""
+    """Depth grids of the training images, kept in the run folder for when training goes on."""
     kept, stamp = run.folder / "backup" / "depths.npz", f"{READING} {scene.digest()}"
     try:
         with np.load(kept, allow_pickle=False) as saved:

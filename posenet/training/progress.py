@@ -53,7 +53,7 @@ class Progress(keras.callbacks.Callback):
         )
         if "val_position" in logs:
             parts.append(f"held out {logs['val_position']:.3f} {self.unit} {logs['val_rotation_deg']:.1f} deg")
-        parts += [f"{rate:.0f} pictures/s", f"{self._left()} left"]
+        parts += [f"{rate:.0f} images/s", f"{self._left()} left"]
         return "  ".join(part for part in parts if part)
 
     def _left(self) -> str:

@@ -18,18 +18,18 @@ from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError, short_reason
 from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
-from posenet.io.image_cache import Pictures, load_pictures
+from posenet.io.image_cache import Images, load_images
 from posenet.mapping.keypoints import remembered
-from posenet.models.build import build_network, inference_network, trunk_named
+from posenet.models.build import backbone_named, build_network, inference_network
 from posenet.models.inference import predict_in_batches
-from posenet.models.weights.pretrained import best_trunk, load_into
+from posenet.models.weights.pretrained import best_backbone, load_into
 from posenet.run import HISTORY, STATE, Run, open_run
 from posenet.training import callbacks
 from posenet.training.batches import Batches
 from posenet.training.device import set_up
 from posenet.training.head_warmup import train_heads
 from posenet.training.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
-from posenet.training.prepare import check_resumed, check_trunk, described, head_for, training_batches
+from posenet.training.prepare import check_backbone, check_resumed, described, head_for, training_batches
 from posenet.training.progress import Progress
 from posenet.training.run_folder import new_run_folder, resumed_run_folder
 from posenet.training.trainer import Trainer
@@ -54,25 +54,25 @@ def train(config: TrainConfig) -> Run:
             return _fit(run.config, started, run)
     if config.scene is None:
         raise PoseNetError("training needs a scene")
-    if config.trunk == "auto":
-        config = replace(config, trunk=best_trunk())
-    check_trunk(config)
+    if config.backbone == "auto":
+        config = replace(config, backbone=best_backbone())
+    check_backbone(config)
     with new_run_folder(output, config.overwrite):
         return _fit(config, started, None)
 
 
 def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
-    precision = set_up(config.precision, trunk_named(config.trunk).halves)
+    precision = set_up(config.precision, backbone_named(config.backbone).halves)
     keras.utils.set_random_seed(config.seed)
     with remembered():
-        run, scene, pictures, batches = _prepared(config, resumed, precision)
+        run, scene, images, batches = _prepared(config, resumed, precision)
     held_out, state = np.isin(scene.names, run.held_out), run.folder / STATE
     if not state.is_file():
         run = replace(run, head=head_for(config, batches))
         run.save()
     budget = callbacks.Budget(config.epochs, 60 * config.budget, batches.steps, started)
     trainer = _trainer(config, run, None if resumed and state.is_file() else batches, budget)
-    validation = _validation(trainer, run, scene.subset(held_out), pictures, np.flatnonzero(held_out), budget)
+    validation = _validation(trainer, run, scene.subset(held_out), images, np.flatnonzero(held_out), budget)
     backup = callbacks.Backup(state, budget, validation, lambda: _save(trainer, run))
     done = backup.restore(trainer) if resumed and state.is_file() else 0
     if budget.progress >= 1:
@@ -83,7 +83,7 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
         kept = [validation] if validation else []
         progress = Progress(budget, scene.unit, batches.batch_size)
         history = callbacks.History(run.folder / HISTORY, budget, done)
-        schedule = callbacks.Schedule(budget, config.learning_rate or trunk_named(config.trunk).learning_rate)
+        schedule = callbacks.Schedule(budget, config.learning_rate or backbone_named(config.backbone).learning_rate)
         trainer.fit(
             batches.stream(done), epochs=config.epochs or 10**6, initial_epoch=done, steps_per_epoch=batches.steps,
             callbacks=[schedule, callbacks.StopOnNaN(), *kept, progress, history, backup], verbose=0, shuffle=False,
@@ -97,40 +97,40 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
     return run
 
 
-def _prepared(config: TrainConfig, resumed: Run | None, precision: str) -> tuple[Run, Scene, Pictures, Batches]:
-    """The run, its training scene and pictures, those held out among them, and the batches of the others."""
+def _prepared(config: TrainConfig, resumed: Run | None, precision: str) -> tuple[Run, Scene, Images, Batches]:
+    """The run, its training scene and images, those held out among them, and the batches of the others."""
     if resumed:
         run, scene = resumed, resumed.training_scene(config.strict)
     else:
         scene = open_scene(config.scene or Path(), strict=config.strict, split=config.split).split("train")
         run, scene = described(config, scene, precision)
-    pictures = load_pictures(scene.paths, run.framing.stored, "training pictures")
-    scene = scene.subset(pictures.rows).moved(-np.array(run.origin))
+    images = load_images(scene.paths, run.framing.stored, "training images")
+    scene = scene.subset(images.rows).moved(-np.array(run.origin))
     held_out = np.isin(scene.names, run.held_out)
     run.save()
     log.info(
-        "%s: %d pictures to train on, %d held out; the network sees %d x %d, %s",
+        "%s: %d images to train on, %d held out; the network sees %d x %d, %s",
         scene.name, (~held_out).sum(), held_out.sum(), *run.framing.cut[::-1], precision,
     )  # fmt: skip
-    return run, scene, pictures, training_batches(config, scene, pictures, run, ~held_out)
+    return run, scene, images, training_batches(config, scene, images, run, ~held_out)
 
 
 def _trainer(config: TrainConfig, run: Run, fresh: Batches | None, budget: callbacks.Budget) -> Trainer:
-    """The network with its loss and optimiser; fresh: what to start its heads with, None for a run that goes on."""
+    """The network with its loss and optimizer; fresh: what to start its heads with, None for a run that goes on."""
     try:
         network = build_network(*_plan(run), head=run.head, rotation=config.rotation)
     except ValueError as error:
         raise PoseNetError(
-            f"--trunk {config.trunk} takes no pictures of {run.framing.cut}: {short_reason(error)}"
+            f"--backbone {config.backbone} takes no images of {run.framing.cut}: {short_reason(error)}"
         ) from None
     kinds = {"learned": LearnedWeightsLoss, "geometric": GeometricLoss}
     loss = kinds[config.loss](run.scale) if config.loss in kinds else PoseNetLoss(config.beta)
     trainer = Trainer(network, loss)
-    loaded = load_into(network, config.trunk, config.weights) if fresh else None
+    loaded = load_into(network, config.backbone, config.weights) if fresh else None
     if fresh and loaded:
         told = f"{len(loaded.matched)} of its layers" if config.weights in ("auto", "imagenet") else loaded
-        log.info("the trunk starts from published weights: %s", told)
-        if not trunk_named(config.trunk).auxiliary and budget.progress < 1:
+        log.info("the backbone starts from published weights: %s", told)
+        if not backbone_named(config.backbone).auxiliary and budget.progress < 1:
             train_heads(trainer, fresh, config.budget)
     trainer.compile(optimizer=_optimizer(), jit_compile=False)
     trainer.optimizer.build(trainer.trainable_variables)
@@ -139,7 +139,7 @@ def _trainer(config: TrainConfig, run: Run, fresh: Batches | None, budget: callb
 
 def _optimizer() -> keras.optimizers.Optimizer:
     """Muon (Jordan 2024) for the heads' dense layers: the position is learned in half as many steps.
-    Adam, at half the rate, for all else: convolutions, normalisation, outputs of positions and quaternions.
+    Adam, at half the rate, for all else: convolutions, normalization, outputs of positions and quaternions.
 
     The wide layers of the 2015 heads stay with Adam too: Muon's matrix products would slow them.
     Now and then a step's gradient is twenty times the usual; with beta_2 = 0.999 Adam took it for a real step, and
@@ -157,15 +157,15 @@ def _save(trainer: Trainer, run: Run) -> None:
 
 
 def _plan(run: Run) -> tuple[str, tuple[int, int], tuple[float, ...], float]:
-    """Trunk, input size, and the positions' centre and scale of a run's network."""
-    return run.config.trunk, run.framing.cut, run.centre, run.scale
+    """Backbone, input size, and the positions' center and scale of a run's network."""
+    return run.config.backbone, run.framing.cut, run.center, run.scale
 
 
-def _validation(trainer: Trainer, run: Run, scene: Scene, pictures, rows: np.ndarray, budget):
-    """The callback that measures the held-out pictures; None when there are none."""
+def _validation(trainer: Trainer, run: Run, scene: Scene, images, rows: np.ndarray, budget):
+    """The callback that measures the held-out images; None when there are none."""
     if len(rows) == 0:
         return None
-    held_out = pictures.subset(rows)
+    held_out = images.subset(rows)
 
     def measure() -> tuple[float, float]:
         outputs = predict_in_batches(trainer.final_head, held_out, run.framing)
@@ -176,5 +176,5 @@ def _validation(trainer: Trainer, run: Run, scene: Scene, pictures, rows: np.nda
         return float(np.median(errors[0])), float(np.median(errors[1]))
 
     spread, turn = (float(np.median(errors)) for errors in mean_pose_errors(scene.poses, scene.poses))
-    scales = max(spread, 0.01 * run.scale), max(turn, 0.1)  # those of pictures from one place tell nothing
+    scales = max(spread, 0.01 * run.scale), max(turn, 0.1)  # those of images from one place tell nothing
     return callbacks.Validation(measure, lambda: _save(trainer, run), scales, budget)

@@ -9,8 +9,8 @@ from posenet.models.quaternions import distance, rotation_angle
 
 
 @keras.saving.register_keras_serializable("posenet")
-class PerPicture(keras.losses.Loss):
-    """Passes per-picture losses on, so that Keras averages them over the pictures of all replicas."""
+class PerImage(keras.losses.Loss):
+    """Passes per-image losses on, so that Keras averages them over the images of all replicas."""
 
     def call(self, y_true, y_pred):
         return y_pred
@@ -22,7 +22,7 @@ class Trainer(keras.Model):
     def __init__(self, network: keras.Model, pose_loss: keras.layers.Layer):
         super().__init__()
         self.network, self.pose_loss = network, pose_loss
-        self.mean_over_pictures = PerPicture(dtype="float32")
+        self.mean_over_images = PerImage(dtype="float32")
         self.position_error = keras.metrics.Mean(name="position")
         self.rotation_error = keras.metrics.Mean(name="rotation_deg")
         if isinstance(network.output, dict) and not isinstance(network.input, list):
@@ -39,4 +39,4 @@ class Trainer(keras.Model):
         each = self.pose_loss(y, y_pred)
         self.position_error.update_state(distance(y_pred["position"], y["position"]))
         self.rotation_error.update_state(rotation_angle(y_pred["quaternion"], y["quaternion"]) * 57.29577951308232)
-        return self.mean_over_pictures(ops.zeros_like(each), each)
+        return self.mean_over_images(ops.zeros_like(each), each)

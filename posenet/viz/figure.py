@@ -22,8 +22,8 @@ def quiet(ax) -> None:
             ax.spines[side].set_visible(False)
 
 
-def plot_picture(ax, path: Path, title: str, at_least: tuple[int, int] | None = None) -> None:
-    """A picture without axes; where its file cannot be read it says so. at_least: as for `read_image`."""
+def plot_image(ax, path: Path, title: str, at_least: tuple[int, int] | None = None) -> None:
+    """A image without axes; where its file cannot be read it says so. at_least: as for `read_image`."""
     try:
         ax.imshow(read_image(path, at_least))
     except PoseNetError:

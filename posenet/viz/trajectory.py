@@ -9,7 +9,7 @@ from posenet.geometry.alignment import principal_axes, up_direction
 from posenet.geometry.poses import Poses, concatenate
 from posenet.viz.figure import FAINT, NETWORK, OTHERS, TRUTH, quiet
 
-ERROR_COLOURS = "viridis"
+ERROR_COLORS = "viridis"
 
 
 def main_plane(poses: Poses) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +36,7 @@ def path_pieces(points: np.ndarray, sequences) -> list[np.ndarray]:
     return np.split(points, np.flatnonzero(cut) + 1)
 
 
-def _colour_limits(errors: np.ndarray) -> tuple[float, float]:
+def _color_limits(errors: np.ndarray) -> tuple[float, float]:
     finite = errors[np.isfinite(errors)]
     return 0.0, max(float(np.percentile(finite, 95)) if len(finite) else 1.0, 1e-9)
 
@@ -44,7 +44,7 @@ def _colour_limits(errors: np.ndarray) -> tuple[float, float]:
 def plot_trajectory(
     ax, truth: Poses, estimate: Poses, training: Poses | None, errors, unit: str, sequences=None, regressed=None
 ):
-    """Top view in the scene's main plane: the true path, predictions coloured by their position error, the training
+    """Top view in the scene's main plane: the true path, predictions colored by their position error, the training
     positions faint, and frusta where the camera looked.
 
     errors: (n,) position errors, infinite where there is no prediction. unit: the scene's unit. regressed: Poses that
@@ -60,14 +60,14 @@ def plot_trajectory(
     low, high = flat(known).min(axis=0), flat(known).max(axis=0)
     margin = 0.12 * max((high - low).max(), 1e-6)
     if training is not None and len(training):
-        ax.scatter(*flat(training.positions).T, s=9, color=FAINT, label="training pictures", zorder=1)
+        ax.scatter(*flat(training.positions).T, s=9, color=FAINT, label="training images", zorder=1)
     for number, piece in enumerate(path_pieces(true, sequences)):
         ax.plot(*piece.T, color=TRUTH, lw=1.8, label="true path" if number == 0 else None, zorder=3)
     pairs = np.stack([true, predicted], axis=1)[found]
     ax.add_collection(LineCollection(list(pairs), colors="#8a8f98", linewidths=0.6, zorder=2))
     dots = ax.scatter(
-        *predicted[found].T, c=errors[found], s=26, cmap=ERROR_COLOURS, zorder=4, edgecolors="white", linewidths=0.5,
-        vmin=_colour_limits(errors)[0], vmax=_colour_limits(errors)[1], label="predicted",
+        *predicted[found].T, c=errors[found], s=26, cmap=ERROR_COLORS, zorder=4, edgecolors="white", linewidths=0.5,
+        vmin=_color_limits(errors)[0], vmax=_color_limits(errors)[1], label="predicted",
     )  # fmt: skip
     if regressed is not None:
         ax.scatter(
@@ -89,50 +89,50 @@ def plot_trajectory(
 
 
 def plot_path(ax, poses: Poses, training: Poses | None, unit: str):
-    """Top view in the scene's main plane of a path without known truth: positions coloured by their order, frusta where
+    """Top view in the scene's main plane of a path without known truth: positions colored by their order, frusta where
     the camera looked, the training positions faint. unit: the scene's unit."""
     others = poses.positions[:0] if training is None else training.positions
     known = np.concatenate([others, poses.positions])
     origin, axes = main_plane(poses if training is None else training)
     known, others, at = ((each - origin) @ axes[:2].T for each in (known, others, poses.positions))
     if training is not None:
-        ax.scatter(*others.T, s=9, color=FAINT, label="training pictures", zorder=1)
+        ax.scatter(*others.T, s=9, color=FAINT, label="training images", zorder=1)
     ax.plot(*at.T, color=NETWORK, lw=0.8, alpha=0.6, label="predicted path", zorder=2)
     order = np.arange(1, len(at) + 1)
-    dots = ax.scatter(*at.T, c=order, s=26, cmap=ERROR_COLOURS, zorder=4, edgecolors="white", linewidths=0.5)
+    dots = ax.scatter(*at.T, c=order, s=26, cmap=ERROR_COLORS, zorder=4, edgecolors="white", linewidths=0.5)
     shown = np.unique(np.linspace(0, len(at) - 1, 25).round().astype(int))
     size = 0.035 * max(float(np.ptp(known, axis=0).max()), 1e-6)
     frusta(ax, at[shown], poses.rotations[shown].apply([0, 0, 1]) @ axes[:2].T, size, NETWORK, "predicted view")
-    return _finished(ax, dots, unit, "picture, in order")
+    return _finished(ax, dots, unit, "image, in order")
 
 
-def _finished(ax, dots, unit: str, colours: str, **bar):
-    """A top view with its axes, the bar that says what the dots' colours are, and the legend."""
+def _finished(ax, dots, unit: str, colors: str, **bar):
+    """A top view with its axes, the bar that says what the dots' colors are, and the legend."""
     ax.set(xlabel=f"main axis ({unit})", ylabel=f"second axis ({unit})", aspect="equal")
-    ax.figure.colorbar(dots, ax=ax, label=colours, shrink=0.8, pad=0.02, **bar)
+    ax.figure.colorbar(dots, ax=ax, label=colors, shrink=0.8, pad=0.02, **bar)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=6, frameon=False)
     quiet(ax)
     return ax
 
 
-def frusta(ax, at: np.ndarray, directions: np.ndarray, size: float, colour: str, label: str | None = None) -> None:
+def frusta(ax, at: np.ndarray, directions: np.ndarray, size: float, color: str, label: str | None = None) -> None:
     """Small open triangles that look along directions (n, 2), drawn shorter where the camera looks out of the plane."""
     across = np.stack([-directions[:, 1], directions[:, 0]], axis=1) * 0.5
     left, right = at + size * (directions + across), at + size * (directions - across)
     lines = np.stack([at, left, right, at], axis=1)
-    ax.add_collection(LineCollection(list(lines), colors=colour, linewidths=1.0, zorder=5, label=label))
+    ax.add_collection(LineCollection(list(lines), colors=color, linewidths=1.0, zorder=5, label=label))
 
 
 def plot_trajectory_3d(ax, truth: Poses, estimate: Poses, training: Poses | None, errors, unit: str, sequences=None):
     """The same in three dimensions, along the scene's own axes. ax: a 3-D axes."""
     found = np.isfinite(errors)
     if training is not None and len(training):
-        ax.scatter(*training.positions.T, s=4, color=FAINT, label="training pictures", depthshade=False)
+        ax.scatter(*training.positions.T, s=4, color=FAINT, label="training images", depthshade=False)
     for number, piece in enumerate(path_pieces(truth.positions, sequences)):
         ax.plot(*piece.T, color=TRUTH, lw=1.6, label="true path" if number == 0 else None)
-    low, high = _colour_limits(errors)
+    low, high = _color_limits(errors)
     dots = ax.scatter(
-        *estimate.positions[found].T, c=errors[found], cmap=ERROR_COLOURS, s=14, vmin=low, vmax=high, label="predicted",
+        *estimate.positions[found].T, c=errors[found], cmap=ERROR_COLORS, s=14, vmin=low, vmax=high, label="predicted",
         axlim_clip=True,
     )  # fmt: skip
     drawn = np.concatenate([truth.positions, *([] if training is None else [training.positions])])

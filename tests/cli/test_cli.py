@@ -7,15 +7,15 @@ from types import SimpleNamespace
 import cv2
 import pytest
 
-from posenet.cli.main import main
 from posenet.cli import main as cli
+from posenet.cli.main import main
 from posenet.cli.options import EvaluateConfig
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.localization.localizer import Manner
 from posenet.run import open_run
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def failure(capsys, *arguments, code=1):
@@ -131,11 +131,11 @@ def test_train_alone_makes_the_courtyard_and_trains_on_it(tmp_path, monkeypatch,
     monkeypatch.setattr(
         "posenet.training.train.train", lambda config: given.append(config) or SimpleNamespace(folder=config.output)
     )
-    for options in ([], ["--epochs", "2"], ["--trunk", "efficientnet_lite0", "--minutes", "3"]):
+    for options in ([], ["--epochs", "2"], ["--backbone", "efficientnet_lite0", "--minutes", "3"]):
         assert main(["train", "--no-evaluate", *options]) == 0
     assert made == [Path("scenes/courtyard")]
     assert {(config.scene, config.output) for config in given} == {(Path("scenes/courtyard"), Path("runs/courtyard"))}
-    assert [(config.trunk, config.minutes, config.epochs) for config in given] == [
+    assert [(config.backbone, config.minutes, config.epochs) for config in given] == [
         ("googlenet", 4.5, None),
         ("googlenet", None, 2),
         ("efficientnet_lite0", 3.0, None),
@@ -154,7 +154,7 @@ def test_options_of_predict_reach_it(tmp_path, monkeypatch):
         raise Asked(*known)
 
     monkeypatch.setattr(run, "open_run", lambda folder: None)
-    monkeypatch.setattr(prediction, "picture_files", lambda images: images)
+    monkeypatch.setattr(prediction, "image_files", lambda images: images)
     monkeypatch.setattr(prediction, "predict", asked)
     for options, manner, nearest in (
         ([], Manner(), False),
@@ -168,20 +168,20 @@ def test_options_of_predict_reach_it(tmp_path, monkeypatch):
 
 def test_strict_training_refuses_what_is_only_reported_otherwise(capsys, cambridge, tmp_path):
     (cambridge / "seq1/frame00002.png").write_bytes(b"")
-    line = failure(capsys, "train", cambridge, "--strict", "--output", tmp_path / "run", "--trunk", "googlenet")
-    assert "picture of zero bytes" in line
+    line = failure(capsys, "train", cambridge, "--strict", "--output", tmp_path / "run", "--backbone", "googlenet")
+    assert "image of zero bytes" in line
     line = failure(capsys, "scene", "convert", cambridge, tmp_path / "out", "--to", "csv", "--strict")
-    assert "picture of zero bytes" in line
+    assert "image of zero bytes" in line
 
 
-def test_a_scene_without_test_pictures_is_trained_on_and_not_evaluated(
+def test_a_scene_without_test_images_is_trained_on_and_not_evaluated(
     cambridge, trained, tmp_path, capsys, caplog, monkeypatch
 ):
     (cambridge / "dataset_test.txt").unlink()
     monkeypatch.setattr("posenet.training.train.train", lambda config: open_run(config.output))
     assert main(["train", str(cambridge), "--output", str(trained)]) == 0
     assert capsys.readouterr().out == f"trained: {tmp_path / 'run'}\n"
-    assert f"not evaluated: the test split of {cambridge} must hold at least one usable picture" in caplog.text
+    assert f"not evaluated: the test split of {cambridge} must hold at least one usable image" in caplog.text
     # written in another layout it still has none
     assert main(["scene", "convert", str(cambridge), str(tmp_path / "tum"), "--to", "tum"]) == 0
     assert (open_scene(tmp_path / "tum").splits == "train").all()
@@ -221,13 +221,13 @@ def test_empty_split(capsys, cambridge, tmp_path):
             lambda f: rewrite(f / "dataset_train.txt", lambda t: _numbers(t, "0 0 0 0 0 0 0")),
             "quaternion of length zero",
         ),
-        (lambda f: (f / "seq1/frame00001.png").unlink(), "picture that does not exist"),
-        (lambda f: (f / "seq1/frame00001.png").write_bytes(b""), "picture of zero bytes"),
-        (lambda f: (f / "seq1/frame00001.png").write_text("hello"), "file that is no picture"),
-        (lambda f: _cut(f / "seq1/frame00001.png"), "picture that is cut off"),
+        (lambda f: (f / "seq1/frame00001.png").unlink(), "image that does not exist"),
+        (lambda f: (f / "seq1/frame00001.png").write_bytes(b""), "image of zero bytes"),
+        (lambda f: (f / "seq1/frame00001.png").write_text("hello"), "file that is no image"),
+        (lambda f: _cut(f / "seq1/frame00001.png"), "image that is cut off"),
         (
             lambda f: rewrite(f / "dataset_train.txt", lambda t: t + t.splitlines()[3] + "\n"),
-            "picture listed more than once",
+            "image listed more than once",
         ),
     ],
 )
@@ -240,7 +240,7 @@ def test_faults_are_reported_dropped_and_refused_with_strict(capsys, cambridge, 
     told = capsys.readouterr().out
     assert message in told
     kept = 12 if "more than once" in message else 11
-    assert f"train        {kept} pictures" in told
+    assert f"train        {kept} images" in told
 
 
 def _numbers(text, numbers):
@@ -271,12 +271,12 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
         "4",
         "--precision",
         "float32",
-        "--trunk",
+        "--backbone",
         "googlenet",
     ]
     assert main(["train", str(cambridge), "--output", str(run), *options]) == 0
     out = capsys.readouterr().out
-    assert "Square, test split: 4 pictures" in out
+    assert "Square, test split: 4 images" in out
     written = {path.name for path in (run / "evaluation").iterdir()}
     assert written >= {"summary.json", "errors.csv", "estimate.tum", "groundtruth.tum", "trajectory.png", "errors.png"}
     assert "run exists: give --resume" in failure(capsys, "train", cambridge, "--output", run, *options)
@@ -300,9 +300,9 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
     assert again["median_m"] == pytest.approx(printed["median_m"], abs=1e-4)
     assert main(["predict", str(run), str(cambridge / "seq1"), "--nearest", "--views", "1", "--smooth"]) == 0
     nearest = [line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:]]
-    assert nearest == [f"seq1/frame{number:05d}.png" for number in range(1, 7)]  # they are training pictures
+    assert nearest == [f"seq1/frame{number:05d}.png" for number in range(1, 7)]  # they are training images
     assert main(["evaluate", "--poses", str(tmp_path / "p.txt"), str(cambridge), "--split", "every:4"]) == 0
-    assert "4 pictures, 3 without a prediction" in capsys.readouterr().out  # of each sixth, one was predicted
+    assert "4 images, 3 without a prediction" in capsys.readouterr().out  # of each sixth, one was predicted
     line = failure(capsys, "evaluate", run, "--split", "every:4")
     assert line == "error: --split is for pose files and published weights, a run has its own; received every:4"
     line = failure(capsys, "evaluate", "--poses", tmp_path / "p.txt", cambridge, "--refine")
@@ -318,14 +318,14 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
 
 def test_predicting_nothing(capsys, tmp_path, cambridge):
     from posenet.errors import PoseNetError
-    from posenet.localization.predict import picture_files
+    from posenet.localization.predict import image_files
 
     (tmp_path / "none").mkdir()
-    with pytest.raises(PoseNetError, match="none must hold pictures"):
-        picture_files([tmp_path / "none"])
-    with pytest.raises(PoseNetError, match="gone: no such picture or folder"):
-        picture_files([tmp_path / "gone"])
-    assert len(picture_files([cambridge / "seq3", cambridge / "seq1" / "frame00001.png"])) == 5
+    with pytest.raises(PoseNetError, match="none must hold images"):
+        image_files([tmp_path / "none"])
+    with pytest.raises(PoseNetError, match="gone: no such image or folder"):
+        image_files([tmp_path / "gone"])
+    assert len(image_files([cambridge / "seq3", cambridge / "seq1" / "frame00001.png"])) == 5
 
 
 def test_a_full_disk_while_writing_a_run(capsys, cambridge, tmp_path, monkeypatch):
@@ -333,7 +333,7 @@ def test_a_full_disk_while_writing_a_run(capsys, cambridge, tmp_path, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("numpy.savez", full)
-    options = ("--epochs", "1", "--short-side", "32", "--trunk", "googlenet", "--validation", "0")
+    options = ("--epochs", "1", "--short-side", "32", "--backbone", "googlenet", "--validation", "0")
     line = failure(capsys, "train", cambridge, "--output", tmp_path / "r", *options)
     assert "state.npz cannot be written: No space left on device" in line
     assert list((tmp_path / "r" / "backup").iterdir()) == []

@@ -21,7 +21,7 @@ from tests.helpers.scenes import make_scene
 
 
 def by_content(scene):
-    """Rows in the order of the pictures' bytes: layouts rename and reorder."""
+    """Rows in the order of the images' bytes: layouts rename and reorder."""
     return scene.subset(sorted(range(len(scene)), key=lambda row: scene.paths[row].read_bytes()))
 
 
@@ -63,7 +63,7 @@ def test_points_are_kept(tmp_path, to):
     scene = make_scene(tmp_path / "in")
     convert(scene, tmp_path / "out", to)
     points = open_scene(tmp_path / "out").points
-    least = {"colmap": 50, "cambridge": 20}[to]  # those in front of their cameras, or inside their pictures
+    least = {"colmap": 50, "cambridge": 20}[to]  # those in front of their cameras, or inside their images
     assert len(points.observations) > least
     kept = {tuple(np.round(point, 6)) for point in points.positions[np.unique(points.observations[:, 1])]}
     assert kept <= {tuple(np.round(point, 6)) for point in scene.points.positions}
@@ -81,8 +81,8 @@ def test_points_and_sequences_that_are_lost_are_named(tmp_path, caplog):
     for to in ("colmap", "transforms", "cambridge"):
         convert(named, tmp_path / f"named_{to}", to)
     for to in ("colmap", "transforms"):
-        assert f"{to} does not keep sequences that are not the pictures' folders" in caplog.messages
-    assert "cambridge does not keep the pictures' folders: each lies in one called as its sequence" in caplog.messages
+        assert f"{to} does not keep sequences that are not the images' folders" in caplog.messages
+    assert "cambridge does not keep the images' folders: each lies in one called as its sequence" in caplog.messages
     assert "cambridge does not keep 3-D points" in caplog.messages
 
 
@@ -99,7 +99,7 @@ def test_names_that_a_text_file_could_misread(tmp_path, to):
     check_same(scene, open_scene(tmp_path / "out", strict=True))
 
 
-def test_a_test_list_of_pictures_beside_their_own_folder(tmp_path):
+def test_a_test_list_of_images_beside_their_own_folder(tmp_path):
     scene = make_scene(tmp_path / "in")
     names = [f"images/{name}" for name in ("1.png", "day2/1.png", *scene.names[2:])]
     for old, new in zip(scene.names, names, strict=True):
@@ -111,7 +111,7 @@ def test_a_test_list_of_pictures_beside_their_own_folder(tmp_path):
     check_same(scene, open_scene(tmp_path / "out", strict=True))
 
 
-def test_a_scene_without_test_pictures_still_has_none_in_transforms(tmp_path):
+def test_a_scene_without_test_images_still_has_none_in_transforms(tmp_path):
     scene = replace(make_scene(tmp_path / "in"), splits=np.full(12, "train"))
     convert(scene, tmp_path / "out", "transforms")
     assert set(open_scene(tmp_path / "out").splits) == {"train"}
@@ -129,7 +129,7 @@ def test_lens_distortion_is_kept_or_said_to_be_lost(tmp_path, caplog):
     for message in (
         "cambridge does not keep lens distortion, but for a single radial coefficient",
         "cambridge does not keep principal points, and the difference between fx and fy",
-        "cambridge does not keep the unit, scene units: readers of this layout take it for metres",
+        "cambridge does not keep the unit, scene units: readers of this layout take it for meters",
         "7scenes does not keep lens distortion",
         "kitti does not keep lens distortion",
         "csv does not keep lens distortion",
@@ -182,11 +182,11 @@ def test_unknown_intrinsics(tmp_path, caplog):
         in caplog.messages
     )
     assert "kitti does not keep intrinsics of several cameras, or unknown ones" in caplog.messages
-    assert "transforms does not keep intrinsics, which are not known for every picture" in caplog.messages
-    assert "cambridge does not keep intrinsics, which are not known for every picture" in caplog.messages
+    assert "transforms does not keep intrinsics, which are not known for every image" in caplog.messages
+    assert "cambridge does not keep intrinsics, which are not known for every image" in caplog.messages
 
 
-def test_pictures_are_linked_or_copied(tmp_path):
+def test_images_are_linked_or_copied(tmp_path):
     scene = make_scene(tmp_path / "in")
     convert(scene, tmp_path / "linked", "csv")
     convert(scene, tmp_path / "copied", "csv", copy=True)
@@ -196,16 +196,16 @@ def test_pictures_are_linked_or_copied(tmp_path):
     assert (tmp_path / "copied" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
 
 
-def test_pictures_that_their_exif_turns_are_written_upright(tmp_path):
+def test_images_that_their_exif_turns_are_written_upright(tmp_path):
     scene = make_scene(tmp_path / "in")
     exif = Image.Exif()
     exif[0x0112] = 6
     deep = Image.fromarray((np.arange(48 * 64).reshape(48, 64) * 20).astype(np.uint16))
     deep.save(scene.paths[0], exif=exif)
-    grey = deep.point(lambda value: value / 256).convert("L")
+    gray = deep.point(lambda value: value / 256).convert("L")
     names = [scene.names[0], "a.tif", "b.tif", *scene.names[3:]]
-    grey.save(scene.root / "a.tif", exif=exif)
-    grey.convert("RGB").save(scene.root / "b.tif", exif=exif, compression="tiff_lzw")
+    gray.save(scene.root / "a.tif", exif=exif)
+    gray.convert("RGB").save(scene.root / "b.tif", exif=exif, compression="tiff_lzw")
     scene = replace(scene, names=tuple(names))
     convert(scene, tmp_path / "out", "csv")
     for name in names[:3]:

@@ -6,12 +6,12 @@ import pytest
 from PIL import Image
 
 from posenet.datasets.intrinsics import exif_focal, guessed_camera
-from tests.helpers.images import photo, write_picture
+from tests.helpers.images import photo, write_image
 
 
 def test_equivalent_focal_length(tmp_path):
     path = photo(tmp_path / "a.jpg", xA405=26)
-    # the diagonal of 36 x 24 mm is 43.27 mm, that of the picture 500 pixels
+    # the diagonal of 36 x 24 mm is 43.27 mm, that of the image 500 pixels
     assert exif_focal(path, 400, 300) == pytest.approx(26 / 43.2666 * 500, rel=1e-4)
     camera = guessed_camera(path)
     assert (camera.source, camera.cx, camera.cy) == ("EXIF", 200, 150)
@@ -19,7 +19,7 @@ def test_equivalent_focal_length(tmp_path):
 
 
 def test_focal_length_and_sensor_resolution(tmp_path):
-    # 5 mm, 2000 pixels per centimetre: 1000 pixels
+    # 5 mm, 2000 pixels per centimeter: 1000 pixels
     tags = {"x920A": 5.0, "xA20E": 2000.0, "xA210": 3, "xA002": 400, "xA003": 300}
     assert exif_focal(photo(tmp_path / "a.jpg", **tags), 400, 300) == pytest.approx(1000)
     shrunk = photo(tmp_path / "b.jpg", size=(200, 150), **tags)
@@ -43,7 +43,7 @@ def test_a_broken_exif_block_tells_nothing(tmp_path, name):
 
 
 def test_without_exif_a_typical_view_is_assumed(tmp_path):
-    write_picture(tmp_path / "a.png", (300, 400))
+    write_image(tmp_path / "a.png", (300, 400))
     camera = guessed_camera(tmp_path / "a.png")
     assert camera.source == "assumed"
     assert 2 * math.degrees(math.atan(200 / camera.fx)) == pytest.approx(60)

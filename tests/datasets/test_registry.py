@@ -22,7 +22,7 @@ def test_every_adapter_keeps_the_contract(adapter, tmp_path):
     assert adapter.NAME
     assert adapter.LOOKS_FOR
     assert adapter.__doc__
-    assert adapter.recognises(tmp_path) is False
+    assert adapter.recognizes(tmp_path) is False
 
 
 def test_scene_is_opened_by_path_or_text(cambridge):
@@ -31,13 +31,13 @@ def test_scene_is_opened_by_path_or_text(cambridge):
 
 
 def test_faults_are_returned_and_refused_when_strict(cambridge):
-    picture = cambridge / open_scene(cambridge).names[0]
-    picture.write_bytes(b"")
+    image = cambridge / open_scene(cambridge).names[0]
+    image.write_bytes(b"")
     scene, faults = open_scene_with_faults(cambridge)
     assert len(scene) == 15
-    assert [fault.kind for fault in faults] == ["picture of zero bytes"]
-    assert len(open_scene(cambridge, need_pictures=False)) == 16
-    with pytest.raises(PoseNetError, match=r"1 x picture of zero bytes.*\(refused by --strict\)"):
+    assert [fault.kind for fault in faults] == ["image of zero bytes"]
+    assert len(open_scene(cambridge, need_images=False)) == 16
+    with pytest.raises(PoseNetError, match=r"1 x image of zero bytes.*\(refused by --strict\)"):
         open_scene(cambridge, strict=True)
 
 
@@ -59,7 +59,7 @@ def test_unknown_folder_says_what_was_looked_for(tmp_path):
 
 def test_a_folder_of_photographs_is_told_what_it_needs(tmp_path):
     (tmp_path / "a.JPG").write_bytes(b"a photograph")
-    assert refused(tmp_path).startswith(f"{tmp_path} holds pictures without poses: `posenet scene capture` finds them;")
+    assert refused(tmp_path).startswith(f"{tmp_path} holds images without poses: `posenet scene capture` finds them;")
 
 
 def test_adapters_tell_each_others_real_scenes_apart(real_data):
@@ -72,7 +72,7 @@ def test_adapters_tell_each_others_real_scenes_apart(real_data):
         "gum_desk": transforms,
     }
     for folder, right in folders.items():
-        assert [adapter for adapter in ADAPTERS if adapter.recognises(real_data / folder)] == [right]
+        assert [adapter for adapter in ADAPTERS if adapter.recognizes(real_data / folder)] == [right]
 
 
 def test_adapters_read_raw_scenes(cambridge):
@@ -100,7 +100,7 @@ def test_links_in_a_circle_and_names_that_no_text_holds(cambridge):
     (cambridge / names[1]).symlink_to(cambridge)  # a folder, and the scene itself
     scene, faults = open_scene_with_faults(cambridge)
     assert len(scene) == 14
-    assert {fault.kind for fault in faults} <= {"picture that does not exist", "picture that is no file"}
+    assert {fault.kind for fault in faults} <= {"image that does not exist", "image that is no file"}
     listed = cambridge / "dataset_train.txt"
     listed.write_bytes(listed.read_bytes().replace(b"frame00003", b"fr\xe4me00003"))
     assert "dataset_train.txt:6: the file must be text in UTF-8, received other bytes" in refused(cambridge)

@@ -14,7 +14,7 @@ from posenet.geometry.poses import Poses
 
 @pytest.fixture
 def scene():
-    """Four pictures a to d, camera number i at x = i; the last is test; two points."""
+    """Four images a to d, camera number i at x = i; the last is test; two points."""
     return Scene(
         name="four",
         root=Path("somewhere"),
@@ -72,5 +72,5 @@ def test_split(scene):
 
 
 def test_empty_split_is_refused(scene):
-    with pytest.raises(PoseNetError, match="the test split of somewhere must hold at least one usable picture, it is"):
+    with pytest.raises(PoseNetError, match="the test split of somewhere must hold at least one usable image, it is"):
         scene.split("train").split("test")

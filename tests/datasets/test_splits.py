@@ -1,4 +1,4 @@
-"""Which pictures are for testing."""
+"""Which images are for testing."""
 
 import logging
 
@@ -28,7 +28,7 @@ def test_blocks_are_every_fourth_of_sixteen():
 def test_random_is_seeded(caplog):
     with caplog.at_level(logging.WARNING):
         assert len(split("random")) == 8
-    assert "neighbouring frames" in caplog.text
+    assert "neighboring frames" in caplog.text
     assert len(split("random:0.5:3", 100)) == 50
     assert split("random:0.5:3", 100) == split("random:0.5:3", 100)
     assert split("random:0.5:3", 100) != split("random:0.5:4", 100)
@@ -44,14 +44,14 @@ def test_list_by_name_or_by_its_end(tmp_path):
     assert split(str(tmp_path / "list.txt")) == [1, 3]
 
 
-def test_a_listed_name_is_first_of_all_its_own_picture(tmp_path):
+def test_a_listed_name_is_first_of_all_its_own_image(tmp_path):
     names = ["images/1.JPG", "images/1.PNG", "images/day2/1.JPG", "images/2.jpg"]
     for line, test in (("images/1.JPG", 0), ("1.PNG", 1), ("day2/1.JPG", 2), ("2.png", 3)):
         (tmp_path / "list.txt").write_text(f"{line}\n")
         splits = chosen_splits(str(tmp_path / "list.txt"), names, ["all"] * 4)
         assert [row for row, each in enumerate(splits) if each == "test"] == [test]
     (tmp_path / "list.txt").write_text("images/1\n")
-    with pytest.raises(PoseNetError, match=r"list.txt:1: 'images/1' fits several pictures"):
+    with pytest.raises(PoseNetError, match=r"list.txt:1: 'images/1' fits several images"):
         chosen_splits(str(tmp_path / "list.txt"), names, ["all"] * 4)
 
 
@@ -62,9 +62,9 @@ def test_a_listed_name_is_first_of_all_its_own_picture(tmp_path):
         ("every:0", f"--split must be {FORMS}, received 'every:0'"),
         ("random:2", f"--split must be {FORMS}, received 'random:2'"),
         ("sequence:d", "--split sequence:d: the sequence must be one of the scene's, all"),
-        ("every:100", "--split every:100 must leave pictures to test, none of 32 is"),
+        ("every:100", "--split every:100 must leave images to test, none of 32 is"),
         ("no/such.txt", "--split no/such.txt: there is no such list"),
-        ("every:1", "--split every:1 must leave pictures to train on, all 32 are test"),
+        ("every:1", "--split every:1 must leave images to train on, all 32 are test"),
     ],
 )
 def test_wrong_choices(choice, message):
@@ -75,10 +75,10 @@ def test_wrong_choices(choice, message):
 
 def test_list_with_an_unknown_name(tmp_path):
     (tmp_path / "list.txt").write_text("images/0001.jpg\nimages/x.jpg\n")
-    with pytest.raises(PoseNetError, match=r"list.txt:2: 'images/x.jpg' is no picture of the scene, names are"):
+    with pytest.raises(PoseNetError, match=r"list.txt:2: 'images/x.jpg' is no image of the scene, names are"):
         split(str(tmp_path / "list.txt"))
     (tmp_path / "list.txt").write_text("1.jpg\n")  # fits a/1.jpg and b/1.jpg
-    with pytest.raises(PoseNetError, match=r"list.txt:1: '1.jpg' fits several pictures"):
+    with pytest.raises(PoseNetError, match=r"list.txt:1: '1.jpg' fits several images"):
         chosen_splits(str(tmp_path / "list.txt"), ["a/1.jpg", "b/1.jpg"], ["a", "b"])
 
 
@@ -89,10 +89,10 @@ def test_scene_takes_its_own_split_then_a_list_then_blocks(cambridge, tmp_path):
     folder.mkdir()
     (folder / "poses.csv").write_text("\n".join(table))
     assert settled_split(folder) == "blocks"
-    scene = open_scene(folder, need_pictures=False)
+    scene = open_scene(folder, need_images=False)
     assert (scene.splits == "test").sum() == 8
     (folder / "test.txt").write_text("0005.jpg\n")
     assert settled_split(folder) == str((folder / "test.txt").absolute())
-    assert list((open_scene(folder, need_pictures=False).splits == "test").nonzero()[0]) == [5]
-    other = open_scene(folder, need_pictures=False, split="every:16")
+    assert list((open_scene(folder, need_images=False).splits == "test").nonzero()[0]) == [5]
+    other = open_scene(folder, need_images=False, split="every:16")
     assert list((other.splits == "test").nonzero()[0]) == [15, 31]

@@ -10,17 +10,17 @@ from posenet.datasets.scene import ScenePoints
 from posenet.datasets.validation import Fault, RawScene, checked_scene
 from posenet.errors import PoseNetError
 from posenet.geometry.poses import Poses
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 
 COUNT = 8
 
 
 @pytest.fixture
 def raw(tmp_path):
-    """Eight faultless rows, camera i at (i, 0, 0), pictures on disk."""
+    """Eight faultless rows, camera i at (i, 0, 0), images on disk."""
     names = [f"s/{number}.png" for number in range(COUNT)]
     for number, name in enumerate(names):
-        write_picture(tmp_path / name, seed=number)
+        write_image(tmp_path / name, seed=number)
     return RawScene(
         name="eight",
         root=tmp_path,
@@ -78,9 +78,9 @@ def test_quaternion_of_length_zero(raw):
     only_fault(raw, "quaternion of length zero", [1, 2])
 
 
-def test_quaternion_that_is_not_of_unit_length_is_normalised(raw):
+def test_quaternion_that_is_not_of_unit_length_is_normalized(raw):
     raw.quaternions_wxyz[4] = [0, 0, 3, 4]
-    scene = only_fault(raw, "quaternion that is not of unit length", [4], action="normalised")
+    scene = only_fault(raw, "quaternion that is not of unit length", [4], action="normalized")
     np.testing.assert_allclose(scene.poses.quaternions_wxyz[4], [0, 0, 0.6, 0.8])
 
 
@@ -99,71 +99,71 @@ def test_a_still_camera_has_no_outliers(raw):
     assert checked_scene(raw)[1] == []
 
 
-def test_picture_listed_twice_keeps_the_first(raw):
+def test_image_listed_twice_keeps_the_first(raw):
     raw.names[7] = raw.names[0]
     scene = checked_scene(raw)[0]
     assert [(fault.kind, fault.count, fault.first) for fault in checked_scene(raw)[1]] == [
-        ("picture listed more than once", 1, "list.txt:11 s/0.png")
+        ("image listed more than once", 1, "list.txt:11 s/0.png")
     ]
     assert scene.splits.tolist() == ["train"] * 6 + ["test"]
-    with pytest.raises(PoseNetError, match="1 x picture listed more than once, dropped"):
+    with pytest.raises(PoseNetError, match="1 x image listed more than once, dropped"):
         checked_scene(raw, strict=True)
 
 
-def test_missing_picture(raw):
+def test_missing_image(raw):
     raw.root.joinpath("s/1.png").unlink()
-    only_fault(raw, "picture that does not exist", [1])
+    only_fault(raw, "image that does not exist", [1])
 
 
-def test_pictures_are_not_looked_at_unless_needed(raw):
+def test_images_are_not_looked_at_unless_needed(raw):
     for path in raw.root.glob("s/*.png"):
         path.unlink()
-    scene, faults = checked_scene(raw, need_pictures=False)
+    scene, faults = checked_scene(raw, need_images=False)
     assert (len(scene), faults) == (COUNT, [])
 
 
-def test_folder_in_the_place_of_a_picture(raw):
+def test_folder_in_the_place_of_a_image(raw):
     raw.root.joinpath("s/1.png").unlink()
     raw.root.joinpath("s/1.png").mkdir()
-    only_fault(raw, "picture that is no file", [1])
+    only_fault(raw, "image that is no file", [1])
 
 
-def test_picture_of_zero_bytes(raw):
+def test_image_of_zero_bytes(raw):
     for number in (2, 3):
         raw.root.joinpath(f"s/{number}.png").write_bytes(b"")
-    only_fault(raw, "picture of zero bytes", [2, 3])
+    only_fault(raw, "image of zero bytes", [2, 3])
 
 
 def test_text_called_png(raw):
     raw.root.joinpath("s/5.png").write_text("404 not found")
-    only_fault(raw, "file that is no picture", [5])
+    only_fault(raw, "file that is no image", [5])
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 @pytest.mark.parametrize("size", [(48, 64), (700, 900)])
-def test_truncated_picture(raw, suffix, size):
+def test_truncated_image(raw, suffix, size):
     raw.names[4] = f"s/cut.{suffix}"
     path = raw.root / raw.names[4]
     noise = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
     cv2.imwrite(str(path), noise)
     assert checked_scene(raw)[1] == []
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    only_fault(raw, "picture that is cut off", [4])
+    only_fault(raw, "image that is cut off", [4])
 
 
 def test_several_faults_are_reported_together(raw):
     raw.positions[0] = np.nan
     raw.root.joinpath("s/2.png").write_bytes(b"")
     scene, faults = checked_scene(raw)
-    assert [fault.kind for fault in faults] == ["pose that is missing or not finite", "picture of zero bytes"]
+    assert [fault.kind for fault in faults] == ["pose that is missing or not finite", "image of zero bytes"]
     assert len(scene) == COUNT - 2
-    with pytest.raises(PoseNetError, match=r"not finite, dropped .*; 1 x picture of zero bytes, dropped .*--strict"):
+    with pytest.raises(PoseNetError, match=r"not finite, dropped .*; 1 x image of zero bytes, dropped .*--strict"):
         checked_scene(raw, strict=True)
 
 
 def test_a_name_may_hold_the_time_of_day(raw):
     raw.names[3] = "2024-05-01_12:30:10.png"
-    write_picture(raw.root / raw.names[3])
+    write_image(raw.root / raw.names[3])
     assert checked_scene(raw)[1] == []
 
 
@@ -172,18 +172,18 @@ def test_names_that_leave_the_folder_are_refused(raw, name):
     raw.names[3] = name
     with pytest.raises(PoseNetError) as refusal:
         checked_scene(raw)
-    assert str(refusal.value) == f"list.txt:7: a picture's name must stay inside the scene's folder, received {name!r}"
+    assert str(refusal.value) == f"list.txt:7: a image's name must stay inside the scene's folder, received {name!r}"
 
 
 def test_nothing_left_says_why(raw):
     raw.quaternions_wxyz[:] = 0
-    with pytest.raises(PoseNetError, match="must hold at least one usable picture: 8 x quaternion of length zero"):
+    with pytest.raises(PoseNetError, match="must hold at least one usable image: 8 x quaternion of length zero"):
         checked_scene(raw)
 
 
 def test_empty_list_is_refused(tmp_path):
     nothing = RawScene("none", tmp_path, [], np.zeros((0, 3)), np.zeros((0, 4)), [], [], [], [])
-    with pytest.raises(PoseNetError, match="must hold at least one usable picture: no picture is listed"):
+    with pytest.raises(PoseNetError, match="must hold at least one usable image: no image is listed"):
         checked_scene(nothing)
 
 

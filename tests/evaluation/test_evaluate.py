@@ -18,7 +18,7 @@ from posenet.io.files import files_digest
 from posenet.localization.localizer import Answerer
 from posenet.localization.refinement import Refiner
 from posenet.localization.uncertainty import read_trust
-from posenet.mapping.global_descriptors import describe, nearest_pictures
+from posenet.mapping.global_descriptors import describe, nearest_images
 from posenet.run import open_run
 from tests.helpers.errors import refusal
 
@@ -56,7 +56,7 @@ def test_a_missing_prediction_is_infinitely_wrong(cambridge, tmp_path):
     json.dumps(summary, allow_nan=False)
     assert "3 without a prediction" in report(result)
     text = report(result)
-    assert "the 1 pictures with a prediction:\np.txt " in text
+    assert "the 1 images with a prediction:\np.txt " in text
     assert summary["predicted"]["median_m"] == pytest.approx(0.4)
     mean_pose = summary["predicted"]["baselines"]["mean_pose"]
     assert mean_pose["median_m"] == pytest.approx(result.baselines["mean_pose"][0][3])
@@ -83,21 +83,21 @@ def test_the_folder_holds_what_was_measured(cambridge, tmp_path):
         assert (tmp_path / "out" / name).stat().st_size > 10_000
     for name in ("matches.png", "uncertainty.png", "mine.png"):  # two of an earlier evaluation, one of the user's
         (tmp_path / "out" / name).write_bytes(b"old")
-    write_evaluation(result, tmp_path / "out", pictures=False)
+    write_evaluation(result, tmp_path / "out", images=False)
     assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["mine.png"]
     assert refusal(write_evaluation, result, tmp_path / "p.txt").endswith(
         "p.txt must be a folder to write to, it cannot be made: File exists"
     )
 
 
-def test_a_training_picture_that_does_not_decode_costs_only_its_baseline(cambridge, tmp_path, caplog):
+def test_a_training_image_that_does_not_decode_costs_only_its_baseline(cambridge, tmp_path, caplog):
     scene = open_scene(cambridge)
     (tmp_path / "p.txt").write_text(listed(scene.split("test"), (0.24, 0.32, 0)))
     scene.split("train").paths[0].write_bytes(b"")
     result = evaluate_poses(tmp_path / "p.txt", cambridge)
     np.testing.assert_allclose(result.errors, 0.4, rtol=1e-6)
     assert set(result.baselines) == {"mean_pose"}
-    assert "no nearest picture is sought: " in caplog.text
+    assert "no nearest image is sought: " in caplog.text
 
 
 def test_the_written_estimate_scores_the_same_again(cambridge, tmp_path):
@@ -117,16 +117,16 @@ def test_a_run_is_evaluated_on_its_test_split(cambridge, trained, monkeypatch):
     again = evaluate_run(run, scene_path=cambridge)
     np.testing.assert_array_equal(result.errors, again.errors)
     text = report(result)
-    for word in ("Square, test split: 4 pictures", "network", "nearest picture", "mean training pose", "median"):
+    for word in ("Square, test split: 4 images", "network", "nearest image", "mean training pose", "median"):
         assert word in text
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", None])
-def test_an_estimate_without_a_broken_picture_scores_the_same_again(cambridge, trained, tmp_path, content):
+@pytest.mark.parametrize("content", [b"", b"no image", None])
+def test_an_estimate_without_a_broken_image_scores_the_same_again(cambridge, trained, tmp_path, content):
     broken = open_scene(cambridge).split("test").paths[1]
     broken.write_bytes(content) if content is not None else broken.unlink()
     result = evaluate_run(open_run(trained))
-    write_evaluation(result, tmp_path / "out", pictures=False)
+    write_evaluation(result, tmp_path / "out", images=False)
     assert np.loadtxt(tmp_path / "out" / "estimate.tum")[:, 0].tolist() == [0, 2, 3]
     again = evaluate_poses(tmp_path / "out" / "estimate.tum", cambridge)
     np.testing.assert_allclose(again.errors[[0, 2, 3]], result.errors, atol=1e-5)
@@ -134,9 +134,9 @@ def test_an_estimate_without_a_broken_picture_scores_the_same_again(cambridge, t
 
 def test_retrieval_finds_the_same_place_under_other_light():
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 255, (6, 12, 16, 3), np.uint8).repeat(8, axis=1).repeat(8, axis=2)
-    darker = (pictures * 0.6 + 20).astype(np.uint8)[::-1]
-    np.testing.assert_array_equal(nearest_pictures(describe(pictures), describe(darker))[:, 0], np.arange(6)[::-1])
+    images = rng.integers(0, 255, (6, 12, 16, 3), np.uint8).repeat(8, axis=1).repeat(8, axis=2)
+    darker = (images * 0.6 + 20).astype(np.uint8)[::-1]
+    np.testing.assert_array_equal(nearest_images(describe(images), describe(darker))[:, 0], np.arange(6)[::-1])
 
 
 def test_mean_pose_errors_by_hand():
@@ -149,10 +149,10 @@ def test_mean_pose_errors_by_hand():
 
 def test_published_predictions(real_data):
     folder = real_data / "cambridge_predictions"
-    for scene, metres, degrees in (("KingsCollege", 2.26, 2.58), ("ShopFacade", 3.70, 10.06)):
+    for scene, meters, degrees in (("KingsCollege", 2.26, 2.58), ("ShopFacade", 3.70, 10.06)):
         file = folder / scene / "dataset_test_predict.txt"
         result = evaluate_poses(file, folder / scene)
-        assert round(float(np.median(result.errors)), 2) == metres
+        assert round(float(np.median(result.errors)), 2) == meters
         assert round(float(np.median(result.errors_deg)), 2) == degrees
         rows = {line.split()[0]: line.split() for line in file.read_text().splitlines()[3:] if line}
         for name, error, error_deg in zip(result.scene.names, result.errors, result.errors_deg, strict=True):
@@ -182,7 +182,7 @@ def test_refined_beside_regressed(plane_trained, tmp_path, monkeypatch, capsys):
     assert summary["baselines"]["network"]["median_m"] > 0.1
     text = report(result)
     assert "network alone" in text
-    assert "refined: 100 % of the pictures" in text
+    assert "refined: 100 % of the images" in text
     assert "It beats the network alone in position and rotation." in text
     write_evaluation(result, tmp_path / "out")
     with open(tmp_path / "out" / "errors.csv", newline="") as file:
@@ -198,8 +198,8 @@ def test_refined_beside_regressed(plane_trained, tmp_path, monkeypatch, capsys):
     assert {run.training_scene().names[row] for row in rows_held_out} == set(run.held_out)
     measured = read_trust(run.folder / "map", files_digest([run.folder / "model.keras"]))
     assert result.refinement.trust == again.refinement.trust == measured
-    picture = result.scene.paths[0]
-    assert main(["predict", str(tmp_path / "run"), str(picture), "--refine", "--views", "1"]) == 0
+    image = result.scene.paths[0]
+    assert main(["predict", str(tmp_path / "run"), str(image), "--refine", "--views", "1"]) == 0
     header, line = capsys.readouterr().out.splitlines()
     assert header.endswith("then doubt_deg, inliers, deviation")
     doubt, inliers, deviation = line.split()[-3:]
@@ -207,7 +207,7 @@ def test_refined_beside_regressed(plane_trained, tmp_path, monkeypatch, capsys):
     assert float(deviation) == pytest.approx(float(rows[0]["deviation"]), rel=1e-3)
 
 
-def test_inliers_are_those_of_the_refined_pictures(cambridge):
+def test_inliers_are_those_of_the_refined_images(cambridge):
     scene = open_scene(cambridge)
     test = scene.split("test")
     refinement = SimpleNamespace(refined=np.array([True, False, False, False]), inliers=np.array([40, 0, 0, 0]))
@@ -225,19 +225,19 @@ def test_small_errors_and_large_coordinates_keep_their_digits(cambridge, tmp_pat
     estimate = Poses(test.poses.positions + [0, 0.0003, 0], test.poses.rotations)
     result = compare(scene, test, "test", "network", estimate, np.ones(4, bool), test.poses)
     assert "0.0003 m 0.00 deg" in report(result)
-    write_evaluation(result, tmp_path / "out", pictures=False)
+    write_evaluation(result, tmp_path / "out", images=False)
     with open(tmp_path / "out" / "errors.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     np.testing.assert_allclose([float(row["y"]) - float(row["true_y"]) for row in rows], 0.0003, rtol=1e-4)
 
 
-def test_the_surest_pictures_are_reported(trained, tmp_path):
+def test_the_surest_images_are_reported(trained, tmp_path):
     result = evaluate_run(open_run(trained))
     order = np.argsort(result.doubt)
     surest = result.summary()["surest"]
     assert surest["50%"]["median_m"] == pytest.approx(np.median(result.errors[order[:2]]))
     assert surest["25%"]["median_deg"] == pytest.approx(result.errors_deg[order[0]])
-    assert "medians of the pictures it is surest of: 75 %" in report(result)
+    assert "medians of the images it is surest of: 75 %" in report(result)
     write_evaluation(result, tmp_path / "out")
     assert (tmp_path / "out" / "uncertainty.png").is_file()
     with open(tmp_path / "out" / "errors.csv", newline="") as file:

@@ -7,13 +7,13 @@ from scipy.spatial.transform import Rotation
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.evaluation.evaluate import Evaluation
-from posenet.evaluation.figures import write_report_pictures
+from posenet.evaluation.figures import write_report_images
 from posenet.geometry.poses import Poses
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 from tests.helpers.scenes import circle
 
 CASES = {
-    "one picture": (circle(1), None),
+    "one image": (circle(1), None),
     "all at one place": (Poses(np.ones((5, 3)), Rotation.identity(5)), None),
     "on a line": (Poses(np.arange(15.0).reshape(5, 3), Rotation.identity(5)), circle(4)),
     "no training": (circle(6), circle(6)[:0]),
@@ -21,7 +21,7 @@ CASES = {
 
 
 def evaluation(folder, truth, training, errors):
-    """Perfect predictions, said to have these errors, of pictures 0.png, 1.png ... in a folder."""
+    """Perfect predictions, said to have these errors, of images 0.png, 1.png ... in a folder."""
     n = len(truth)
     names = tuple(f"{row}.png" for row in range(n))
     scene = Scene(
@@ -35,17 +35,17 @@ def evaluation(folder, truth, training, errors):
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("missing", [False, True])
-def test_every_picture_is_written(case, missing, tmp_path):
+def test_every_image_is_written(case, missing, tmp_path):
     truth, training = CASES[case]
     n = len(truth)
     errors = np.full(n, np.inf) if missing else np.linspace(0.1, 200, n)
     paths = [tmp_path / f"{i}.png" for i in range(n)]
     for i, path in enumerate(paths):
-        write_picture(path, seed=i)
+        write_image(path, seed=i)
     paths[-1].write_bytes(b"broken")
     out = tmp_path / "out"
     out.mkdir()
-    written = write_report_pictures(out, evaluation(tmp_path, truth, training, errors))
+    written = write_report_images(out, evaluation(tmp_path, truth, training, errors))
     names = {"trajectory.png", "trajectory_3d.png", "errors.png", "worst.png"}
     assert {path.name for path in written} == names | (set() if missing else {"uncertainty.png"})
     for path in written:
@@ -54,7 +54,7 @@ def test_every_picture_is_written(case, missing, tmp_path):
         assert height > 600
 
 
-def test_the_old_picture_survives_a_failure(tmp_path, monkeypatch):
+def test_the_old_image_survives_a_failure(tmp_path, monkeypatch):
     (tmp_path / "trajectory.png").write_bytes(b"old")
 
     def full(*args, **kwargs):
@@ -62,5 +62,5 @@ def test_the_old_picture_survives_a_failure(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Figure, "savefig", full)
     with pytest.raises(PoseNetError, match=r"trajectory.png cannot be written: No space left on device"):
-        write_report_pictures(tmp_path, evaluation(tmp_path, circle(3), None, np.ones(3)))
+        write_report_images(tmp_path, evaluation(tmp_path, circle(3), None, np.ones(3)))
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]

@@ -20,7 +20,7 @@ from tests.helpers.errors import refusal
 
 HALF = 0.7071067811865476
 TUM = "a TUM line must be 8 numbers, stamp x y z qx qy qz qw"
-NUMBER = "the stamp must be the picture's number in the split, 0 to 2"
+NUMBER = "the stamp must be the image's number in the split, 0 to 2"
 ROW = "a line must be a name and 7 numbers (X Y Z W P Q R), 8 columns"
 
 
@@ -94,7 +94,7 @@ def test_malformed_tum(tmp_path, line, says):
 
 
 @pytest.mark.parametrize("convention", ["world_from_camera", "camera_from_world"])
-def test_tum_stamps_are_picture_numbers_and_always_camera_to_world(tmp_path, convention):
+def test_tum_stamps_are_image_numbers_and_always_camera_to_world(tmp_path, convention):
     path = given_file(tmp_path, f"2 7 8 9 0 0 {HALF} {HALF}\n0.0 1 2 3 0 0 0 1\n")
     poses, found = read_poses(path, make_scene(tmp_path, convention))
     assert found.tolist() == [True, False, True]
@@ -104,7 +104,7 @@ def test_tum_stamps_are_picture_numbers_and_always_camera_to_world(tmp_path, con
 
 def test_scenes_of_known_times_take_the_line_nearest_in_time(tmp_path, caplog):
     scene = replace(make_scene(tmp_path), times=np.array([100.0, 100.1, 100.2]))
-    lines = [(100.095, 3), (100.004, 2), (99.99, 1), (100.15, 4), ("nan", 5)]  # any order, other pictures' among them
+    lines = [(100.095, 3), (100.004, 2), (99.99, 1), (100.15, 4), ("nan", 5)]  # any order, other images' among them
     path = given_file(tmp_path, "".join(f"{stamp} {x} 0 0 0 0 {HALF} {HALF}\n" for stamp, x in lines))
     poses, found = read_poses(path, scene)
     assert found.tolist() == [True, True, False]  # 100.15 is 0.05 s from the third
@@ -113,9 +113,9 @@ def test_scenes_of_known_times_take_the_line_nearest_in_time(tmp_path, caplog):
     assert caplog.messages == []
     numbered = given_file(tmp_path, "".join(f"{row} {row} 0 0 0 0 0 1\n" for row in range(3)))
     assert read_poses(numbered, replace(scene, times=np.array([2.0, 3.0, 8.0])))[1].tolist() == [True, False, False]
-    assert "its stamps are taken for times in seconds, not for the test pictures' numbers" in caplog.text
+    assert "its stamps are taken for times in seconds, not for the test images' numbers" in caplog.text
     message = refusal(read_poses, given_file(tmp_path, "0 1 2 3 0 0 0 1\n"), scene)
-    says = "a stamp must be a picture's time, here 100.000000 to 100.200000 seconds, received 0.000000"
+    says = "a stamp must be a image's time, here 100.000000 to 100.200000 seconds, received 0.000000"
     assert message == f"{tmp_path / 'poses.txt'}:1: {says}"
 
 
@@ -136,12 +136,12 @@ def test_what_predict_printed_is_camera_to_world(tmp_path, before):
     np.testing.assert_allclose(poses.rotations[1].apply([1, 0, 0]), [0, 1, 0], atol=1e-15)
 
 
-def test_poses_for_other_pictures_are_counted(tmp_path, caplog):
+def test_poses_for_other_images_are_counted(tmp_path, caplog):
     text = "s/1.png 1 2 3 1 0 0 0\nt/1.png 1 2 3 1 0 0 0\nt/2.png 1 2 3 1 0 0 0\n"
     with caplog.at_level(logging.WARNING, "posenet"):
         found = read_poses(given_file(tmp_path, text), make_scene(tmp_path))[1]
     assert found.tolist() == [False, True, False]
-    assert caplog.messages == [f"{tmp_path / 'poses.txt'}: 2 poses for pictures outside the scene are ignored"]
+    assert caplog.messages == [f"{tmp_path / 'poses.txt'}: 2 poses for images outside the scene are ignored"]
 
 
 def test_unusable_predictions_count_as_missing(tmp_path, caplog):
@@ -156,18 +156,18 @@ def test_unusable_predictions_count_as_missing(tmp_path, caplog):
     ("text", "says"),
     [
         ("", ": a pose file must hold at least one pose, it is empty"),
-        ("x.png 1 2 3 1 0 0 0\n", ": a pose for a picture of the scene is needed (names like s/0.png), received x.png"),
-        ("3 1 2 3 0 0 0 1\n", ":1: the stamp must be the picture's number in the split, 0 to 2, received 3"),
+        ("x.png 1 2 3 1 0 0 0\n", ": a pose for a image of the scene is needed (names like s/0.png), received x.png"),
+        ("3 1 2 3 0 0 0 1\n", ":1: the stamp must be the image's number in the split, 0 to 2, received 3"),
         (
             "0 1 2 3 0 0 0 1\n7 1 2 3 0 0 0 1\n",
-            ":2: the stamp must be the picture's number in the split, 0 to 2, received 7",
+            ":2: the stamp must be the image's number in the split, 0 to 2, received 7",
         ),
-        ("0.5 1 2 3 0 0 0 1\n", ":1: the stamp must be the picture's number in the split, 0 to 2, received 0.5"),
-        ("nan 1 2 3 0 0 0 1\n", ":1: the stamp must be the picture's number in the split, 0 to 2, received nan"),
-        ("0 0 0 0 0 0 0 1\n0 0 0 0 0 0 0 1\n", ":2: a picture must be given once, 0 is already at {file}:1"),
+        ("0.5 1 2 3 0 0 0 1\n", ":1: the stamp must be the image's number in the split, 0 to 2, received 0.5"),
+        ("nan 1 2 3 0 0 0 1\n", ":1: the stamp must be the image's number in the split, 0 to 2, received nan"),
+        ("0 0 0 0 0 0 0 1\n0 0 0 0 0 0 0 1\n", ":2: a image must be given once, 0 is already at {file}:1"),
         (
             "s/0.png 0 0 0 1 0 0 0\n/s/0.jpg 0 0 0 1 0 0 0\n",
-            ":2: a picture must be given once, s/0.png is already at {file}:1",
+            ":2: a image must be given once, s/0.png is already at {file}:1",
         ),
         ("s/0.png 0 0 0\n", f":1: {ROW}, received 4 columns: 's/0.png 0 0 0'"),
         ("\0", ":1: the file must be text, received binary content"),
@@ -192,7 +192,7 @@ def test_names_may_hold_blanks(tmp_path):
     assert line == f":1: {ROW}, received 'x' where a number belongs"
 
 
-def test_names_may_be_paths_to_the_pictures_or_their_ends(tmp_path, monkeypatch):
+def test_names_may_be_paths_to_the_images_or_their_ends(tmp_path, monkeypatch):
     scene = make_scene(tmp_path)
     monkeypatch.chdir(tmp_path)
     for name in ("s/0.png", "/s/0.png", "./s/0.png", f"{tmp_path}/s/0.png", f"{tmp_path}/s/../s/0.jpg", "0.png"):
@@ -211,18 +211,18 @@ def test_names_may_be_paths_to_the_pictures_or_their_ends(tmp_path, monkeypatch)
     assert "received 0.png" in refusal(read_poses, given_file(tmp_path, "0.png 1 2 3 1 0 0 0\n"), twice)
 
 
-@pytest.mark.parametrize(("name", "metres", "degrees"), [("KingsCollege", 2.26, 2.58), ("ShopFacade", 3.70, 10.06)])
-def test_errors_of_real_predictions_agree_with_their_own_columns(real_data, name, metres, degrees):
+@pytest.mark.parametrize(("name", "meters", "degrees"), [("KingsCollege", 2.26, 2.58), ("ShopFacade", 3.70, 10.06)])
+def test_errors_of_real_predictions_agree_with_their_own_columns(real_data, name, meters, degrees):
     folder = real_data / "cambridge_predictions" / name
-    scene = open_scene(folder, need_pictures=False).split("test")
+    scene = open_scene(folder, need_images=False).split("test")
     estimate, found = read_poses(folder / "dataset_test_predict.txt", scene)
     assert found.all()
     rows = {row.name: row.extra for row in read_list(folder / "dataset_test_predict.txt")}
     own = np.array([rows[name] for name in scene.names], float)
     errors, errors_deg = position_errors(estimate, scene.poses), rotation_errors_deg(estimate, scene.poses)
-    # The file prints six digits of a pose whose coordinates are hundreds of metres: each is up to 5e-4 m off.
+    # The file prints six digits of a pose whose coordinates are hundreds of meters: each is up to 5e-4 m off.
     np.testing.assert_allclose(errors, own[:, 0], atol=5e-4 * 3**0.5 + 1e-4)
     np.testing.assert_allclose(errors_deg, own[:, 1], atol=5e-3)
     assert np.median(np.abs(errors_deg - own[:, 1])) < 1e-3
-    assert round(float(np.median(errors)), 2) == metres
+    assert round(float(np.median(errors)), 2) == meters
     assert round(float(np.median(errors_deg)), 2) == degrees

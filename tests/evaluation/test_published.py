@@ -21,7 +21,7 @@ RAMP = np.zeros((256, 455, 3), np.uint8)
 RAMP[..., 0], RAMP[..., 1] = np.arange(256)[:, None], np.arange(455) % 256  # red tells the row, green the column
 
 
-def test_centre_cut_in_bgr():
+def test_center_cut_in_bgr():
     cut = Recipe(np.zeros(3, np.float32)).cut(RAMP)
     assert cut.shape == (224, 224, 3)
     assert cut[0, 0].tolist() == [0, 115, 16]  # blue, green: column 115, red: row 16
@@ -35,7 +35,7 @@ def test_ports_cut_begins_at_the_top():
     assert square.shape == (224, 224, 3)  # stretched to 455 x 256
 
 
-def test_short_side_of_any_picture_becomes_256():
+def test_short_side_of_any_image_becomes_256():
     portrait = np.zeros((960, 540, 3), np.uint8)
     portrait[480:] = 255
     cut = Recipe(np.zeros(3, np.float32)).cut(portrait)
@@ -44,7 +44,7 @@ def test_short_side_of_any_picture_becomes_256():
     assert cut[-100:].min() == 255
 
 
-def test_means_of_the_picture_of_the_cut_and_of_colour():
+def test_means_of_the_image_of_the_cut_and_of_color():
     whole = RAMP[:, :, ::-1].astype(np.float32)
     assert np.abs(Recipe(whole).cut(RAMP)).max() == 0
     square = np.linspace(0, 255, 256, dtype=np.float32)[:, None, None] * np.ones((1, 256, 3), np.float32)
@@ -52,8 +52,8 @@ def test_means_of_the_picture_of_the_cut_and_of_colour():
     assert np.abs(Recipe(square).cut(wide)).max() < 1  # a mean of another shape is stretched
     cuts = Recipe(np.zeros((224, 224, 3), np.float32)).cut(RAMP)[None]
     np.testing.assert_array_equal(Recipe(cuts[0]).apply(cuts), np.zeros_like(cuts))
-    colour = np.array(CAFFE_MEAN_BGR, np.float32)
-    np.testing.assert_array_equal(Recipe(colour).apply(cuts), cuts - colour)
+    color = np.array(CAFFE_MEAN_BGR, np.float32)
+    np.testing.assert_array_equal(Recipe(color).apply(cuts), cuts - color)
 
 
 def test_mean_files(tmp_path):
@@ -63,11 +63,11 @@ def test_mean_files(tmp_path):
     np.save(tmp_path / "mean.npy", np.zeros((224, 224, 3)))
     assert read_mean(tmp_path / "mean.npy").shape == (224, 224, 3)
     np.save(tmp_path / "odd.npy", np.zeros((7, 7, 3)))
-    with pytest.raises(PoseNetError, match=r"odd.npy must be a mean colour, or .* received \(7, 7, 3\)"):
+    with pytest.raises(PoseNetError, match=r"odd.npy must be a mean color, or .* received \(7, 7, 3\)"):
         read_mean(tmp_path / "odd.npy")
-    np.save(tmp_path / "grey.npy", np.zeros((256, 341, 1)))
-    with pytest.raises(PoseNetError, match=r"grey.npy must be a mean colour, or .* received \(256, 341, 1\)"):
-        read_mean(tmp_path / "grey.npy")
+    np.save(tmp_path / "gray.npy", np.zeros((256, 341, 1)))
+    with pytest.raises(PoseNetError, match=r"gray.npy must be a mean color, or .* received \(256, 341, 1\)"):
+        read_mean(tmp_path / "gray.npy")
     np.save(tmp_path / "object.npy", np.array({}, object), allow_pickle=True)
     np.save(tmp_path / "text.npy", np.array(["a", "b", "c"]))
     np.savez(tmp_path / "zip.npz", mean=np.zeros(3))
@@ -97,8 +97,8 @@ def test_a_scene_is_evaluated_with_its_own_convention(cambridge, weights):
     assert found.method == "posenet.npy"
 
 
-def test_legacy_subtracts_the_mean_of_the_pictures_themselves(cambridge, weights, monkeypatch):
-    monkeypatch.setattr("posenet.evaluation.published.BATCH", 3)  # of four pictures
+def test_legacy_subtracts_the_mean_of_the_images_themselves(cambridge, weights, monkeypatch):
+    monkeypatch.setattr("posenet.evaluation.published.BATCH", 3)  # of four images
     found = evaluate_weights(weights, cambridge, legacy=True)
     test = open_scene(cambridge).split("test")
     cuts = np.stack([Recipe(np.zeros(3), legacy=True).cut(read_image(path)) for path in test.paths])

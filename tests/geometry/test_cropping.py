@@ -5,7 +5,7 @@ from posenet.geometry.cropping import Framing, square_cut, whole_frame
 from posenet.io.images import resize_to_cover
 
 
-def test_whole_frame_keeps_the_shape_of_the_pictures():
+def test_whole_frame_keeps_the_shape_of_the_images():
     assert whole_frame([(640, 480)], 192) == Framing((192, 256), (192, 256))
     assert whole_frame([(1920, 1080)], 192).cut == (192, 336)
     assert whole_frame([(360, 640)] * 3 + [(640, 480)], 192).cut == (336, 192)
@@ -17,14 +17,14 @@ def test_square_cut_is_posenets_own():
     assert square_cut([(640, 480)]).corner == (16, 59)
 
 
-def test_middle_is_the_centre():
+def test_middle_is_the_center():
     framing = Framing((6, 8), (2, 4))
-    picture = np.arange(6 * 8 * 3).reshape(6, 8, 3)
-    np.testing.assert_array_equal(framing.middle(picture), picture[2:4, 2:6])
-    np.testing.assert_array_equal(framing.middle(picture[None])[0], picture[2:4, 2:6])
+    image = np.arange(6 * 8 * 3).reshape(6, 8, 3)
+    np.testing.assert_array_equal(framing.middle(image), image[2:4, 2:6])
+    np.testing.assert_array_equal(framing.middle(image[None])[0], image[2:4, 2:6])
 
 
-def test_the_stored_camera_projects_where_the_stored_picture_shows():
+def test_the_stored_camera_projects_where_the_stored_image_shows():
     # A white square around the projection of a point must lie there after resizing and cutting too.
     camera = Camera(800, 400, 500.0, 500.0, 400.0, 200.0)
     x, y = (camera.matrix @ [0.2, 0.1, 1])[:2]  # (500, 250)
@@ -38,7 +38,7 @@ def test_the_stored_camera_projects_where_the_stored_picture_shows():
     assert abs(ys.mean() + 0.5 - v) < 0.51
 
 
-def test_the_camera_of_a_picture_cut_by_an_odd_number_of_columns():
+def test_the_camera_of_a_image_cut_by_an_odd_number_of_columns():
     # 640 x 480 covers 208 x 160 as 213 x 160: 2 columns go on the left, 3 on the right.
     stored = Framing((160, 208), (160, 208)).stored_camera(Camera(640, 480, 480.0, 480.0, 320.0, 240.0))
     assert (stored.width, stored.height) == (208, 160)

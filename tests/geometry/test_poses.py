@@ -32,7 +32,7 @@ def test_quaternion_becomes_the_matrix_derived_by_hand():
     np.testing.assert_allclose(quarter_about_z.matrices[0], expected, atol=1e-15)
 
 
-def test_quaternions_are_normalised_and_w_is_not_negative():
+def test_quaternions_are_normalized_and_w_is_not_negative():
     poses = Poses.from_quaternions(np.zeros((2, 3)), [[-2, 0, 0, 0], [0, 0, 3, -4]])
     assert (poses.quaternions_wxyz[:, 0] >= 0).all()
     np.testing.assert_allclose(np.abs(poses.quaternions_wxyz), [[1, 0, 0, 0], [0, 0, 0.6, 0.8]])

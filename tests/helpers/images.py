@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 
-def write_picture(path: Path, size=(48, 64), seed=0) -> None:
-    """A colourful random picture of size (height, width)."""
+def write_image(path: Path, size=(48, 64), seed=0) -> None:
+    """A colorful random image of size (height, width)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     small = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), np.uint8)
     cv2.imwrite(str(path), cv2.resize(small, size[::-1], interpolation=cv2.INTER_CUBIC))

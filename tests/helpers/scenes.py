@@ -12,20 +12,20 @@ from posenet.datasets.convert import convert
 from posenet.datasets.scene import Scene, ScenePoints
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 
 SMALL = {"short_side": 64, "batch_size": 4, "validation": 0.25, "precision": "float32"}  # settings of short trainings
-QUICK = SMALL | {"trunk": "googlenet"}
+QUICK = SMALL | {"backbone": "googlenet"}
 
 
 def write_cambridge(folder: Path, train=12, test=4, seed=0) -> Path:
-    """A scene in the Cambridge layout: random pictures, cameras in a 4 x 3 x 1 m box."""
+    """A scene in the Cambridge layout: random images, cameras in a 4 x 3 x 1 m box."""
     rng = np.random.default_rng(seed)
     for split, sequences, count in (("train", ("seq1", "seq2"), train), ("test", ("seq3",), test)):
         lines = ["Visual Landmark Dataset V1", "ImageFile, Camera Position [X Y Z W P Q R]", ""]
         for number in range(count):
             name = f"{sequences[number * len(sequences) // count]}/frame{number + 1:05d}.png"
-            write_picture(folder / name, seed=int(rng.integers(1 << 30)))
+            write_image(folder / name, seed=int(rng.integers(1 << 30)))
             position = rng.uniform(0, (4, 3, 1))
             camera_from_world = Rotation.from_rotvec(rng.normal(0, 0.4, 3)).as_quat(canonical=True, scalar_first=True)
             lines.append(" ".join([name, *(f"{value:.9f}" for value in (*position, *camera_from_world))]))
@@ -67,12 +67,12 @@ CAMERA = Camera(64, 48, 60.0, 60.0, 32.0, 24.0)
 
 
 def make_scene(folder, seed=0, camera=CAMERA, spread=1.0, unit="m"):
-    """Two training walks and a test walk, four pictures each, poses at random."""
+    """Two training walks and a test walk, four images each, poses at random."""
     rng = np.random.default_rng(seed)
     names = [f"walk{walk}/frame{row:03d}.png" for walk in range(3) for row in range(4)]
     for row, name in enumerate(names):
         if not (folder / name).exists():
-            write_picture(folder / name, (48, 64), seed=row)
+            write_image(folder / name, (48, 64), seed=row)
     points = rng.normal(0, spread, (50, 3))
     seen = np.array([(row, point) for row in range(12) for point in range(row, row + 30)])
     return Scene(

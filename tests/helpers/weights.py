@@ -18,7 +18,7 @@ CHANNELS = {  # in; 1x1, reduction and 3x3, reduction and 5x5, projection: as th
 
 
 def random_weights(batch_norm=False):
-    """{layer: {weights, biases}} for the trunk and the final head."""
+    """{layer: {weights, biases}} for the backbone and the final head."""
     rng = np.random.default_rng(0)
     shapes = {"conv1": (7, 7, 3, 64), "reduction2": (1, 1, 64, 64), "conv2": (3, 3, 64, 192)}
     for name, (given, one, reduce3, three, reduce5, five, projection) in CHANNELS.items():

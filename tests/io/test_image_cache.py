@@ -7,69 +7,69 @@ import pytest
 
 from posenet.errors import PoseNetError
 from posenet.io import image_cache as cache
-from posenet.io.image_cache import cache_folder, load_pictures
-from posenet.io.images import load_picture, read_image, resize_to_cover
+from posenet.io.image_cache import cache_folder, load_images
+from posenet.io.images import load_image, read_image, resize_to_cover
 from tests.helpers.errors import refusal
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 
 
 @pytest.fixture
 def paths(tmp_path):
     paths = [tmp_path / f"{i}.png" for i in range(5)]
     for i, path in enumerate(paths):
-        write_picture(path, seed=i)
+        write_image(path, seed=i)
     return paths
 
 
-def test_memory_and_disk_hold_the_same_pictures(paths):
-    memory = load_pictures(paths, (24, 32))
-    disk = load_pictures(paths, (24, 32), in_memory_bytes=0)
+def test_memory_and_disk_hold_the_same_images(paths):
+    memory = load_images(paths, (24, 32))
+    disk = load_images(paths, (24, 32), in_memory_bytes=0)
     assert isinstance(disk.array, np.memmap)
     assert not isinstance(memory.array, np.memmap)
     for row, path in enumerate(paths):
-        expected = load_picture(path, 24, 32)
+        expected = load_image(path, 24, 32)
         np.testing.assert_array_equal(memory[row], expected)
         np.testing.assert_array_equal(disk[row], expected)
     disk.release()
     np.testing.assert_array_equal(disk[np.array([3, 1])], memory[np.array([3, 1])])
 
 
-def test_turned_pictures_are_others(paths):
+def test_turned_images_are_others(paths):
     paths[0] = paths[0].with_suffix(".jpg")
-    write_picture(paths[0], (512, 384))  # large enough to be decoded at a smaller scale
-    load_pictures(paths, (24, 32), in_memory_bytes=0)
-    turned = load_pictures(paths, (24, 32), in_memory_bytes=0, quarter_turns=1)
+    write_image(paths[0], (512, 384))  # large enough to be decoded at a smaller scale
+    load_images(paths, (24, 32), in_memory_bytes=0)
+    turned = load_images(paths, (24, 32), in_memory_bytes=0, quarter_turns=1)
     for row, path in enumerate(paths):
         expected = resize_to_cover(np.rot90(read_image(path)), 24, 32)
         assert np.abs(turned[row].astype(int) - expected).mean() < 3
 
 
-def test_the_disk_cache_is_read_again_and_only_while_the_pictures_are_unchanged(paths, monkeypatch):
-    load_pictures(paths, (24, 32), in_memory_bytes=0)
+def test_the_disk_cache_is_read_again_and_only_while_the_images_are_unchanged(paths, monkeypatch):
+    load_images(paths, (24, 32), in_memory_bytes=0)
     decoded = []
-    monkeypatch.setattr(cache, "load_picture", lambda path, *size: decoded.append(path) or load_picture(path, *size))
-    load_pictures(paths, (24, 32), in_memory_bytes=0)
+    monkeypatch.setattr(cache, "load_image", lambda path, *size: decoded.append(path) or load_image(path, *size))
+    load_images(paths, (24, 32), in_memory_bytes=0)
     assert decoded == []
-    write_picture(paths[2], seed=99)
+    write_image(paths[2], seed=99)
     os.utime(paths[2], ns=(1, 1))
-    changed = load_pictures(paths, (24, 32), in_memory_bytes=0)
+    changed = load_images(paths, (24, 32), in_memory_bytes=0)
     assert len(decoded) == 5
-    np.testing.assert_array_equal(changed[2], load_picture(paths[2], 24, 32))
-    load_pictures(paths, (12, 16), in_memory_bytes=0)
+    np.testing.assert_array_equal(changed[2], load_image(paths[2], 24, 32))
+    load_images(paths, (12, 16), in_memory_bytes=0)
     assert len(decoded) == 10  # another size is another cache
 
 
 def test_a_damaged_cache_is_made_anew(paths):
-    first = load_pictures(paths, (24, 32), in_memory_bytes=0)
+    first = load_images(paths, (24, 32), in_memory_bytes=0)
     expected = np.array(first.array)
     (file,) = cache_folder().glob("*.npy")
     file.write_bytes(file.read_bytes()[:300])
-    np.testing.assert_array_equal(load_pictures(paths, (24, 32), in_memory_bytes=0).array, expected)
+    np.testing.assert_array_equal(load_images(paths, (24, 32), in_memory_bytes=0).array, expected)
 
 
 def test_what_nobody_reads_any_more_is_removed(paths):
     now, day = time.time(), 86400
-    load_pictures(paths, (24, 32), in_memory_bytes=0)
+    load_images(paths, (24, 32), in_memory_bytes=0)
     (read,) = cache_folder().glob("*.npy")
     others = {"unread.npy": 31, "fresh.npy": 29, ".123-killed.npy": 3, ".123-busy.npy": 1}
     for name, days in others.items():
@@ -77,8 +77,8 @@ def test_what_nobody_reads_any_more_is_removed(paths):
         (cache_folder() / name).with_suffix(".json").write_bytes(b"x")
         os.utime(cache_folder() / name, (now, now - days * day))
     os.utime(read, (now, now - 40 * day))
-    load_pictures(paths, (24, 32), in_memory_bytes=0)  # read
-    load_pictures(paths, (12, 16), in_memory_bytes=0)  # a new one is made
+    load_images(paths, (24, 32), in_memory_bytes=0)  # read
+    load_images(paths, (12, 16), in_memory_bytes=0)  # a new one is made
     left = {path.name for path in cache_folder().iterdir()}
     assert len(left) == 8
     assert {read.name, read.with_suffix(".json").name, "fresh.npy", ".123-busy.npy"} < left
@@ -86,36 +86,36 @@ def test_what_nobody_reads_any_more_is_removed(paths):
 
 
 @pytest.mark.parametrize("limit", [0, 10**9])
-def test_pictures_that_do_not_decode_are_left_out(paths, limit, caplog):
-    paths[1].write_bytes(b"no picture")
+def test_images_that_do_not_decode_are_left_out(paths, limit, caplog):
+    paths[1].write_bytes(b"no image")
     for _ in range(2):  # the second time from the disk cache
-        pictures = load_pictures(paths, (24, 32), in_memory_bytes=limit)
-        np.testing.assert_array_equal(pictures.rows, [0, 2, 3, 4])
-        assert len(pictures) == 4
-        np.testing.assert_array_equal(pictures[1], load_picture(paths[2], 24, 32))
-        np.testing.assert_array_equal(pictures.subset(np.array([3]))[0], load_picture(paths[4], 24, 32))
-    assert "1.png: a picture is needed" in caplog.text
+        images = load_images(paths, (24, 32), in_memory_bytes=limit)
+        np.testing.assert_array_equal(images.rows, [0, 2, 3, 4])
+        assert len(images) == 4
+        np.testing.assert_array_equal(images[1], load_image(paths[2], 24, 32))
+        np.testing.assert_array_equal(images.subset(np.array([3]))[0], load_image(paths[4], 24, 32))
+    assert "1.png: a image is needed" in caplog.text
 
 
 def test_a_link_that_leads_nowhere_is_left_out(paths, caplog):
     paths[1].unlink()
     paths[1].symlink_to(paths[1].with_name("gone.png"))
-    pictures = load_pictures(paths, (24, 32), in_memory_bytes=0)
-    np.testing.assert_array_equal(pictures.rows, [0, 2, 3, 4])
-    assert "1.png: the picture cannot be read (No such file or directory)" in caplog.text
+    images = load_images(paths, (24, 32), in_memory_bytes=0)
+    np.testing.assert_array_equal(images.rows, [0, 2, 3, 4])
+    assert "1.png: the image cannot be read (No such file or directory)" in caplog.text
 
 
-def test_no_picture_at_all_is_one_line(paths):
+def test_no_image_at_all_is_one_line(paths):
     for path in paths:
-        path.write_bytes(b"no picture")
-    with pytest.raises(PoseNetError, match="at least one picture must decode: .*0.png"):
-        load_pictures(paths, (24, 32))
+        path.write_bytes(b"no image")
+    with pytest.raises(PoseNetError, match="at least one image must decode: .*0.png"):
+        load_images(paths, (24, 32))
 
 
 def test_a_full_disk_leaves_nothing_behind(paths, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(100, 100, 10))
     with pytest.raises(PoseNetError, match=r"needs 0.00 GB of free space, its disk has 0.00 GB"):
-        load_pictures(paths, (24, 32), in_memory_bytes=0)
+        load_images(paths, (24, 32), in_memory_bytes=0)
     monkeypatch.undo()
 
     def full(*args, **kwargs):
@@ -123,12 +123,12 @@ def test_a_full_disk_leaves_nothing_behind(paths, monkeypatch):
 
     monkeypatch.setattr(np.memmap, "flush", full)
     with pytest.raises(PoseNetError, match="cannot be written: No space left on device"):
-        load_pictures(paths, (24, 32), in_memory_bytes=0)
+        load_images(paths, (24, 32), in_memory_bytes=0)
     assert list(cache_folder().glob("*.npy")) == []
 
 
 def test_a_cache_that_cannot_be_made_is_one_line(paths, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("POSENET_CACHE", str(tmp_path / "file" / "cache"))
-    line = refusal(load_pictures, paths, (24, 32), in_memory_bytes=0)
+    line = refusal(load_images, paths, (24, 32), in_memory_bytes=0)
     assert line == f"{tmp_path}/file/cache cannot be made (Not a directory): set POSENET_CACHE to a folder"

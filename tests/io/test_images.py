@@ -1,4 +1,4 @@
-"""Reading and resizing pictures."""
+"""Reading and resizing images."""
 
 import cv2
 import numpy as np
@@ -9,9 +9,9 @@ from posenet.errors import PoseNetError
 from posenet.geometry.cropping import cover_transform
 from posenet.io.images import (
     brightened,
-    load_picture,
-    picture_fault,
-    picture_size,
+    image_fault,
+    image_size,
+    load_image,
     read_image,
     resize_to_cover,
     stored_size_and_turns,
@@ -22,46 +22,46 @@ ORIENTATION = 0x0112
 
 
 @pytest.fixture
-def colours():
-    """A smooth (48, 64, 3) picture, different in all four corners and channels."""
+def colors():
+    """A smooth (48, 64, 3) image, different in all four corners and channels."""
     y, x = np.mgrid[:48, :64]
     return np.dstack([4 * x, 5 * y, 255 - 2 * x - 2 * y]).astype(np.uint8)
 
 
-def test_rgb_is_read_as_rgb(tmp_path, colours):
-    Image.fromarray(colours).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), colours)
+def test_rgb_is_read_as_rgb(tmp_path, colors):
+    Image.fromarray(colors).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), colors)
 
 
-def test_sixteen_bits_become_eight(tmp_path, colours):
-    cv2.imwrite(str(tmp_path / "a.png"), colours[..., ::-1].astype(np.uint16) * 257)
+def test_sixteen_bits_become_eight(tmp_path, colors):
+    cv2.imwrite(str(tmp_path / "a.png"), colors[..., ::-1].astype(np.uint16) * 257)
     image = read_image(tmp_path / "a.png")
     assert image.dtype == np.uint8
-    np.testing.assert_array_equal(image, colours)
+    np.testing.assert_array_equal(image, colors)
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])
-def test_cameras_of_more_bits_keep_their_upper_eight(tmp_path, colours, bits):
-    grey = (colours[..., 0].astype(np.uint16) << (bits - 8)) + 1  # up to 252: all of the camera's bits are in use
+def test_cameras_of_more_bits_keep_their_upper_eight(tmp_path, colors, bits):
+    gray = (colors[..., 0].astype(np.uint16) << (bits - 8)) + 1  # up to 252: all of the camera's bits are in use
     for name in ("a.png", "a.tif"):
-        cv2.imwrite(str(tmp_path / name), grey)
-        np.testing.assert_array_equal(read_image(tmp_path / name)[..., 1], colours[..., 0])
+        cv2.imwrite(str(tmp_path / name), gray)
+        np.testing.assert_array_equal(read_image(tmp_path / name)[..., 1], colors[..., 0])
 
 
-def test_pictures_of_floats_are_refused(tmp_path, colours):
-    cv2.imwrite(str(tmp_path / "a.tif"), colours[..., ::-1].astype(np.float32))
-    with pytest.raises(PoseNetError, match="a picture is needed, this does not decode as one"):
+def test_images_of_floats_are_refused(tmp_path, colors):
+    cv2.imwrite(str(tmp_path / "a.tif"), colors[..., ::-1].astype(np.float32))
+    with pytest.raises(PoseNetError, match="a image is needed, this does not decode as one"):
         read_image(tmp_path / "a.tif")
 
 
-def test_grey_becomes_three_equal_channels(tmp_path, colours):
-    Image.fromarray(colours[..., 0]).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.repeat(colours[..., :1], 3, axis=2))
+def test_grey_becomes_three_equal_channels(tmp_path, colors):
+    Image.fromarray(colors[..., 0]).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.repeat(colors[..., :1], 3, axis=2))
 
 
-def test_alpha_is_left_out(tmp_path, colours):
-    Image.fromarray(np.dstack([colours, np.full((48, 64), 255, np.uint8)])).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), colours)
+def test_alpha_is_left_out(tmp_path, colors):
+    Image.fromarray(np.dstack([colors, np.full((48, 64), 255, np.uint8)])).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), colors)
 
 
 def test_palette_is_looked_up(tmp_path):
@@ -71,119 +71,119 @@ def test_palette_is_looked_up(tmp_path):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_applied(tmp_path, colours, orientation):
+def test_exif_orientation_is_applied(tmp_path, colors, orientation):
     path, exif = tmp_path / "a.jpg", Image.Exif()
     exif[ORIENTATION] = orientation
-    Image.fromarray(colours).save(path, quality=95, exif=exif)
+    Image.fromarray(colors).save(path, quality=95, exif=exif)
     expected = np.asarray(ImageOps.exif_transpose(Image.open(path)))
     image = read_image(path)
-    assert picture_size(path) == (image.shape[1], image.shape[0]) == (expected.shape[1], expected.shape[0])
+    assert image_size(path) == (image.shape[1], image.shape[0]) == (expected.shape[1], expected.shape[0])
     assert np.abs(image.astype(int) - expected).max() <= 4
     reduced = read_image(path, at_least=(expected.shape[0] // 2, expected.shape[1] // 2))
     assert reduced.shape == (expected.shape[0] // 2, expected.shape[1] // 2, 3)
 
 
-def test_exif_orientation_of_a_png_is_applied(tmp_path, colours):
+def test_exif_orientation_of_a_png_is_applied(tmp_path, colors):
     exif = Image.Exif()
     exif[ORIENTATION] = 6
-    Image.fromarray(colours).save(tmp_path / "a.png", exif=exif)
-    assert picture_size(tmp_path / "a.png") == (48, 64)
+    Image.fromarray(colors).save(tmp_path / "a.png", exif=exif)
+    assert image_size(tmp_path / "a.png") == (48, 64)
     assert read_image(tmp_path / "a.png").shape == (64, 48, 3)
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_exif_orientation_of_a_tiff_is_applied(tmp_path, colours, orientation):
+def test_exif_orientation_of_a_tiff_is_applied(tmp_path, colors, orientation):
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    Image.fromarray(colours).save(tmp_path / "a.tif", exif=exif)
+    Image.fromarray(colors).save(tmp_path / "a.tif", exif=exif)
     height, width = read_image(tmp_path / "a.tif").shape[:2]
-    assert picture_size(tmp_path / "a.tif") == (width, height)
+    assert image_size(tmp_path / "a.tif") == (width, height)
     assert (width, height) == ((48, 64) if orientation > 4 else (64, 48))
     turns = {1: 0, 3: 2, 6: 3, 8: 1}[orientation]
     assert stored_size_and_turns(tmp_path / "a.tif") == ((64, 48), turns)
 
 
-def test_an_orientation_in_xmp_alone_is_not_heeded(tmp_path, colours):
+def test_an_orientation_in_xmp_alone_is_not_heeded(tmp_path, colors):
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
-    Image.fromarray(colours).save(tmp_path / "a.jpg", xmp=xmp)
+    Image.fromarray(colors).save(tmp_path / "a.jpg", xmp=xmp)
     with Image.open(tmp_path / "a.jpg") as image:
         assert image.getexif()[ORIENTATION] == 6  # Pillow does
     height, width = read_image(tmp_path / "a.jpg").shape[:2]  # OpenCV does not
-    assert picture_size(tmp_path / "a.jpg") == (width, height) == (64, 48)
+    assert image_size(tmp_path / "a.jpg") == (width, height) == (64, 48)
 
 
-def test_an_orientation_in_xmp_beside_other_exif_is_not_heeded(tmp_path, colours):
+def test_an_orientation_in_xmp_beside_other_exif_is_not_heeded(tmp_path, colors):
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
     exif = Image.Exif()
     exif[0x010F] = "maker"
-    Image.fromarray(colours).save(tmp_path / "a.jpg", xmp=xmp, exif=exif)
+    Image.fromarray(colors).save(tmp_path / "a.jpg", xmp=xmp, exif=exif)
     data = (tmp_path / "a.jpg").read_bytes()
     jfif = data.index(b"\xff\xe0")  # camera files have none, and Pillow then seeks the resolution in EXIF
     (tmp_path / "a.jpg").write_bytes(data[:jfif] + data[jfif + 2 + int.from_bytes(data[jfif + 2 : jfif + 4]) :])
     assert read_image(tmp_path / "a.jpg").shape == (48, 64, 3)
-    assert picture_size(tmp_path / "a.jpg") == (64, 48)
+    assert image_size(tmp_path / "a.jpg") == (64, 48)
     assert stored_size_and_turns(tmp_path / "a.jpg") == ((64, 48), 0)
 
 
-def test_a_broken_exif_block_does_not_break_the_picture(tmp_path, colours):
-    Image.fromarray(colours).save(tmp_path / "a.jpg", dpi=(72, 72), exif=b"Exif\0\0" + bytes(20))
-    assert picture_fault(tmp_path / "a.jpg") is None
-    assert picture_size(tmp_path / "a.jpg") == (64, 48)
+def test_a_broken_exif_block_does_not_break_the_image(tmp_path, colors):
+    Image.fromarray(colors).save(tmp_path / "a.jpg", dpi=(72, 72), exif=b"Exif\0\0" + bytes(20))
+    assert image_fault(tmp_path / "a.jpg") is None
+    assert image_size(tmp_path / "a.jpg") == (64, 48)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])
-def test_what_follows_a_picture_does_not_matter(tmp_path, colours, name):
-    Image.fromarray(colours).save(tmp_path / name)
+def test_what_follows_a_image_does_not_matter(tmp_path, colors, name):
+    Image.fromarray(colors).save(tmp_path / name)
     with open(tmp_path / name, "ab") as file:
         file.write(bytes(300_000))
-    assert picture_fault(tmp_path / name) is None
+    assert image_fault(tmp_path / name) is None
     assert read_image(tmp_path / name).shape == (48, 64, 3)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])
-def test_a_picture_that_is_cut_off_is_not_filled_with_grey(tmp_path, name):
+def test_a_image_that_is_cut_off_is_not_filled_with_grey(tmp_path, name):
     noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / name)
     data = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(data[: len(data) * 2 // 3])
     line = refusal(read_image, tmp_path / name)
     assert line.startswith(f"{tmp_path / name}: a ")
-    assert "a whole picture is needed, this one is cut off" in line or "does not decode" in line
+    assert "a whole image is needed, this one is cut off" in line or "does not decode" in line
 
 
-def test_a_phone_picture_of_200_megapixels_is_one(tmp_path):
+def test_a_phone_image_of_200_megapixels_is_one(tmp_path):
     Image.new("L", (16320, 12240)).save(tmp_path / "a.png", compress_level=1)
-    assert picture_size(tmp_path / "a.png") == (16320, 12240)
+    assert image_size(tmp_path / "a.png") == (16320, 12240)
 
 
-def test_size_of_a_png_is_read_without_decoding_it(tmp_path, colours):
-    Image.fromarray(colours).save(tmp_path / "a.png")
+def test_size_of_a_png_is_read_without_decoding_it(tmp_path, colors):
+    Image.fromarray(colors).save(tmp_path / "a.png")
     data = (tmp_path / "a.png").read_bytes()
     (tmp_path / "a.png").write_bytes(data[: len(data) // 2])
-    assert picture_size(tmp_path / "a.png") == (64, 48)
+    assert image_size(tmp_path / "a.png") == (64, 48)
 
 
-def test_reduced_jpeg_covers_and_is_close_to_the_whole(tmp_path, colours):
+def test_reduced_jpeg_covers_and_is_close_to_the_whole(tmp_path, colors):
     path = tmp_path / "a.jpg"
-    Image.fromarray(cv2.resize(colours, (1000, 760))).save(path, quality=95)
+    Image.fromarray(cv2.resize(colors, (1000, 760))).save(path, quality=95)
     for wanted, expected in (((190, 250), (190, 250)), ((191, 250), (380, 500)), ((90, 120), (95, 125))):
         assert read_image(path, at_least=wanted).shape[:2] == expected
-    reduced = load_picture(path, 190, 250)
+    reduced = load_image(path, 190, 250)
     whole = resize_to_cover(read_image(path), 190, 250)
     assert np.abs(reduced.astype(int) - whole).mean() < 1.5
 
 
-def test_missing_picture(tmp_path):
+def test_missing_image(tmp_path):
     with pytest.raises(PoseNetError) as refusal:
         read_image(tmp_path / "a.png")
-    assert str(refusal.value) == f"{tmp_path / 'a.png'}: the picture cannot be read (No such file or directory)"
+    assert str(refusal.value) == f"{tmp_path / 'a.png'}: the image cannot be read (No such file or directory)"
 
 
 @pytest.mark.parametrize("content", [b"", b"404 not found"])
 def test_what_does_not_decode(tmp_path, content):
     path = tmp_path / "a.png"
     path.write_bytes(content)
-    expected = f"{path}: a picture is needed, this does not decode as one ({len(content)} bytes)"
+    expected = f"{path}: a image is needed, this does not decode as one ({len(content)} bytes)"
     with pytest.raises(PoseNetError) as refusal:
         read_image(path)
     assert str(refusal.value) == expected
@@ -195,50 +195,50 @@ def test_header_of_an_impossible_size(tmp_path):
     data = bytearray(path.read_bytes())
     data[18:22] = data[22:26] = (0x7FFFFFF0).to_bytes(4, "little")  # width and height
     path.write_bytes(data)
-    with pytest.raises(PoseNetError, match="a picture is needed, this does not decode as one"):
+    with pytest.raises(PoseNetError, match="a image is needed, this does not decode as one"):
         read_image(path)
-    assert picture_fault(path) == "file that is no picture"
+    assert image_fault(path) == "file that is no image"
 
 
 def test_malformed_number_in_a_header(tmp_path):
     path = tmp_path / "a.ppm"
     path.write_bytes(b"P6\n2 2\n2Y5\n" + bytes(12))
-    assert picture_fault(path) == "file that is no picture"
+    assert image_fault(path) == "file that is no image"
     with pytest.raises(PoseNetError, match="this cannot be read as one"):
-        picture_size(path)
+        image_size(path)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])
-def test_size_of_no_picture(tmp_path, name):
+def test_size_of_no_image(tmp_path, name):
     path = tmp_path / name
     path.write_text("404 not found")
-    for read in (picture_size, lambda p: read_image(p, at_least=(2, 2)) if name == "a.jpg" else picture_size(p)):
-        with pytest.raises(PoseNetError, match="a picture is needed, this cannot be read as one") as refusal:
+    for read in (image_size, lambda p: read_image(p, at_least=(2, 2)) if name == "a.jpg" else image_size(p)):
+        with pytest.raises(PoseNetError, match="a image is needed, this cannot be read as one") as refusal:
             read(path)
         assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tif", "webp", "ppm"])
-def test_whole_pictures_have_no_fault(tmp_path, colours, suffix):
+def test_whole_images_have_no_fault(tmp_path, colors, suffix):
     path = tmp_path / f"a.{suffix}"
-    Image.fromarray(colours).save(path)
-    assert picture_fault(path) is None
-    assert picture_size(path) == (64, 48)
+    Image.fromarray(colors).save(path)
+    assert image_fault(path) is None
+    assert image_size(path) == (64, 48)
 
 
-def test_whole_jpeg_with_a_tail_has_no_fault(tmp_path, colours):
+def test_whole_jpeg_with_a_tail_has_no_fault(tmp_path, colors):
     path = tmp_path / "a.jpg"
-    Image.fromarray(colours).save(path)
+    Image.fromarray(colors).save(path)
     path.write_bytes(path.read_bytes() + b"\0" * 100_000)
-    assert picture_fault(path) is None
+    assert image_fault(path) is None
 
 
-def test_fill_bytes_between_the_segments_of_a_jpeg_are_no_fault(tmp_path, colours):
+def test_fill_bytes_between_the_segments_of_a_jpeg_are_no_fault(tmp_path, colors):
     path = tmp_path / "a.jpg"
-    Image.fromarray(colours).save(path)
+    Image.fromarray(colors).save(path)
     data = path.read_bytes()
     path.write_bytes(data[:2] + b"\xff\xff" + data[2:])
-    assert picture_fault(path) is None
+    assert image_fault(path) is None
 
 
 @pytest.mark.parametrize("length", [30_000, 66_000, 100_000, 200_000])
@@ -251,20 +251,20 @@ def test_cut_jpeg_with_a_thumbnail_is_seen(tmp_path, length):
     whole = data[:2] + application + data[2:]
     assert len(whole) > 250_000
     (tmp_path / "a.jpg").write_bytes(whole)
-    assert picture_fault(tmp_path / "a.jpg") is None
+    assert image_fault(tmp_path / "a.jpg") is None
     (tmp_path / "a.jpg").write_bytes(whole[:length])
-    assert picture_fault(tmp_path / "a.jpg") == "picture that is cut off"
+    assert image_fault(tmp_path / "a.jpg") == "image that is cut off"
 
 
 @pytest.mark.parametrize(("height", "width"), [(24, 24), (24, 32), (20, 60), (96, 96), (48, 64), (47, 64)])
-def test_cover_cuts_what_the_transform_says(colours, height, width):
-    out = resize_to_cover(colours, height, width)
+def test_cover_cuts_what_the_transform_says(colors, height, width):
+    out = resize_to_cover(colors, height, width)
     assert out.shape == (height, width, 3)
     assert out.flags["C_CONTIGUOUS"]
     scaled, (left, top) = cover_transform(64, 48, width, height)
     scale = max(width / 64, height / 48)
     assert scaled == (max(width, round(64 * scale)), max(height, round(48 * scale)))
-    # A smooth picture's value at the place that the transform gives must be the value seen there.
+    # A smooth image's value at the place that the transform gives must be the value seen there.
     y, x = height // 2, width // 2
     source_x, source_y = (x + 0.5 + left) / scale - 0.5, (y + 0.5 + top) / scale - 0.5
     expected = [4 * source_x, 5 * source_y, 255 - 2 * source_x - 2 * source_y]
@@ -278,16 +278,16 @@ def test_cover_by_hand():
     np.testing.assert_array_equal(resize_to_cover(columns, 24, 24)[0, :, 0], np.arange(4, 28))
 
 
-def test_picture_of_the_right_size_is_left_alone(colours):
-    np.testing.assert_array_equal(resize_to_cover(colours, 48, 64), colours)
+def test_image_of_the_right_size_is_left_alone(colors):
+    np.testing.assert_array_equal(resize_to_cover(colors, 48, 64), colors)
 
 
-def test_load_picture_of_a_tall_picture(tmp_path, colours):
-    Image.fromarray(colours.transpose(1, 0, 2)).save(tmp_path / "a.png")
-    assert load_picture(tmp_path / "a.png", 32, 32).shape == (32, 32, 3)
+def test_load_image_of_a_tall_image(tmp_path, colors):
+    Image.fromarray(colors.transpose(1, 0, 2)).save(tmp_path / "a.png")
+    assert load_image(tmp_path / "a.png", 32, 32).shape == (32, 32, 3)
 
 
-def test_dark_pictures_get_the_light_of_others(tmp_path):
+def test_dark_images_get_the_light_of_others(tmp_path):
     ramp = np.linspace(0, 100, 101).astype(np.uint8)  # 99 % of it lie below 99
     dark = np.broadcast_to(ramp[:, None, None], (101, 40, 3)).copy()
     np.testing.assert_allclose(brightened(dark)[:, 0, 0], ramp.astype(float) * 160 / 99, atol=2)
@@ -295,4 +295,4 @@ def test_dark_pictures_get_the_light_of_others(tmp_path):
     black = np.full((8, 8, 3), 1, np.uint8)
     assert brightened(black).max() == 8  # no more than eight times as bright
     cv2.imwrite(str(tmp_path / "dark.png"), dark)
-    np.testing.assert_array_equal(load_picture(tmp_path / "dark.png", 101, 40), brightened(dark))
+    np.testing.assert_array_equal(load_image(tmp_path / "dark.png", 101, 40), brightened(dark))

@@ -1,4 +1,4 @@
-"""Poses from points: pictures of a painted plane, whose poses are known exactly."""
+"""Poses from points: images of a painted plane, whose poses are known exactly."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from posenet.geometry.camera import Camera
 from posenet.localization.absolute_pose import clustered_covariance, locate
 from posenet.mapping.keypoints import Keypoints, detect_in
 from posenet.mapping.triangulation import SeenPoints, triangulate_scene
-from tests.helpers.planes import CAMERA, painting, picture_of_plane, plane_scene, towards_plane
+from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_scene, towards_plane
 
 
 @pytest.fixture(scope="module")
@@ -17,11 +17,11 @@ def seen(tmp_path_factory):
 
 
 @pytest.mark.parametrize("seed", range(100, 104))
-def test_a_new_picture_is_placed_within_a_centimetre(seen, seed):
+def test_a_new_image_is_placed_within_a_centimeter(seen, seed):
     position, rotation = towards_plane(np.random.default_rng(seed), 0.4)
-    found = locate(detect_in(picture_of_plane(painting(), CAMERA, position, rotation), CAMERA, 800), seen[:6])
+    found = locate(detect_in(image_of_plane(painting(), CAMERA, position, rotation), CAMERA, 800), seen[:6])
     assert found.inliers > 60
-    assert np.linalg.norm(found.position - position) < 0.01  # two metres away
+    assert np.linalg.norm(found.position - position) < 0.01  # two meters away
     assert np.degrees((found.rotation.inv() * rotation).magnitude()) < 0.2
     assert len(found.rows) == len(set(found.rows.tolist())) == len(found.points) >= found.inliers
     assert np.median(np.abs(found.points[:, 2])) < 0.02  # the points lie on the plane
@@ -75,10 +75,10 @@ def test_groups_that_err_together_tell_how_far_they_pull_apart():
     np.testing.assert_allclose(mixed, [[1 / 6]])
 
 
-def test_inliers_in_a_quarter_of_a_telephoto_picture_are_enough():
+def test_inliers_in_a_quarter_of_a_telephoto_image_are_enough():
     rng = np.random.default_rng(0)
     ours, known = noisy(rng, 1 / 4000, (10, 14), 0.3)
-    narrow = 0.25  # degrees: the picture is 9 wide
+    narrow = 0.25  # degrees: the image is 9 wide
     ours = Keypoints(ours.rays * narrow, ours.descriptors, ours.pixel)
     points = np.column_stack([known.points[:, :2] * narrow, known.points[:, 2]])
     others = Keypoints(rng.uniform(-0.08, 0.08, (300, 2)), rng.integers(0, 255, (300, 128)).astype(np.uint8), 1 / 4000)
@@ -87,10 +87,10 @@ def test_inliers_in_a_quarter_of_a_telephoto_picture_are_enough():
     assert locate(both, [SeenPoints(known.keypoints, points)]).inliers > 150
 
 
-def test_another_place_is_not_recognised(seen):
+def test_another_place_is_not_recognized(seen):
     rng = np.random.default_rng(5)
     for seed in range(1, 5):
-        other = picture_of_plane(painting(seed), CAMERA, *towards_plane(rng))
+        other = image_of_plane(painting(seed), CAMERA, *towards_plane(rng))
         assert locate(detect_in(other, CAMERA, 800), seen[:6]) is None
 
 
@@ -99,5 +99,5 @@ def test_nothing_to_go_by():
     nothing = SeenPoints(empty, np.zeros((0, 3)))
     assert locate(empty, [nothing]) is None
     assert locate(empty, []) is None
-    grey = detect_in(np.full((240, 320, 3), 9, np.uint8), Camera(320, 240, 260, 260, 160, 120), 100)
-    assert locate(grey, [nothing]) is None
+    gray = detect_in(np.full((240, 320, 3), 9, np.uint8), Camera(320, 240, 260, 260, 160, 120), 100)
+    assert locate(gray, [nothing]) is None

@@ -10,7 +10,7 @@ from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.geometry.metrics import position_errors
-from posenet.io.image_cache import load_pictures
+from posenet.io.image_cache import load_images
 from posenet.localization.localizer import Answerer, Manner, usable_poses
 from posenet.localization.smoothing import smooth
 from posenet.run import open_run
@@ -26,9 +26,9 @@ def default_policy():
 
 @pytest.fixture
 def ready(cambridge, trained):
-    """An answerer, and the test pictures with all that is known of them."""
+    """An answerer, and the test images with all that is known of them."""
     run, test = open_run(trained), open_scene(cambridge).split("test")
-    return Answerer(run), (load_pictures(test.paths, run.framing.stored), test.paths, test.cameras, test.sequences)
+    return Answerer(run), (load_images(test.paths, run.framing.stored), test.paths, test.cameras, test.sequences)
 
 
 def test_one_view_is_what_the_network_says(ready):
@@ -64,14 +64,14 @@ def test_a_scene_far_from_its_zero_is_learned_as_exactly(plane_trained, tmp_path
     far_run = train(TrainConfig(tmp_path / "far", tmp_path / "far_run", epochs=1, **QUICK)).folder
     for folder, run in ((plane, open_run(near_run)), (tmp_path / "far", open_run(far_run))):
         test = open_scene(folder).split("test")
-        known = load_pictures(test.paths, run.framing.stored), test.paths, test.cameras, test.sequences
+        known = load_images(test.paths, run.framing.stored), test.paths, test.cameras, test.sequences
         answers.append(Answerer(run).answer(*known, Manner(views=1)))
     np.testing.assert_allclose(answers[1].poses.positions - far, answers[0].poses.positions, atol=0.02)
 
 
 def test_refining_without_intrinsics_is_one_line(ready):
     answerer, known = ready
-    with pytest.raises(PoseNetError, match="--refine needs the intrinsics of the training pictures"):
+    with pytest.raises(PoseNetError, match="--refine needs the intrinsics of the training images"):
         answerer.answer(*known, Manner(refine=True))
 
 
@@ -84,14 +84,14 @@ def test_only_finite_answers_with_a_rotation_are_usable():
     np.testing.assert_allclose(poses.quaternions_wxyz[0], [1, 0, 0, 0])
 
 
-def test_a_picture_on_its_side_is_asked_turned_too(plane_trained, tmp_path, monkeypatch):
+def test_a_image_on_its_side_is_asked_turned_too(plane_trained, tmp_path, monkeypatch):
     run = open_run(plane_trained[0])
     assert run.one_camera
     path = tmp_path / "side.png"
     cv2.imwrite(str(path), np.rot90(cv2.imread(str(run.open_scene().paths[0]))))
     camera, asked = run.camera.quarter_turned(), []
 
-    def answer(_network, pictures, cameras, *_args):
+    def answer(_network, images, cameras, *_args):
         asked.append([(each.width, each.height) for each in cameras])
         number = len(asked)
         return {
@@ -100,7 +100,7 @@ def test_a_picture_on_its_side_is_asked_turned_too(plane_trained, tmp_path, monk
         }  # fmt: skip
 
     monkeypatch.setattr("posenet.localization.localizer.predict_views", answer)
-    known = load_pictures([path], run.framing.stored), [path], [camera], np.zeros(1)
+    known = load_images([path], run.framing.stored), [path], [camera], np.zeros(1)
     answers = Answerer(run).answer(*known, Manner())
     assert asked == [[(240, 320)], [(320, 240)], [(320, 240)]]
     np.testing.assert_array_equal(answers.poses.positions, [[2, 2, 2]])

@@ -1,4 +1,4 @@
-"""Pictures on their side. The network here reads the rotation off a red patch, and is unsure where it sees none."""
+"""Images on their side. The network here reads the rotation off a red patch, and is unsure where it sees none."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import projected
-from posenet.io.image_cache import load_pictures
+from posenet.io.image_cache import load_images
 from posenet.localization.orientation import best_way_up, held_otherwise
 
 CAMERA = Camera(200, 160, 220.0, 210.0, 90.0, 85.0)
@@ -18,10 +18,10 @@ ASKED: list[list[Camera]] = []  # the cameras of each call of `ask`
 TRUE = Rotation.from_euler("zyx", [10, 20, 30], degrees=True)
 
 
-def ask(pictures, cameras):
+def ask(images, cameras):
     """Sure of the true rotation where the upper left quarter is red, else sure of nothing."""
     ASKED.append(list(cameras))
-    shown = pictures[np.arange(len(pictures))].astype(int)
+    shown = images[np.arange(len(images))].astype(int)
     red = shown[:, 5:15, 5:15, 0].mean(axis=(1, 2)) > 128
     quaternions = np.where(red[:, None], TRUE.as_quat(scalar_first=True), [1.0, 0, 0, 0])
     return {
@@ -31,24 +31,24 @@ def ask(pictures, cameras):
 
 
 def written(folder, turns):
-    """The wide picture with a red upper left corner, as it is or turned by right angles counter-clockwise."""
-    picture = np.zeros((160, 200, 3), np.uint8)
-    picture[:80, :100, 2] = 255  # red in OpenCV's order
+    """The wide image with a red upper left corner, as it is or turned by right angles counter-clockwise."""
+    image = np.zeros((160, 200, 3), np.uint8)
+    image[:80, :100, 2] = 255  # red in OpenCV's order
     paths = [folder / f"{row}.png" for row in range(len(turns))]
     for path, count in zip(paths, turns, strict=True):
-        cv2.imwrite(str(path), np.rot90(picture, count))
+        cv2.imwrite(str(path), np.rot90(image, count))
     return paths, [CAMERA.quarter_turned(count) for count in turns]
 
 
-def test_pictures_on_either_side_are_found(tmp_path, caplog):
+def test_images_on_either_side_are_found(tmp_path, caplog):
     caplog.set_level("INFO")
     turns = [0, 1, 3]
     paths, cameras = written(tmp_path, turns)
-    outputs = ask(load_pictures(paths, STORED), cameras)
+    outputs = ask(load_images(paths, STORED), cameras)
     assert outputs["spread_deg"].tolist()[1] == 20
     ASKED.clear()
     best = best_way_up(outputs, paths, cameras, CAMERA, STORED, ask)
-    # of a picture turned once, three turns more make what it was; the other is upside down then
+    # of a image turned once, three turns more make what it was; the other is upside down then
     assert [[CAMERA.quarter_turned(2), CAMERA], [CAMERA, CAMERA.quarter_turned(2)]] == ASKED
     np.testing.assert_allclose(best["position"], [[1, 2, 3]] * 3)
     np.testing.assert_allclose(best["spread_deg"], 1)
@@ -59,21 +59,21 @@ def test_pictures_on_either_side_are_found(tmp_path, caplog):
     np.testing.assert_allclose(
         Rotation.from_quat(best["quaternion"][1], scalar_first=True).apply([1.0, 0, 0]), TRUE.apply([0, 1.0, 0])
     )
-    assert "2 of 3 pictures seem to lie on their side" in caplog.text
+    assert "2 of 3 images seem to lie on their side" in caplog.text
 
 
-def test_a_tall_picture_of_an_upright_place_stays(tmp_path):
-    picture = np.zeros((200, 160, 3), np.uint8)
-    picture[40:120, :80, 2] = 255  # the upper left of what a wide cut shows
-    cv2.imwrite(str(tmp_path / "tall.png"), picture)
+def test_a_tall_image_of_an_upright_place_stays(tmp_path):
+    image = np.zeros((200, 160, 3), np.uint8)
+    image[40:120, :80, 2] = 255  # the upper left of what a wide cut shows
+    cv2.imwrite(str(tmp_path / "tall.png"), image)
     paths, cameras = [tmp_path / "tall.png"], [Camera(160, 200, 220, 220, 80, 100)]
-    outputs = ask(load_pictures(paths, STORED), cameras)
+    outputs = ask(load_images(paths, STORED), cameras)
     assert outputs["spread_deg"][0] == 1
     best = best_way_up(outputs, paths, cameras, CAMERA, STORED, ask)
     np.testing.assert_array_equal(best["quaternion"], outputs["quaternion"])
 
 
-def test_other_pictures_are_not_even_read():
+def test_other_images_are_not_even_read():
     outputs = {"quaternion": np.array([[1.0, 0, 0, 0]] * 2), "spread_deg": np.array([30.0, 30])}
     best = best_way_up(outputs, ["missing", "missing"], [CAMERA, None], CAMERA, STORED, None)
     np.testing.assert_array_equal(best["quaternion"], outputs["quaternion"])
@@ -109,7 +109,7 @@ def test_a_little_surer_is_not_enough_and_no_answer_is_never_believed(tmp_path):
     paths, cameras = written(tmp_path, [1, 3])
 
     def unsure(spread, quaternion):
-        return lambda pictures, _: {"quaternion": np.tile(quaternion, (2, 1)), "spread_deg": np.full(2, spread)}
+        return lambda images, _: {"quaternion": np.tile(quaternion, (2, 1)), "spread_deg": np.full(2, spread)}
 
     asis = unsure(3.1, [1.0, 0, 0, 0])(None, None)
     for ask_turned in (unsure(1.6, [0, 1.0, 0, 0]), unsure(0.0, [0.0, 0, 0, 0]), unsure(0.0, [np.nan, 0, 0, 0])):

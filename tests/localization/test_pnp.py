@@ -36,7 +36,7 @@ def test_a_third_of_wrong_pairs_does_not_matter(points):
 
 
 def test_a_place_far_from_the_worlds_zero_is_solved_as_exactly(points):
-    far = np.array([4.5e5, 5.3e6, 300.0])  # as surveyors' coordinates: float32 tells them to half a metre
+    far = np.array([4.5e5, 5.3e6, 300.0])  # as surveyors' coordinates: float32 tells them to half a meter
     position, rotation = ransac(view(points), EVERY, points + far)
     np.testing.assert_allclose(position - far, POSITION, atol=1e-4)
     assert (rotation.inv() * ROTATION).magnitude() < 1e-4

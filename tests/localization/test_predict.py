@@ -10,10 +10,10 @@ from posenet.geometry.cropping import Framing
 from posenet.geometry.poses import Poses
 from posenet.io.images import read_image
 from posenet.localization.localizer import Manner
-from posenet.localization.predict import camera_for, draw, picture_files, predict
+from posenet.localization.predict import camera_for, draw, image_files, predict
 from posenet.mapping.calibration import Correction
 from posenet.run import Run
-from tests.helpers.images import photo, write_picture
+from tests.helpers.images import photo, write_image
 
 
 @pytest.fixture
@@ -23,15 +23,15 @@ def run(tmp_path):
     return Run(tmp_path, TrainConfig(tmp_path), tmp_path, "m", framing, (0.0, 0.0, 0.0), 1.0, camera=camera)
 
 
-def test_a_picture_of_the_training_pictures_shape_has_their_camera(run, tmp_path):
-    write_picture(tmp_path / "a.png", (240, 320))
+def test_a_image_of_the_training_images_shape_has_their_camera(run, tmp_path):
+    write_image(tmp_path / "a.png", (240, 320))
     assert camera_for(run, tmp_path / "a.png") == Camera(320, 240, 250.0, 255.0, 161.0, 119.0)
 
 
 def test_a_camera_held_upright_keeps_its_focal_length(run, tmp_path):
-    write_picture(tmp_path / "a.png", (640, 480))
+    write_image(tmp_path / "a.png", (640, 480))
     assert camera_for(run, tmp_path / "a.png") == Camera(480, 640, 510.0, 500.0, 240.0, 320.0)
-    write_picture(tmp_path / "b.png", (320, 240))
+    write_image(tmp_path / "b.png", (320, 240))
     assert camera_for(run, tmp_path / "b.png") == Camera(240, 320, 255.0, 250.0, 120.0, 160.0)
     bent = replace(run, camera=replace(run.camera, lens="OPENCV", distortion=(-0.28, 0.07, 0.001, -0.002)))
     camera = camera_for(bent, tmp_path / "a.png")  # what bends with the distance from the middle stays
@@ -41,11 +41,11 @@ def test_a_camera_held_upright_keeps_its_focal_length(run, tmp_path):
 
 
 def test_another_shape_is_another_camera(run, tmp_path):
-    write_picture(tmp_path / "a.png", (300, 300))
+    write_image(tmp_path / "a.png", (300, 300))
     assert camera_for(run, tmp_path / "a.png").source == "assumed"
 
 
-def test_a_zoomed_picture_has_what_its_exif_tells(run, tmp_path):
+def test_a_zoomed_image_has_what_its_exif_tells(run, tmp_path):
     # 35 mm of film are 43.27 mm across: 27 mm are 500 of 800 pixels, as the training camera's
     alike = photo(tmp_path / "a.jpg", xA405=27, size=(640, 480))
     assert camera_for(run, alike) == run.camera
@@ -55,8 +55,8 @@ def test_a_zoomed_picture_has_what_its_exif_tells(run, tmp_path):
     assert (upright.source, upright.fx) == ("EXIF", pytest.approx(13 / 43.2666 * 800, rel=1e-4))
 
 
-def test_what_training_found_of_exif_holds_for_new_pictures_too(run, tmp_path):
-    # EXIF says 500 pixels for the training pictures, of which the middle was kept: 1.3 times as much is right
+def test_what_training_found_of_exif_holds_for_new_images_too(run, tmp_path):
+    # EXIF says 500 pixels for the training images, of which the middle was kept: 1.3 times as much is right
     run = replace(
         run, camera=Camera(640, 480, 650.0, 650.0, 320.0, 240.0, source="measured"),
         corrections={"EXIF": Correction(1.3), "assumed": Correction(2.0)},
@@ -64,33 +64,33 @@ def test_what_training_found_of_exif_holds_for_new_pictures_too(run, tmp_path):
     assert camera_for(run, photo(tmp_path / "a.jpg", xA405=27, size=(640, 480))) == run.camera
     square = camera_for(run, photo(tmp_path / "b.jpg", xA405=27, size=(480, 480)))
     assert square.fx == pytest.approx(1.3 * 27 / 43.2666 * np.hypot(480, 480), rel=1e-4)
-    write_picture(tmp_path / "c.png", (300, 300))
+    write_image(tmp_path / "c.png", (300, 300))
     assert not camera_for(run, tmp_path / "c.png").focal_known  # another camera: its length stays a guess
 
 
 def test_frames_come_in_the_order_of_their_numbers(tmp_path, caplog):
     for name in ("frame10.png", "frame2.png", "frame1.png"):
-        write_picture(tmp_path / name)
-    assert [path.name for path in picture_files([tmp_path])] == ["frame1.png", "frame2.png", "frame10.png"]
+        write_image(tmp_path / name)
+    assert [path.name for path in image_files([tmp_path])] == ["frame1.png", "frame2.png", "frame10.png"]
     (tmp_path / "IMG.HEIC").write_bytes(b"x")
-    picture_files([tmp_path])
+    image_files([tmp_path])
     assert [message for message in caplog.messages if "1 files are left out, such as IMG.HEIC" in message]
 
 
 def test_depth_maps_are_no_photographs(tmp_path, caplog):
     names = ("seq-01/frame-000000.color.png", "seq-01/frame-000000.depth.png", "rgb/1305.1.png", "depth/1305.1.png")
     for name in names:
-        write_picture(tmp_path / name)
-    found = [path.relative_to(tmp_path).as_posix() for path in picture_files([tmp_path])]
+        write_image(tmp_path / name)
+    found = [path.relative_to(tmp_path).as_posix() for path in image_files([tmp_path])]
     assert found == ["rgb/1305.1.png", "seq-01/frame-000000.color.png"]
     assert f"{tmp_path}: 2 depth maps are left out, such as 1305.1.png" in caplog.messages
-    assert picture_files([tmp_path / names[1]]) == [tmp_path / names[1]]  # asked for by its name
+    assert image_files([tmp_path / names[1]]) == [tmp_path / names[1]]  # asked for by its name
 
 
 def test_each_folder_of_a_prediction_is_a_path_of_its_own(run, tmp_path, monkeypatch):
     paths = [tmp_path / f"a/{row}.png" for row in range(6)] + [tmp_path / "b/1.png"]
     for path in paths:
-        write_picture(path, (48, 64))
+        write_image(path, (48, 64))
     for row in (2, 3):  # where two frames are lost the path ends
         paths[row].write_bytes(paths[row].read_bytes()[:400])
     asked = []
@@ -99,7 +99,7 @@ def test_each_folder_of_a_prediction_is_a_path_of_its_own(run, tmp_path, monkeyp
         def __init__(self, run):
             pass
 
-        def answer(self, pictures, paths, cameras, sequences, manner):
+        def answer(self, images, paths, cameras, sequences, manner):
             asked.extend(sequences)
 
     monkeypatch.setattr("posenet.localization.predict.Answerer", Recording)
@@ -113,8 +113,8 @@ def test_each_folder_of_a_prediction_is_a_path_of_its_own(run, tmp_path, monkeyp
 def test_a_path_is_drawn_without_its_scene_too(run, tmp_path, caplog):
     poses = Poses.from_quaternions(np.random.default_rng(0).normal(size=(5, 3)), np.eye(4)[[0] * 5])
     assert read_image(draw(run, poses, tmp_path / "path.png")).shape[2] == 3
-    assert "training pictures are not drawn" in caplog.text
+    assert "training images are not drawn" in caplog.text
     with pytest.raises(PoseNetError, match="path.png cannot be written: No such file"):
         draw(run, poses, tmp_path / "missing" / "path.png")
-    with pytest.raises(PoseNetError, match="--plot needs at least one picture with a pose, received none"):
+    with pytest.raises(PoseNetError, match="--plot needs at least one image with a pose, received none"):
         draw(run, poses[:0], tmp_path / "none.png")

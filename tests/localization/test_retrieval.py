@@ -19,7 +19,7 @@ def run(trained):
     return open_run(trained)
 
 
-def test_every_training_picture_is_nearest_to_itself(run):
+def test_every_training_image_is_nearest_to_itself(run):
     gallery = gallery_of(run, describing(run.load_model()), "first")
     assert len(gallery.scene) == 12
     np.testing.assert_allclose(np.linalg.norm(gallery.descriptors, axis=1), 1, atol=1e-3)
@@ -51,8 +51,8 @@ def test_the_gallery_is_kept_and_made_anew_when_something_changed(run, cambridge
     again = gallery_of(run, network, "first")
     assert (run.folder / GALLERY).stat().st_mtime_ns == written
     np.testing.assert_array_equal(again.descriptors, first.descriptors)
-    picture = open_scene(cambridge).split("train").paths[0]
-    picture.write_bytes(open_scene(cambridge).split("train").paths[1].read_bytes())
+    image = open_scene(cambridge).split("train").paths[0]
+    image.write_bytes(open_scene(cambridge).split("train").paths[1].read_bytes())
     changed = gallery_of(run, network, "first")
     np.testing.assert_allclose(changed.descriptors[0], changed.descriptors[1], atol=1e-3)
     (run.folder / GALLERY).write_bytes(b"damaged")

@@ -16,10 +16,10 @@ def walk(count=60):
     return Poses(positions, turned)
 
 
-def noisy(poses, metres, degrees, seed=0):
+def noisy(poses, meters, degrees, seed=0):
     rng = np.random.default_rng(seed)
     turn = Rotation.from_rotvec(np.radians(degrees) * rng.normal(size=(len(poses), 3)))
-    return Poses(poses.positions + metres * rng.normal(size=(len(poses), 3)), poses.rotations * turn)
+    return Poses(poses.positions + meters * rng.normal(size=(len(poses), 3)), poses.rotations * turn)
 
 
 def test_noise_falls_and_the_path_stays():
@@ -33,8 +33,8 @@ def test_noise_falls_and_the_path_stays():
     assert rotation_errors_deg(still, truth).max() < 0.5
 
 
-def test_stretches_end_where_pictures_of_others_lie_between():
-    names, rows = np.array(["a"] * 13 + ["b"] * 2), np.array([0, 1, 3, 10, 11, 12, 13, 14])  # picture 2 does not decode
+def test_stretches_end_where_images_of_others_lie_between():
+    names, rows = np.array(["a"] * 13 + ["b"] * 2), np.array([0, 1, 3, 10, 11, 12, 13, 14])  # image 2 does not decode
     assert stretches(names, rows).tolist() == [0, 0, 0, 1, 1, 1, 2, 2]
     every_fifth = np.array([0, 5, 10, 15])  # one video still
     assert stretches(np.array(["a"] * 16), every_fifth).tolist() == [0] * 4

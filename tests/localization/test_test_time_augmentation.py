@@ -52,8 +52,8 @@ ROTATIONS = [Rotation.from_rotvec(v) for v in ([0, 0, 0], [0.02, -0.03, 0.2], [0
 
 
 def test_every_view_turned_back_gives_the_same_rotation():
-    pictures = np.stack([sky(rotation) for rotation in ROTATIONS])
-    answer = predict_views(StarReader(), pictures, [CAMERA] * 3, FRAMING, 11)
+    images = np.stack([sky(rotation) for rotation in ROTATIONS])
+    answer = predict_views(StarReader(), images, [CAMERA] * 3, FRAMING, 11)
     found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
     assert np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude()).max() < 0.1
     assert answer["spread_deg"].max() < 0.3
@@ -69,17 +69,17 @@ def test_doubt_is_how_far_the_rotations_lie_from_their_mean():
 
 
 def test_views_that_disagree_are_averaged():
-    pictures = np.stack([sky(rotation) for rotation in ROTATIONS])
-    one, many = (predict_views(StarReader(1.0), pictures, [CAMERA] * 3, FRAMING, count) for count in (1, 5))
+    images = np.stack([sky(rotation) for rotation in ROTATIONS])
+    one, many = (predict_views(StarReader(1.0), images, [CAMERA] * 3, FRAMING, count) for count in (1, 5))
     # the five turns cancel, and so do their biases
     np.testing.assert_allclose(many["position"], one["position"], atol=2e-3)
 
 
 def test_without_intrinsics_views_only_roll():
-    pictures = np.stack([cv2.GaussianBlur(sky(rotation), (3, 3), 0) for rotation in ROTATIONS])
-    answer = predict_views(StarReader(), pictures, [None] * 3, FRAMING, 7)
+    images = np.stack([cv2.GaussianBlur(sky(rotation), (3, 3), 0) for rotation in ROTATIONS])
+    answer = predict_views(StarReader(), images, [None] * 3, FRAMING, 7)
     found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
-    # rolls about the picture's middle, which is the camera's axis here, are exact
+    # rolls about the image's middle, which is the camera's axis here, are exact
     assert np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude()).max() < 0.3
 
 
@@ -101,18 +101,18 @@ def test_the_number_of_views_is_checked(count):
 
 def test_what_another_camera_took_is_shown_as_the_training_camera_would_see_it():
     longer = Camera(200, 160, 264.0, 264.0, 104.0, 78.0)
-    pictures = np.stack([sky(rotation, longer) for rotation in ROTATIONS])
+    images = np.stack([sky(rotation, longer) for rotation in ROTATIONS])
     for trained_on, most in ((CAMERA, 0.15), (None, 90.0)):
-        answer = predict_views(StarReader(), pictures, [longer] * 3, FRAMING, 1, trained_on)
+        answer = predict_views(StarReader(), images, [longer] * 3, FRAMING, 1, trained_on)
         found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
         errors = np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude())
         assert errors.max() < most
-    assert errors.max() > 0.5  # the other camera's pictures as they are mislead the network
-    unknown = predict_views(StarReader(), pictures, [None] * 3, FRAMING, 1, CAMERA)
-    plain = predict_views(StarReader(), pictures, [None] * 3, FRAMING, 1)
+    assert errors.max() > 0.5  # the other camera's images as they are mislead the network
+    unknown = predict_views(StarReader(), images, [None] * 3, FRAMING, 1, CAMERA)
+    plain = predict_views(StarReader(), images, [None] * 3, FRAMING, 1)
     np.testing.assert_allclose(unknown["quaternion"], plain["quaternion"])
     upright = Camera(160, 200, 220.0, 220.0, 80.0, 100.0)  # the same camera; stored, 1.25 times as large
-    pictures = np.stack([sky(rotation, Camera(200, 160, 275.0, 275.0, 100.0, 80.0)) for rotation in ROTATIONS])
-    answer = predict_views(StarReader(), pictures, [upright] * 3, FRAMING, 1, CAMERA)
+    images = np.stack([sky(rotation, Camera(200, 160, 275.0, 275.0, 100.0, 80.0)) for rotation in ROTATIONS])
+    answer = predict_views(StarReader(), images, [upright] * 3, FRAMING, 1, CAMERA)
     found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
     assert np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude()).max() < 0.15

@@ -28,7 +28,7 @@ def test_a_refined_pose_may_lie_three_deviations_from_the_regressed_one():
     assert not trust.allows(np.zeros(3), turn[15.1], found)
 
 
-def test_trust_is_what_held_out_pictures_show():
+def test_trust_is_what_held_out_images_show():
     rng = np.random.default_rng(0)
     truth = Poses(rng.normal(size=(4000, 3)), Rotation.random(4000, rng=rng))
     regressed = Poses(truth.positions + 0.1 * rng.normal(size=(4000, 3)), truth.rotations)

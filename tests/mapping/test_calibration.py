@@ -1,4 +1,4 @@
-"""The intrinsics that pictures of known pose agree on; a painted plane's are known exactly."""
+"""The intrinsics that images of known pose agree on; a painted plane's are known exactly."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from tests.helpers.planes import CAMERA, plane_scene
 
 
 def claiming(scene, factor, source="file"):
-    """The scene with other focal lengths than its pictures have."""
+    """The scene with other focal lengths than its images have."""
     camera = replace(CAMERA, fx=CAMERA.fx * factor, fy=CAMERA.fy * factor, source=source)
     return replace(scene, cameras=(camera,) * len(scene))
 
@@ -30,7 +30,7 @@ def test_a_wrong_focal_length_is_found_and_mended(scene, wrong):
     assert mended.fx == mended.fy == pytest.approx(CAMERA.fx, rel=0.015)
     assert (mended.source, mended.cx, mended.turns_by_homography) == ("measured", CAMERA.cx, True)
     assert told(claimed, corrections) == [
-        f"pictures and poses agree on a focal length of {corrections['file'].factor * CAMERA.fx * wrong:.0f} pixels, "
+        f"images and poses agree on a focal length of {corrections['file'].factor * CAMERA.fx * wrong:.0f} pixels, "
         f"not {CAMERA.fx * wrong:.0f} as its files say: training uses it"
     ]
 
@@ -65,11 +65,11 @@ def test_a_wrong_principal_point_is_found_and_mended(scene, wrong):
     sentence = told(claimed, corrections)[0]
     assert f"a principal point at {mended.cx:.0f}, {mended.cy:.0f}, not 154, 133 as its files say" in sentence
     assert ("focal length" in sentence) == (wrong != 1)
-    # a picture that was held upright has another principal point: which one is not measured
+    # a image that was held upright has another principal point: which one is not measured
     tall = replace(claimed, cameras=(camera.quarter_turned(), *claimed.cameras[1:]))
     moved = corrected(tall, corrections).cameras[0]
     assert (moved.cx, moved.cy) == (tall.cameras[0].cx, tall.cameras[0].cy)
-    # the sizes of the pictures differ: which way the point should move could differ too
+    # the sizes of the images differ: which way the point should move could differ too
     sizes = (camera, *(camera.resized(640, 480) for _ in range(len(scene) - 1)))
     assert measured_corrections(replace(claimed, cameras=sizes)).get("file", (1, 0, 0, 0))[1:] == (0, 0, 0)
 
@@ -94,6 +94,6 @@ def test_where_nothing_tells_nothing_is_changed(scene, tmp_path):
     assert measured_corrections(replace(wrong, points=own_points)) == {}
     assert measured_corrections(wrong.subset([0])) == {}
     assert measured_corrections(replace(wrong, cameras=(None,) * len(wrong))) == {}
-    assert measured_corrections(replace(wrong, root=tmp_path)) == {}  # no pictures there
+    assert measured_corrections(replace(wrong, root=tmp_path)) == {}  # no images there
     still = replace(wrong.poses, positions=np.zeros_like(wrong.poses.positions))
     assert measured_corrections(replace(wrong, poses=still)) == {}

@@ -21,11 +21,11 @@ def inverted(scene):
 
 def test_level_walk_read_rightly_and_wrongly():
     scene = scene_of(walk())
-    found = check_convention(scene, pictures=False)
+    found = check_convention(scene, images=False)
     assert found.verdict == "right"
     assert found.tilt_deg[0] < 1  # the right axes lie in the plane but for the small ups and downs
     assert found.tilt_deg[1] > 30
-    wrong = check_convention(inverted(scene), pictures=False)
+    wrong = check_convention(inverted(scene), images=False)
     assert wrong.verdict == "wrong"
     assert wrong.tilt_deg == pytest.approx(found.tilt_deg[::-1])
 
@@ -33,7 +33,7 @@ def test_level_walk_read_rightly_and_wrongly():
 def test_world_axes_near_the_cameras_cannot_tell():
     places = walk().positions[:, [0, 2, 1]]  # y down, cameras nearly along the world's axes
     turns = Rotation.from_euler("y", 4 * np.sin(np.arange(60))[:, None], degrees=True)
-    found = check_convention(scene_of(Poses(places, turns)), pictures=False)
+    found = check_convention(scene_of(Poses(places, turns)), images=False)
     assert found.verdict == "cannot tell"
     assert "too alike" in found.reason
 
@@ -41,14 +41,14 @@ def test_world_axes_near_the_cameras_cannot_tell():
 def test_no_plane_and_few_cameras_cannot_tell():
     rng = np.random.default_rng(0)
     cloud = Poses(rng.normal(size=(50, 3)), Rotation.random(50, random_state=0))
-    assert check_convention(scene_of(cloud), pictures=False).reason == "the cameras do not move in one plane"
-    few = check_convention(scene_of(walk(5)), pictures=False)
+    assert check_convention(scene_of(cloud), images=False).reason == "the cameras do not move in one plane"
+    few = check_convention(scene_of(walk(5)), images=False)
     assert (few.verdict, few.reason) == ("cannot tell", "5 cameras are too few")
 
 
 def test_tilted_cameras_cannot_tell():
     rolled = Poses(walk().positions, walk().rotations * Rotation.from_euler("z", 30, degrees=True))
-    found = check_convention(scene_of(rolled), pictures=False)
+    found = check_convention(scene_of(rolled), images=False)
     assert found.verdict == "cannot tell"
     assert "not level in either reading" in found.reason
 
@@ -62,14 +62,14 @@ def test_points_decide_where_level_cannot():
     points = poses.positions[rows] + poses.rotations[rows].apply(rays * rng.uniform(2, 9, (300, 1)))
     seen = ScenePoints(points, np.column_stack([rows, np.arange(300)]))
     scene = scene_of(poses, [camera] * 60, seen)
-    found = check_convention(scene, pictures=False)
+    found = check_convention(scene, images=False)
     assert found.verdict == "right"
     assert found.in_view[0] == 1.0
     assert found.in_view[1] < 0.5
-    assert check_convention(inverted(scene), pictures=False).verdict == "wrong"
+    assert check_convention(inverted(scene), images=False).verdict == "wrong"
 
 
-def test_pictures_decide(tmp_path):
+def test_images_decide(tmp_path):
     make_courtyard(tmp_path / "yard", train=60, test=10, progress=False)
     scene = replace(open_scene(tmp_path / "yard").split("train"), points=None)
     found = check_convention(scene)
@@ -84,22 +84,22 @@ def test_pictures_decide(tmp_path):
 
 @pytest.mark.parametrize("name", ["KingsCollege", "OldHospital", "ShopFacade", "GreatCourt"])
 def test_genuine_cambridge_lists(real_data, name):
-    scene = open_scene(real_data / "cambridge_lists" / name, need_pictures=False)
-    found = check_convention(scene, pictures=False)
+    scene = open_scene(real_data / "cambridge_lists" / name, need_images=False)
+    found = check_convention(scene, images=False)
     assert found.verdict == "right"
     assert 3 < found.tilt_deg[0] < 5.2
     assert found.tilt_deg[1] > 11
-    assert check_convention(inverted(scene), pictures=False).verdict == "wrong"
+    assert check_convention(inverted(scene), images=False).verdict == "wrong"
 
 
 @pytest.mark.parametrize("name", ["KingsCollege", "ShopFacade"])
 def test_cambridge_lists_in_a_camera_like_world_cannot_tell(real_data, name):
-    scene = open_scene(real_data / "cambridge_predictions" / name, need_pictures=False)
-    assert check_convention(scene, pictures=False).verdict == "cannot tell"
+    scene = open_scene(real_data / "cambridge_predictions" / name, need_images=False)
+    assert check_convention(scene, images=False).verdict == "cannot tell"
 
 
 @pytest.mark.parametrize("name", ["fox", "gum_desk", "redkitchen", "tum_fr1_rpy"])
-def test_real_pictures_decide(real_data, name):
+def test_real_images_decide(real_data, name):
     scene = open_scene(real_data / name)
     assert check_convention(scene).verdict == "right"
     assert check_convention(inverted(scene)).verdict == "wrong"

@@ -5,7 +5,7 @@ import numpy as np
 from posenet.datasets.scene import ScenePoints
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Framing, grid_shape
-from posenet.mapping.depth import fit_grid, most_pictures, scene_depths
+from posenet.mapping.depth import fit_grid, most_images, scene_depths
 from tests.helpers.planes import CAMERA, plane_scene
 
 FRAMING = Framing((120, 160), (120, 160))
@@ -30,7 +30,7 @@ def test_depth_of_a_painted_plane(tmp_path):
         np.testing.assert_allclose(grids[row][inner], expected[inner], rtol=0.05)
 
 
-def test_the_scenes_own_points_are_used_without_looking_at_pictures(tmp_path):
+def test_the_scenes_own_points_are_used_without_looking_at_images(tmp_path):
     scene = plane_scene(tmp_path, 3)
     rng = np.random.default_rng(0)
     points = np.column_stack([rng.uniform(-1.5, 1.5, (300, 2)), np.zeros(300)])
@@ -41,7 +41,7 @@ def test_the_scenes_own_points_are_used_without_looking_at_pictures(tmp_path):
         np.testing.assert_allclose(grids[row], true_inverse(scene, row), rtol=0.02)
 
 
-def test_a_picture_without_intrinsics_has_no_depth(tmp_path):
+def test_a_image_without_intrinsics_has_no_depth(tmp_path):
     scene = plane_scene(tmp_path, 8)
     scene = replace(scene, cameras=(None, *scene.cameras[1:]))
     grids = scene_depths(scene, FRAMING)
@@ -82,11 +82,11 @@ def test_a_lens_that_cannot_be_computed_has_no_depth(tmp_path):
     assert scene_depths(replace(scene, cameras=(unknown,) * 3), FRAMING) is None
 
 
-def test_short_trainings_seek_depth_of_fewer_pictures():
+def test_short_trainings_seek_depth_of_fewer_images():
     # 150 a minute, at least 100, at most 2000
-    assert [most_pictures(minutes) for minutes in (0.1, 3.0, 5.0, 60.0, float("inf"))] == [100, 450, 750, 2000, 2000]
+    assert [most_images(minutes) for minutes in (0.1, 3.0, 5.0, 60.0, float("inf"))] == [100, 450, 750, 2000, 2000]
 
 
-def test_of_many_pictures_an_even_choice_has_depth(tmp_path):
+def test_of_many_images_an_even_choice_has_depth(tmp_path):
     grids = scene_depths(plane_scene(tmp_path, 15), FRAMING, 8)
     assert np.flatnonzero(np.isfinite(grids[:, 0, 0])).tolist() == [0, 2, 4, 6, 8, 10, 12, 14]

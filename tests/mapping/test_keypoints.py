@@ -7,13 +7,13 @@ from posenet.geometry.camera import Camera
 from posenet.mapping import keypoints
 from posenet.mapping.keypoints import detect, detect_in, detect_or_none, remembered
 from posenet.mapping.matching import match, root_sift
-from tests.helpers.planes import CAMERA, painting, picture_of_plane, plane_to_pixels, towards_plane
+from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_to_pixels, towards_plane
 
 
-def test_matches_of_two_pictures_are_the_same_spots_of_the_painting():
+def test_matches_of_two_images_are_the_same_spots_of_the_painting():
     rng, image = np.random.default_rng(0), painting()
     poses = [towards_plane(rng) for _ in range(2)]
-    first, second = (detect_in(picture_of_plane(image, CAMERA, *pose), CAMERA, 500) for pose in poses)
+    first, second = (detect_in(image_of_plane(image, CAMERA, *pose), CAMERA, 500) for pose in poses)
     ours, theirs = match(root_sift(first.descriptors), root_sift(second.descriptors))
     assert len(ours) > 80
     assert len(set(theirs.tolist())) == len(theirs)
@@ -22,32 +22,32 @@ def test_matches_of_two_pictures_are_the_same_spots_of_the_painting():
         pixels = np.column_stack([found.rays[rows], np.ones(len(rows))]) @ CAMERA.matrix.T
         on_plane = pixels @ np.linalg.inv(plane_to_pixels(CAMERA, *pose)).T
         spots.append(on_plane[:, :2] / on_plane[:, 2:])
-    assert np.median(np.linalg.norm(spots[0] - spots[1], axis=1)) < 0.01  # metres: about one pixel
+    assert np.median(np.linalg.norm(spots[0] - spots[1], axis=1)) < 0.01  # meters: about one pixel
     assert np.mean(np.linalg.norm(spots[0] - spots[1], axis=1) < 0.03) > 0.9
 
 
 def test_keypoints_lie_in_the_middle_of_blots():
     rng = np.random.default_rng(0)
-    across, down = np.meshgrid(np.arange(320) + 0.5, np.arange(240) + 0.5)  # pixel (0, 0)'s centre at (0.5, 0.5)
-    centres = [(40 * i + rng.uniform(15, 25), 40 * j + rng.uniform(15, 25)) for i in range(8) for j in range(6)]
+    across, down = np.meshgrid(np.arange(320) + 0.5, np.arange(240) + 0.5)  # pixel (0, 0)'s center at (0.5, 0.5)
+    centers = [(40 * i + rng.uniform(15, 25), 40 * j + rng.uniform(15, 25)) for i in range(8) for j in range(6)]
     light = sum(np.exp(-((across - x) ** 2 + (down - y) ** 2) / (2 * size**2)) for (x, y), size in
-                zip(centres, rng.uniform(2, 5, 48), strict=True))  # fmt: skip
+                zip(centers, rng.uniform(2, 5, 48), strict=True))  # fmt: skip
     found = detect_in(np.repeat((40 + 180 * light).astype(np.uint8)[..., None], 3, axis=2), CAMERA, 500)
     pixels = found.rays * CAMERA.fx + (CAMERA.cx, CAMERA.cy)
-    offsets = pixels[:, None] - np.array(centres)
+    offsets = pixels[:, None] - np.array(centers)
     nearest = offsets[np.arange(len(pixels)), np.linalg.norm(offsets, axis=2).argmin(axis=1)]
     near = nearest[np.linalg.norm(nearest, axis=1) < 2]
     assert len(near) > 40
     np.testing.assert_allclose(near.mean(axis=0), 0, atol=0.05)
 
 
-def test_a_larger_picture_is_scaled_and_its_rays_stay():
+def test_a_larger_image_is_scaled_and_its_rays_stay():
     image = painting()
     pose = towards_plane(np.random.default_rng(1))
     large = CAMERA.resized(960, 720)
-    scaled = detect_in(picture_of_plane(image, large, *pose), large, 400, long_side=320)
+    scaled = detect_in(image_of_plane(image, large, *pose), large, 400, long_side=320)
     assert scaled.pixel == 1 / CAMERA.fx
-    whole = detect_in(picture_of_plane(image, CAMERA, *pose), CAMERA, 400, long_side=320)
+    whole = detect_in(image_of_plane(image, CAMERA, *pose), CAMERA, 400, long_side=320)
     ours, theirs = match(root_sift(scaled.descriptors), root_sift(whole.descriptors))
     assert len(ours) > 150
     assert np.median(np.abs(scaled.rays[ours] - whole.rays[theirs])) < 0.2 * CAMERA.fx**-1
@@ -55,14 +55,14 @@ def test_a_larger_picture_is_scaled_and_its_rays_stay():
 
 def test_rays_that_look_sideways_are_left_out():
     wide = Camera(320, 240, 60.0, 60.0, 160.0, 120.0, "OPENCV_FISHEYE", (0.0, 0.0, 0.0, 0.0))  # 190 degrees across
-    found = detect_in(picture_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(2))), wide, 2000)
+    found = detect_in(image_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(2))), wide, 2000)
     assert len(found) > 100
     angles = np.degrees(np.arctan(np.linalg.norm(found.rays, axis=1)))
     assert 60 < angles.max() < 79
 
 
-def test_a_dark_picture_has_as_many_keypoints_as_a_bright_one():
-    bright = picture_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(3), 0.3))
+def test_a_dark_image_has_as_many_keypoints_as_a_bright_one():
+    bright = image_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(3), 0.3))
     dark = (bright * 0.15).astype(np.uint8)
     whole, faint = (detect_in(each, CAMERA, 2000) for each in (bright, dark))
     assert len(faint) > 0.8 * len(whole)
@@ -73,10 +73,10 @@ def test_a_dark_picture_has_as_many_keypoints_as_a_bright_one():
 
 
 def test_nothing_is_found_in_grey_or_behind_an_unknown_lens():
-    grey = np.full((240, 320, 3), 90, np.uint8)
-    assert len(detect_in(grey, CAMERA, 100)) == 0
-    picture = picture_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(2)))
-    assert len(detect_in(picture, Camera(320, 240, 260, 260, 160, 120, "EUCM", (0.6, 1.1)), 100)) == 0
+    gray = np.full((240, 320, 3), 90, np.uint8)
+    assert len(detect_in(gray, CAMERA, 100)) == 0
+    image = image_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(2)))
+    assert len(detect_in(image, Camera(320, 240, 260, 260, 160, 120, "EUCM", (0.6, 1.1)), 100)) == 0
 
 
 def test_root_sift_by_hand():
@@ -97,20 +97,20 @@ def test_ambiguous_and_one_sided_matches_are_left_out():
 
 
 def test_no_keypoints_without_a_camera_or_in_a_broken_file(tmp_path, caplog):
-    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "broken.png").write_bytes(b"no image")
     assert len(detect_or_none(tmp_path / "broken.png", None, 100)) == 0
     assert not caplog.text
     assert len(detect_or_none(tmp_path / "broken.png", CAMERA, 100)) == 0
-    assert "broken.png: a picture is needed, this does not decode as one (10 bytes)" in caplog.text
+    assert "broken.png: a image is needed, this does not decode as one (10 bytes)" in caplog.text
 
 
 def test_what_is_remembered_is_found_once_and_seen_by_the_camera_asked_for(tmp_path, monkeypatch):
-    picture = picture_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(0)))
+    image = image_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(0)))
     path, longer = tmp_path / "a.png", replace(CAMERA, fx=2 * CAMERA.fx, fy=2 * CAMERA.fy)
-    cv2.imwrite(str(path), picture[..., ::-1])
+    cv2.imwrite(str(path), image[..., ::-1])
     apart = detect(path, CAMERA, 200)
     reads = []
-    monkeypatch.setattr(keypoints, "read_image", lambda path: reads.append(path) or picture)
+    monkeypatch.setattr(keypoints, "read_image", lambda path: reads.append(path) or image)
     with remembered():
         first, second = detect(path, CAMERA, 200), detect(path, longer, 200)
         assert len(reads) == 1

@@ -21,7 +21,7 @@ def scene(tmp_path, monkeypatch):
 def test_a_map_is_made_once_and_read_again(scene, tmp_path, caplog):
     caplog.set_level("INFO")
     first = landmarks_of(tmp_path, scene)
-    assert "making the map of 6 training pictures" in caplog.text
+    assert "making the map of 6 training images" in caplog.text
     caplog.clear()
     again = landmarks_of(tmp_path, scene)
     assert caplog.text == ""
@@ -36,7 +36,7 @@ def test_a_map_is_made_once_and_read_again(scene, tmp_path, caplog):
     assert first.megabytes == pytest.approx(size / 1e6, rel=0.05)
 
 
-def test_a_map_of_other_pictures_or_a_damaged_one_is_made_anew(scene, tmp_path, caplog):
+def test_a_map_of_other_images_or_a_damaged_one_is_made_anew(scene, tmp_path, caplog):
     caplog.set_level("INFO")
     landmarks_of(tmp_path, scene)
     moved = replace(scene, poses=replace(scene.poses, positions=scene.poses.positions + 1.0))
@@ -51,13 +51,13 @@ def test_a_map_of_other_pictures_or_a_damaged_one_is_made_anew(scene, tmp_path, 
 
 
 def test_what_cannot_be_mapped_is_said(scene, tmp_path):
-    with pytest.raises(PoseNetError, match="--refine needs the intrinsics of the training pictures"):
+    with pytest.raises(PoseNetError, match="--refine needs the intrinsics of the training images"):
         landmarks_of(tmp_path, replace(scene, cameras=(None,) * 6))
     for path in scene.paths:
-        path.write_bytes(b"no picture")
+        path.write_bytes(b"no image")
     line = refusal(landmarks_of, tmp_path, scene)
     assert line == (
-        "--refine needs at least 10 points a picture that other pictures see too, the 6 training pictures of "
+        "--refine needs at least 10 points a image that other images see too, the 6 training images of "
         f"{scene.root} share 0"
     )
     assert not (tmp_path / "map").exists()
@@ -67,7 +67,7 @@ def test_what_cannot_be_mapped_is_said(scene, tmp_path):
 
 
 def test_a_scene_far_from_its_zero_has_as_exact_a_map(scene, tmp_path):
-    far = np.array([4.5e5, 5.3e6, 300.0])  # metres, as surveyors count
+    far = np.array([4.5e5, 5.3e6, 300.0])  # meters, as surveyors count
     near = landmarks_of(tmp_path / "near", scene)
     moved = landmarks_of(tmp_path / "far", scene.moved(far))
     for row in range(6):

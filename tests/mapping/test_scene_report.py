@@ -14,7 +14,7 @@ from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from posenet.mapping.convention_check import ConventionCheck
 from posenet.mapping.scene_report import _view_deg, nearest_training, path_length, scene_facts
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 from tests.helpers.planes import claim_focal
 from tests.helpers.scenes import LEVEL, scene_of, walk
 
@@ -61,7 +61,7 @@ def test_a_line_is_warned_of():
 def test_a_wrong_focal_length_is_warned_of(plane, capsys):
     claim_focal(plane, 2)
     assert main(["scene", "info", str(plane), "--no-plot"]) == 0
-    pattern = r"warning +pictures and poses agree on a focal length of (\d+) pixels, not (\d+) as its files say"
+    pattern = r"warning +images and poses agree on a focal length of (\d+) pixels, not (\d+) as its files say"
     warning = re.search(pattern, capsys.readouterr().out)
     assert int(warning[1]) == pytest.approx(260, abs=5)
     assert int(warning[2]) == 520
@@ -71,7 +71,7 @@ def test_the_facts_are_told_where_the_map_cannot_be_written(cambridge, tmp_path,
     (tmp_path / "file").write_text("")
     assert main(["scene", "info", str(cambridge), "--map", str(tmp_path / "file" / "map.png")]) == 1
     told = capsys.readouterr()
-    assert "Square: 16 pictures (Cambridge Landmarks), in m" in told.out
+    assert "Square: 16 images (Cambridge Landmarks), in m" in told.out
     assert "map.png cannot be written: Not a directory" in told.err
 
 
@@ -79,27 +79,27 @@ def test_info_command(cambridge, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["scene", "info", str(cambridge)]) == 0
     told = capsys.readouterr()
-    assert "Square: 16 pictures (Cambridge Landmarks), in m" in told.out
-    assert "train        12 pictures in 2 sequences (seq1, seq2)" in told.out
+    assert "Square: 16 images (Cambridge Landmarks), in m" in told.out
+    assert "train        12 images in 2 sequences (seq1, seq2)" in told.out
     assert "rotations    " in told.out
     assert (tmp_path / "Square_map.png").stat().st_size > 5000
     assert main(["scene", "info", str(cambridge), "--json", "--no-plot"]) == 0
     facts = json.loads(capsys.readouterr().out)
     positions = open_scene(cambridge).poses.positions
-    assert facts["pictures"] == {"train": 12, "test": 4}
+    assert facts["images"] == {"train": 12, "test": 4}
     assert facts["extent"] == pytest.approx((positions.max(axis=0) - positions.min(axis=0)).tolist())
-    assert facts["picture_sizes"] == {"64 x 48": 16}
+    assert facts["image_sizes"] == {"64 x 48": 16}
     assert facts["intrinsics"] == {"assumed": 16}
     assert facts["split"] == "own"
     assert facts["convention"]["verdict"] == "cannot tell"
 
 
-def test_info_without_pictures_looks_at_the_labels(cambridge, tmp_path, monkeypatch, capsys, caplog):
+def test_info_without_images_looks_at_the_labels(cambridge, tmp_path, monkeypatch, capsys, caplog):
     monkeypatch.chdir(tmp_path)
     for path in cambridge.glob("seq*/*"):
         path.unlink()
     assert main(["scene", "info", str(cambridge), "--no-plot"]) == 0
-    assert "none of the listed pictures is there, the labels alone are looked at" in caplog.text
+    assert "none of the listed images is there, the labels alone are looked at" in caplog.text
     assert "intrinsics   16 unknown" in capsys.readouterr().out
 
 
@@ -112,9 +112,9 @@ def test_info_names_the_far_camera_with_its_line(real_data, tmp_path, monkeypatc
     assert "read rightly" in out
 
 
-def test_info_of_one_picture(tmp_path, monkeypatch, capsys):
+def test_info_of_one_image(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    write_picture(tmp_path / "one/a.png")
+    write_image(tmp_path / "one/a.png")
     (tmp_path / "one/poses.csv").write_text("image,x,y,z,qw,qx,qy,qz\na.png,1,2,3,1,0,0,0\n")
     assert main(["scene", "info", str(tmp_path / "one")]) == 0
-    assert "1 pictures" in capsys.readouterr().out
+    assert "1 images" in capsys.readouterr().out

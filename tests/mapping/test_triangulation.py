@@ -5,16 +5,16 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.geometry.poses import Poses
-from posenet.mapping.triangulation import meet, neighbour_pairs, triangulate_scene
-from tests.helpers.planes import CAMERA, painting, picture_of_plane, plane_scene
+from posenet.mapping.triangulation import meet, neighbor_pairs, triangulate_scene
+from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_scene
 
 
 def test_rays_meet_where_they_cross():
     target = np.array([[0.3, -0.2, 4.0], [1.0, 1.0, 2.0]])
-    centre, other = np.array([0.0, 0, 0]), np.array([0.5, 0.1, 0])
+    center, other = np.array([0.0, 0, 0]), np.array([0.5, 0.1, 0])
     rays = target / np.linalg.norm(target, axis=1, keepdims=True)
     others = (target - other) / np.linalg.norm(target - other, axis=1, keepdims=True)
-    along, missed, angle = meet(centre, rays, other, others)
+    along, missed, angle = meet(center, rays, other, others)
     np.testing.assert_allclose(along, np.linalg.norm(target, axis=1), rtol=1e-12)
     np.testing.assert_allclose(missed, 0, atol=1e-12)
     np.testing.assert_allclose(angle, np.linalg.norm(np.cross(rays, others), axis=1), rtol=1e-9)
@@ -29,25 +29,25 @@ def test_a_ray_that_passes_by_misses_by_its_angle():
     np.testing.assert_allclose(np.arcsin(missed), np.arctan(0.1 / np.sqrt(5)), rtol=0.01)
 
 
-def test_neighbours_look_the_same_way_and_pairs_come_once():
+def test_neighbors_look_the_same_way_and_pairs_come_once():
     positions = np.array([[0.0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0], [1.1, 0, 0]])
     turned = Rotation.from_euler("y", [[0], [10], [20], [0], [180]], degrees=True)
-    assert neighbour_pairs(Poses(positions, turned), (0,)) == [(0, 1), (1, 2), (2, 3)]
-    assert neighbour_pairs(Poses(positions, turned), (0, 9)) == [(0, 1), (1, 2), (2, 3)]
-    assert neighbour_pairs(Poses(positions[:1], turned[:1]), (0, 1)) == []
+    assert neighbor_pairs(Poses(positions, turned), (0,)) == [(0, 1), (1, 2), (2, 3)]
+    assert neighbor_pairs(Poses(positions, turned), (0, 9)) == [(0, 1), (1, 2), (2, 3)]
+    assert neighbor_pairs(Poses(positions[:1], turned[:1]), (0, 1)) == []
 
 
 def test_points_of_a_painted_plane_lie_on_it(tmp_path):
     seen = triangulate_scene(plane_scene(tmp_path), 600, ranks=(0, 1, 3, 6))
     assert min(len(each.points) for each in seen) > 100
     points = np.concatenate([each.points for each in seen])
-    assert np.median(np.abs(points[:, 2])) < 0.01  # the plane is z = 0, two metres away
+    assert np.median(np.abs(points[:, 2])) < 0.01  # the plane is z = 0, two meters away
     assert np.mean(np.abs(points[:, 2]) < 0.05) > 0.95
     for each in seen:
         assert len(each.points) == len(each.keypoints)
 
 
-def test_pictures_without_intrinsics_do_not_stand_between_the_others(tmp_path):
+def test_images_without_intrinsics_do_not_stand_between_the_others(tmp_path):
     scene = plane_scene(tmp_path, 4)
     beside = scene.poses[np.repeat([0, 1, 2, 3], 5)]  # four of no known focal length at each place
     cameras = tuple(CAMERA if row % 5 == 0 else None for row in range(20))
@@ -64,21 +64,21 @@ def test_pictures_without_intrinsics_do_not_stand_between_the_others(tmp_path):
 
 
 def test_cameras_side_by_side_tell_no_depth(tmp_path):
-    # a centimetre apart, two metres away: seen under 0.3 degrees, less than the one that is asked
+    # a centimeter apart, two meters away: seen under 0.3 degrees, less than the one that is asked
     scene = plane_scene(tmp_path, 2)
     position, rotation = np.array([0.0, 0, -2]), Rotation.identity()
     positions = np.array([position, position + [0.01, 0, 0]])
     for path, each in zip(scene.paths, positions, strict=True):
-        cv2.imwrite(str(path), picture_of_plane(painting(), CAMERA, each, rotation)[..., ::-1])
+        cv2.imwrite(str(path), image_of_plane(painting(), CAMERA, each, rotation)[..., ::-1])
     beside = replace(scene, poses=Poses(positions, Rotation.identity(2)))
     seen = triangulate_scene(beside, 300, ranks=(0,))
     assert max(len(each.points) for each in seen) <= 3  # of 300, wrong matches
 
 
-def test_pictures_without_intrinsics_or_that_do_not_decode_see_nothing(tmp_path, caplog):
+def test_images_without_intrinsics_or_that_do_not_decode_see_nothing(tmp_path, caplog):
     scene = plane_scene(tmp_path, 5)
     scene = replace(scene, cameras=(None, *scene.cameras[1:]))
-    (tmp_path / "001.png").write_bytes(b"no picture")
+    (tmp_path / "001.png").write_bytes(b"no image")
     seen = triangulate_scene(scene, 300, ranks=(0, 1, 2))
     assert [len(each.points) > 0 for each in seen] == [False, False, True, True, True]
     assert "001.png" in caplog.text

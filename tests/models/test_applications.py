@@ -1,4 +1,4 @@
-"""The networks of keras.applications as trunks, beside Keras' own way of using them."""
+"""The networks of keras.applications as backbones, beside Keras' own way of using them."""
 
 import importlib
 
@@ -8,7 +8,7 @@ import pytest
 
 from posenet.errors import PoseNetError
 from posenet.models.applications import _PREPROCESSING, application_names, preprocessing
-from posenet.models.build import build_network, inference_network, trunk_named
+from posenet.models.build import backbone_named, build_network, inference_network
 from posenet.models.weights.pretrained import put_into
 
 # one network of each family
@@ -30,13 +30,13 @@ def test_every_network_of_keras_is_known():
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_preprocessing_is_the_familys_own(family):
-    picture = np.random.default_rng(0).uniform(0, 255, (1, 4, 5, 3)).astype("f4")
-    expected = getattr(keras.applications, family).preprocess_input(picture.copy())
-    np.testing.assert_allclose(preprocessing(FAMILIES[family])(picture), expected, atol=1e-4)
+    image = np.random.default_rng(0).uniform(0, 255, (1, 4, 5, 3)).astype("f4")
+    expected = getattr(keras.applications, family).preprocess_input(image.copy())
+    np.testing.assert_allclose(preprocessing(FAMILIES[family])(image), expected, atol=1e-4)
 
 
 def with_random_weights(name):
-    """Keras' own network, all arrays random; EfficientNet's colours as in its published files."""
+    """Keras' own network, all arrays random; EfficientNet's colors as in its published files."""
     network = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3))
     rng = np.random.default_rng(0)
     for variable in network.weights:
@@ -59,20 +59,20 @@ def test_keras_files_give_what_keras_gives(name, tmp_path, monkeypatch):
     module = importlib.import_module(make.__module__)
     monkeypatch.setattr(module.file_utils, "get_file", lambda *_, **__: path)  # Keras finds its "ImageNet" weights here
     theirs = make(weights="imagenet", include_top=False, input_shape=(SIZE, SIZE, 3))
-    picture = np.random.default_rng(1).uniform(0, 255, (1, SIZE, SIZE, 3)).astype("f4")
+    image = np.random.default_rng(1).uniform(0, 255, (1, SIZE, SIZE, 3)).astype("f4")
     own = importlib.import_module(f"keras.applications.{make.__module__.rpartition('.')[2]}")
-    expected = np.asarray(theirs(own.preprocess_input(picture.copy())))
+    expected = np.asarray(theirs(own.preprocess_input(image.copy())))
 
     network = build_network(name, (SIZE, SIZE))
     loaded = put_into(network, name, path)
     assert loaded.missing == ["cls3_where", "cls3_where_bn", "cls3_hidden", "cls3_xyz", "cls3_wpqr"]
     features = keras.Model(network.input, network.get_layer("cls3_pool").input)
-    assert np.abs(np.asarray(features(picture)) - expected).max() < 1e-4 * np.abs(expected).max()
+    assert np.abs(np.asarray(features(image)) - expected).max() < 1e-4 * np.abs(expected).max()
 
     saved = inference_network(network, name, (SIZE, SIZE), (0.0, 0.0, 0.0), 1.0)
     saved.save(tmp_path / "model.keras")
     reread = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(reread(picture)["position"], network(picture)["position"], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(reread(image)["position"], network(image)["position"], rtol=1e-3, atol=1e-4)
 
 
 def test_a_file_with_the_classifier_is_read_too(tmp_path):
@@ -81,7 +81,7 @@ def test_a_file_with_the_classifier_is_read_too(tmp_path):
     network = build_network("MobileNetV3Small", (SIZE, SIZE))
     loaded = put_into(network, "MobileNetV3Small", tmp_path / "top.h5")
     assert loaded.unexpected == ["conv_2", "logits"]
-    kernel = network.get_layer("trunk").get_layer("conv_1").get_weights()[0]
+    kernel = network.get_layer("backbone").get_layer("conv_1").get_weights()[0]
     np.testing.assert_array_equal(kernel, source.get_layer("conv_1").get_weights()[0])
 
 
@@ -92,7 +92,7 @@ def test_a_file_of_another_network_is_refused(tmp_path):
 
 
 def test_classifier_is_the_whole_network():
-    network = trunk_named("MobileNetV3Small").classifier()
+    network = backbone_named("MobileNetV3Small").classifier()
     assert network.input_shape == (None, 224, 224, 3)
     shares = network.predict(np.zeros((1, 224, 224, 3)), verbose=0)
     assert shares.shape == (1, 1000)

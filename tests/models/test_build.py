@@ -5,13 +5,13 @@ import tensorflow as tf
 
 from posenet.errors import PoseNetError
 from posenet.geometry.cropping import Framing
-from posenet.models.build import TRUNKS, build_network, inference_network
+from posenet.models.build import BACKBONES, build_network, inference_network
 from posenet.models.layers import FastBatchNorm, FastDepthwise, LocalResponseNorm, ToMeanBGR
 
 SIZES = {"googlenet": (96, 128)}
 
 
-@pytest.fixture(scope="module", params=sorted(TRUNKS))
+@pytest.fixture(scope="module", params=sorted(BACKBONES))
 def network(request):
     keras.utils.set_random_seed(1)
     model = build_network(request.param, SIZES.get(request.param, (224, 224)), (1, 2, 3), 5.0)
@@ -20,7 +20,7 @@ def network(request):
     return request.param, model
 
 
-def test_every_trunk_has_its_heads_in_training_and_one_after(network):
+def test_every_backbone_has_its_heads_in_training_and_one_after(network):
     name, model = network
     heads = ("",) if name in ("efficientnet_lite0", "inception_v4") else ("", "aux1_", "aux2_")
     assert set(model.output) == {f"{head}{part}" for head in heads for part in ("position", "quaternion")}
@@ -47,17 +47,17 @@ def test_saved_and_loaded_networks_answer_alike(network, tmp_path):
 def test_posenet_has_the_published_number_of_parameters():
     assert build_network("posenet", (224, 224)).count_params() == 12_431_173
     assert build_network("posenet_tensorflow", (224, 224)).count_params() == 12_431_173
-    # the Keras port's two batch normalisations, of 64 and of 192 channels, have four values a channel
+    # the Keras port's two batch normalizations, of 64 and of 192 channels, have four values a channel
     assert build_network("posenet_keras", (224, 224)).count_params() == 12_431_173 + 4 * (64 + 192)
-    trunk = build_network("posenet", (224, 224))
-    convolutions = [layer for layer in trunk.layers if isinstance(layer, keras.layers.Conv2D)]
+    backbone = build_network("posenet", (224, 224))
+    convolutions = [layer for layer in backbone.layers if isinstance(layer, keras.layers.Conv2D)]
     assert sum(layer.count_params() for layer in convolutions if not layer.name.startswith("cls")) == 5_973_552
 
 
 def test_the_graphs_differ_where_they_should():
     shapes = {
         name: build_network(name, (224, 224)).get_layer("pool2").output.shape[1:3]
-        for name in TRUNKS
+        for name in BACKBONES
         if name.startswith("posenet")
     }
     assert shapes == {"posenet": (28, 28), "posenet_tensorflow": (28, 28), "posenet_keras": (27, 27)}
@@ -86,15 +86,15 @@ def test_caffe_preprocessing_is_bgr_minus_mean():
     np.testing.assert_allclose(ToMeanBGR()(np.float32([[[[200, 150, 110]]]])), [[[[6, 33, 77]]]])
 
 
-def test_start_positions_lie_near_the_scenes_centre():
+def test_start_positions_lie_near_the_scenes_center():
     keras.utils.set_random_seed(0)
     model = build_network("googlenet", (96, 96), (100.0, 200.0, 300.0), 5.0, auxiliary=False)
     answer = model(np.random.default_rng(0).uniform(0, 255, (4, 96, 96, 3)).astype(np.float32))
     assert np.abs(np.asarray(answer["position"]) - [100, 200, 300]).max() < 10
 
 
-def test_unknown_trunk_is_one_line():
-    with pytest.raises(PoseNetError, match="--trunk must be one of googlenet, efficientnet_lite0, .* received 'vgg'"):
+def test_unknown_backbone_is_one_line():
+    with pytest.raises(PoseNetError, match="--backbone must be one of googlenet, efficientnet_lite0, .* received 'vgg'"):
         build_network("vgg", (224, 224))
 
 
@@ -159,25 +159,25 @@ def test_fast_depthwise_gives_what_keras_own_gives(precision, kernel, stride):
 
 
 def test_saved_networks_hold_kerass_own_layers():
-    for trunk in ("googlenet", "efficientnet_lite0"):
-        network = build_network(trunk, (64, 64))
-        saved = inference_network(network, trunk, (64, 64), (0.0, 0.0, 0.0), 1.0)
+    for backbone in ("googlenet", "efficientnet_lite0"):
+        network = build_network(backbone, (64, 64))
+        saved = inference_network(network, backbone, (64, 64), (0.0, 0.0, 0.0), 1.0)
         kinds = {type(layer) for layer in saved.layers}
         assert keras.layers.BatchNormalization in kinds
         assert {kind.__module__.split(".")[0] for kind in kinds} == {"keras"}
 
 
-@pytest.mark.parametrize("trunk", [name for name, each in TRUNKS.items() if each.maps])
-def test_the_head_of_points_answers_in_the_scenes_unit(trunk, tmp_path):
+@pytest.mark.parametrize("backbone", [name for name, each in BACKBONES.items() if each.maps])
+def test_the_head_of_points_answers_in_the_scenes_unit(backbone, tmp_path):
     keras.utils.set_random_seed(0)
-    model = build_network(trunk, (96, 128), (10, 20, 30), 5.0, head="points")
+    model = build_network(backbone, (96, 128), (10, 20, 30), 5.0, head="points")
     images = np.random.default_rng(0).uniform(0, 255, (2, 96, 128, 3)).astype(np.float32)
     answer = {name: np.asarray(value) for name, value in model(images).items()}
     assert answer["scene_points"].shape == answer["camera_points"].shape == (2, 6, 8, 3)
-    # an untrained network's scene points lie near the scene's centre
+    # an untrained network's scene points lie near the scene's center
     np.testing.assert_allclose(answer["scene_points"].mean(axis=(0, 1, 2)), [10, 20, 30], atol=5)
     assert set(answer) == {"position", "quaternion", "doubt", "scene_points", "camera_points"}
-    plain = inference_network(model, trunk, (96, 128), (10, 20, 30), 5.0, "points")
+    plain = inference_network(model, backbone, (96, 128), (10, 20, 30), 5.0, "points")
     plain.save(tmp_path / "m.keras")
     again = keras.saving.load_model(tmp_path / "m.keras", compile=False)(images)
     assert set(again) == {"position", "quaternion", "doubt"}
@@ -186,7 +186,7 @@ def test_the_head_of_points_answers_in_the_scenes_unit(trunk, tmp_path):
 
 
 def test_maps_have_the_size_of_the_cells():
-    for trunk in (each for each in TRUNKS.values() if each.maps):
-        fine, coarse = trunk.maps(keras.Input((160, 208, 3)))
+    for backbone in (each for each in BACKBONES.values() if each.maps):
+        fine, coarse = backbone.maps(keras.Input((160, 208, 3)))
         assert fine.shape[1:3] == Framing((160, 208), (160, 208)).cells == (10, 13)
         assert coarse.shape[1:3] == (5, 7)

@@ -10,7 +10,7 @@ from posenet.models import inception_v4
 from posenet.models.build import build_network
 from posenet.models.weights.layer_names import inception_v4_names
 from posenet.models.weights.pretrained import put_into
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 
 
 class Slim:
@@ -37,8 +37,8 @@ class Slim:
             x = self.conv(x, f"{branch}/Conv2d_{scope}", filters)
         return x
 
-    def __call__(self, picture):
-        x = picture / 127.5 - 1
+    def __call__(self, image):
+        x = image / 127.5 - 1
         x = self.conv(x, "Conv2d_1a_3x3", 32, 2, "VALID")
         x = self.conv(self.conv(x, "Conv2d_2a_3x3", 32, 1, "VALID"), "Conv2d_2b_3x3", 64)
         x = tf.concat([halved(x), self.conv(x, "Mixed_3a/Branch_1/Conv2d_0a_3x3", 96, 2, "VALID")], 3)
@@ -108,16 +108,16 @@ def averaged(x):
 
 
 @pytest.fixture(scope="module")
-def picture():
+def image():
     small = np.random.default_rng(1).uniform(0, 255, (1, 12, 12, 3))
     return tf.image.resize(small, (299, 299), "bicubic").numpy().astype("f4")
 
 
 @pytest.fixture(scope="module")
-def slim(picture):
-    """The network in operations, its variables made, and what it says of the picture."""
+def slim(image):
+    """The network in operations, its variables made, and what it says of the image."""
     network = Slim()
-    network.answer = network(picture)
+    network.answer = network(image)
     return network
 
 
@@ -141,24 +141,24 @@ def classifier():
     return inception_v4.classifier()
 
 
-def answers(classifier, path, picture, part="classifier"):
+def answers(classifier, path, image, part="classifier"):
     for layer in classifier.layers:  # what an earlier test loaded must not pass for what this one loads
         for variable in layer.weights:
             variable.assign(np.zeros(variable.shape))
     loaded = put_into(classifier, "inception_v4", path, part)
-    return loaded, classifier.predict(picture, verbose=0)
+    return loaded, classifier.predict(image, verbose=0)
 
 
 def test_numbers(classifier):
-    # 41,079,648 of 149 kernels, 3 x 31,584 of normalisations, 1537 x 1001 of the classifier
+    # 41,079,648 of 149 kernels, 3 x 31,584 of normalizations, 1537 x 1001 of the classifier
     assert classifier.count_params() == 41_079_648 + 3 * 31_584 + 1537 * 1001
     assert len(inception_v4.convolution_names()) == 149
     shapes = [classifier.get_layer(name).output.shape[1:] for name in ("Mixed_5a", "Mixed_6a", "Mixed_7d")]
     assert shapes == [(35, 35, 384), (17, 17, 1024), (8, 8, 1536)]
 
 
-def test_tf_slims_checkpoint(slim, checkpoint, classifier, picture):
-    loaded, found = answers(classifier, checkpoint, picture)
+def test_tf_slims_checkpoint(slim, checkpoint, classifier, image):
+    loaded, found = answers(classifier, checkpoint, image)
     assert loaded.missing == []
     assert loaded.unexpected == ["AuxLogits_Aux_logits"]
     assert np.abs(found - slim.answer).max() < 1e-4 * slim.answer.max()
@@ -192,13 +192,13 @@ def write_port(path, slim, theano=False, keras2_theano=False, top=True):
 
 
 @pytest.mark.parametrize("order", [{}, {"theano": True}, {"keras2_theano": True}], ids=str)
-def test_the_keras_ports_file(slim, classifier, picture, tmp_path, order):
-    loaded, found = answers(classifier, write_port(tmp_path / "port.h5", slim, **order), picture)
+def test_the_keras_ports_file(slim, classifier, image, tmp_path, order):
+    loaded, found = answers(classifier, write_port(tmp_path / "port.h5", slim, **order), image)
     assert loaded.missing == loaded.unexpected == []
     assert np.abs(found - slim.answer).max() < 1e-4 * slim.answer.max()
 
 
-def test_as_a_trunk(slim, tmp_path):
+def test_as_a_backbone(slim, tmp_path):
     network = build_network("inception_v4", (96, 128))
     path = write_port(tmp_path / "notop.h5", slim, top=False)
     loaded = put_into(network, "inception_v4", path)
@@ -228,11 +228,11 @@ def test_other_layers_keep_their_names():
 def test_classify_says_background_for_the_first_class(slim, tmp_path, capsys):
     from posenet.cli.main import main
 
-    write_picture(tmp_path / "a.png", (300, 400))
+    write_image(tmp_path / "a.png", (300, 400))
     biases = slim.variables["Logits/Logits/biases"].copy()
     slim.variables["Logits/Logits/biases"][[0, 387]] += (40, 39)
     path = write_port(tmp_path / "port.h5", slim)
     slim.variables["Logits/Logits/biases"] = biases
-    assert main(["classify", str(tmp_path / "a.png"), "--trunk", "inception_v4", "--weights", str(path)]) == 0
+    assert main(["classify", str(tmp_path / "a.png"), "--backbone", "inception_v4", "--weights", str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("%  ")[1] for line in lines[:2]] == ["background", "African elephant"]

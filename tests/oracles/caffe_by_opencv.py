@@ -67,7 +67,7 @@ class Net:
 
 
 def posenet() -> Net:
-    """The trunk and the final head of train_posenet.prototxt."""
+    """The backbone and the final head of train_posenet.prototxt."""
     net = Net()
     x = net.norm(net.pool(net.conv("data", 3, 64, 7, "conv1", 2, 3), "pool1", 3, 2), "norm1")
     x = net.norm(net.conv(net.conv(x, 64, 64, 1, "reduction2"), 64, 192, 3, "conv2", 1, 1), "norm2")
@@ -97,11 +97,11 @@ def main() -> int:
         net = posenet()
         (Path(folder) / "net.prototxt").write_text(net.text)
         (Path(folder) / "net.caffemodel").write_bytes(net.file.SerializeToString())
-        picture = np.random.default_rng(1).uniform(-120, 140, (2, 224, 224, 3)).astype(np.float32)
-        np.save(Path(folder) / "input.npy", picture.transpose(0, 3, 1, 2).copy())
+        image = np.random.default_rng(1).uniform(-120, 140, (2, 224, 224, 3)).astype(np.float32)
+        np.save(Path(folder) / "input.npy", image.transpose(0, 3, 1, 2).copy())
         subprocess.run([other, "-c", RUN, folder], check=True)
         theirs = np.load(Path(folder) / "theirs.npz")
-        ours = load_network(Path(folder) / "net.caffemodel", labels="world_from_camera").predict(picture, verbose=0)
+        ours = load_network(Path(folder) / "net.caffemodel", labels="world_from_camera").predict(image, verbose=0)
         worst = 0.0
         for name in ("position", "quaternion"):
             worst = max(worst, float(np.abs(ours[name] - theirs[name]).max() / np.abs(theirs[name]).max()))

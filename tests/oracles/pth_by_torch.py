@@ -68,7 +68,7 @@ class Block(nn.Module):
         return torch.cat([self.branch_x1(x), self.branch_x3(x), self.branch_x5(x), self.branch_proj(x)], 1)
 
 
-class Trunk(nn.Module):
+class Backbone(nn.Module):
     def __init__(self):
         super().__init__()
         self.conv1 = nn.Sequential(conv(3, 64, 7, 2), nn.ReLU())
@@ -106,20 +106,20 @@ class Head(nn.Module):
 class PoseNet(nn.Module):
     def __init__(self):
         super().__init__()
-        self.extract, self.regress3 = Trunk(), Head()
+        self.extract, self.regress3 = Backbone(), Head()
 
     def forward(self, x):
         return self.regress3(self.extract(x))
 
 
-picture = torch.from_numpy(np.load(folder + "/input.npy")).permute(0, 3, 1, 2)
+image = torch.from_numpy(np.load(folder + "/input.npy")).permute(0, 3, 1, 2)
 posenet = randomise(PoseNet())
 save(posenet, "posenet")
 lite = randomise(EfficientNet.from_name("efficientnet-lite0"))
 save(lite, "lite")
 with torch.no_grad():
-    position, quaternion = posenet(picture - 120)
-    shares = torch.softmax(lite((picture - 127) / 128), 1)
+    position, quaternion = posenet(image - 120)
+    shares = torch.softmax(lite((image - 127) / 128), 1)
 np.savez(folder + "/theirs.npz", position=position, quaternion=quaternion, shares=shares)
 """
 
@@ -131,16 +131,16 @@ def main() -> int:
     worst = 0.0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        picture = np.random.default_rng(1).uniform(0, 255, (2, 224, 224, 3)).astype(np.float32)
-        np.save(folder / "input.npy", picture)
+        image = np.random.default_rng(1).uniform(0, 255, (2, 224, 224, 3)).astype(np.float32)
+        np.save(folder / "input.npy", image)
         subprocess.run([other, "-c", RUN, name], check=True)
         theirs = np.load(folder / "theirs.npz")
         for form in ("", "_legacy"):
             network = load_network(folder / f"posenet{form}.pth", labels="world_from_camera")
-            ours = network.predict(picture - 120, verbose=0)
+            ours = network.predict(image - 120, verbose=0)
             lite = efficientnet_lite.classifier()
             assert not put_into(lite, "efficientnet_lite0", folder / f"lite{form}.pth").missing
-            ours["shares"] = lite.predict(picture, verbose=0)
+            ours["shares"] = lite.predict(image, verbose=0)
             for part in ("position", "quaternion", "shares"):
                 worst = max(worst, float(np.abs(ours[part] - theirs[part]).max() / np.abs(theirs[part]).max()))
             keras.backend.clear_session()

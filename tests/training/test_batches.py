@@ -5,7 +5,7 @@ from posenet.datasets.registry import open_scene
 from posenet.geometry.cropping import Framing
 from posenet.geometry.metrics import rotation_errors_deg
 from posenet.geometry.poses import Poses
-from posenet.io.image_cache import load_pictures
+from posenet.io.image_cache import load_images
 from posenet.mapping.depth import scene_depths
 from posenet.models.inference import predict_in_batches
 from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
@@ -18,27 +18,27 @@ FRAMING = Framing((48, 64), (32, 48))
 @pytest.fixture
 def loaded(cambridge):
     scene = open_scene(cambridge).split("train")
-    return scene, load_pictures(scene.paths, FRAMING.stored)
+    return scene, load_images(scene.paths, FRAMING.stored)
 
 
 def batches_of(loaded, augmentation=NO_AUGMENTATION, size=5, seed=0):
     return Batches(*loaded, FRAMING, augmentation, size, seed)
 
 
-def test_without_augmentation_every_row_is_its_picture_and_pose(loaded):
-    scene, pictures = loaded
-    middle = FRAMING.middle(np.array(pictures.array))
+def test_without_augmentation_every_row_is_its_image_and_pose(loaded):
+    scene, images = loaded
+    middle = FRAMING.middle(np.array(images.array))
     seen = []
-    for images, poses in batches_of(loaded).epoch(0):
-        for image, position, quaternion in zip(images, poses["position"], poses["quaternion"], strict=True):
+    for batch, poses in batches_of(loaded).epoch(0):
+        for image, position, quaternion in zip(batch, poses["position"], poses["quaternion"], strict=True):
             (row,) = np.flatnonzero((middle == image).all(axis=(1, 2, 3)))
             seen.append(row)
             np.testing.assert_allclose(position, scene.poses.positions[row], rtol=1e-6)
             np.testing.assert_allclose(quaternion, scene.poses.quaternions_wxyz[row], atol=1e-6)
-    assert len(seen) == len(set(seen)) == 10  # two batches of five of the twelve pictures
+    assert len(seen) == len(set(seen)) == 10  # two batches of five of the twelve images
 
 
-def test_the_rotation_turns_with_the_picture_and_the_position_stays(loaded):
+def test_the_rotation_turns_with_the_image_and_the_position_stays(loaded):
     scene, _ = loaded
     batches = batches_of(loaded, Augmentation(turn_deg=(0, 0, 10)), 12)
     ((_, poses),) = list(batches.epoch(3))
@@ -62,26 +62,26 @@ def test_epochs_depend_on_seed_and_number_alone(loaded):
     np.testing.assert_array_equal(next(stream)[0].numpy(), first[0])
 
 
-def test_fewer_pictures_than_a_batch_make_one(loaded):
+def test_fewer_images_than_a_batch_make_one(loaded):
     batches = batches_of(loaded, size=100)
     assert (batches.batch_size, batches.steps) == (12, 1)
     assert len(list(batches.epoch(0))) == 1
 
 
 def test_prediction_keeps_order_and_number(loaded):
-    _, pictures = loaded
+    _, images = loaded
 
-    class MeanColour:
-        def predict_on_batch(self, images):
-            assert images.shape == (5, 32, 48, 3)
-            return {"position": images.mean(axis=(1, 2))}
+    class MeanColor:
+        def predict_on_batch(self, batch):
+            assert batch.shape == (5, 32, 48, 3)
+            return {"position": batch.mean(axis=(1, 2))}
 
-    answer = predict_in_batches(MeanColour(), pictures, FRAMING, batch_size=5)["position"]
-    np.testing.assert_allclose(answer, FRAMING.middle(np.array(pictures.array)).mean(axis=(1, 2)), rtol=1e-5)
+    answer = predict_in_batches(MeanColor(), images, FRAMING, batch_size=5)["position"]
+    np.testing.assert_allclose(answer, FRAMING.middle(np.array(images.array)).mean(axis=(1, 2)), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("pictures", "size", "expected"),
+    ("images", "size", "expected"),
     [
         (499, (192, 256), 16),
         (500, (192, 256), 32),
@@ -90,17 +90,17 @@ def test_prediction_keeps_order_and_number(loaded):
         (900, (2048, 2048), 1),
     ],
 )
-def test_batches_are_smaller_for_small_scenes_and_large_pictures(pictures, size, expected):
-    assert default_batch_size(pictures, size) == expected  # 32 * 192 * 256 / (192 * 336) = 24.4
+def test_batches_are_smaller_for_small_scenes_and_large_images(images, size, expected):
+    assert default_batch_size(images, size) == expected  # 32 * 192 * 256 / (192 * 336) = 24.4
 
 
 def test_the_position_moves_with_the_view_and_the_points_are_where_the_pose_sees_them(tmp_path):
     scene = plane_scene(tmp_path, 6)  # a painted plane at z = 0
     framing = Framing((240, 320), (192, 256))
-    pictures = load_pictures(scene.paths, framing.stored)
+    images = load_images(scene.paths, framing.stored)
     depths = scene_depths(scene, framing)
     depths[5] = np.nan
-    batches = Batches(scene, pictures, framing, Augmentation(move=0.1), 6, 0, depths)
+    batches = Batches(scene, images, framing, Augmentation(move=0.1), 6, 0, depths)
     assert batches.with_depth == 5
     ((_, truth),) = list(batches.epoch(0))
     away = np.linalg.norm(truth["position"][:, None] - scene.poses.positions[None], axis=2)
@@ -123,7 +123,7 @@ def test_what_the_cells_show_lies_on_their_rays(tmp_path):
     scene = plane_scene(tmp_path, 6)
     framing = Framing((240, 320), (192, 256))
     batches = Batches(
-        scene, load_pictures(scene.paths, framing.stored), framing, Augmentation(), 6, 0, scene_depths(scene, framing)
+        scene, load_images(scene.paths, framing.stored), framing, Augmentation(), 6, 0, scene_depths(scene, framing)
     )
     ((_, truth),) = list(batches.epoch(0))
     points = truth["camera_points"]

@@ -23,7 +23,7 @@ def capable(monkeypatch):
     keras.config.set_dtype_policy("float32")
 
 
-def test_bfloat16_where_the_processor_and_the_trunk_gain_by_it(capable, monkeypatch):
+def test_bfloat16_where_the_processor_and_the_backbone_gain_by_it(capable, monkeypatch):
     assert set_up("auto") == "bfloat16"
     assert keras.config.dtype_policy().name == "mixed_bfloat16"
     for precision, halves in (("auto", False), ("float32", True)):

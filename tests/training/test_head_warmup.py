@@ -1,4 +1,4 @@
-"""Heads trained on a frozen trunk's features."""
+"""Heads trained on a frozen backbone's features."""
 
 import logging
 import shutil
@@ -10,7 +10,7 @@ import pytest
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.geometry.cropping import Framing
-from posenet.io.image_cache import load_pictures
+from posenet.io.image_cache import load_images
 from posenet.models.build import build_network
 from posenet.models.weights.pretrained import load_into
 from posenet.training.augmentation import Augmentation
@@ -27,7 +27,7 @@ def started(cambridge, seed=0):
     keras.utils.set_random_seed(seed)
     framing = Framing((64, 96), (64, 96))
     scene = open_scene(cambridge).split("train")
-    batches = Batches(scene, load_pictures(scene.paths, (64, 96), "x"), framing, Augmentation(), 4, seed)
+    batches = Batches(scene, load_images(scene.paths, (64, 96), "x"), framing, Augmentation(), 4, seed)
     network = build_network("efficientnet_lite0", (64, 96), (2.0, 1.5, 0.5), 1.5)
     assert load_into(network, "efficientnet_lite0", "imagenet")
     return Trainer(network, LearnedWeightsLoss(1.5)), batches
@@ -39,24 +39,24 @@ def error(trainer, batches):
     return float(np.mean(np.linalg.norm(answer["position"] - truth["position"], axis=1)))
 
 
-def test_heads_learn_and_the_trunk_stays(cambridge):
+def test_heads_learn_and_the_backbone_stays(cambridge):
     trainer, batches = started(cambridge)
     before = error(trainer, batches)
-    trunk = {each.path: each.numpy() for each in trainer.network.variables if "cls3" not in each.path}
-    assert len(trunk) > 200
+    backbone = {each.path: each.numpy() for each in trainer.network.variables if "cls3" not in each.path}
+    assert len(backbone) > 200
     train_heads(trainer, batches, 15.0)
     for each in trainer.network.variables:
-        if each.path in trunk:
-            np.testing.assert_array_equal(each.numpy(), trunk[each.path])
+        if each.path in backbone:
+            np.testing.assert_array_equal(each.numpy(), backbone[each.path])
     assert error(trainer, batches) < 0.5 * before
 
 
-def test_views_of_large_pictures_are_fewer(cambridge, caplog, monkeypatch):
+def test_views_of_large_images_are_fewer(cambridge, caplog, monkeypatch):
     trainer, batches = started(cambridge)
     caplog.set_level(logging.INFO)
     monkeypatch.setattr("posenet.training.head_warmup.STEPS", 2)
-    one = 2 * 3 * 1280 * 2  # bytes of float16: 1280 channels of a picture of 64 x 96 at stride 32
-    for most, count in ((one * 10, 12), (one * 1000, 96)):  # batches of 4; 8 views of each of 12 pictures
+    one = 2 * 3 * 1280 * 2  # bytes of float16: 1280 channels of a image of 64 x 96 at stride 32
+    for most, count in ((one * 10, 12), (one * 1000, 96)):  # batches of 4; 8 views of each of 12 images
         monkeypatch.setattr("posenet.training.head_warmup.MOST_BYTES", most)
         train_heads(trainer, batches, 15.0)
         assert f"features of {count} views" in caplog.text
@@ -89,10 +89,10 @@ def test_a_run_killed_before_its_first_backup_starts_from_the_published_weights_
     cambridge, tmp_path, caplog, monkeypatch
 ):
     monkeypatch.setattr("posenet.training.head_warmup.STEPS", 40)
-    small = {"short_side": 64, "batch_size": 4, "precision": "float32", "trunk": "efficientnet_lite0"}
+    small = {"short_side": 64, "batch_size": 4, "precision": "float32", "backbone": "efficientnet_lite0"}
     train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **small))
     shutil.rmtree(tmp_path / "run" / "backup")
     caplog.set_level(logging.INFO)
     caplog.clear()
     train(TrainConfig(output=tmp_path / "run", resume=True))
-    assert "the trunk starts from published weights: 98 of its layers" in caplog.text
+    assert "the backbone starts from published weights: 98 of its layers" in caplog.text

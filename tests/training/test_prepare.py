@@ -21,7 +21,7 @@ def test_one_camera_is_one_view_angle(tmp_path):
     assert not _one_camera(scene, None)
 
 
-def test_new_pictures_are_of_the_training_camera_only_if_there_is_one(tmp_path):
+def test_new_images_are_of_the_training_camera_only_if_there_is_one(tmp_path):
     scene = plane_scene(tmp_path, 10)
     assert _shared_camera(scene) == CAMERA
     upright, longer = CAMERA.quarter_turned(), replace(CAMERA, fx=300.0, fy=300.0)
@@ -32,20 +32,20 @@ def test_new_pictures_are_of_the_training_camera_only_if_there_is_one(tmp_path):
     assert _shared_camera(replace(scene, cameras=frames)) is None
     each_its_own = tuple(replace(CAMERA, fx=200.0 + 20 * row) for row in range(10))
     assert _shared_camera(replace(scene, cameras=each_its_own)) is None
-    nearly = tuple(replace(CAMERA, fx=260.0 + row) for row in range(10))  # as COLMAP finds them, picture by picture
+    nearly = tuple(replace(CAMERA, fx=260.0 + row) for row in range(10))  # as COLMAP finds them, image by image
     assert _shared_camera(replace(scene, cameras=nearly)) == nearly[4]
     outlier = (replace(CAMERA, fx=900.0), *nearly)
     assert _shared_camera(replace(scene, cameras=outlier)) == nearly[5]
     assert _shared_camera(replace(scene, cameras=(replace(CAMERA, source="assumed"),) * 10)) is None
 
 
-def test_the_geometric_loss_says_how_many_pictures_it_learns_from(caplog):
-    config = TrainConfig(Path("scene"), loss="geometric", trunk="googlenet")
+def test_the_geometric_loss_says_how_many_images_it_learns_from(caplog):
+    config = TrainConfig(Path("scene"), loss="geometric", backbone="googlenet")
     assert head_for(config, SimpleNamespace(with_depth=2000, scene=range(9000))) == "points"
-    assert caplog.messages == ["--loss geometric learns from the 2000 of 9000 pictures whose depth is known"]
+    assert caplog.messages == ["--loss geometric learns from the 2000 of 9000 images whose depth is known"]
 
 
-def test_a_list_of_test_pictures_that_moved_is_the_runs_own_split(tmp_path):
+def test_a_list_of_test_images_that_moved_is_the_runs_own_split(tmp_path):
     now = tmp_path / "test.txt"
     now.write_text("a.png")
     config, framing = TrainConfig(tmp_path, split="/before/test.txt"), Framing((6, 8), (4, 4))

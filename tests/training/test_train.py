@@ -16,14 +16,14 @@ from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.evaluation.evaluate import evaluate_run
-from posenet.io.image_cache import load_pictures
+from posenet.io.image_cache import load_images
 from posenet.localization.localizer import Answerer, Manner
 from posenet.localization.retrieval import GALLERY
 from posenet.run import open_run
 from posenet.training import callbacks
 from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.training.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
-from posenet.training.prepare import check_trunk, described, training_batches
+from posenet.training.prepare import check_backbone, described, training_batches
 from posenet.training.train import _save, _trainer, _validation, train
 from tests.helpers.errors import refusal
 from tests.helpers.planes import claim_focal
@@ -52,7 +52,7 @@ def test_a_run_writes_its_folder_and_is_repeatable(cambridge, tmp_path):
     assert first[0]["val_position"] != ""
     assert float(first[1]["learning_rate"]) < float(first[0]["learning_rate"])
     run = open_run(folders[0])
-    assert len(run.held_out) == 3  # one picture in each of three blocks
+    assert len(run.held_out) == 3  # one image in each of three blocks
     assert run.config.seed == 3
     images = np.zeros((2, *run.framing.cut, 3), np.float32)
     answer, again = (open_run(folder).load_model()(images) for folder in folders)
@@ -60,11 +60,11 @@ def test_a_run_writes_its_folder_and_is_repeatable(cambridge, tmp_path):
     np.testing.assert_allclose(np.linalg.norm(answer["quaternion"], axis=1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("trunk", ["MobileNetV3Small", "efficientnet_lite0"])
-def test_other_trunks_are_trained_and_kept(cambridge, tmp_path, trunk):
-    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, trunk=trunk, weights="none", **SMALL))
+@pytest.mark.parametrize("backbone", ["MobileNetV3Small", "efficientnet_lite0"])
+def test_other_backbones_are_trained_and_kept(cambridge, tmp_path, backbone):
+    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, backbone=backbone, weights="none", **SMALL))
     run = open_run(tmp_path / "run")
-    assert run.config.trunk == trunk
+    assert run.config.backbone == backbone
     answer = run.load_model()(np.zeros((1, *run.framing.cut, 3), np.float32))
     assert np.isfinite(answer["position"]).all()
     np.testing.assert_allclose(np.linalg.norm(answer["quaternion"], axis=1), 1, atol=1e-5)
@@ -78,9 +78,9 @@ def test_training_needs_a_scene_and_an_output(cambridge, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_an_unknown_trunk_is_told_before_anything_is_written(cambridge, tmp_path):
-    with pytest.raises(PoseNetError, match="--trunk must be one of"):
-        train(TrainConfig(cambridge, tmp_path / "run", epochs=1, trunk="vgg", **SMALL))
+def test_an_unknown_backbone_is_told_before_anything_is_written(cambridge, tmp_path):
+    with pytest.raises(PoseNetError, match="--backbone must be one of"):
+        train(TrainConfig(cambridge, tmp_path / "run", epochs=1, backbone="vgg", **SMALL))
     assert not (tmp_path / "run").exists()
 
 
@@ -95,7 +95,7 @@ def test_killed_and_resumed_ends_with_all_epochs(cambridge, tmp_path):
     output = tmp_path / "run"
     command = [sys.executable, "-m", "posenet", "train", str(cambridge), "--output", str(output), "--no-evaluate"]
     command += ["--epochs", "12", "--short-side", "64", "--batch-size", "4", "--precision", "float32"]
-    command += ["--trunk", "googlenet"]
+    command += ["--backbone", "googlenet"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (output / "backup" / "state.npz").exists() or len(rows_of(output)) < 3:
@@ -132,7 +132,7 @@ def test_a_training_that_cannot_begin_leaves_the_old_run_as_it_was(cambridge, tm
     line = refusal(train, TrainConfig(cambridge, folder, epochs=1, **wrong))
     assert line == f"--weights must be auto, imagenet, none or a file, there is no {tmp_path / 'typo.h5'}"
     (tmp_path / "typo[1].h5").write_bytes(b"none")  # brackets are no pattern
-    check_trunk(TrainConfig(cambridge, folder, trunk="googlenet", weights=str(tmp_path / "typo[1].h5")))
+    check_backbone(TrainConfig(cambridge, folder, backbone="googlenet", weights=str(tmp_path / "typo[1].h5")))
     assert not folder.exists()  # so that the mended command is not refused
     shutil.copytree(one_epoch / "run", folder)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -167,30 +167,30 @@ def test_other_settings_than_the_runs_own_are_not_taken_for_resumed(cambridge, t
 def test_a_changed_scene_neither_tests_nor_trains_on_the_other_split(cambridge, trained, caplog):
     run, lists = open_run(trained), [cambridge / f"dataset_{split}.txt" for split in ("train", "test")]
     first, second = (file.read_text().splitlines() for file in lists)
-    lists[0].write_text("\n".join(first[:-4] + second[-1:]) + "\n")  # four pictures change sides, and one the other way
+    lists[0].write_text("\n".join(first[:-4] + second[-1:]) + "\n")  # four images change sides, and one the other way
     lists[1].write_text("\n".join(second[:-1] + first[-4:]) + "\n")
     assert set(run.training_scene().names) == {line.split()[0] for line in first[3:]}
     result = evaluate_run(run, manner=Manner(views=1))
     seen = (run.folder / GALLERY).stat().st_mtime_ns
     assert set(Answerer(run).gallery.scene.names) == {line.split()[0] for line in first[3:]}
     assert (run.folder / GALLERY).stat().st_mtime_ns == seen  # predict's gallery is evaluate's
-    assert "4 test pictures were trained on, they are left out" in caplog.text
+    assert "4 test images were trained on, they are left out" in caplog.text
     assert set(result.scene.names) == {line.split()[0] for line in second[3:-1]}
     lists[1].write_text("\n".join(second[:3] + first[-4:]) + "\n")
-    assert refusal(evaluate_run, run).startswith(f"the test split of {cambridge} must hold pictures that ")
+    assert refusal(evaluate_run, run).startswith(f"the test split of {cambridge} must hold images that ")
     lists[0].write_text("\n".join(first[:5]) + "\n")
     assert len(run.training_scene()) == 6
-    assert "6 of the 12 training pictures are not there any more" in caplog.text
+    assert "6 of the 12 training images are not there any more" in caplog.text
 
 
-def test_what_a_trunk_cannot_take_is_one_line(cambridge, tmp_path):
+def test_what_a_backbone_cannot_take_is_one_line(cambridge, tmp_path):
     small = {"epochs": 1, "batch_size": 4, "precision": "float32"}
-    line = refusal(train, TrainConfig(cambridge, tmp_path / "a", trunk="posenet", short_side=128, **small))
-    assert line == "--short-side must be at least 224 for --trunk posenet, received 128"
-    line = refusal(train, TrainConfig(cambridge, tmp_path / "b", trunk="inception_v4", short_side=32, **small))
-    assert line.startswith("--trunk inception_v4 takes no pictures of (32, 48): ")
-    line = refusal(train, TrainConfig(cambridge, tmp_path / "c", trunk="googlenet", head="points", **small))
-    assert line == "--head points needs the depth of training pictures, none has one: see --head pose"
+    line = refusal(train, TrainConfig(cambridge, tmp_path / "a", backbone="posenet", short_side=128, **small))
+    assert line == "--short-side must be at least 224 for --backbone posenet, received 128"
+    line = refusal(train, TrainConfig(cambridge, tmp_path / "b", backbone="inception_v4", short_side=32, **small))
+    assert line.startswith("--backbone inception_v4 takes no images of (32, 48): ")
+    line = refusal(train, TrainConfig(cambridge, tmp_path / "c", backbone="googlenet", head="points", **small))
+    assert line == "--head points needs the depth of training images, none has one: see --head pose"
 
 
 def test_resuming_what_never_started_is_one_line(tmp_path):
@@ -246,27 +246,27 @@ def test_a_backup_of_something_else_is_refused(trained, tmp_path):
         assert len(line) < len(str(state)) + 200
 
 
-def test_where_pictures_tell_depth_the_network_answers_by_points(plane_epoch):
+def test_where_images_tell_depth_the_network_answers_by_points(plane_epoch):
     run = open_run(plane_epoch[0] / "run")
     assert run.head == "points"
     assert run.camera.fx == pytest.approx(260.0)
     assert run.one_camera
     assert "doubt" in run.load_model().output
     kept = np.load(run.folder / "backup" / "depths.npz")["depths"]
-    assert np.median(1 / kept[np.isfinite(kept)]) == pytest.approx(2.0, rel=0.2)  # the plane is two metres away
+    assert np.median(1 / kept[np.isfinite(kept)]) == pytest.approx(2.0, rel=0.2)  # the plane is two meters away
 
 
 def begun(config):
     """A run that is not trained, and its batches."""
     run, scene = described(config, open_scene(config.scene).split("train"), "float32")
-    pictures = load_pictures(scene.paths, run.framing.stored)
+    images = load_images(scene.paths, run.framing.stored)
     held_out = np.isin(scene.names, run.held_out)
-    return run, training_batches(config, scene, pictures, run, ~held_out)
+    return run, training_batches(config, scene, images, run, ~held_out)
 
 
 def test_settings_reach_what_they_are_for(plane, tmp_path):
     (tmp_path / "run").mkdir()
-    _, batches = begun(TrainConfig(plane, tmp_path / "run", short_side=64, batch_size=3, seed=5, trunk="googlenet"))
+    _, batches = begun(TrainConfig(plane, tmp_path / "run", short_side=64, batch_size=3, seed=5, backbone="googlenet"))
     assert (batches.batch_size, batches.seed, batches.augmenter.settings.turn_deg[1]) == (3, 5, 12.0)
     assert 0 < batches.augmenter.settings.move == Augmentation().move
     assert batches.augmenter.settings.farthest == pytest.approx(0.5 * spread_of(plane))
@@ -310,7 +310,7 @@ def test_a_wrong_focal_length_is_measured_and_used_everywhere(plane, tmp_path, c
     run.folder.mkdir()
     run.save()
     assert run.corrections == {"file": (pytest.approx(1 / 1.4, rel=0.02), 0, 0, 0)}
-    assert "pictures and poses agree on a focal length of" in caplog.text
+    assert "images and poses agree on a focal length of" in caplog.text
     again = open_run(tmp_path / "run")
     assert again.corrections == run.corrections
     assert again.camera.fx == pytest.approx(260, rel=0.02)
@@ -328,13 +328,13 @@ def test_the_geometric_loss_trains(plane, tmp_path):
 
 
 def test_points_and_the_geometric_loss_say_what_they_need(cambridge, plane, tmp_path):
-    with pytest.raises(PoseNetError, match="--head points needs one of the trunks googlenet, efficientnet_lite0"):
-        train(TrainConfig(plane, tmp_path / "a", epochs=1, trunk="posenet", head="points", **SMALL))
-    with pytest.raises(PoseNetError, match="--rotation must be quaternion for --trunk posenet, received 6d"):
-        train(TrainConfig(plane, tmp_path / "c", epochs=1, trunk="posenet", head="pose", rotation="6d", **SMALL))
+    with pytest.raises(PoseNetError, match="--head points needs one of the backbones googlenet, efficientnet_lite0"):
+        train(TrainConfig(plane, tmp_path / "a", epochs=1, backbone="posenet", head="points", **SMALL))
+    with pytest.raises(PoseNetError, match="--rotation must be quaternion for --backbone posenet, received 6d"):
+        train(TrainConfig(plane, tmp_path / "c", epochs=1, backbone="posenet", head="pose", rotation="6d", **SMALL))
     assert not (tmp_path / "a").exists()
     assert not (tmp_path / "c").exists()
-    with pytest.raises(PoseNetError, match="--loss geometric needs the depth of most training pictures, 0% have one"):
+    with pytest.raises(PoseNetError, match="--loss geometric needs the depth of most training images, 0% have one"):
         train(TrainConfig(cambridge, tmp_path / "b", epochs=1, loss="geometric", **QUICK))
 
 
@@ -347,7 +347,7 @@ def test_damaged_depths_are_made_anew(plane, tmp_path):
     for damage in (b"damaged", None):
         if damage:
             kept.write_bytes(damage)
-        else:  # of pictures that have changed
+        else:  # of images that have changed
             np.savez(kept, depths=whole + 1, stamp="another")
         begun(config)
         np.testing.assert_allclose(np.load(kept)["depths"], whole, rtol=1e-4)

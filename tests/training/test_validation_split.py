@@ -19,7 +19,7 @@ def test_blocks_in_time_of_the_asked_size(lengths):
     mask = holdout_mask(scene_of(lengths), 0.1)
     assert 0.02 * len(mask) <= mask.sum() <= 0.12 * len(mask)
     starts = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int)])) == 1)
-    assert len(starts) <= BLOCKS  # never scattered over neighbouring frames
+    assert len(starts) <= BLOCKS  # never scattered over neighboring frames
 
 
 @pytest.mark.parametrize(("count", "length"), [(300, 3), (900, 1)])
@@ -47,7 +47,7 @@ def test_small_scenes_lose_no_more_than_the_share(count, share, held_out):
 def test_something_is_left_to_train_on():
     assert holdout_mask(scene_of([4]), 0.25).sum() == 1
     line = refusal(holdout_mask, scene_of([2]), 0.89)
-    assert line == "--validation 0.89 must leave pictures to train on, it holds out all 2"
+    assert line == "--validation 0.89 must leave images to train on, it holds out all 2"
 
 
 def test_nothing_is_held_out_when_not_asked_for():

@@ -13,7 +13,7 @@ def test_error_curves_and_medians():
     assert ax.get_ylabel() == "position error (m)"
 
 
-def test_cumulative_curves_reach_the_share_of_found_pictures():
+def test_cumulative_curves_reach_the_share_of_found_images():
     ax = plots.plot_cumulative(
         Figure().add_subplot(), {"network": np.array([1.0, 3.0, np.inf, 2.0])}, "deg", "rotation"
     )
@@ -23,7 +23,7 @@ def test_cumulative_curves_reach_the_share_of_found_pictures():
 
 
 def test_coverage_by_hand():
-    # the doubt names the two best pictures first, then the worst, then the third
+    # the doubt names the two best images first, then the worst, then the third
     errors, doubt = np.array([1.0, 3.0, 2.0, 9.0]), np.array([0.1, 0.9, 0.2, 0.3])
     ax = plots.plot_coverage(Figure().add_subplot(), errors, doubt, "m", "position")
     by_doubt, by_truth, everything = ax.lines
@@ -32,5 +32,5 @@ def test_coverage_by_hand():
     assert everything.get_ydata()[0] == 2.5
     ax = plots.plot_coverage(Figure().add_subplot(), errors, -doubt, "m", "position")
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [3, 6, 3, 2.5])
-    assert ax.get_xlabel() == "surest pictures (%)"
+    assert ax.get_xlabel() == "surest images (%)"
     assert ax.get_ylabel() == "median position error (m)"

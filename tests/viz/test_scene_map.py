@@ -25,8 +25,8 @@ def test_map_shows_both_splits_in_place():
     assert labels == ["3-D points", "training (40)", "test (20)"]
     training = next(each for each in ax.collections if each.get_label() == "training (40)")
     offsets = np.asarray(training.get_offsets())
-    centre = scene.poses.positions.mean(axis=0)
-    np.testing.assert_allclose(offsets, (scene.poses.positions[:40] - centre) @ ground_axes(scene).T)
+    center = scene.poses.positions.mean(axis=0)
+    np.testing.assert_allclose(offsets, (scene.poses.positions[:40] - center) @ ground_axes(scene).T)
     assert ax.get_xlabel() == "main axis (m)"
 
 

@@ -110,8 +110,8 @@ def test_a_path_without_truth_is_drawn_in_its_order():
     steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
     np.testing.assert_allclose(steps, np.linalg.norm(np.diff(path.positions, axis=0), axis=1))
     labels = [each.get_label() for each in ax.collections]
-    assert "training pictures" in labels
+    assert "training images" in labels
     assert any(np.array_equal(each.get_array(), np.arange(1, 13)) for each in ax.collections)
     assert ax.get_ylabel() == "second axis (m)"
     alone = plots.plot_path(Figure().add_subplot(), path, None, "m")
-    assert "training pictures" not in [each.get_label() for each in alone.collections]
+    assert "training images" not in [each.get_label() for each in alone.collections]

@@ -36,28 +36,28 @@ def levelled(model) -> None:
     _transform(model, Similarity(1.0, turn, -turn.apply(poses.positions.mean(axis=0))))
 
 
-def find_pictures(names: list[str], wanted: tuple[str, ...], option: str) -> list[int]:
-    """The rows of pictures by their names, suffixes aside. Raises PoseNetError for one that is not there."""
+def find_images(names: list[str], wanted: tuple[str, ...], option: str) -> list[int]:
+    """The rows of images by their names, suffixes aside. Raises PoseNetError for one that is not there."""
     stems = {without_suffix(name): row for row, name in enumerate(names)}
     rows = [stems.get(_stem(name)) for name in wanted]
     for name, row in zip(wanted, rows, strict=True):
         if row is None:
-            raise PoseNetError(f"{option} needs the names of placed pictures, like {names[0]}, received {name}")
+            raise PoseNetError(f"{option} needs the names of placed images, like {names[0]}, received {name}")
     return [row for row in rows if row is not None]
 
 
 def _stem(name: str) -> str:
-    """A picture's name, as the user has it, as it is in a capture, without its suffix."""
+    """A image's name, as the user has it, as it is in a capture, without its suffix."""
     return without_blanks(without_suffix(tidy_name(name)))
 
 
-def scaled_by(model, first: str, second: str, metres: float) -> None:
-    """Scale the world so that two pictures stand so many metres apart. Raises PoseNetError for unknown names."""
+def scaled_by(model, first: str, second: str, meters: float) -> None:
+    """Scale the world so that two images stand so many meters apart. Raises PoseNetError for unknown names."""
     names, poses = model_poses(model)
-    distance = float(np.linalg.norm(np.subtract(*poses.positions[find_pictures(names, (first, second), "--scale")])))
-    if not (np.isfinite(metres) and metres > 0 and distance > 0):
-        raise PoseNetError(f"--scale needs two different places and metres above 0, received {first} {second} {metres}")
-    _transform(model, Similarity(metres / distance, Rotation.identity(), np.zeros(3)))
+    distance = float(np.linalg.norm(np.subtract(*poses.positions[find_images(names, (first, second), "--scale")])))
+    if not (np.isfinite(meters) and meters > 0 and distance > 0):
+        raise PoseNetError(f"--scale needs two different places and meters above 0, received {first} {second} {meters}")
+    _transform(model, Similarity(meters / distance, Rotation.identity(), np.zeros(3)))
 
 
 def read_positions(file: Path) -> dict[str, tuple[float, ...]]:
@@ -65,7 +65,7 @@ def read_positions(file: Path) -> dict[str, tuple[float, ...]]:
 
     Raises PoseNetError (file:line) for malformed lines.
     """
-    wanted = "a line must be a name and X Y Z in metres"
+    wanted = "a line must be a name and X Y Z in meters"
     known = {}
     for place, line in read_lines(file):
         columns = [column.strip() for column in line.split(",")]
@@ -84,14 +84,14 @@ def read_positions(file: Path) -> dict[str, tuple[float, ...]]:
 def aligned_to(model, known: dict[str, tuple[float, ...]], file: Path) -> None:
     """Move the world so that its cameras come nearest to known positions, least squares, and log how well that went.
 
-    file: where they are from, for messages. Raises PoseNetError for fewer than 3 placed pictures among them, and where
+    file: where they are from, for messages. Raises PoseNetError for fewer than 3 placed images among them, and where
     they all stand on one line.
     """
     names, poses = model_poses(model)
     rows = [row for row, name in enumerate(names) if without_suffix(name) in known]
     if len(rows) < 3:
         raise PoseNetError(
-            f"{file}: positions of at least 3 placed pictures are needed, like {names[0]}, it has {len(rows)}"
+            f"{file}: positions of at least 3 placed images are needed, like {names[0]}, it has {len(rows)}"
         )
     target = Poses(np.array([known[without_suffix(names[row])] for row in rows]), Rotation.identity(len(rows)))
     try:
@@ -107,11 +107,11 @@ def aligned_to(model, known: dict[str, tuple[float, ...]], file: Path) -> None:
     if width_to_length(target.positions) < LINE:
         log.warning("%s: the positions lie nearly on a line, which hardly tells how the world is turned about it", file)
     if unknown := len(known) - len(rows):
-        log.warning("%s: %d of its names are no placed picture's", file, unknown)
+        log.warning("%s: %d of its names are no placed image's", file, unknown)
 
 
 def model_poses(model) -> tuple[list[str], Poses]:
-    """Names, in natural order, and world_from_camera poses of the placed pictures."""
+    """Names, in natural order, and world_from_camera poses of the placed images."""
     images = sorted((each for each in model.images.values() if each.has_pose), key=lambda each: natural_key(each.name))
     matrices = np.array([image.cam_from_world().matrix() for image in images])
     return [image.name for image in images], Poses.from_matrices(matrices).inverse()

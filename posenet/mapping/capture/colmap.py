@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from posenet.datasets.intrinsics import exif_focal
 from posenet.errors import PoseNetError
-from posenet.io.images import picture_size
+from posenet.io.images import image_size
 
 FEATURES, LONG_SIDE = 4096, 1600
 CHUNK, PAIRS_CHUNK = 4, 60
@@ -27,16 +27,16 @@ def require_pycolmap():
     return pycolmap
 
 
-def extract_features(database: Path, pictures: Path, names: list[str]) -> None:
-    """SIFT features of every picture into the database. Pictures of one size and focal length share a camera."""
+def extract_features(database: Path, images: Path, names: list[str]) -> None:
+    """SIFT features of every image into the database. Images of one size and focal length share a camera."""
     pycolmap = require_pycolmap()
     done, cameras = _already_there(pycolmap, database)
     groups: dict[tuple, list[str]] = {}
     for name in names:
-        groups.setdefault(_camera_key(pictures, name), []).append(name)
+        groups.setdefault(_camera_key(images, name), []).append(name)
     options = pycolmap.FeatureExtractionOptions(max_image_size=LONG_SIDE)
     options.sift.max_num_features = FEATURES
-    with tqdm(desc="features", total=len(names), unit="picture", initial=len(done & set(names))) as bar:
+    with tqdm(desc="features", total=len(names), unit="image", initial=len(done & set(names))) as bar:
         for (_, width, height, focal), members in groups.items():
             reader = pycolmap.ImageReaderOptions(camera_model="SIMPLE_RADIAL")
             # always given: COLMAP's own look into EXIF takes shrunk photographs for whole ones
@@ -49,7 +49,7 @@ def extract_features(database: Path, pictures: Path, names: list[str]) -> None:
                     reader.existing_camera_id, reader.camera_params = known[0], ""
                 chunk = missing[start : start + CHUNK]
                 pycolmap.extract_features(
-                    database, pictures, chunk, pycolmap.CameraMode.SINGLE, reader, options, pycolmap.Device.cpu
+                    database, images, chunk, pycolmap.CameraMode.SINGLE, reader, options, pycolmap.Device.cpu
                 )
                 if not known:
                     there = _already_there(pycolmap, database)[1]  # not what COLMAP cannot open
@@ -68,14 +68,14 @@ def _only_guessed(pycolmap, database: Path, camera_id: int) -> None:
             opened.update_camera(camera)
 
 
-def _camera_key(pictures: Path, name: str) -> tuple:
-    """What pictures of one camera share: folder, width, height, EXIF focal length in pixels."""
-    width, height = picture_size(pictures / name)
-    return name.rpartition("/")[0], width, height, exif_focal(pictures / name, width, height)
+def _camera_key(images: Path, name: str) -> tuple:
+    """What images of one camera share: folder, width, height, EXIF focal length in pixels."""
+    width, height = image_size(images / name)
+    return name.rpartition("/")[0], width, height, exif_focal(images / name, width, height)
 
 
 def _already_there(pycolmap, database: Path) -> tuple[set[str], dict[str, int]]:
-    """The names of pictures with features, and {name: camera} of all."""
+    """The names of images with features, and {name: camera} of all."""
     with pycolmap.Database.open(database) as opened:
         images = opened.read_all_images()
         done = {image.name for image in images if opened.exists_descriptors(image.image_id)}
@@ -83,7 +83,7 @@ def _already_there(pycolmap, database: Path) -> tuple[set[str], dict[str, int]]:
 
 
 def match(database: Path, pairs: list[tuple[str, str]]) -> None:
-    """Match the pairs of pictures; those that the database has matches of are skipped."""
+    """Match the pairs of images; those that the database has matches of are skipped."""
     pycolmap = require_pycolmap()
     chunks = [pairs[start : start + PAIRS_CHUNK] for start in range(0, len(pairs), PAIRS_CHUNK)]
     listed = database.with_name("pairs.txt")
@@ -95,20 +95,20 @@ def match(database: Path, pairs: list[tuple[str, str]]) -> None:
             bar.update(len(chunk))
 
 
-def map_pictures(database: Path, pictures: Path, work: Path, count: int):
-    """The largest reconstruction; None when there is none. count: pictures in the database, for the progress."""
+def map_images(database: Path, images: Path, work: Path, count: int):
+    """The largest reconstruction; None when there is none. count: images in the database, for the progress."""
     pycolmap = require_pycolmap()
     best = None
     for easier in (False, True):
         options = pycolmap.IncrementalPipelineOptions(min_model_size=SMALLEST_MODEL, random_seed=0)
-        if easier:  # for pictures taken close together
+        if easier:  # for images taken close together
             options.mapper.init_min_tri_angle, options.mapper.init_min_num_inliers = 4.0, 50
         target = work / ("models_easier" if easier else "models")
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
-        with tqdm(desc="mapping", total=count, unit="picture") as bar:
+        with tqdm(desc="mapping", total=count, unit="image") as bar:
             found = pycolmap.incremental_mapping(
-                database, pictures, target, options,
+                database, images, target, options,
                 initial_image_pair_callback=lambda: bar.update(2), next_image_callback=lambda: bar.update(1),
             )  # fmt: skip
         models = [*found.values(), *([best] if best else [])]

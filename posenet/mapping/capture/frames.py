@@ -1,4 +1,4 @@
-"""From a video to sharp, well-spaced pictures."""
+"""From a video to sharp, well-spaced images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from posenet.io.files import atomic_path
 
 log = logging.getLogger("posenet")
 
-STEP = 0.06  # of the picture's width: what neighbouring frames of a video should be apart, as optical flow
+STEP = 0.06  # of the image's width: what neighboring frames of a video should be apart, as optical flow
 FAR_APART = 0.3  # from here on they may no longer overlap enough to be placed
 SMALL = 320  # pixels: the width in which sharpness and flow are measured
 
@@ -28,7 +28,7 @@ def collect_video(source: Path, target: Path, most: int) -> list[str]:
     apart = float(flow.sum()) / max(1, len(chosen))
     if apart > FAR_APART:
         log.warning(
-            "%s: %d frames of so long a way lie %.2f picture widths apart, which may be too far; try --pictures %d",
+            "%s: %d frames of so long a way lie %.2f image widths apart, which may be too far; try --images %d",
             source, len(chosen), apart, math.ceil(flow.sum() / (FAR_APART / 2)),
         )  # fmt: skip
     names = [f"frame{row:06d}.jpg" for row in chosen]
@@ -47,7 +47,7 @@ def collect_video(source: Path, target: Path, most: int) -> list[str]:
 def choose_frames(sharpness: np.ndarray, flow: np.ndarray, most: int) -> np.ndarray:
     """Rows of the sharpest frame in each stretch of equal motion.
 
-    sharpness: (n,). flow: (n,) motion since the frame before, in picture widths. A stretch is STEP long, or longer so
+    sharpness: (n,). flow: (n,) motion since the frame before, in image widths. A stretch is STEP long, or longer so
     that at most `most` frames are chosen.
     """
     way = np.cumsum(flow)
@@ -74,7 +74,7 @@ def _measure(source: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def median_flow(before: np.ndarray, after: np.ndarray) -> float:
-    """Median motion of corners between two grey pictures (h, w), in picture widths; STEP where they are lost."""
+    """Median motion of corners between two gray images (h, w), in image widths; STEP where they are lost."""
     corners = cv2.goodFeaturesToTrack(before, 200, 0.01, 7)
     if corners is None:
         return 0.0

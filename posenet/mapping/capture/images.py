@@ -1,4 +1,4 @@
-"""From photographs and videos to a folder of upright, sharp, well-spaced pictures."""
+"""From photographs and videos to a folder of upright, sharp, well-spaced images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from posenet.datasets.formats.image_files import photographs_in, place_upright
 from posenet.datasets.formats.parsing import without_blanks
 from posenet.errors import PoseNetError
 from posenet.io.files import write_text
-from posenet.io.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, picture_fault
+from posenet.io.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, image_fault
 from posenet.mapping.capture.frames import collect_video
 
 log = logging.getLogger("posenet")
@@ -19,10 +19,10 @@ log = logging.getLogger("posenet")
 UNREAD = (".webp",)  # structure from motion does not read these: they become JPEG files
 
 
-def collect_pictures(inputs: tuple[Path, ...], folder: Path, most: int) -> list[str]:
-    """Put the pictures of all inputs into `folder` and return their names below it, in the order of time.
+def collect_images(inputs: tuple[Path, ...], folder: Path, most: int) -> list[str]:
+    """Put the images of all inputs into `folder` and return their names below it, in the order of time.
 
-    inputs: folders of photographs, and videos; several become a folder each. most: pictures taken from a video.
+    inputs: folders of photographs, and videos; several become a folder each. most: images taken from a video.
     Raises PoseNetError for an input that is neither, and when nothing usable is found.
     """
     names: list[str] = []
@@ -60,7 +60,7 @@ def collect_photos(source: Path, target: Path) -> list[str]:
     names: list[str] = []
     taken = {path.name.lower() for path in photos}
     for path in photos:
-        fault = picture_fault(path)
+        fault = image_fault(path)
         if fault:
             log.warning("%s is left out: %s", path, fault)
             continue
@@ -68,7 +68,7 @@ def collect_photos(source: Path, target: Path) -> list[str]:
         try:
             if _time_of(target / name) != _time_of(path):
                 place_upright(path, target / name)
-        except (OSError, SyntaxError, ValueError) as error:  # what Pillow says of a damaged picture
+        except (OSError, SyntaxError, ValueError) as error:  # what Pillow says of a damaged image
             log.warning("%s is left out: %s", path, error)
             continue
         names.append(name)
@@ -94,9 +94,9 @@ def _time_of(path: Path) -> int:
 
 
 def settle(folder: Path, names: list[str], record: Path, made: Path) -> None:
-    """Make a stopped capture's folder one of these pictures: remove those that the inputs have no more.
+    """Make a stopped capture's folder one of these images: remove those that the inputs have no more.
 
-    made: what the stopped capture made of its pictures, a file, removed where one of these has changed or is gone, so
+    made: what the stopped capture made of its images, a file, removed where one of these has changed or is gone, so
     that nothing of them comes back. record: the file that keeps what was collected, written anew.
     """
     kept = {folder / name for name in names}

@@ -16,26 +16,26 @@ from pathlib import Path
 from posenet.datasets.formats.parsing import without_suffix
 from posenet.errors import PoseNetError
 from posenet.io.files import files_digest, held_alone, write_text
-from posenet.io.image_cache import load_pictures
-from posenet.mapping.capture.alignment import aligned_to, find_pictures, levelled, read_positions, scaled_by
-from posenet.mapping.capture.colmap import extract_features, map_pictures, match, require_pycolmap
-from posenet.mapping.capture.images import collect_pictures, is_video, settle
-from posenet.mapping.global_descriptors import describe, nearest_pictures
+from posenet.io.image_cache import load_images
+from posenet.mapping.capture.alignment import aligned_to, find_images, levelled, read_positions, scaled_by
+from posenet.mapping.capture.colmap import extract_features, map_images, match, require_pycolmap
+from posenet.mapping.capture.images import collect_images, is_video, settle
+from posenet.mapping.global_descriptors import describe, nearest_images
 
 log = logging.getLogger("posenet")
 
 STATE = "capture.json"
-ALL_PAIRS = 60  # up to so many pictures, each is matched with each
+ALL_PAIRS = 60  # up to so many images, each is matched with each
 NEIGHBOURS, SIMILAR = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32), 12
-FEWEST = 4  # placed pictures that make a scene
+FEWEST = 4  # placed images that make a scene
 
 
 @dataclass(frozen=True)
 class Captured:
-    """What capture did. unplaced: names of pictures that could not be placed. reprojection_px: mean error."""
+    """What capture did. unplaced: names of images that could not be placed. reprojection_px: mean error."""
 
     inputs: list[str]
-    pictures: int
+    images: int
     placed: int
     unplaced: list[str]
     points: int
@@ -52,9 +52,9 @@ def capture(
 ) -> Captured:
     """Make a posed scene of folders of photographs and of videos; several inputs become several sequences.
 
-    scale: two pictures' names and the distance between them in metres. align: a file of lines `name X Y Z` in metres.
-    Without either the unit is free. most: pictures taken from each video.
-    Raises PoseNetError for inputs that cannot be used, an output that is no unfinished capture of them, and pictures
+    scale: two images' names and the distance between them in meters. align: a file of lines `name X Y Z` in meters.
+    Without either the unit is free. most: images taken from each video.
+    Raises PoseNetError for inputs that cannot be used, an output that is no unfinished capture of them, and images
     that do not overlap.
     """
     require_pycolmap()
@@ -75,31 +75,31 @@ def capture(
 
 
 def _placed(inputs: tuple[Path, ...], output: Path, scale, align, known: dict, most: int, fresh: bool):
-    """The reconstruction, the names of all pictures, and the placed ones by their names. fresh: nothing was there."""
-    pictures, work = output / "images", output / "work"
+    """The reconstruction, the names of all images, and the placed ones by their names. fresh: nothing was there."""
+    images, work = output / "images", output / "work"
     try:
-        names = collect_pictures(inputs, pictures, most)
+        names = collect_images(inputs, images, most)
         if len(names) < FEWEST:
-            raise PoseNetError(f"{output}: at least {FEWEST} pictures are needed, received {len(names)}")
-        find_pictures(names, scale[:2] if scale else (), "--scale")
+            raise PoseNetError(f"{output}: at least {FEWEST} images are needed, received {len(names)}")
+        find_images(names, scale[:2] if scale else (), "--scale")
         if align and len(set(known) & {without_suffix(name) for name in names}) < 3:
-            raise PoseNetError(f"{align} must name at least 3 of the pictures, like {names[0]}")
+            raise PoseNetError(f"{align} must name at least 3 of the images, like {names[0]}")
     except PoseNetError:
         if fresh:
             shutil.rmtree(output, ignore_errors=True)
         raise
     work.mkdir(exist_ok=True)
     database = work / "database.db"
-    settle(pictures, names, work / "pictures.json", database)
-    extract_features(database, pictures, names)
-    match(database, picture_pairs(names, pictures))
-    model = map_pictures(database, pictures, work, len(names))
+    settle(images, names, work / "pictures.json", database)
+    extract_features(database, images, names)
+    match(database, image_pairs(names, images))
+    model = map_images(database, images, work, len(names))
     placed = {} if model is None else {image.name: image for image in model.images.values() if image.has_pose}
     if len(placed) < FEWEST:
         raise PoseNetError(
-            f"{output}: the pictures do not overlap enough, {len(placed)} of {len(names)} could be placed; film "
-            "slowly, walk rather than turn on the spot, and let each picture share half its view with the one before "
-            "(of a long video take more --pictures)"
+            f"{output}: the images do not overlap enough, {len(placed)} of {len(names)} could be placed; film "
+            "slowly, walk rather than turn on the spot, and let each image share half its view with the one before "
+            "(of a long video take more --images)"
         )
     return model, names, placed
 
@@ -110,10 +110,10 @@ def _check(inputs: tuple[Path, ...], scale: tuple[str, str, float] | None, align
         raise PoseNetError("give --scale or --align, not both")
     if scale is not None and not (scale[2] > 0 and scale[0] != scale[1]):
         raise PoseNetError(
-            f"--scale needs two different pictures and metres above 0, received {' '.join(map(str, scale))}"
+            f"--scale needs two different images and meters above 0, received {' '.join(map(str, scale))}"
         )
     if most < FEWEST:
-        raise PoseNetError(f"--pictures must be at least {FEWEST}, received {most}")
+        raise PoseNetError(f"--images must be at least {FEWEST}, received {most}")
     missing = [path for path in inputs if not path.exists()]
     if missing:
         raise PoseNetError(f"{missing[0]}: a folder of photographs or a video is needed, there is none")
@@ -182,16 +182,16 @@ def _open(output: Path, inputs: tuple[Path, ...]) -> None:
     write_text(output / STATE, json.dumps(_identity(inputs)) + "\n")
 
 
-def picture_pairs(names: list[str], pictures: Path) -> list[tuple[str, str]]:
-    """Which pictures to match: all with all of a few; of many, neighbours in time and those that look alike."""
+def image_pairs(names: list[str], images: Path) -> list[tuple[str, str]]:
+    """Which images to match: all with all of a few; of many, neighbors in time and those that look alike."""
     count = len(names)
     if count <= ALL_PAIRS:
         return [(names[a], names[b]) for a in range(count) for b in range(a + 1, count)]
     folders = [name.rpartition("/")[0] for name in names]
     pairs = {(a, a + step) for step in NEIGHBOURS for a in range(count - step) if folders[a] == folders[a + step]}
-    loaded = load_pictures([pictures / name for name in names], (144, 192), "looking for similar pictures")
+    loaded = load_images([images / name for name in names], (144, 192), "looking for similar images")
     looks = describe(loaded)
-    for row, similar in zip(loaded.rows, loaded.rows[nearest_pictures(looks, looks, SIMILAR + 1)], strict=True):
+    for row, similar in zip(loaded.rows, loaded.rows[nearest_images(looks, looks, SIMILAR + 1)], strict=True):
         pairs |= {(min(row, other), max(row, other)) for other in similar if other != row}
     return [(names[a], names[b]) for a, b in sorted(pairs)]
 
@@ -202,7 +202,7 @@ def _finish(output: Path, model, inputs, names: list[str], placed: dict, unit: s
     sparse.mkdir(parents=True, exist_ok=True)
     model.write_binary(str(sparse))
     captured = Captured(
-        inputs=[str(path.resolve()) for path in inputs], pictures=len(names), placed=len(placed),
+        inputs=[str(path.resolve()) for path in inputs], images=len(names), placed=len(placed),
         unplaced=[name for name in names if name not in placed], points=model.num_points3D(),
         reprojection_px=float(model.compute_mean_reprojection_error()), unit=unit,
     )  # fmt: skip

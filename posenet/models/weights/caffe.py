@@ -63,7 +63,7 @@ class _Layer:
 
 
 def read_caffemodel(path: Path) -> Weights:
-    """The weights of every layer of a .caffemodel. Channels keep the file's order (for pictures: BGR).
+    """The weights of every layer of a .caffemodel. Channels keep the file's order (for images: BGR).
 
     The rows of a dense layer behind a feature map go from Caffe's channels, height, width to height, width, channels.
     Raises PoseNetError for a file that is not one, and for blobs whose size is not what they say.
@@ -87,10 +87,10 @@ def read_caffemodel(path: Path) -> Weights:
 
 
 def read_binaryproto(path: Path) -> np.ndarray:
-    """(height, width, channels) float32 of a .binaryproto: a mean picture, BGR."""
+    """(height, width, channels) float32 of a .binaryproto: a mean image, BGR."""
     blob = _array(path, "the blob", _parse("BlobProto", path))
     if blob.ndim != 4 or blob.shape[0] != 1:
-        raise PoseNetError(f"{path} must hold one picture, 1 x channels x height x width, received {blob.shape}")
+        raise PoseNetError(f"{path} must hold one image, 1 x channels x height x width, received {blob.shape}")
     return blob[0].transpose(1, 2, 0)
 
 

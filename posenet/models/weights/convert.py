@@ -18,14 +18,14 @@ def convert_weights(file: Path, output: Path, graph: str | None = None, order: O
     """Write `output`, by its suffix, and say what was written.
 
     .npz: every array under "layer/name", Keras order, the file's own layer names. .weights.h5: what
-    load_network(file, graph).load_weights reads; for a graph that is a trunk's name (inception_v4), what
+    load_network(file, graph).load_weights reads; for a graph that is a backbone's name (inception_v4), what
     posenet.classify.classifier_network(graph).load_weights reads. Raises PoseNetError.
     """
     if output.exists() and not overwrite:
         raise PoseNetError(f"{output} exists: give --overwrite to replace it")
     if output.name.endswith(".weights.h5"):
-        trunk = graph if graph not in (None, *GRAPHS) else None
-        network = classifier_network(trunk, file, order) if trunk else load_network(file, graph, order=order)
+        backbone = graph if graph not in (None, *GRAPHS) else None
+        network = classifier_network(backbone, file, order) if backbone else load_network(file, graph, order=order)
         with atomic_path(output) as temporary:
             network.save_weights(temporary)
         return f"written: {output} ({network.count_params():,} numbers)"

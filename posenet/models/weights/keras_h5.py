@@ -4,7 +4,7 @@ Layers come in the order of the attribute `layer_names`, arrays in that of each 
 `model_weights`. Kernels are (height, width, in, out) in TensorFlow's order. Theano's are (out, in, height, width), and
 Theano convolves where the others correlate, so they are flipped in both spatial axes too (Keras' own convert_kernel);
 Keras 2 with Theano flips them without transposing.
-Batch normalisation of Keras 1 calls its variance `running_std` (github.com/keras-team/keras, 1.2, normalization.py).
+Batch normalization of Keras 1 calls its variance `running_std` (github.com/keras-team/keras, 1.2, normalization.py).
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def sees_rgb(weights: Weights) -> bool:
 
 
 def with_bgr_start(weights: Weights) -> Weights:
-    """Weights under our names, with the first convolution's colours turned round."""
+    """Weights under our names, with the first convolution's colors turned round."""
     start = weights.get("conv1", {})
     if "kernel" not in start or start["kernel"].ndim != 4:
         return weights
@@ -122,7 +122,7 @@ def _automatic(weights: Weights) -> dict[str, list[str]]:
 
 
 def _separated(weights: Weights, suffix: str) -> Weights:
-    """TF-Slim's layers as a convolution and its normalisation each, _ for /."""
+    """TF-Slim's layers as a convolution and its normalization each, _ for /."""
     found: Weights = {}
     for layer, arrays in weights.items():
         name = {"Logits/Logits": "Logits"}.get(layer, layer).replace("/", "_")
@@ -135,11 +135,11 @@ def _separated(weights: Weights, suffix: str) -> Weights:
 
 
 def googlenet_bn_names(weights: Weights) -> Weights:
-    """GoogLeNet's weights for the batch-normalised trunk, which sees RGB / 64 - 2.
+    """GoogLeNet's weights for the batch-normalized backbone, which sees RGB / 64 - 2.
 
     TF-Slim's InceptionV1 saw x / 127.5 - 1, has no gamma, and filters of 3 x 3 where GoogLeNet's are 5 x 5: they get a
     border of zeros. The others (BVLC, Places) saw values of 0 to 255 minus a mean, mostly BGR, and have no
-    normalisation: their filters alone are taken, and the normalisation starts anew.
+    normalization: their filters alone are taken, and the normalization starts anew.
     """
     slim = any("moving_mean" in arrays and "kernel" in arrays for arrays in weights.values())
     named = in_our_names(weights)

@@ -133,10 +133,10 @@ def load_network(
     """PoseNet with published weights, as a Keras model.
 
     Its input is preprocessed: (b, 224, 224, 3) BGR (RGB for the pytorch graph), mean subtracted. Outputs "position"
-    (b, 3) and "quaternion" (b, 4) wxyz, world_from_camera, not normalised. graph: "caffe", "tensorflow", "keras" or
+    (b, 3) and "quaternion" (b, 4) wxyz, world_from_camera, not normalized. graph: "caffe", "tensorflow", "keras" or
     "pytorch"; by default the one that the format comes from. labels: the rotation that the weights were trained on;
     Cambridge's is camera_from_world, that of Kendall's 7-Scenes lists world_from_camera. epsilon: of the keras graph's
-    normalisation; Keras before 1.2 had 1e-5. Raises PoseNetError when a layer of the network is missing.
+    normalization; Keras before 1.2 had 1e-5. Raises PoseNetError when a layer of the network is missing.
     """
     import keras
 

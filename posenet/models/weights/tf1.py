@@ -1,6 +1,6 @@
 """TensorFlow 1 checkpoints, single-file (V1) and .index with .data (V2), by TensorFlow's own reader.
 
-Variables are `<layer>/<name>`; shapes are Keras' already. Slots of optimisers and counters are left out.
+Variables are `<layer>/<name>`; shapes are Keras' already. Slots of optimizers and counters are left out.
 """
 
 from __future__ import annotations

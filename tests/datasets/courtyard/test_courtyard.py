@@ -59,20 +59,20 @@ def test_lists_have_the_exact_cambridge_layout(scene):
         assert (numbers[:, 3] >= 0).all()
 
 
-def test_pictures_are_all_there_and_of_the_right_size(scene):
+def test_images_are_all_there_and_of_the_right_size(scene):
     assert sorted(path.name for path in scene.iterdir()) == [
         "dataset_test.txt", "dataset_train.txt", "reconstruction.nvm", "seq1", "seq2", "seq3", "seq4",
     ]  # fmt: skip
-    pictures = [cv2.imread(str(path)) for path in sorted(scene.glob("seq*/*.jpg"))]
-    assert [picture.shape for picture in pictures] == [(360, 480, 3)] * (TRAIN + TEST)
-    assert min(picture.std() for picture in pictures) > 25
+    images = [cv2.imread(str(path)) for path in sorted(scene.glob("seq*/*.jpg"))]
+    assert [image.shape for image in images] == [(360, 480, 3)] * (TRAIN + TEST)
+    assert min(image.std() for image in images) > 25
 
 
 def test_cameras_stand_upright_at_eye_height_and_look_level(scene):
     _, rows = read_list(scene / "dataset_train.txt")
     world_from_camera = Rotation.from_quat(rows[:, 3:], scalar_first=True).inv()
     assert (np.abs(rows[:, 2] - 1.6) < 0.15).all()
-    assert (world_from_camera.apply([0, -1, 0])[:, 2] > 0.95).all()  # the picture's up is the world's up
+    assert (world_from_camera.apply([0, -1, 0])[:, 2] > 0.95).all()  # the image's up is the world's up
     assert (np.abs(world_from_camera.apply([0, 0, 1])[:, 2]) < 0.25).all()
 
 
@@ -88,8 +88,8 @@ def test_nvm_measurements_reproject(scene):
         measured = point[7:].reshape(-1, 4)
         assert len(measured) == point[6] > 0
         for image, _, x, y in measured:
-            focal, quaternion, centre = cameras[int(image), 0], cameras[int(image), 1:5], cameras[int(image), 5:]
-            local = Rotation.from_quat(quaternion, scalar_first=True).apply(point[:3] - centre)
+            focal, quaternion, center = cameras[int(image), 0], cameras[int(image), 1:5], cameras[int(image), 5:]
+            local = Rotation.from_quat(quaternion, scalar_first=True).apply(point[:3] - center)
             assert local[2] > 0
             np.testing.assert_allclose((x, y), focal * local[:2] / local[2], atol=1e-3)
             assert (np.abs((x, y)) <= CENTRE).all()
@@ -107,7 +107,7 @@ def test_the_painter_agrees_with_the_visibility_of_points():
     world, camera = make_world(0), courtyard_camera()
     for number, face in enumerate(world.faces):
         own = Texture(np.full((4, 4, 3), (number % 250 + 3, number // 250 + 3, 7), np.uint8))
-        object.__setattr__(face, "texture", own)  # a colour of its own for each of the frozen faces
+        object.__setattr__(face, "texture", own)  # a color of its own for each of the frozen faces
     rng = np.random.default_rng(8)
     small = world.faces[9:]  # ground, roofs and facades first
     inside = [rng.dirichlet(np.ones(len(face.outline)), 3) @ np.array(face.outline) for face in small]
@@ -116,12 +116,12 @@ def test_the_painter_agrees_with_the_visibility_of_points():
     agree = []
     for pose in (courtyard.walk(sequence, 12)[i] for sequence in range(4) for i in (1, 4, 7, 10)):
         position, rotation = pose.positions[0], pose.rotations[0]
-        picture = render(camera, position, rotation, np.zeros((4, 4, 3), np.uint8), world.faces[:9], world.solids)
+        image = render(camera, position, rotation, np.zeros((4, 4, 3), np.uint8), world.faces[:9], world.solids)
         local = rotation.inv().apply(points - position) @ camera.matrix.T
         place = np.floor(local[:, :2] / np.maximum(local[:, 2:], 0.05)).astype(int)
         seen = visible(points, camera, position, rotation, world.faces)
         for (x, y), owner in zip(place[seen], owners[seen], strict=True):
-            around = picture[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].reshape(-1, 3)
+            around = image[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].reshape(-1, 3)
             if (around == around[0]).all():  # no edge of a face comes near
                 agree.append(tuple(around[0]) == (owner % 250 + 3, owner // 250 + 3, 7))
     assert len(agree) > 500
@@ -143,8 +143,8 @@ def test_a_mark_on_a_facade_appears_where_the_label_says():
         if local[2] < 1 or np.any(np.abs(place[:2] - CENTRE) > CENTRE - 20):
             continue
         sky = np.zeros((4, 4, 3), np.uint8)
-        picture = render(camera, pose.positions[0], pose.rotations[0], sky, [wall], [])
-        shares = picture.astype(float)
+        image = render(camera, pose.positions[0], pose.rotations[0], sky, [wall], [])
+        shares = image.astype(float)
         weight = np.clip(np.minimum(shares[..., 0], shares[..., 2]) - shares[..., 1] - 60, 0, None)
         rows, columns = np.mgrid[:360, :480] + 0.5
         found = np.array([(columns * weight).sum(), (rows * weight).sum()]) / weight.sum()
@@ -173,7 +173,7 @@ def test_an_existing_folder_is_refused_and_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize("counts", [(2, 1), (3, 0)])
-def test_too_few_pictures_are_refused(tmp_path, counts):
+def test_too_few_images_are_refused(tmp_path, counts):
     with pytest.raises(PoseNetError, match="needs at least 3 training and 1 test"):
         courtyard.make_courtyard(tmp_path / "new", *counts, progress=False)
     assert not list(tmp_path.iterdir())

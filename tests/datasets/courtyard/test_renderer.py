@@ -12,18 +12,18 @@ SKY = np.full((4, 4, 3), (10, 20, 30), np.uint8)
 FORWARD = Rotation.from_matrix([[1, 0, 0], [0, 0, 1], [0, -1, 0]])  # looks along y, z up
 
 
-def plain(colour, size=(8, 8)):
-    return Texture(np.full((*size, 3), colour, np.uint8))
+def plain(color, size=(8, 8)):
+    return Texture(np.full((*size, 3), color, np.uint8))
 
 
-def panel(corner, width, height, colour):
+def panel(corner, width, height, color):
     """An upright face that looks towards -y."""
-    return Face(np.array(corner, float), np.array([width, 0.0, 0]), np.array([0.0, 0, -height]), plain(colour))
+    return Face(np.array(corner, float), np.array([width, 0.0, 0]), np.array([0.0, 0, -height]), plain(color))
 
 
-def box(low, high, colour):
+def box(low, high, color):
     """A solid of which only the side towards -y is painted."""
-    face = panel((low[0], low[1], high[2]), high[0] - low[0], high[2] - low[2], colour)
+    face = panel((low[0], low[1], high[2]), high[0] - low[0], high[2] - low[2], color)
     return Solid([[face]], np.array(low, float), np.array(high, float))
 
 
@@ -32,9 +32,9 @@ def project(point, position, rotation):
     return np.array([x, y]) / depth
 
 
-def red_centroid(picture):
-    """Mean place of the red in pixels, weighted; pixel (0, 0)'s centre is (0.5, 0.5)."""
-    weight = np.clip(picture[..., 0].astype(float) - picture[..., 1] - 20, 0, None)
+def red_centroid(image):
+    """Mean place of the red in pixels, weighted; pixel (0, 0)'s center is (0.5, 0.5)."""
+    weight = np.clip(image[..., 0].astype(float) - image[..., 1] - 20, 0, None)
     rows, columns = np.mgrid[: weight.shape[0], : weight.shape[1]] + 0.5
     return np.array([(columns * weight).sum(), (rows * weight).sum()]) / weight.sum()
 
@@ -51,18 +51,18 @@ def test_a_mark_appears_where_the_pinhole_model_puts_it():
         look = np.array(mark) - position
         yaw = np.degrees(np.arctan2(-look[0], look[1])) + rng.uniform(-18, 18)
         rotation = Rotation.from_euler("ZXY", [yaw, rng.uniform(-8, 8), rng.uniform(-10, 10)], degrees=True) * FORWARD
-        picture = render(CAMERA, position, rotation, SKY, [wall], [])
-        np.testing.assert_allclose(red_centroid(picture), project(mark, position, rotation), atol=0.3)
+        image = render(CAMERA, position, rotation, SKY, [wall], [])
+        np.testing.assert_allclose(red_centroid(image), project(mark, position, rotation), atol=0.3)
 
 
 def test_the_nearer_solid_hides_the_farther_in_any_order():
     near, far = box((-1, 3, 0), (1, 3.5, 2), (255, 0, 0)), box((-2, 6, 0), (2, 6.5, 4), (0, 255, 0))
     for solids in ([near, far], [far, near]):
-        picture = render(CAMERA, np.array([0, 0, 1.0]), FORWARD, SKY, [], solids)
-        assert tuple(picture[120, 160]) == (255, 0, 0)
+        image = render(CAMERA, np.array([0, 0, 1.0]), FORWARD, SKY, [], solids)
+        assert tuple(image[120, 160]) == (255, 0, 0)
         edge = project((1.5, 6.0, 1.0), np.array([0, 0, 1.0]), FORWARD)
-        assert tuple(picture[int(edge[1]), int(edge[0])]) == (255, 0, 0)  # still inside the near one's outline
-        assert tuple(picture[40, 160]) == (0, 255, 0)
+        assert tuple(image[int(edge[1]), int(edge[0])]) == (255, 0, 0)  # still inside the near one's outline
+        assert tuple(image[40, 160]) == (0, 255, 0)
 
 
 def test_a_long_low_solid_beside_the_camera_does_not_hide_who_stands_before_it():
@@ -75,9 +75,9 @@ def test_a_ground_that_passes_under_the_camera_is_cut_at_the_near_plane():
     ground = Face(np.array([-20.0, 20, 0]), np.array([40.0, 0, 0]), np.array([0, -40.0, 0]), plain((90, 90, 90)))
     whole = Face(ground.corner, ground.across, ground.down, ground.texture, tile=1000.0)
     for face in (ground, whole):
-        picture = render(CAMERA, np.array([0.3, 0.2, 1.5]), FORWARD, SKY, [face], [])
+        image = render(CAMERA, np.array([0.3, 0.2, 1.5]), FORWARD, SKY, [face], [])
         horizon = 120 + 210 * 1.5 / 19.8
-        below, above = picture[int(horizon) + 2 :], picture[: int(horizon) - 1]
+        below, above = image[int(horizon) + 2 :], image[: int(horizon) - 1]
         assert (below == 90).all()
         assert (above == SKY[0, 0]).all()
 
@@ -87,30 +87,30 @@ def test_a_wall_beside_the_camera_keeps_its_pattern_across_the_near_plane():
     pixels[:, 480:] = (255, 255, 255)  # from y = 5 on
     wall = Face(np.array([-1.0, -10, 3]), np.array([0, 20.0, 0]), np.array([0, 0, -3.0]), Texture(pixels), tile=1e3)
     position = np.array([0, 0, 1.5])
-    picture = render(CAMERA, position, FORWARD, SKY, [wall], [])
+    image = render(CAMERA, position, FORWARD, SKY, [wall], [])
     change, _ = project((-1, 5, 1.5), position, FORWARD)
-    row = picture[120, :, 0].astype(int)
+    row = image[120, :, 0].astype(int)
     assert (row[: int(change) - 2] == 0).all()
     assert row[int(change) + 3] > 250
 
 
 def test_faces_seen_from_behind_are_not_drawn():
     face = panel((-1, 3, 2), 2, 2, (255, 0, 0))
-    picture = render(
+    image = render(
         CAMERA, np.array([0, 6.0, 1]), Rotation.from_euler("z", 180, degrees=True) * FORWARD, SKY, [face], []
     )
-    assert (picture == SKY[0, 0]).all()
+    assert (image == SKY[0, 0]).all()
 
 
 def test_a_minified_fine_pattern_becomes_grey_and_does_not_alias():
     pixels = np.zeros((1024, 1024, 3), np.uint8)
     pixels[:, ::2] = 255
     wall = Face(np.array([-20.0, 20, 20]), np.array([40.0, 0, 0]), np.array([0, 0, -40.0]), Texture(pixels))
-    picture = render(CAMERA, np.array([0, 0, 0.0]), FORWARD, SKY, [wall], [])
-    assert np.ptp(picture[40:200, 60:260].astype(int)) <= 4
+    image = render(CAMERA, np.array([0, 0, 0.0]), FORWARD, SKY, [wall], [])
+    assert np.ptp(image[40:200, 60:260].astype(int)) <= 4
 
 
-def test_visible_agrees_with_the_picture_and_with_geometry():
+def test_visible_agrees_with_the_image_and_with_geometry():
     wall, screen = panel((-6, 8, 5), 12, 5, (0, 0, 255)), panel((-1, 4, 2), 2, 2, (255, 0, 0))
     points = np.array([(0, 8, 1), (0, 8, 4), (3, 8, 1), (0.5, 4, 1), (0, -3, 1), (30, 8, 1), (0, 3, 1)], float)
     seen = visible(points, CAMERA, np.array([0, 0, 1.0]), FORWARD, [wall, screen])

@@ -8,7 +8,7 @@ import pytest
 from posenet.datasets.formats import ace
 from posenet.datasets.registry import open_scene
 from tests.helpers.errors import refusal
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 
 POSE = "0 0 1 1\n-1 0 0 2\n0 -1 0 3\n0 0 0 1\n"  # at (1, 2, 3), looks along x, z up
 
@@ -17,7 +17,7 @@ def write(folder, calibration="50\n"):
     for split, names in {"train": ("seq-01-frame-000010", "seq-01-frame-000009"), "test": ("seq1_frame00001",)}.items():
         for name in names:
             base = folder / split
-            write_picture(base / "rgb" / (f"{name}.color.png" if split == "train" else f"{name}.png"), (48, 64))
+            write_image(base / "rgb" / (f"{name}.color.png" if split == "train" else f"{name}.png"), (48, 64))
             for kind, text in (("poses", POSE), ("calibration", calibration)):
                 (base / kind).mkdir(exist_ok=True)
                 middle = {"poses": ".pose", "calibration": ".calibration"}[kind] if split == "train" else ""
@@ -30,7 +30,7 @@ refused = partial(refusal, open_scene, strict=True)
 
 def test_both_splits(tmp_path):
     folder = write(tmp_path / "scene")
-    assert ace.recognises(folder)
+    assert ace.recognizes(folder)
     scene = open_scene(folder)
     assert scene.names[:2] == (
         "train/rgb/seq-01-frame-000009.color.png",
@@ -52,7 +52,7 @@ def test_calibration_matrix_or_none(tmp_path):
     assert open_scene(folder).cameras[2].source == "assumed"
 
 
-def test_a_picture_without_a_pose_is_reported(tmp_path):
+def test_a_image_without_a_pose_is_reported(tmp_path):
     folder = write(tmp_path / "scene")
     (folder / "train/poses/seq-01-frame-000010.pose.txt").unlink()
     assert "1 x pose that is missing or not finite" in refused(folder)

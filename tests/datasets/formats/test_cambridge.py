@@ -11,7 +11,7 @@ from posenet.datasets.registry import open_scene, open_scene_with_faults
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from tests.helpers.errors import refusal
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 
 HEADER = "Visual Landmark Dataset V1\nImageFile, Camera Position [X Y Z W P Q R]\n\n"
 HALF = 0.7071067811865476
@@ -19,14 +19,14 @@ HALF = 0.7071067811865476
 
 @pytest.fixture
 def scene(tmp_path):
-    """Shuffled rows of two training sequences and one test sequence, with their pictures."""
+    """Shuffled rows of two training sequences and one test sequence, with their images."""
     write_lists(
         tmp_path,
         ["seq2/frame1.png 9 0 0 1 0 0 0", "seq1/frame10.png 3 0 0 1 0 0 0", "seq1/frame9.png 2 0 0 1 0 0 0"],
         [f"seq3/frame2.png 1 2 3 {HALF} 0 0 {HALF}"],
     )
     for name in ("seq2/frame1.png", "seq1/frame10.png", "seq1/frame9.png", "seq3/frame2.png"):
-        write_picture(tmp_path / name)
+        write_image(tmp_path / name)
     return tmp_path
 
 
@@ -36,7 +36,7 @@ def write_lists(folder, train, test=None):
         (folder / "dataset_test.txt").write_text(HEADER + "".join(line + "\n" for line in test))
 
 
-refused = partial(refusal, open_scene, need_pictures=False)
+refused = partial(refusal, open_scene, need_images=False)
 
 
 def test_world_to_camera_quaternion_is_turned_round(scene):
@@ -65,7 +65,7 @@ def test_absent_test_list_gives_a_scene_that_can_be_trained_on(scene):
     (scene / "dataset_test.txt").unlink()
     opened = open_scene(scene)
     assert len(opened.split("train")) == 3
-    with pytest.raises(PoseNetError, match=r"the test split of .* must hold at least one usable picture, it is empty"):
+    with pytest.raises(PoseNetError, match=r"the test split of .* must hold at least one usable image, it is empty"):
         opened.split("test")
 
 
@@ -73,13 +73,13 @@ def test_empty_list_counts_as_absent(scene):
     (scene / "dataset_train.txt").write_text("")
     opened = open_scene(scene)
     assert len(opened.split("test")) == 1
-    with pytest.raises(PoseNetError, match=r"the train split of .* must hold at least one usable picture"):
+    with pytest.raises(PoseNetError, match=r"the train split of .* must hold at least one usable image"):
         opened.split("train")
 
 
 def test_two_empty_lists(tmp_path):
     write_lists(tmp_path, [], [])
-    assert refused(tmp_path).endswith("must hold at least one usable picture: no picture is listed")
+    assert refused(tmp_path).endswith("must hold at least one usable image: no image is listed")
 
 
 @pytest.mark.parametrize(
@@ -124,19 +124,19 @@ def test_nan_and_zero_quaternions_go_to_the_hygiene(scene):
 @pytest.mark.parametrize("name", ["/seq1/a.png", "../a.png"])
 def test_names_outside_the_folder(tmp_path, name):
     write_lists(tmp_path, [f"{name} 1 2 3 1 0 0 0"])
-    assert "dataset_train.txt:4: a picture's name must stay inside the scene's folder" in refused(tmp_path)
+    assert "dataset_train.txt:4: a image's name must stay inside the scene's folder" in refused(tmp_path)
 
 
 def test_names_are_tidied(tmp_path):
     write_lists(tmp_path, ["./seq1\\a.png 1 2 3 1 0 0 0", "b.png 1 2 3 1 0 0 0"])
-    opened = open_scene(tmp_path, need_pictures=False)
+    opened = open_scene(tmp_path, need_images=False)
     assert opened.names == ("seq1/a.png", "b.png")
     assert opened.sequences.tolist() == ["seq1", "all"]
 
 
 def test_jpg_files_of_a_png_list_are_found(scene):
     (scene / "seq3/frame2.png").unlink()
-    write_picture(scene / "seq3/frame2.jpg")
+    write_image(scene / "seq3/frame2.jpg")
     assert open_scene(scene).split("test").names == ("seq3/frame2.jpg",)
 
 
@@ -151,7 +151,7 @@ def test_reconstruction_gives_cameras_and_points(scene):
     np.testing.assert_array_equal(opened.points.positions, [[0, 0, 5], [0, 1, 5]])
     np.testing.assert_array_equal(opened.points.observations, [[3, 0], [2, 1]])
     (scene / "seq3/frame2.png").unlink()
-    assert open_scene(scene, need_pictures=False).cameras[3] is None
+    assert open_scene(scene, need_images=False).cameras[3] is None
 
 
 def test_list_without_header_and_with_more_columns(tmp_path):
@@ -170,7 +170,7 @@ def test_list_with_a_byte_order_mark_and_windows_lines(tmp_path):
     (tmp_path / "dataset_train.txt").write_bytes(
         ("\ufeff" + HEADER + "a.png 1 2 3 1 0 0 0\n").replace("\n", "\r\n").encode()
     )
-    assert open_scene(tmp_path, need_pictures=False).names == ("a.png",)
+    assert open_scene(tmp_path, need_images=False).names == ("a.png",)
 
 
 @pytest.mark.parametrize(
@@ -178,14 +178,14 @@ def test_list_with_a_byte_order_mark_and_windows_lines(tmp_path):
     [("KingsCollege", 1220, 343), ("OldHospital", 895, 182), ("ShopFacade", 231, 103), ("GreatCourt", 1531, 760)],
 )
 def test_published_counts_and_level_cameras(real_data, name, train, test):
-    scene, faults = open_scene_with_faults(real_data / "cambridge_lists" / name, need_pictures=False)
+    scene, faults = open_scene_with_faults(real_data / "cambridge_lists" / name, need_images=False)
     assert ((scene.splits == "train").sum(), (scene.splits == "test").sum()) == (train, test)
     expected = f"{real_data / 'cambridge_lists' / name / 'dataset_train.txt'}:300 seq5/frame00297.png"
     assert [(f.kind, f.first) for f in faults] == (
         [("camera far outside the scene", expected)] if train == 1531 else []
     )
     # People hold cameras level: the camera's right axis lies in the plane they walk in.
-    centred = scene.poses.positions - scene.poses.positions.mean(axis=0)
-    up = np.linalg.svd(centred, full_matrices=False)[2][2]
+    centerd = scene.poses.positions - scene.poses.positions.mean(axis=0)
+    up = np.linalg.svd(centerd, full_matrices=False)[2][2]
     tilt = np.degrees(np.arcsin(scene.poses.rotations.apply([1, 0, 0]) @ up))
     assert np.sqrt((tilt**2).mean()) < 6

@@ -17,7 +17,7 @@ from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.io.images import read_image
 from tests.helpers.errors import refusal
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 
 CAMERAS = """# Camera list
 1 OPENCV 64 48 60 61 32 24 0.1 0.01 0 0
@@ -45,7 +45,7 @@ def write_text_model(folder: Path, images=None, cameras=CAMERAS, points=POINTS):
     (folder / "sparse/0/images.txt").write_text((images or IMAGES).format(q2=q2, t2=t2))
     (folder / "sparse/0/points3D.txt").write_text(points)
     for name in ("frame2", "frame10"):
-        write_picture(folder / f"images/walk/{name}.jpg", (48, 64))
+        write_image(folder / f"images/walk/{name}.jpg", (48, 64))
     return folder
 
 
@@ -70,7 +70,7 @@ def check(scene):
 
 
 def test_text_model(model):
-    assert colmap.recognises(model)
+    assert colmap.recognizes(model)
     check(open_scene(model))
 
 
@@ -116,7 +116,7 @@ def test_other_places_of_the_model(model, place):
         ("x 1 0 0 0 0 0 0 1 a.jpg\n\n", "images.txt:1: IMAGE_ID must be a whole number, received 'x'"),
         ("1 1 0 y 0 0 0 0 1 a.jpg\n\n", "received 'y' where a number belongs"),
         ("1 1 0 0 0 0 0 0 1 a.jpg\n10 20\n", "images.txt:2: the line behind an image must hold X Y POINT3D_ID"),
-        ("1 1 0 0 0 0 0 0 1 ../a.jpg\n\n", "a picture's name must stay inside the scene's folder"),
+        ("1 1 0 0 0 0 0 0 1 ../a.jpg\n\n", "a image's name must stay inside the scene's folder"),
     ],
 )
 def test_malformed_images(tmp_path, images, message):
@@ -207,8 +207,8 @@ def test_unit_of_a_capture(model):
 
 
 @pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (6, 3), (8, 1), (3, 2), (5, 0)])
-def test_pictures_that_their_exif_turns_are_turned_with_camera_and_pose(tmp_path, orientation, turns):
-    """What a stored pixel shows must lie at the pixel that the upright picture has in its place."""
+def test_images_that_their_exif_turns_are_turned_with_camera_and_pose(tmp_path, orientation, turns):
+    """What a stored pixel shows must lie at the pixel that the upright image has in its place."""
     images = "1 {q2} {t2} 2 walk/frame2.jpg\n\n"
     cameras = "2 PINHOLE 64 48 60 61 30 25\n"
     folder = write_text_model(tmp_path / "scene", images, cameras)
@@ -247,14 +247,14 @@ def test_the_largest_of_several_models_is_read(tmp_path, caplog):
     assert "largest" not in caplog.text
 
 
-def test_our_own_models_are_of_upright_pictures(tmp_path):
+def test_our_own_models_are_of_upright_images(tmp_path):
     folder = write_text_model(tmp_path / "scene")
     before = open_scene(folder).poses
     exif = Image.Exif()
     exif[0x0112] = 3
-    with Image.open(folder / "images/walk/frame2.jpg") as picture:
-        picture.load()
-        picture.save(folder / "images/walk/frame2.jpg", exif=exif)
+    with Image.open(folder / "images/walk/frame2.jpg") as image:
+        image.load()
+        image.save(folder / "images/walk/frame2.jpg", exif=exif)
     assert (open_scene(folder).poses.rotations * before.rotations.inv()).magnitude().max() == pytest.approx(np.pi)
     (folder / "scene.json").write_text('{"unit": "m"}')  # a user's
     assert (open_scene(folder).poses.rotations * before.rotations.inv()).magnitude().max() == pytest.approx(np.pi)
@@ -263,7 +263,7 @@ def test_our_own_models_are_of_upright_pictures(tmp_path):
     assert (open_scene(folder).poses.rotations * before.rotations.inv()).magnitude().max() < 1e-9
 
 
-def test_pictures_may_lie_beside_another_folder_of_images(tmp_path):
+def test_images_may_lie_beside_another_folder_of_images(tmp_path):
     folder = write_text_model(tmp_path / "scene")
     (folder / "images/walk").rename(folder / "walk")  # and an empty images/
     assert open_scene(folder).names == ("walk/frame2.jpg", "walk/frame10.jpg")

@@ -8,7 +8,7 @@ import pytest
 from posenet.datasets.formats import csv_table as plain_csv
 from posenet.datasets.registry import open_scene
 from tests.helpers.errors import refusal
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 
 TABLE = """# unit: ft
 image,split,x,y,z,qw,qx,qy,qz,sequence,fx
@@ -20,8 +20,8 @@ a/1.png,train,1,2,3,0.5,-0.5,0.5,-0.5,left,50
 def write(folder, table=TABLE):
     folder.mkdir()
     (folder / "poses.csv").write_text(table)
-    write_picture(folder / "a/1.png", (48, 64))
-    write_picture(folder / "a/2, b.png", (48, 64))
+    write_image(folder / "a/1.png", (48, 64))
+    write_image(folder / "a/2, b.png", (48, 64))
     return folder
 
 
@@ -30,7 +30,7 @@ refused = partial(refusal, open_scene, strict=True)
 
 def test_columns_in_any_order(tmp_path):
     folder = write(tmp_path / "scene")
-    assert plain_csv.recognises(folder)
+    assert plain_csv.recognizes(folder)
     scene = open_scene(folder)
     assert scene.names == ("a/1.png", "a/2, b.png")
     np.testing.assert_array_equal(scene.poses.positions, [[1, 2, 3], [4, 5, 6]])

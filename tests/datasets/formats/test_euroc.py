@@ -8,7 +8,7 @@ import pytest
 from posenet.datasets.formats import euroc
 from posenet.datasets.registry import open_scene
 from tests.helpers.errors import refusal
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 
 # the camera sits 0.1 m along the body's x, turned by 90 degrees about z: its x axis is the body's y
 SENSOR = """#Default imu sensor yaml file
@@ -32,15 +32,15 @@ TRUTH = """#timestamp, p_RS_R_x [m], p_RS_R_y [m], p_RS_R_z [m], q_RS_w [], q_RS
 1403636579758555392,4.0,-1.0,0.5,0.70710678,0.70710678,0.0,0.0,0.1
 1403636579858555392,5.0,-1.0,0.5,1.0,0.0,0.0,0.0,0.1
 """
-PICTURES = """#timestamp [ns],filename
+IMAGES = """#timestamp [ns],filename
 1403636579763555584,1403636579763555584.png
 1403636579863555584,1403636579863555584.png\r
 """
 
 
-def write(folder, pictures=PICTURES, truth=TRUTH, sensor=SENSOR):
+def write(folder, images=IMAGES, truth=TRUTH, sensor=SENSOR):
     for place, text in {
-        "cam0/data.csv": pictures,
+        "cam0/data.csv": images,
         "cam0/sensor.yaml": sensor,
         "state_groundtruth_estimate0/data.csv": truth,
     }.items():
@@ -48,7 +48,7 @@ def write(folder, pictures=PICTURES, truth=TRUTH, sensor=SENSOR):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     for stamp in ("1403636579763555584", "1403636579863555584"):
-        write_picture(folder / f"mav0/cam0/data/{stamp}.png", (240, 376))
+        write_image(folder / f"mav0/cam0/data/{stamp}.png", (240, 376))
     return folder
 
 
@@ -57,7 +57,7 @@ refused = partial(refusal, open_scene, strict=True)
 
 def test_camera_pose_from_the_bodys(tmp_path):
     folder = write(tmp_path / "MH_01")
-    assert euroc.recognises(folder)
+    assert euroc.recognizes(folder)
     scene = open_scene(folder)
     assert scene.names[0] == "mav0/cam0/data/1403636579763555584.png"
     # body turned by 90 degrees about x: its x axis is the world's x, its y axis the world's z
@@ -67,18 +67,18 @@ def test_camera_pose_from_the_bodys(tmp_path):
 
 
 def test_intrinsics(tmp_path):
-    camera = open_scene(write(tmp_path / "MH_01")).cameras[0]  # pictures of half the size
+    camera = open_scene(write(tmp_path / "MH_01")).cameras[0]  # images of half the size
     assert (camera.fx, camera.cx) == (pytest.approx(229.327), pytest.approx((367.215 + 0.5) / 2))
     assert (camera.lens, camera.distortion[1]) == ("OPENCV", 0.07395907)
     fisheye = write(tmp_path / "fisheye", sensor=SENSOR.replace("radial-tangential", "equidistant"))
     assert open_scene(fisheye).cameras[0].lens == "OPENCV_FISHEYE"
 
 
-def test_the_mav0_folder_itself_is_recognised(tmp_path):
+def test_the_mav0_folder_itself_is_recognized(tmp_path):
     assert len(open_scene(write(tmp_path / "MH_01") / "mav0")) == 2
 
 
-def test_pictures_without_truth_are_reported(tmp_path):
+def test_images_without_truth_are_reported(tmp_path):
     folder = write(tmp_path / "MH_01", truth="\n".join(TRUTH.split("\n")[:2]))
     assert "1 x pose that is missing or not finite" in refused(folder)
     assert "cam0/data.csv:3" in refused(folder)
@@ -87,8 +87,8 @@ def test_pictures_without_truth_are_reported(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"pictures": "1,2,3\n"}, "data.csv:1: a line must be 'timestamp [ns],filename', received '1,2,3'"),
-        ({"pictures": "1403636579763555584,../../../x.png\n"}, "must stay inside the scene's folder"),
+        ({"images": "1,2,3\n"}, "data.csv:1: a line must be 'timestamp [ns],filename', received '1,2,3'"),
+        ({"images": "1403636579763555584,../../../x.png\n"}, "must stay inside the scene's folder"),
         ({"truth": "1403636579758555392,1,2\n"}, "data.csv:1: a line must be timestamp [ns], p x y z, q w x y z"),
         ({"truth": TRUTH.replace("4.0", "four")}, "received 'four' where a number belongs"),
         ({"sensor": SENSOR.replace("T_BS", "T_XX")}, "sensor.yaml: T_BS must be followed by 16 numbers in brackets"),

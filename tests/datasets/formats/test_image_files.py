@@ -1,18 +1,18 @@
-"""Pictures that a dataset lists."""
+"""Images that a dataset lists."""
 
 import numpy as np
 import pytest
 
-from posenet.datasets.formats.image_files import existing_name, fit_to_picture, fitted_cameras, nearest, sequence_of
+from posenet.datasets.formats.image_files import existing_name, fit_to_image, fitted_cameras, nearest, sequence_of
 from posenet.geometry.camera import Camera
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 
 CAMERA = Camera(720, 1280, 595.0, 593.0, 359.0, 646.0, "OPENCV", (0.1, 0, 0, 0))
 
 
 def test_another_suffix_is_found(tmp_path):
-    write_picture(tmp_path / "a/1.jpg")
-    write_picture(tmp_path / "a/2.b.png")
+    write_image(tmp_path / "a/1.jpg")
+    write_image(tmp_path / "a/2.b.png")
     assert existing_name(tmp_path, "a/1.png") == "a/1.jpg"
     assert existing_name(tmp_path, "a/2.b") == "a/2.b.png"  # the Blender scenes leave the suffix out
     assert existing_name(tmp_path, "a/3.png") == "a/3.png"
@@ -20,18 +20,18 @@ def test_another_suffix_is_found(tmp_path):
     assert existing_name(tmp_path, "x" * 5000) == "x" * 5000  # no disk can hold that name
 
 
-def test_intrinsics_are_scaled_to_the_picture(tmp_path):
-    write_picture(tmp_path / "a.png", (640, 360))
-    camera = fit_to_picture(CAMERA, tmp_path / "a.png")
+def test_intrinsics_are_scaled_to_the_image(tmp_path):
+    write_image(tmp_path / "a.png", (640, 360))
+    camera = fit_to_image(CAMERA, tmp_path / "a.png")
     assert (camera.width, camera.height) == (360, 640)
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (297.5, 296.5, 179.5, 323.0)
     assert (camera.lens, camera.distortion) == (CAMERA.lens, CAMERA.distortion)
-    assert fit_to_picture(CAMERA, tmp_path / "none.png") == CAMERA
+    assert fit_to_image(CAMERA, tmp_path / "none.png") == CAMERA
 
 
 def test_intrinsics_of_another_shape_are_left_out_and_reported(tmp_path):
-    write_picture(tmp_path / "a.png", (360, 640))
-    write_picture(tmp_path / "b.png", (640, 360))
+    write_image(tmp_path / "a.png", (360, 640))
+    write_image(tmp_path / "b.png", (640, 360))
     cameras, faults = fitted_cameras([CAMERA, CAMERA, None], tmp_path, ["a.png", "b.png", "a.png"])
     assert [camera is None for camera in cameras] == [True, False, True]
     assert [(fault.count, fault.first, fault.action) for fault in faults] == [(1, "a.png", "intrinsics left out")]

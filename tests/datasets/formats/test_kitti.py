@@ -8,7 +8,7 @@ import pytest
 from posenet.datasets.formats import kitti
 from posenet.datasets.registry import open_scene
 from tests.helpers.errors import refusal
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 
 POSES = "1 0 0 0 0 1 0 0 0 0 1 0\n0 0 1 5 0 1 0 0 -1 0 0 7\n"  # the second has turned right, to look along x
 # camera 2 stands 0.06 m right of camera 0 in KITTI: P = K [1 | t] with t_x = +0.06 puts it at -0.06
@@ -17,7 +17,7 @@ CALIB = "P0: 70 0 31.5 0 0 70 23.5 0 0 0 1 0\nP2: 70 0 31.5 4.2 0 70 23.5 0 0 0 
 
 def write(folder, poses=POSES, calib=CALIB, pose_file="poses.txt"):
     for row in range(2):
-        write_picture(folder / f"image_2/{row:06d}.png", (48, 64), seed=row)
+        write_image(folder / f"image_2/{row:06d}.png", (48, 64), seed=row)
     (folder / pose_file).resolve().parent.mkdir(parents=True, exist_ok=True)
     (folder / pose_file).write_text(poses)
     (folder / "calib.txt").write_text(calib)
@@ -36,7 +36,7 @@ def check(scene):
 
 def test_sequence_with_its_poses(tmp_path):
     folder = write(tmp_path / "drive")
-    assert kitti.recognises(folder)
+    assert kitti.recognizes(folder)
     scene = open_scene(folder)
     assert scene.names == ("image_2/000000.png", "image_2/000001.png")
     check(scene)
@@ -55,7 +55,7 @@ def test_benchmarks_layout(tmp_path):
 
 
 def test_a_sequence_without_poses(tmp_path):
-    write_picture(tmp_path / "drive/image_2/000000.png", (48, 64))
+    write_image(tmp_path / "drive/image_2/000000.png", (48, 64))
     message = refusal(kitti.read, tmp_path / "drive")
     assert message == f"{tmp_path / 'drive'} must have poses, in poses.txt or ../../poses/NN.txt"
 
@@ -67,9 +67,9 @@ def test_without_calibration_the_camera_is_camera_0(tmp_path):
     assert scene.cameras[0].source == "assumed"
 
 
-def test_a_pose_without_a_picture_is_reported(tmp_path):
+def test_a_pose_without_a_image_is_reported(tmp_path):
     folder = write(tmp_path / "drive", POSES + POSES.split("\n")[0] + "\n")
-    assert "1 x picture that does not exist, dropped (first: " in refused(folder)
+    assert "1 x image that does not exist, dropped (first: " in refused(folder)
     assert "poses.txt:3 image_2/000002.png" in refused(folder)
 
 

@@ -13,7 +13,7 @@ from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from tests.helpers.errors import refusal
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 
 # a camera at (1, 2, 3) that looks along world x with z up; OpenGL axes: right -y, up z, back -x
 OPENGL = [[0, 0, -1, 1], [-1, 0, 0, 2], [0, 1, 0, 3], [0, 0, 0, 1]]
@@ -25,7 +25,7 @@ def write(folder, frames=None, name="transforms.json", top=TOP, **more):
     frames = frames or [{"file_path": f"images/{row}.png", "transform_matrix": OPENGL} for row in (10, 9)]
     (folder / name).write_text(json.dumps(top | more | {"frames": frames}))
     for row in (9, 10):
-        write_picture(folder / f"images/{row}.png", (48, 64), seed=row)
+        write_image(folder / f"images/{row}.png", (48, 64), seed=row)
     return folder
 
 
@@ -34,7 +34,7 @@ refused = partial(refusal, open_scene)
 
 def test_pose_and_intrinsics(tmp_path):
     scene = open_scene(write(tmp_path / "scene"))
-    assert transforms.recognises(tmp_path / "scene")
+    assert transforms.recognizes(tmp_path / "scene")
     assert scene.names == ("images/9.png", "images/10.png")
     np.testing.assert_allclose(scene.poses.positions, [[1, 2, 3]] * 2)
     np.testing.assert_allclose(scene.poses.rotations[0].apply([0, 0, 1]), [1, 0, 0], atol=1e-12)  # forward
@@ -58,13 +58,13 @@ def test_angle_of_view_alone(tmp_path):
 
 
 @pytest.mark.parametrize(("orientation", "right"), [(6, [0, 0, 1]), (3, [0, 1, 0]), (8, [0, 0, -1])])
-def test_poses_and_cameras_turn_with_pictures_that_their_exif_turns(tmp_path, orientation, right):
+def test_poses_and_cameras_turn_with_images_that_their_exif_turns(tmp_path, orientation, right):
     folder = write(tmp_path / "scene", top={"fl_x": 60, "fl_y": 62, "cx": 31, "cy": 25})  # stored: right is world -y
     exif = Image.Exif()
     exif[0x0112] = orientation
-    with Image.open(folder / "images/9.png") as picture:
-        picture.load()
-        picture.save(folder / "images/9.png", exif=exif)
+    with Image.open(folder / "images/9.png") as image:
+        image.load()
+        image.save(folder / "images/9.png", exif=exif)
     scene = open_scene(folder)
     np.testing.assert_allclose(scene.poses.rotations[0].apply([1, 0, 0]), right, atol=1e-12)
     np.testing.assert_allclose(scene.poses.rotations[1].apply([1, 0, 0]), [0, -1, 0], atol=1e-12)
@@ -75,11 +75,11 @@ def test_poses_and_cameras_turn_with_pictures_that_their_exif_turns(tmp_path, or
         8: (48, 64, 62, 60, 25, 64 - 31),
     }
     assert (camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy) == expected[orientation]
-    write(folder, unit="m")  # as convert writes it, of pictures as they are seen
-    write_picture(folder / "images/9.png", (48, 64))
-    with Image.open(folder / "images/9.png") as picture:
-        picture.load()
-        picture.save(folder / "images/9.png", exif=exif)
+    write(folder, unit="m")  # as convert writes it, of images as they are seen
+    write_image(folder / "images/9.png", (48, 64))
+    with Image.open(folder / "images/9.png") as image:
+        image.load()
+        image.save(folder / "images/9.png", exif=exif)
     np.testing.assert_allclose(open_scene(folder).poses.rotations[0].apply([1, 0, 0]), [0, -1, 0], atol=1e-12)
 
 
@@ -136,7 +136,7 @@ def test_split_files(tmp_path):
     assert list(open_scene(folder).splits) == ["train", "test"]
     (folder / "transforms_val.json").rename(folder / "transforms_test.json")
     assert list(open_scene(folder).splits) == ["train", "test"]
-    write_picture(folder / "images/11.png")
+    write_image(folder / "images/11.png")
     write(folder, [{"file_path": "images/11.png", "transform_matrix": OPENGL}], "transforms_val.json")
     scene = open_scene(folder)
     assert dict(zip(scene.names, scene.splits, strict=True))["images/11.png"] == "train"
@@ -147,7 +147,7 @@ def test_nerfstudios_lists(tmp_path):
     assert list(open_scene(write(tmp_path / "scene", **lists)).splits) == ["train", "test"]
 
 
-def test_missing_pictures_and_broken_matrices_are_reported(tmp_path):
+def test_missing_images_and_broken_matrices_are_reported(tmp_path):
     mirrored = (np.array(OPENGL) * [[-1], [1], [1], [1]]).tolist()
     frames = [
         {"file_path": "images/9.png", "transform_matrix": OPENGL},
@@ -158,7 +158,7 @@ def test_missing_pictures_and_broken_matrices_are_reported(tmp_path):
     with pytest.raises(PoseNetError) as refusal:
         open_scene(folder, strict=True)
     assert "1 x pose that is missing or not finite, dropped (first: " in str(refusal.value)
-    assert "1 x picture that does not exist" in str(refusal.value)
+    assert "1 x image that does not exist" in str(refusal.value)
     assert "frame 1 images/10.png" in str(refusal.value)
 
 
@@ -186,7 +186,7 @@ def test_malformed_frames(tmp_path, frames, message):
         ("[]", "the file must be an object with a list of frames"),
         ('{"frames": 3}', "the file must be an object with a list of frames"),
         ("[" * 100000, "the file must be JSON"),
-        ('{"frames": []}', "must hold at least one usable picture: no picture is listed"),
+        ('{"frames": []}', "must hold at least one usable image: no image is listed"),
     ],
 )
 def test_malformed_files(tmp_path, text, message):
@@ -199,6 +199,6 @@ def test_real_scenes(real_data):
     desk = open_scene(real_data / "gum_desk")
     assert (round(desk.cameras[0].fx), desk.cameras[0].width, desk.cameras[0].height) == (297, 360, 640)
     assert ((desk.splits == "train").sum(), (desk.splits == "test").sum()) == (368, 124)
-    with pytest.raises(PoseNetError, match=r"17 x picture that does not exist.*refused by --strict"):
+    with pytest.raises(PoseNetError, match=r"17 x image that does not exist.*refused by --strict"):
         open_scene(real_data / "fox", strict=True)
     assert len(open_scene(real_data / "fox")) == 50

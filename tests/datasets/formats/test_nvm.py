@@ -39,7 +39,7 @@ def test_cameras_and_points(tmp_path):
     np.testing.assert_array_equal(model.focals, [500.5, 600])
     np.testing.assert_array_equal(model.radials, [-0.1, 0])
     np.testing.assert_array_equal(model.camera_from_world_wxyz, [[1, 0, 0, 0], [0.5, 0.5, 0.5, 0.5]])
-    np.testing.assert_array_equal(model.centres, [[1, 2, 3], [4, 5, 6]])
+    np.testing.assert_array_equal(model.centers, [[1, 2, 3], [4, 5, 6]])
     np.testing.assert_array_equal(model.points, [[0, 0, 5], [1, 1, 6], [2, 2, 7]])
     np.testing.assert_array_equal(model.observations, [[0, 0], [1, 0], [1, 1]])
 
@@ -64,7 +64,7 @@ def test_of_several_models_the_largest_that_has_points_is_read(tmp_path, caplog)
     assert model.names == ["c.jpg", "d.jpg", "e.jpg"]
     np.testing.assert_array_equal(model.points, [[0, 0, 9]])
     np.testing.assert_array_equal(model.observations, [[2, 0]])
-    assert "of models of 2 + 3 pictures that of 3 is read" in caplog.text
+    assert "of models of 2 + 3 images that of 3 is read" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 from posenet.datasets.registry import open_scene, open_scene_with_faults
 from posenet.geometry.camera import Camera
 from tests.helpers.errors import refusal
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 
-# +90 degrees about z: the camera's x axis is the world's y; the centre is 1 2 3.
+# +90 degrees about z: the camera's x axis is the world's y; the center is 1 2 3.
 POSE = "0 -1 0 1\n1 0 0 2\n0 0 1 3\n0 0 0 1\n"
 
 
@@ -18,7 +18,7 @@ POSE = "0 -1 0 1\n1 0 0 2\n0 0 1 3\n0 0 0 1\n"
 def scene(tmp_path):
     """Two training frames in seq-01 and one test frame in seq-12, 640 x 480."""
     for name in ("seq-01/frame-000000", "seq-01/frame-000001", "seq-12/frame-000000"):
-        write_picture(tmp_path / f"{name}.color.png", size=(480, 640))
+        write_image(tmp_path / f"{name}.color.png", size=(480, 640))
         (tmp_path / f"{name}.pose.txt").write_text(POSE)
     (tmp_path / "TrainSplit.txt").write_text("sequence1\n")
     (tmp_path / "TestSplit.txt").write_text("sequence12 \n")
@@ -48,8 +48,8 @@ def test_a_byte_order_mark_and_comments_do_no_harm(scene, before):
     np.testing.assert_array_equal(open_scene(scene).poses.positions, [[1, 2, 3]] * 3)
 
 
-def test_usual_intrinsics_are_scaled_to_each_picture(scene):
-    write_picture(scene / "seq-01/frame-000001.color.png", size=(240, 320))
+def test_usual_intrinsics_are_scaled_to_each_image(scene):
+    write_image(scene / "seq-01/frame-000001.color.png", size=(240, 320))
     cameras = open_scene(scene).cameras
     assert cameras[:2] == (Camera(640, 480, 585, 585, 320, 240), Camera(320, 240, 292.5, 292.5, 160, 120))
 
@@ -122,14 +122,14 @@ def test_frames_that_lack_a_half_are_reported(scene):
     faults = open_scene_with_faults(scene)[1]
     assert [(fault.kind, fault.count) for fault in faults] == [
         ("pose that is missing or not finite", 1),
-        ("picture that does not exist", 1),
+        ("image that does not exist", 1),
     ]
 
 
 def test_poses_alone_can_be_opened(scene):
     for path in scene.glob("seq-*/*.png"):
         path.unlink()
-    opened = open_scene(scene, need_pictures=False)
+    opened = open_scene(scene, need_images=False)
     assert opened.names[0] == "seq-01/frame-000000.color.png"
     assert opened.cameras == (None,) * 3
 
@@ -162,12 +162,12 @@ def test_real_kitchen(real_data):
     assert len(set(scene.sequences)) == 16
     assert set(scene.cameras) == {Camera(640, 480, 585, 585, 320, 240)}
     steps = np.linalg.norm(np.diff(scene.subset(scene.sequences == "seq-01").poses.positions, axis=0), axis=1)
-    assert steps.max() < 0.1  # metres from frame to frame: the order is that of time
+    assert steps.max() < 0.1  # meters from frame to frame: the order is that of time
 
 
 @pytest.mark.parametrize("suffix", ["tif", "webp", "jpeg"])
-def test_every_kind_of_picture_is_found(scene, suffix):
+def test_every_kind_of_image_is_found(scene, suffix):
     for path in scene.glob("seq-*/*.png"):
-        write_picture(path.with_suffix(f".{suffix}"), size=(48, 64))
+        write_image(path.with_suffix(f".{suffix}"), size=(48, 64))
         path.unlink()
     assert open_scene(scene).names[0] == f"seq-01/frame-000000.color.{suffix}"

@@ -10,22 +10,22 @@ from posenet.datasets.registry import open_scene
 from posenet.evaluation.evaluate import evaluate_poses
 from posenet.evaluation.report import write_evaluation
 from tests.helpers.errors import refusal
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 
 TRUTH = """# ground truth trajectory
 # file: 'rgbd_dataset_freiburg2_desk.bag'
 10.00 1 2 3 0 0 0 1
 10.09 4 5 6 0 0 0.70710678 0.70710678
 """
-PICTURES = "# color images\n10.08 rgb/b.png\n10.005 rgb/a.png\n"
+IMAGES = "# color images\n10.08 rgb/b.png\n10.005 rgb/a.png\n"
 
 
-def write(folder, pictures=PICTURES, truth=TRUTH):
+def write(folder, images=IMAGES, truth=TRUTH):
     folder.mkdir()
-    (folder / "rgb.txt").write_text(pictures)
+    (folder / "rgb.txt").write_text(images)
     (folder / "groundtruth.txt").write_text(truth)
     for name in "abc":
-        write_picture(folder / f"rgb/{name}.png", (48, 64), seed=ord(name))
+        write_image(folder / f"rgb/{name}.png", (48, 64), seed=ord(name))
     return folder
 
 
@@ -34,7 +34,7 @@ refused = partial(refusal, open_scene, strict=True)
 
 def test_nearest_pose_in_time(tmp_path):
     folder = write(tmp_path / "desk")
-    assert tum.recognises(folder)
+    assert tum.recognizes(folder)
     scene = open_scene(folder)
     assert scene.names == ("rgb/a.png", "rgb/b.png")  # in the order of time
     np.testing.assert_array_equal(scene.poses.positions, [[1, 2, 3], [4, 5, 6]])
@@ -45,19 +45,19 @@ def test_nearest_pose_in_time(tmp_path):
 
 
 def test_the_scenes_own_truth_scored_as_a_pose_file_is_exact(tmp_path):
-    folder = write(tmp_path / "desk", PICTURES + "10.12 rgb/c.png\n", TRUTH + "10.12 7 8 9 0 0 0 1\n")
+    folder = write(tmp_path / "desk", IMAGES + "10.12 rgb/c.png\n", TRUTH + "10.12 7 8 9 0 0 0 1\n")
     (folder / "test.txt").write_text("rgb/b.png\nrgb/c.png\n")  # its lines are not the file's first ones
     result = evaluate_poses(folder / "groundtruth.txt", folder)
     assert result.found.all()
     assert result.errors.tolist() == [0, 0]
     assert result.scene.times.tolist() == [10.08, 10.12]
-    write_evaluation(result, tmp_path / "out", pictures=False)
+    write_evaluation(result, tmp_path / "out", images=False)
     table = np.loadtxt(tmp_path / "out/estimate.tum")
     np.testing.assert_array_equal(table[:, :4], [[10.08, 4, 5, 6], [10.12, 7, 8, 9]])
 
 
-def test_pictures_without_a_pose_are_reported(tmp_path):
-    folder = write(tmp_path / "desk", PICTURES + "10.12 rgb/c.png\n")
+def test_images_without_a_pose_are_reported(tmp_path):
+    folder = write(tmp_path / "desk", IMAGES + "10.12 rgb/c.png\n")
     assert "1 x pose that is missing or not finite, dropped (first: " in refused(folder)
     assert "rgb.txt:4 rgb/c.png" in refused(folder)
     assert len(open_scene(folder)) == 2

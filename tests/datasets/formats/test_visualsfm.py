@@ -10,7 +10,7 @@ from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.geometry.poses import Poses
 from tests.helpers.errors import refusal
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 
 NVM = """NVM_V3
 
@@ -27,13 +27,13 @@ def write(folder):
     folder.mkdir()
     (folder / "model.nvm").write_text(NVM)
     for name in ("frame9", "frame10"):
-        write_picture(folder / f"b/{name}.jpg", (48, 64))
+        write_image(folder / f"b/{name}.jpg", (48, 64))
     return folder
 
 
-def test_centres_rotations_and_cameras(tmp_path):
+def test_centers_rotations_and_cameras(tmp_path):
     folder = write(tmp_path / "scene")
-    assert visualsfm.recognises(folder)
+    assert visualsfm.recognizes(folder)
     scene = open_scene(folder)
     assert scene.names == ("b/frame9.jpg", "b/frame10.jpg")  # the list says .png
     np.testing.assert_array_equal(scene.poses.positions, [[4, 5, 6], [1, 2, 3]])
@@ -45,7 +45,7 @@ def test_centres_rotations_and_cameras(tmp_path):
     np.testing.assert_array_equal(scene.points.observations, [[1, 0], [0, 0]])
 
 
-def test_focal_lengths_shrink_with_the_pictures(tmp_path):
+def test_focal_lengths_shrink_with_the_images(tmp_path):
     folder = write(tmp_path / "scene")  # 64 x 48
     measured = "0 0 -127.5 3 0 1 120 -94.9 1 0 -127.5 3 1 1 120 -94.9"  # pixels from the middle of 256 x 192
     (folder / "model.nvm").write_text(NVM.replace("0 0 2 0 0 1.5 2.5 1 3 -1 0", f"0 0 4 {measured}"))
@@ -53,7 +53,7 @@ def test_focal_lengths_shrink_with_the_pictures(tmp_path):
     first, second = scene.cameras
     assert first.fx == pytest.approx(60 / 4, rel=0.01)  # as far as -127.5 is from the edge
     assert (second.fx, second.width) == (pytest.approx(50 / 4, rel=0.01), 64)
-    fault = "2 x picture smaller than the reconstruction's, focal length shrunk too (first: b/frame9.jpg)"
+    fault = "2 x image smaller than the reconstruction's, focal length shrunk too (first: b/frame9.jpg)"
     assert fault in refusal(open_scene, folder, strict=True)
 
 
@@ -64,20 +64,20 @@ def test_focal_lengths_shrink_with_the_pictures(tmp_path):
         ("NVM_V3 FixedK 50 40 50 24 0", "0 0 -39.5 3 0 1 20 -23 1 0 -39 3 1 1 20 -23"),  # from a point of its own
     ],
 )
-def test_focal_lengths_of_whole_pictures_stay(tmp_path, header, measured):
+def test_focal_lengths_of_whole_images_stay(tmp_path, header, measured):
     folder = write(tmp_path / "scene")
     text = NVM.replace("NVM_V3", header).replace("0 0 2 0 0 1.5 2.5 1 3 -1 0", f"0 0 4 {measured}")
     (folder / "model.nvm").write_text(text)
     assert [camera.fx for camera in open_scene(folder, strict=True).cameras] == [60, 50]
 
 
-def test_poses_turn_with_pictures_that_their_exif_turns(tmp_path):
+def test_poses_turn_with_images_that_their_exif_turns(tmp_path):
     folder = write(tmp_path / "scene")
     exif = Image.Exif()
     exif[0x0112] = 6  # seen turned clockwise: what was to the right is now below
-    with Image.open(folder / "b/frame9.jpg") as picture:
-        picture.load()
-        picture.save(folder / "b/frame9.jpg", exif=exif)
+    with Image.open(folder / "b/frame9.jpg") as image:
+        image.load()
+        image.save(folder / "b/frame9.jpg", exif=exif)
     scene = open_scene(folder)
     np.testing.assert_allclose(scene.poses.rotations[0].apply([0, 1, 0]), [1, 0, 0], atol=1e-12)
     np.testing.assert_allclose(scene.poses.rotations[1].apply([0, 0, 1]), [1, 0, 0], atol=1e-12)

@@ -12,7 +12,7 @@ from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
 from posenet.mapping.capture.alignment import (
     aligned_to,
-    find_pictures,
+    find_images,
     levelled,
     model_poses,
     read_positions,
@@ -57,15 +57,15 @@ def test_levelled(model):
 def test_scaled_by_a_known_distance(model):
     free, truth = model
     names, _ = in_order(free)
-    metres = float(np.linalg.norm(truth.positions[2] - truth.positions[7]))
-    scaled_by(free, names[2], names[7], metres)
+    meters = float(np.linalg.norm(truth.positions[2] - truth.positions[7]))
+    scaled_by(free, names[2], names[7], meters)
     _, poses = in_order(free)
     assert np.linalg.norm(poses.positions[0] - poses.positions[5]) == pytest.approx(
         np.linalg.norm(truth.positions[0] - truth.positions[5])
     )
-    with pytest.raises(PoseNetError, match=r"--scale needs the names of placed pictures, like walk0/.*, received x"):
+    with pytest.raises(PoseNetError, match=r"--scale needs the names of placed images, like walk0/.*, received x"):
         scaled_by(free, "x", names[0], 1.0)
-    with pytest.raises(PoseNetError, match=r"--scale needs two different places and metres above 0, received walk0"):
+    with pytest.raises(PoseNetError, match=r"--scale needs two different places and meters above 0, received walk0"):
         scaled_by(free, names[0], names[1], -1.0)
     with pytest.raises(PoseNetError, match=r"--scale needs two different places"):
         scaled_by(free, names[0], names[0], 1.0)
@@ -99,18 +99,18 @@ def test_positions_of_photographs_whose_names_hold_blanks(tmp_path):
     (tmp_path / "gps.txt").write_text("IMG 1.jpg 1 2 3 9\nIMG_2.jpg,4,5,6\nIMG 3.jpg, 7 ,8, 9\nIMG_4.jpg, 1, 2, 3, 4\n")
     known = {"IMG_1": (1, 2, 3), "IMG_2": (4, 5, 6), "IMG_3": (7, 8, 9), "IMG_4": (1, 2, 3)}
     assert read_positions(tmp_path / "gps.txt") == known
-    assert find_pictures(["IMG_1.jpg", "IMG_2.jpg"], ("IMG 2.jpg", "IMG_1"), "--scale") == [1, 0]
+    assert find_images(["IMG_1.jpg", "IMG_2.jpg"], ("IMG 2.jpg", "IMG_1"), "--scale") == [1, 0]
 
 
 def test_wrong_position_files(model, tmp_path):
     for text, message in (
-        ("walk0/frame000.png 1 2\n", r"gps.txt:1: a line must be a name and X Y Z in metres, received"),
-        ("walk0/frame000.png 1 2 nan\n", r"gps.txt:1: a line must be a name and X Y Z in metres, received"),
+        ("walk0/frame000.png 1 2\n", r"gps.txt:1: a line must be a name and X Y Z in meters, received"),
+        ("walk0/frame000.png 1 2 nan\n", r"gps.txt:1: a line must be a name and X Y Z in meters, received"),
         ("walk0/frame000.png 1 2 z\n", r"received 'z' where a number belongs"),
         ("walk0/frame000.png\t1,23\t4,56\t7,89\n", r"received '1,23' where a number belongs"),
         (
             "walk0/frame000.png 1 2 3\n",
-            r"positions of at least 3 placed pictures are needed, like .*, it has 1",
+            r"positions of at least 3 placed images are needed, like .*, it has 1",
         ),
     ):
         (tmp_path / "gps.txt").write_text(text)

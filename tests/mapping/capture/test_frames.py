@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from posenet.errors import PoseNetError
-from posenet.io.images import picture_size
+from posenet.io.images import image_size
 from posenet.mapping.capture import frames as capture_frames
 from posenet.mapping.capture.frames import STEP, choose_frames, collect_video, median_flow
 from tests.helpers.errors import refusal
@@ -40,7 +40,7 @@ def test_a_still_video_gives_one_frame():
     assert len(choose_frames(np.arange(50.0), np.zeros(50), 10)) == 1
 
 
-def test_flow_is_in_picture_widths():
+def test_flow_is_in_image_widths():
     wide = cv2.cvtColor(texture(), cv2.COLOR_BGR2GRAY)
     assert median_flow(wide[:, :320], wide[:, 8:328]) == pytest.approx(8 / 320, rel=0.05)
     assert median_flow(np.zeros((240, 320), np.uint8), wide[:, :320]) == 0.0
@@ -55,7 +55,7 @@ def test_video_frames_are_well_spaced_and_sharp(tmp_path):
     assert all(row % 2 for row in rows)  # every even frame is blurred
     gaps = np.diff(rows) * 4 / 320
     assert 0.5 * STEP < np.median(gaps) < 1.6 * STEP
-    assert picture_size(tmp_path / "out" / names[0]) == (320, 240)
+    assert image_size(tmp_path / "out" / names[0]) == (320, 240)
     assert collect_video(video, tmp_path / "out", 250) == names
 
 
@@ -71,7 +71,7 @@ def test_frames_too_far_apart_are_warned_of(tmp_path, monkeypatch, caplog):
     for flow, warned in ((0.5, True), (0.1, False)):
         monkeypatch.setattr(capture_frames, "_measure", lambda _, flow=flow: (np.ones(8), np.full(8, flow)))
         assert len(collect_video(tmp_path / "long.mp4", tmp_path, 4)) <= 5
-        assert ("try --pictures 27" in caplog.text) == warned  # 4 widths, 0.15 from each to the next
+        assert ("try --images 27" in caplog.text) == warned  # 4 widths, 0.15 from each to the next
         caplog.clear()
 
 

@@ -1,4 +1,4 @@
-"""Pictures from photographs and videos."""
+"""Images from photographs and videos."""
 
 import os
 
@@ -8,14 +8,14 @@ from PIL import Image
 
 from posenet.datasets.formats.image_files import photographs_in
 from posenet.errors import PoseNetError
-from posenet.mapping.capture.images import collect_photos, collect_pictures, is_video, settle
-from tests.helpers.images import texture, write_picture
+from posenet.mapping.capture.images import collect_images, collect_photos, is_video, settle
+from tests.helpers.images import texture, write_image
 
 
 def test_photographs_are_linked_in_natural_order(tmp_path):
     for number in (10, 9, 1):
-        write_picture(tmp_path / "in" / f"shot {number}.jpg", seed=number)
-    (tmp_path / "in" / "notes.txt").write_text("not a picture")
+        write_image(tmp_path / "in" / f"shot {number}.jpg", seed=number)
+    (tmp_path / "in" / "notes.txt").write_text("not a image")
     (tmp_path / "in" / "broken.jpg").write_bytes(b"")
     (tmp_path / "out").mkdir()
     names = collect_photos(tmp_path / "in", tmp_path / "out")
@@ -42,7 +42,7 @@ def test_what_other_programs_would_misread_is_written_anew(tmp_path):
     for folder in ("in", "out"):
         (tmp_path / folder).mkdir()
     Image.fromarray(texture(64, 48)).save(tmp_path / "in" / "a.jpg", format="WEBP")
-    write_picture(tmp_path / "in" / "#2.jpg")
+    write_image(tmp_path / "in" / "#2.jpg")
     assert collect_photos(tmp_path / "in", tmp_path / "out") == ["_2.jpg", "a.jpg"]
     with Image.open(tmp_path / "out" / "a.jpg") as written:
         assert (written.format, written.size) == ("JPEG", (64, 48))
@@ -51,14 +51,14 @@ def test_what_other_programs_would_misread_is_written_anew(tmp_path):
 
 def test_photographs_whose_names_differ_by_a_blank_stay_two(tmp_path):
     for number, name in enumerate(("a b.jpg", "a_b.jpg")):
-        write_picture(tmp_path / "in" / name, seed=number)
+        write_image(tmp_path / "in" / name, seed=number)
     (tmp_path / "out").mkdir()
     assert sorted(collect_photos(tmp_path / "in", tmp_path / "out")) == ["a_b.jpg", "a_b_.jpg"]
     for name, photo in (("a_b.jpg", "a_b.jpg"), ("a_b_.jpg", "a b.jpg")):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / photo).read_bytes()
 
 
-def test_a_damaged_picture_is_left_out(tmp_path, caplog):
+def test_a_damaged_image_is_left_out(tmp_path, caplog):
     (tmp_path / "in").mkdir()
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -73,53 +73,53 @@ def test_a_damaged_picture_is_left_out(tmp_path, caplog):
 
 
 def test_what_the_inputs_have_no_more_is_dropped(tmp_path):
-    pictures, record, made = tmp_path / "images", tmp_path / "pictures.json", tmp_path / "database.db"
+    images, record, made = tmp_path / "images", tmp_path / "images.json", tmp_path / "database.db"
     for name in ("a/1.jpg", "a/2.jpg", "3.jpg"):
-        write_picture(pictures / name)
-    made.touch()  # of pictures that nobody knows
-    settle(pictures, ["a/1.jpg", "a/2.jpg"], record, made)
+        write_image(images / name)
+    made.touch()  # of images that nobody knows
+    settle(images, ["a/1.jpg", "a/2.jpg"], record, made)
     assert not made.exists()
     made.touch()
-    write_picture(pictures / "b.jpg")
-    settle(pictures, ["a/1.jpg", "a/2.jpg", "b.jpg"], record, made)
-    assert made.exists()  # more pictures leave what was made of the others
-    settle(pictures, ["a/1.jpg", "b.jpg"], record, made)
+    write_image(images / "b.jpg")
+    settle(images, ["a/1.jpg", "a/2.jpg", "b.jpg"], record, made)
+    assert made.exists()  # more images leave what was made of the others
+    settle(images, ["a/1.jpg", "b.jpg"], record, made)
     assert not made.exists()
-    assert sorted(path.name for path in pictures.rglob("*.jpg")) == ["1.jpg", "b.jpg"]
+    assert sorted(path.name for path in images.rglob("*.jpg")) == ["1.jpg", "b.jpg"]
 
 
 @pytest.mark.parametrize("orientation", [1, 6])  # linked, and turned upright
 @pytest.mark.parametrize("days", [-1, 1])
 def test_a_photograph_that_another_replaces_is_taken_anew(tmp_path, orientation, days):
-    photos, pictures = tmp_path / "in", tmp_path / "out"
-    record, made = tmp_path / "pictures.json", tmp_path / "database.db"
+    photos, images = tmp_path / "in", tmp_path / "out"
+    record, made = tmp_path / "images.json", tmp_path / "database.db"
     photos.mkdir()
-    pictures.mkdir()
+    images.mkdir()
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(texture(64, 48, seed=1)).save(photos / "a.png", exif=exif)
-    names = collect_photos(photos, pictures)
-    settle(pictures, names, record, made)
+    names = collect_photos(photos, images)
+    settle(images, names, record, made)
     made.touch()
-    assert collect_photos(photos, pictures) == names
-    settle(pictures, names, record, made)
+    assert collect_photos(photos, images) == names
+    settle(images, names, record, made)
     assert made.exists()
     other = texture(64, 48, seed=2)
     Image.fromarray(other).save(tmp_path / "other.png", exif=exif)
     taken = (photos / "a.png").stat().st_mtime + days * 86400
     os.utime(tmp_path / "other.png", (taken, taken))
     (tmp_path / "other.png").replace(photos / "a.png")
-    assert collect_photos(photos, pictures) == names
-    settle(pictures, names, record, made)
+    assert collect_photos(photos, images) == names
+    settle(images, names, record, made)
     assert not made.exists()
-    with Image.open(pictures / "a.png") as placed:
+    with Image.open(images / "a.png") as placed:
         np.testing.assert_array_equal(placed, other if orientation == 1 else np.rot90(other, -1))
 
 
 def test_several_inputs_become_folders(tmp_path):
     for walk in ("a b", "c"):
-        write_picture(tmp_path / walk / "1.jpg")
-    names = collect_pictures((tmp_path / "a b", tmp_path / "c"), tmp_path / "out", 10)
+        write_image(tmp_path / walk / "1.jpg")
+    names = collect_images((tmp_path / "a b", tmp_path / "c"), tmp_path / "out", 10)
     assert names == ["a_b/1.jpg", "c/1.jpg"]
     assert all((tmp_path / "out" / name).is_file() for name in names)
 
@@ -127,16 +127,16 @@ def test_several_inputs_become_folders(tmp_path):
 def test_inputs_of_one_name_stay_apart(tmp_path):
     inputs = [tmp_path / name for name in ("a/walk", "b/walk", "walk_1", "c/Walk")]
     for row, folder in enumerate(inputs):
-        write_picture(folder / "1.jpg", seed=row)
-    names = collect_pictures(tuple(inputs), tmp_path / "out", 10)
+        write_image(folder / "1.jpg", seed=row)
+    names = collect_images(tuple(inputs), tmp_path / "out", 10)
     assert names == ["walk_2/1.jpg", "walk_3/1.jpg", "walk_1/1.jpg", "Walk_4/1.jpg"]
     for name, folder in zip(names, inputs, strict=True):
         assert (tmp_path / "out" / name).read_bytes() == (folder / "1.jpg").read_bytes()
 
 
 def test_what_is_no_photograph_that_can_be_read_is_told(tmp_path, caplog):
-    write_picture(tmp_path / "in" / "a.jpg")
-    write_picture(tmp_path / "in" / "DCIM" / "b.jpg")
+    write_image(tmp_path / "in" / "a.jpg")
+    write_image(tmp_path / "in" / "DCIM" / "b.jpg")
     for name in ("IMG_1.HEIC", "IMG_2.heic", "walk.mp4", "notes.txt", ".DS_Store"):
         (tmp_path / "in" / name).write_bytes(b"x")
     (tmp_path / "out").mkdir()
@@ -156,7 +156,7 @@ def test_wrong_inputs_are_refused(tmp_path):
     with pytest.raises(PoseNetError, match=r"empty must hold photographs \(.*\), none is usable"):
         collect_photos(tmp_path / "empty", tmp_path / "out")
     with pytest.raises(PoseNetError, match=r"list.txt must be a folder of photographs or a video"):
-        collect_pictures((tmp_path / "list.txt",), tmp_path / "out", 5)
+        collect_images((tmp_path / "list.txt",), tmp_path / "out", 5)
     assert is_video(tmp_path / "text.mp4")
     assert not is_video(tmp_path / "empty")
 

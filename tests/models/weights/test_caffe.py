@@ -72,14 +72,14 @@ def test_batch_norm_scale_and_concatenation(tmp_path):
     np.testing.assert_array_equal(weights["fc"]["kernel"][:, 0], [0, 2, 4, 6, 1, 3, 5, 7])  # four channels of 1 x 2
 
 
-def test_mean_picture(tmp_path):
+def test_mean_image(tmp_path):
     mean = np.arange(24, dtype=np.float32).reshape(1, 3, 2, 4)
     (tmp_path / "mean.binaryproto").write_bytes(blob(mean, legacy=True))
     found = read_binaryproto(tmp_path / "mean.binaryproto")
     assert found.shape == (2, 4, 3)
     assert found[1, 2, 0] == mean[0, 0, 1, 2]
     (tmp_path / "mean.binaryproto").write_bytes(blob(KERNEL))
-    with pytest.raises(PoseNetError, match="must hold one picture"):
+    with pytest.raises(PoseNetError, match="must hold one image"):
         read_binaryproto(tmp_path / "mean.binaryproto")
 
 

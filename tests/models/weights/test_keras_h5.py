@@ -59,14 +59,14 @@ def test_lengths_of_texts_are_not_taken_at_their_word(tmp_path):
     assert int(peak) < 500_000  # kB
 
 
-def convolve(picture, kernel):
-    """Theano's convolution, flipped kernel, valid border: picture (c, h, w), kernel (out, in, kh, kw)."""
+def convolve(image, kernel):
+    """Theano's convolution, flipped kernel, valid border: image (c, h, w), kernel (out, in, kh, kw)."""
     out, _, height, width = kernel.shape
-    rows, columns = picture.shape[1] - height + 1, picture.shape[2] - width + 1
+    rows, columns = image.shape[1] - height + 1, image.shape[2] - width + 1
     result = np.zeros((out, rows, columns))
     for y in range(rows):
         for x in range(columns):
-            window = picture[:, y : y + height, x : x + width][:, ::-1, ::-1]
+            window = image[:, y : y + height, x : x + width][:, ::-1, ::-1]
             result[:, y, x] = (kernel * window).sum(axis=(1, 2, 3))
     return result
 
@@ -81,9 +81,9 @@ def test_theano_kernels_compute_what_theano_does(tmp_path, said):
     layer = keras.layers.Conv2D(8, 3)
     layer.build((None, 7, 6, 5))
     layer.set_weights([weights["kernel"], weights["bias"]])
-    picture = RNG.normal(size=(5, 7, 6)).astype(np.float32)
-    ours = np.asarray(layer(picture.transpose(1, 2, 0)[None]))[0]
-    np.testing.assert_allclose(ours, convolve(picture, kernel).transpose(1, 2, 0), rtol=1e-4, atol=1e-4)
+    image = RNG.normal(size=(5, 7, 6)).astype(np.float32)
+    ours = np.asarray(layer(image.transpose(1, 2, 0)[None]))[0]
+    np.testing.assert_allclose(ours, convolve(image, kernel).transpose(1, 2, 0), rtol=1e-4, atol=1e-4)
 
 
 def test_order_can_be_told(tmp_path):

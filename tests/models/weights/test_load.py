@@ -52,12 +52,12 @@ def plain_tensorflow(x, weights, batch_norm=False, epsilon=1e-3, symmetric=False
 
 
 @pytest.fixture(scope="module")
-def picture():
+def image():
     return np.random.default_rng(1).uniform(-120, 140, (2, 224, 224, 3)).astype("f4")
 
 
-def check(network, picture, expected):
-    found = network.predict(picture, verbose=0)
+def check(network, image, expected):
+    found = network.predict(image, verbose=0)
     for name, theirs in zip(("position", "quaternion"), expected, strict=True):
         assert np.abs(found[name] - theirs).max() < 1e-4 * np.abs(theirs).max()
 
@@ -75,14 +75,14 @@ def save_checkpoint(prefix, weights):
         tf.compat.v1.train.Saver(made).save(session, str(prefix))
 
 
-def test_tensorflow_graph_from_a_checkpoint(tmp_path, picture):
+def test_tensorflow_graph_from_a_checkpoint(tmp_path, image):
     weights = random_weights()
     save_checkpoint(tmp_path / "PoseNet.ckpt", weights)
     network = load_network(tmp_path / "PoseNet.ckpt", labels="world_from_camera")
-    check(network, picture, plain_tensorflow(picture, weights))
+    check(network, image, plain_tensorflow(image, weights))
 
 
-def test_keras_ports_graph_from_an_h5_file(tmp_path, picture):
+def test_keras_ports_graph_from_an_h5_file(tmp_path, image):
     weights = random_weights(batch_norm=True)
     short = {"weights": "W", "biases": "b"}
     with h5py.File(tmp_path / "trained_weights.h5", "w") as file:
@@ -93,32 +93,32 @@ def test_keras_ports_graph_from_an_h5_file(tmp_path, picture):
             for name, array in zip(names, arrays.values(), strict=True):
                 file[layer].create_dataset(name, data=array)
     network = load_network(tmp_path / "trained_weights.h5", labels="world_from_camera")
-    check(network, picture, plain_tensorflow(picture, weights, batch_norm=True))
+    check(network, image, plain_tensorflow(image, weights, batch_norm=True))
 
 
-def test_keras_ports_epsilon_is_an_option(tmp_path, picture):
+def test_keras_ports_epsilon_is_an_option(tmp_path, image):
     weights = random_weights(batch_norm=True)
     for name in ("norm1", "norm2"):
         weights[name]["running_std"] = np.full_like(weights[name]["running_std"], 0.001)  # epsilon counts as much
-    expected = plain_tensorflow(picture, weights, batch_norm=True, epsilon=1e-5)
+    expected = plain_tensorflow(image, weights, batch_norm=True, epsilon=1e-5)
     path = save_npy(tmp_path / "w.npy", {n: {KERAS.get(k, k): v for k, v in a.items()} for n, a in weights.items()})
-    check(load_network(path, "keras", labels="world_from_camera", epsilon=1e-5), picture, expected)
-    other = load_network(path, "keras", labels="world_from_camera").predict(picture, verbose=0)
+    check(load_network(path, "keras", labels="world_from_camera", epsilon=1e-5), image, expected)
+    other = load_network(path, "keras", labels="world_from_camera").predict(image, verbose=0)
     assert np.abs(other["position"] - expected[0]).max() > 1e-2 * np.abs(expected[0]).max()
 
 
-def test_pytorchs_graph_pads_its_pools_on_every_side(tmp_path, picture):
+def test_pytorchs_graph_pads_its_pools_on_every_side(tmp_path, image):
     weights = random_weights()
     path = save_npy(tmp_path / "w.npy", weights)
     network = load_network(path, "pytorch", labels="world_from_camera")
     assert network.input.name == "rgb"
-    check(network, picture, plain_tensorflow(picture, weights, symmetric=True))
+    check(network, image, plain_tensorflow(image, weights, symmetric=True))
 
 
-def test_labels_of_cambridge_are_turned_round(tmp_path, picture):
+def test_labels_of_cambridge_are_turned_round(tmp_path, image):
     path = save_npy(tmp_path / "posenet.npy", random_weights())
-    plain = load_network(path, labels="world_from_camera").predict(picture, verbose=0)
-    turned = load_network(path).predict(picture, verbose=0)
+    plain = load_network(path, labels="world_from_camera").predict(image, verbose=0)
+    turned = load_network(path).predict(image, verbose=0)
     np.testing.assert_array_equal(turned["position"], plain["position"])
     np.testing.assert_array_equal(turned["quaternion"], plain["quaternion"] * [1, -1, -1, -1])
 
@@ -157,7 +157,7 @@ def test_bvlc_and_slim_names():
     assert our_name("icp4_out0") == "icp4_out0"
 
 
-def test_trunk_of_googlenet_for_training(tmp_path):
+def test_backbone_of_googlenet_for_training(tmp_path):
     weights = random_weights()
     network = build_network("posenet", (224, 224))
     loaded = fill(network, read_weights(save_npy(tmp_path / "w.npy", weights)), tmp_path / "w.npy")

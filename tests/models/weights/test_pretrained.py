@@ -1,4 +1,4 @@
-"""Trunks that start from published weights, and what they see."""
+"""Backbones that start from published weights, and what they see."""
 
 import importlib
 import re
@@ -12,14 +12,14 @@ import tensorflow as tf
 from posenet.cli.main import main
 from posenet.errors import PoseNetError
 from posenet.models.applications import application_names
-from posenet.models.build import TRUNKS, build_network, trunk_named
+from posenet.models.build import BACKBONES, backbone_named, build_network
 from posenet.models.classify import classify
 from posenet.models.googlenet import BLOCKS
 from posenet.models.weights.convert import convert_weights
 from posenet.models.weights.layer_names import _BVLC
 from posenet.models.weights.load import fill, load_network, read_weights
 from posenet.models.weights.pretrained import class_names, imagenet_file, load_into, named_for, published, put_into
-from tests.helpers.images import write_picture
+from tests.helpers.images import write_image
 from tests.helpers.weights import random_weights, save_npy
 
 SMALL = (64, 64)
@@ -31,10 +31,10 @@ def test_class_names():
     assert (names[0], names[386], names[934]) == ("tench", "African elephant", "hotdog")
 
 
-def test_trunk_starts_from_the_installed_weights():
+def test_backbone_starts_from_the_installed_weights():
     network = build_network("efficientnet_lite0", SMALL)
     loaded = load_into(network, "efficientnet_lite0", "auto")
-    assert len(loaded.matched) == 98  # every convolution and normalisation; the classifier has no place
+    assert len(loaded.matched) == 98  # every convolution and normalization; the classifier has no place
     assert loaded.unexpected == ["_fc"]
     assert all(name.startswith("cls3") for name in loaded.missing)
     weights = read_weights(imagenet_file("efficientnet_lite0"))
@@ -62,8 +62,8 @@ def test_imagenet_offline_is_one_line(monkeypatch):
     assert re.fullmatch(pattern, str(refusal.value))
 
 
-def test_every_trunk_has_its_files():
-    wanted = {*TRUNKS, *application_names()} - {"efficientnet_lite0"}
+def test_every_backbone_has_its_files():
+    wanted = {*BACKBONES, *application_names()} - {"efficientnet_lite0"}
     assert set(published()) == wanted
     for files in published().values():
         for url, digest in files.values():
@@ -87,7 +87,7 @@ def test_addresses_and_digests_are_kerass(name, monkeypatch):
     assert asked == [published()[name]["features"], published()[name]["classifier"]]
 
 
-def slim_inception_v1(picture, variables):
+def slim_inception_v1(image, variables):
     """TF-Slim's InceptionV1 up to Mixed_5c in plain operations: RGB (b, h, w, 3) -> (b, h / 32, w / 32, 1024)."""
     rng = np.random.default_rng(0)
 
@@ -102,7 +102,7 @@ def slim_inception_v1(picture, variables):
     def pool(x, stride):
         return tf.nn.max_pool2d(x, 3, stride, "SAME")
 
-    x = pool(conv(tf.cast(picture, tf.float32) / 127.5 - 1, "Conv2d_1a_7x7", 64, 7, 2), 2)
+    x = pool(conv(tf.cast(image, tf.float32) / 127.5 - 1, "Conv2d_1a_7x7", 64, 7, 2), 2)
     x = pool(conv(conv(x, "Conv2d_2b_1x1", 64, 1), "Conv2d_2c_3x3", 192, 3), 2)
     for block, (one, reduce3, three, reduce5, five, projection) in zip(
         ("3b", "3c", "4b", "4c", "4d", "4e", "4f", "5b", "5c"), BLOCKS.values(), strict=True
@@ -120,22 +120,22 @@ def slim_inception_v1(picture, variables):
     return x.numpy()
 
 
-def test_tf_slims_inception_v1_is_the_googlenet_trunk():
+def test_tf_slims_inception_v1_is_the_googlenet_backbone():
     variables: dict = {}
-    # grey borders: 127.5 and 128, where the two networks' paddings lie, are then the pictures' own
-    picture = np.full((1, 128, 128, 3), 127.75, "f4")
-    picture[:, 16:112, 16:112] = np.random.default_rng(1).uniform(0, 255, (1, 96, 96, 3))
-    expected = slim_inception_v1(picture, variables)
+    # gray borders: 127.5 and 128, where the two networks' paddings lie, are then the images' own
+    image = np.full((1, 128, 128, 3), 127.75, "f4")
+    image[:, 16:112, 16:112] = np.random.default_rng(1).uniform(0, 255, (1, 96, 96, 3))
+    expected = slim_inception_v1(image, variables)
     network = build_network("googlenet", (128, 128))
     weights = named_for("googlenet", variables)
     loaded = fill(network, weights, "slim")
     assert len(loaded.matched) == 2 * 57
     assert loaded.unexpected == []
-    found = np.asarray(keras.Model(network.input, network.get_layer("icp9_out").output)(picture))
+    found = np.asarray(keras.Model(network.input, network.get_layer("icp9_out").output)(image))
     assert np.abs(found - expected).max() < 5e-3 * np.abs(expected).max()
 
 
-def test_caffes_filters_start_the_batch_normalised_trunk():
+def test_caffes_filters_start_the_batch_normalized_backbone():
     kernel = np.random.default_rng(0).normal(size=(7, 7, 3, 64))
     weights = {"conv1/7x7_s2": {"kernel": kernel, "bias": np.ones(64)}, "loss3/classifier": {"kernel": np.ones((2, 2))}}
     network = build_network("googlenet", SMALL)
@@ -144,16 +144,16 @@ def test_caffes_filters_start_the_batch_normalised_trunk():
     np.testing.assert_allclose(network.get_layer("conv1").get_weights()[0], 64 * kernel[:, :, ::-1], rtol=1e-6)
 
 
-def test_colours_of_the_first_convolution():
+def test_colors_of_the_first_convolution():
     kernel = np.random.default_rng(0).normal(size=(7, 7, 3, 64))
     turned = kernel[:, :, ::-1]
-    for layer, trunk, expected in (
+    for layer, backbone, expected in (
         ("conv1", "posenet", kernel),  # BGR in a BGR network
         ("extract.conv1.0", "posenet", turned),  # RGB in a BGR network
         ("extract.conv1.0", "googlenet", 64 * kernel),
         ("conv1", "googlenet", 64 * turned),
     ):
-        np.testing.assert_allclose(named_for(trunk, {layer: {"kernel": kernel}})["conv1"]["kernel"], expected)
+        np.testing.assert_allclose(named_for(backbone, {layer: {"kernel": kernel}})["conv1"]["kernel"], expected)
 
 
 def test_googlenets_classifier_from_bvlcs_names(tmp_path):
@@ -163,21 +163,21 @@ def test_googlenets_classifier_from_bvlcs_names(tmp_path):
     rng = np.random.default_rng(2)
     top = {"weights": rng.normal(0, 0.03, (1024, 1000)).astype("f4"), "biases": rng.normal(0, 0.1, 1000).astype("f4")}
     path = save_npy(tmp_path / "bvlc.npy", saved | {"loss3/classifier": top})
-    network = trunk_named("googlenet").classifier()
+    network = backbone_named("googlenet").classifier()
     loaded = put_into(network, "googlenet", path, "classifier")
     assert loaded.missing == loaded.unexpected == []
     convert_weights(path, tmp_path / "bvlc.weights.h5", "googlenet")
-    again = trunk_named("googlenet").classifier()
+    again = backbone_named("googlenet").classifier()
     again.load_weights(tmp_path / "bvlc.weights.h5")
     np.testing.assert_array_equal(again.get_layer("icp9_out2").get_weights()[0], saved["inception_5b/5x5"]["weights"])
     # the same features as PoseNet's Caffe graph has, which is checked against OpenCV's Caffe
     posenet = load_network(save_npy(tmp_path / "posenet.npy", weights), "caffe")
     features = keras.Model(posenet.input, posenet.get_layer("cls3_flatten").output)
-    picture = np.random.default_rng(3).uniform(0, 255, (2, 224, 224, 3)).astype("f4")
-    logits = np.asarray(features(picture[..., ::-1] - np.float32([104, 117, 123]))) @ top["weights"] + top["biases"]
+    image = np.random.default_rng(3).uniform(0, 255, (2, 224, 224, 3)).astype("f4")
+    logits = np.asarray(features(image[..., ::-1] - np.float32([104, 117, 123]))) @ top["weights"] + top["biases"]
     expected = np.exp(logits - logits.max(1, keepdims=True))
     np.testing.assert_allclose(
-        network.predict(picture, verbose=0), expected / expected.sum(1, keepdims=True), rtol=1e-3, atol=1e-7
+        network.predict(image, verbose=0), expected / expected.sum(1, keepdims=True), rtol=1e-3, atol=1e-7
     )
 
 
@@ -207,16 +207,16 @@ def test_real_photographs_are_named_rightly(real_data, photo, expected):
 
 
 def test_classify_command_and_its_faults(tmp_path, capsys):
-    write_picture(tmp_path / "a.png", (300, 400))
+    write_image(tmp_path / "a.png", (300, 400))
     assert main(["classify", str(tmp_path / "a.png")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5
     assert lines[0].split()[0].endswith("%")
-    assert main(["classify", str(tmp_path / "a.png"), "--trunk", "vgg"]) == 1
-    assert "--trunk must be one of googlenet, efficientnet_lite0, inception_v4, " in capsys.readouterr().err
-    assert main(["classify", str(tmp_path / "a.png"), "--trunk", "posenet"]) == 1
+    assert main(["classify", str(tmp_path / "a.png"), "--backbone", "vgg"]) == 1
+    assert "--backbone must be one of googlenet, efficientnet_lite0, inception_v4, " in capsys.readouterr().err
+    assert main(["classify", str(tmp_path / "a.png"), "--backbone", "posenet"]) == 1
     wanted = (
-        "--trunk must have a classifier (googlenet, efficientnet_lite0, inception_v4, keras.applications), received"
+        "--backbone must have a classifier (googlenet, efficientnet_lite0, inception_v4, keras.applications), received"
     )
     assert wanted in capsys.readouterr().err
     weights = save_npy(tmp_path / "w.npy", {"_fc": {"weights": np.zeros((1280, 1000)), "biases": np.zeros(1000)}})
