@@ -19,13 +19,13 @@ import keras  # noqa: E402
 
 from posenet.datasets.scene import Scene  # noqa: E402
 from posenet.geometry.camera import Camera  # noqa: E402
-from posenet.geometry.cropping import Framing, grid_shape  # noqa: E402
+from posenet.geometry.cropping import Crop, grid_shape  # noqa: E402
 from posenet.geometry.poses import Poses  # noqa: E402
-from posenet.io.image_cache import Images  # noqa: E402
-from posenet.models.build import backbone_named, build_network  # noqa: E402
+from posenet.io.image_cache import ImageArray  # noqa: E402
+from posenet.models.build import build_network, get_backbone  # noqa: E402
 from posenet.training.augmentation import Augmentation  # noqa: E402
-from posenet.training.batches import Batches  # noqa: E402
-from posenet.training.device import set_up  # noqa: E402
+from posenet.training.batches import TrainingBatches  # noqa: E402
+from posenet.training.device import configure_device  # noqa: E402
 from posenet.training.losses import LearnedWeightsLoss  # noqa: E402
 from posenet.training.trainer import Trainer  # noqa: E402
 
@@ -48,14 +48,14 @@ def main() -> None:
     parser.add_argument("--short-side", type=int, default=192)
     options = parser.parse_args()
     size = (options.short_side, options.short_side * 4 // 3 // 16 * 16)
-    precision = set_up("auto", backbone_named(options.backbone).halves)
+    precision = configure_device("auto", get_backbone(options.backbone).halves)
     trainer = Trainer(build_network(options.backbone, size, head="points"), LearnedWeightsLoss())
     trainer.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
     array = np.random.default_rng(0).integers(0, 255, (IMAGES, *size, 3), np.uint8)
-    images = Images(array, np.arange(IMAGES), [])
-    framing = Framing(size, size)
+    images = ImageArray(array, np.arange(IMAGES), [])
+    framing = Crop(size, size)
     depths = np.full((IMAGES, *grid_shape(framing.stored)), 0.5, np.float32)
-    batches = Batches(scene(), images, framing, Augmentation(), BATCH, 0, depths)
+    batches = TrainingBatches(scene(), images, framing, Augmentation(), BATCH, 0, depths)
     stream = batches.stream()
     fixed = stream.take(1).cache().repeat()
     trainer.fit(fixed, steps_per_epoch=3, verbose=0)  # compiles

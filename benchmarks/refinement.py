@@ -23,7 +23,7 @@ from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
 from posenet.io.image_cache import load_images
 from posenet.io.images import read_image
-from posenet.localization.localizer import Answerer, Answers, Manner
+from posenet.localization.localizer import LocalizationOptions, Localizer, PoseEstimates
 from posenet.localization.predict import camera_for, image_files
 from posenet.run import open_run
 
@@ -49,7 +49,7 @@ def cut(image: np.ndarray, camera: Camera):
 
 def turned(image: np.ndarray, camera: Camera):
     """By 90 degrees, counter-clockwise."""
-    return np.ascontiguousarray(np.rot90(image)), camera.quarter_turned(), Rotation.from_euler("z", 90, degrees=True)
+    return np.ascontiguousarray(np.rot90(image)), camera.rotate90(), Rotation.from_euler("z", 90, degrees=True)
 
 
 def upright(image: np.ndarray, camera: Camera):
@@ -64,16 +64,16 @@ DISTURBANCES = {"as they are": lambda p, c: (p, c, Rotation.identity()), "blurre
                 "cut to the middle": cut, "turned by 90 degrees": turned, "tall": upright}  # fmt: skip
 
 
-def answered(answerer: Answerer, paths: list[Path], cameras) -> tuple[Answers, float]:
+def answered(answerer: Localizer, paths: list[Path], cameras) -> tuple[PoseEstimates, float]:
     """Refined answers and the seconds that each image took, reading included."""
     start = time.monotonic()
     images = load_images(paths, answerer.run.framing.stored, "images")
     paths, cameras = ([each[row] for row in images.rows] for each in (paths, cameras))
-    answers = answerer.answer(images, paths, cameras, np.zeros(len(paths)), Manner(refine=True))
+    answers = answerer.answer(images, paths, cameras, np.zeros(len(paths)), LocalizationOptions(refine=True))
     return answers, (time.monotonic() - start) / len(paths)
 
 
-def disturbed(answerer: Answerer, test, how, folder: Path) -> str:
+def disturbed(answerer: Localizer, test, how, folder: Path) -> str:
     """A row of the table."""
     paths, cameras, turns = [], [], []
     for row, (path, camera) in enumerate(zip(test.paths, test.cameras, strict=True)):
@@ -101,7 +101,7 @@ def main() -> None:
     options = parser.parse_args()
     run = open_run(options.run)
     scene = run.open_scene()
-    answerer = Answerer(run, scene.split("train"))
+    answerer = Localizer(run, scene.split("train"))
     test = scene.split("test")
     test = test.subset(np.arange(0, len(test), options.every))
     print(f"map: {answerer.refiner.landmarks.megabytes:.0f} MB, {answerer.trust}")  # also makes both ready

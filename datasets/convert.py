@@ -10,10 +10,10 @@ from pathlib import Path
 from posenet.datasets.formats import cambridge, colmap, kitti, seven_scenes, tum
 from posenet.datasets.formats import csv_table as plain_csv
 from posenet.datasets.formats import nerfstudio as transforms
-from posenet.datasets.formats.image_files import place_upright, sequence_of
+from posenet.datasets.formats.image_files import copy_upright, sequence_of
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
-from posenet.io.files import new_folder
+from posenet.io.files import atomic_directory
 
 log = logging.getLogger("posenet")
 
@@ -41,9 +41,9 @@ def convert(scene: Scene, output: Path, to: str, copy: bool = False) -> None:
     Raises PoseNetError when the folder exists or cannot be written, and then leaves nothing behind.
     """
     lost: list[str] = []
-    cameras = tuple(camera if camera and camera.focal_known else None for camera in scene.cameras)
+    cameras = tuple(camera if camera and camera.has_known_focal_length else None for camera in scene.cameras)
     scene = replace(scene, cameras=cameras)
-    with new_folder(output) as unfinished:
+    with atomic_directory(output) as unfinished:
         names = WRITERS[to](scene, unfinished, lost)
         _place_images(scene, unfinished, names, copy)
     for what in lost + _not_kept(scene, to):
@@ -72,7 +72,7 @@ def _place_images(scene: Scene, folder: Path, names: list[str], copy: bool) -> N
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            place_upright(source, target, not copy)
+            copy_upright(source, target, not copy)
         except (OSError, SyntaxError, ValueError) as error:  # what Pillow says of a damaged image
             raise PoseNetError(
                 f"{source} cannot be copied to {target}: {getattr(error, 'strerror', None) or error}"

@@ -22,13 +22,13 @@ _PLANE_X, _PLANE_UNIT = 0xA20E, 0xA210  # pixels of the full image per unit of t
 _UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 
 
-def guessed_camera(path: Path) -> Camera:
+def guess_camera(path: Path) -> Camera:
     """A pinhole camera with the principal point in the middle; `source` says "EXIF" or "assumed".
 
     Raises PoseNetError when the file is no image.
     """
     width, height = image_size(path)
-    focal = exif_focal(path, width, height)
+    focal = focal_from_exif(path, width, height)
     source = "EXIF" if focal else "assumed"
     focal = focal or max(width, height) / 2 / math.tan(math.radians(TYPICAL_VIEW_DEG) / 2)
     return Camera(width, height, focal, focal, width / 2, height / 2, source=source)
@@ -36,7 +36,7 @@ def guessed_camera(path: Path) -> Camera:
 
 def with_guesses(scene: Scene) -> Scene:
     """The scene with a guessed camera for every image of unknown intrinsics; the log says how many and how."""
-    cameras = [camera or guessed_camera(path) for camera, path in zip(scene.cameras, scene.paths, strict=True)]
+    cameras = [camera or guess_camera(path) for camera, path in zip(scene.cameras, scene.paths, strict=True)]
     made = [new.source for old, new in zip(scene.cameras, cameras, strict=True) if old is None]
     if exif := made.count("EXIF"):
         log.info("%s: focal lengths of %d images are taken from their EXIF", scene.name, exif)
@@ -48,7 +48,7 @@ def with_guesses(scene: Scene) -> Scene:
     return replace(scene, cameras=tuple(cameras))
 
 
-def exif_focal(path: Path, width: int, height: int) -> float | None:
+def focal_from_exif(path: Path, width: int, height: int) -> float | None:
     """Focal length in pixels from a image's EXIF (CIPA DC-008: FocalLengthIn35mmFilm, FocalLength); None without.
 
     The 35 mm equivalent relates the diagonals. Otherwise the focal length in mm and the sensor's resolution count,

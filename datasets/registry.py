@@ -16,7 +16,7 @@ from posenet.datasets.formats import nerfstudio as transforms
 from posenet.datasets.intrinsics import with_guesses
 from posenet.datasets.scene import Scene
 from posenet.datasets.splits import TEST_LIST, chosen_splits
-from posenet.datasets.validation import Fault, RawScene, checked_scene
+from posenet.datasets.validation import LabelIssue, RawScene, validate_scene
 from posenet.errors import PoseNetError
 from posenet.io.images import IMAGE_SUFFIXES
 
@@ -35,14 +35,14 @@ def open_scene(path: Path | str, strict: bool = False, need_images: bool = True,
     split: "auto" for the files' own, or one of splits.FORMS.
     Raises PoseNetError for a folder that does not exist or is not recognized, and for malformed files.
     """
-    return open_scene_with_faults(path, strict, need_images, split)[0]
+    return open_scene_with_issues(path, strict, need_images, split)[0]
 
 
-def open_scene_with_faults(
+def open_scene_with_issues(
     path: Path | str, strict: bool = False, need_images: bool = True, split: str = "auto"
-) -> tuple[Scene, list[Fault]]:
+) -> tuple[Scene, list[LabelIssue]]:
     """As open_scene, with the label faults that were found."""
-    scene, faults = checked_scene(_split(read_scene(path), split), strict, need_images)
+    scene, faults = validate_scene(_split(read_scene(path), split), strict, need_images)
     return with_guesses(scene) if need_images else scene, faults
 
 
@@ -64,7 +64,7 @@ def read_scene(path: Path | str) -> RawScene:
     raise PoseNetError(f"{folder} is no scene that posenet knows; looked for {looked_for}")
 
 
-def settled_split(path: Path | str, split: str = "auto") -> str:
+def resolve_split(path: Path | str, split: str = "auto") -> str:
     """The split that "auto" stands for in a folder: "own", its test.txt, or "blocks"; any other as it is."""
     if split != "auto":
         return str(Path(split).resolve()) if Path(split).is_file() else split

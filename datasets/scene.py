@@ -11,7 +11,7 @@ import numpy as np
 from posenet.errors import EmptySplitError
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from posenet.io.files import files_digest
+from posenet.io.files import fingerprint_files
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Scene:
         """Of the images' names, sizes and times, their poses and cameras: is what was made of them still of them?"""
         digest = hashlib.sha256(repr(self.cameras).encode())
         digest.update(self.poses.matrices.round(9).tobytes())
-        digest.update(files_digest(self.paths).encode())
+        digest.update(fingerprint_files(self.paths).encode())
         return digest.hexdigest()[:32]
 
     def subset(self, index) -> Scene:

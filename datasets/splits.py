@@ -14,7 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.formats.parsing import no_comment, path_ends, read_lines, shortened, tidy_name, without_suffix
+from posenet.datasets.formats.parsing import (
+    escape_comment,
+    path_suffixes,
+    read_lines,
+    shortened,
+    tidy_name,
+    without_suffix,
+)
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.io.files import write_text
@@ -75,7 +82,7 @@ def _listed(path: Path, names: Sequence[str]) -> np.ndarray:
     for row, name in enumerate(names):
         for key in {name, without_suffix(name)}:
             own.setdefault(key, []).append(row)
-        for end in path_ends(without_suffix(name)):
+        for end in path_suffixes(without_suffix(name)):
             ends.setdefault(end, []).append(row)
     test = np.zeros(len(names), bool)
     for place, line in read_lines(path):
@@ -97,4 +104,4 @@ def _own_names(name: str, stem: str) -> list[str]:
 def write_test_list(folder: Path, scene: Scene, names: Sequence[str]) -> None:
     """Write test.txt with the test images' names, for layouts that know no split."""
     chosen = [name for name, split in zip(names, scene.splits, strict=True) if split == "test"]
-    write_text(folder / TEST_LIST, "".join(f"{no_comment(name)}\n" for name in chosen))
+    write_text(folder / TEST_LIST, "".join(f"{escape_comment(name)}\n" for name in chosen))

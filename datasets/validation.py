@@ -22,7 +22,7 @@ FAR_OUTLIER = 100.0  # times the 90th percentile of the distances from the media
 
 
 @dataclass
-class Fault:
+class LabelIssue:
     """One kind of fault: how many rows have it, the first place, and what was done."""
 
     kind: str
@@ -54,7 +54,7 @@ class RawScene:
     unit: str = "m"
     points: ScenePoints | None = None
     quaternion_convention: str = "world_from_camera"
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[LabelIssue] = field(default_factory=list)
     format: str = ""
     times: list[float] | None = None
 
@@ -65,19 +65,19 @@ class _Rows:
 
     raw: RawScene
     keep: np.ndarray
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[LabelIssue] = field(default_factory=list)
 
     def drop(self, bad: np.ndarray, kind: str, action: str = "dropped") -> None:
         """Report the kept rows under the mask `bad`, and drop them unless the action says otherwise."""
         rows = np.flatnonzero(bad & self.keep)
         if len(rows):
             first = f"{self.raw.sources[rows[0]]} {self.raw.names[rows[0]]}"
-            self.faults.append(Fault(kind, len(rows), first, action))
+            self.faults.append(LabelIssue(kind, len(rows), first, action))
             if action == "dropped":
                 self.keep[rows] = False
 
 
-def checked_scene(raw: RawScene, strict: bool = False, need_images: bool = True) -> tuple[Scene, list[Fault]]:
+def validate_scene(raw: RawScene, strict: bool = False, need_images: bool = True) -> tuple[Scene, list[LabelIssue]]:
     """Drop and report the rows that cannot be used, normalize the quaternions, and return the Scene.
 
     need_images=False leaves the image files unlooked at (scoring a pose file needs none).

@@ -9,7 +9,7 @@ class EmptySplitError(PoseNetError):
     """A scene has no images to train on, or none for the test."""
 
 
-def short_reason(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """Another library's error for a message of ours: its first line, 80 characters at most."""
     text = str(error).strip().split("\n")[0] or type(error).__name__
     return text if len(text) <= 80 else text[:77] + "..."

@@ -16,11 +16,11 @@ from posenet.config import Head, TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
 from posenet.datasets.splits import TEST_LIST
-from posenet.errors import PoseNetError, short_reason
+from posenet.errors import PoseNetError, first_line
 from posenet.geometry.camera import Camera
-from posenet.geometry.cropping import Framing
+from posenet.geometry.cropping import Crop
 from posenet.io.files import atomic_path, write_text
-from posenet.mapping.calibration import Correction, Corrections, corrected
+from posenet.mapping.calibration import Corrections, IntrinsicsCorrection, corrected
 
 log = logging.getLogger("posenet")
 
@@ -43,7 +43,7 @@ class Run:
     config: TrainConfig
     scene: Path
     unit: str
-    framing: Framing
+    framing: Crop
     center: tuple[float, ...]
     scale: float
     held_out: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class Run:
             log.warning("%s: %d of the %d training images are not there any more", scene.root, lost, lost + len(rows))
         return scene.subset(rows)
 
-    def training_part(self, scene: Scene) -> Scene | None:
+    def known_training_images(self, scene: Scene) -> Scene | None:
         """The images of an open scene that the run was trained on; its training split where the run knows none of
         them; None where there is none."""
         chosen = np.isin(scene.names, self.trained_on)
@@ -84,16 +84,14 @@ class Run:
             chosen = scene.splits == "train"
         return scene.subset(chosen) if chosen.any() else None
 
-    def untrained(self, test: Scene) -> Scene:
+    def exclude_training_images(self, test: Scene) -> Scene:
         """Those test images that the network was not trained on; a warning for the others, of a scene that changed.
 
         Raises PoseNetError when none is left.
         """
         fresh = ~np.isin(test.names, self.trained_on)
         if not fresh.any():
-            raise PoseNetError(
-                f"the test split of {test.root} must hold images that {self.folder} was not trained on"
-            )
+            raise PoseNetError(f"the test split of {test.root} must hold images that {self.folder} was not trained on")
         if not fresh.all():
             log.warning("%s: %d test images were trained on, they are left out", test.root, (~fresh).sum())
         return test.subset(fresh)
@@ -138,7 +136,7 @@ class Run:
             return keras.saving.load_model(path, compile=False, safe_mode=True)
         except Exception as error:
             raise PoseNetError(
-                f"{path} must be a model written by posenet, it cannot be read ({short_reason(error)})"
+                f"{path} must be a model written by posenet, it cannot be read ({first_line(error)})"
             ) from None
 
 
@@ -153,7 +151,7 @@ def open_run(folder: Path) -> Run:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values["format"] != 1:
             raise ValueError(f"format {values['format']}, this version reads format 1")
-        framing = Framing(tuple(values["stored"]), tuple(values["cut"]))
+        framing = Crop(tuple(values["stored"]), tuple(values["cut"]))
         config = TrainConfig.from_dict(values["settings"])
         scene, split = _scene_of(folder, values)
         return Run(
@@ -172,7 +170,8 @@ def open_run(folder: Path) -> Run:
             trained_on=tuple(values.get("trained_on", ())),
             origin=tuple(float(value) for value in values.get("origin", (0, 0, 0))[:3]),
             corrections={
-                source: Correction(*map(float, each)) for source, each in values.get("corrections", {}).items()
+                source: IntrinsicsCorrection(*map(float, each))
+                for source, each in values.get("corrections", {}).items()
             },
             camera=Camera(**values["camera"]) if values.get("camera") else None,
         )

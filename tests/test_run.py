@@ -8,17 +8,17 @@ import pytest
 
 from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
-from posenet.geometry.cropping import Framing
-from posenet.mapping.calibration import Correction
+from posenet.geometry.cropping import Crop
+from posenet.mapping.calibration import IntrinsicsCorrection
 from posenet.run import Run, open_run
 
 
 @pytest.fixture
 def run(tmp_path):
     run = Run(
-        tmp_path, TrainConfig(tmp_path), tmp_path / "scene", "m", Framing((6, 8), (4, 4)), (1.0, 2.0, 3.0), 2.5, ("a",),
+        tmp_path, TrainConfig(tmp_path), tmp_path / "scene", "m", Crop((6, 8), (4, 4)), (1.0, 2.0, 3.0), 2.5, ("a",),
         one_camera=True, origin=(4e5, 5e6, 0.0), trained_on=("a", "b"),
-        corrections={"file": Correction(0.9, 0.01, -0.02)},
+        corrections={"file": IntrinsicsCorrection(0.9, 0.01, -0.02)},
     )  # fmt: skip
     run.save()
     return run

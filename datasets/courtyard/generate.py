@@ -21,7 +21,7 @@ from posenet.datasets.formats.cambridge import write_list
 from posenet.datasets.formats.nvm import write_nvm
 from posenet.errors import PoseNetError
 from posenet.geometry.poses import Poses, concatenate
-from posenet.io.files import new_folder
+from posenet.io.files import atomic_directory
 
 POINTS = 1200
 
@@ -34,7 +34,7 @@ def make_courtyard(folder: Path, train: int = 300, test: int = 100, seed: int = 
     folder = Path(folder)
     if train < 3 or test < 1:
         raise PoseNetError(f"the courtyard needs at least 3 training and 1 test images, received {train} and {test}")
-    with new_folder(folder) as unfinished:
+    with atomic_directory(folder) as unfinished:
         _write_scene(unfinished, train, test, seed, progress)
 
 

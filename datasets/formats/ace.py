@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from posenet.datasets.formats.image_files import size_or_none
-from posenet.datasets.formats.parsing import natural_key, numbers_of, read_lines
+from posenet.datasets.formats.parsing import natural_key, parse_floats, read_lines
 from posenet.datasets.formats.pose_conversion import from_matrices
 from posenet.datasets.formats.seven_scenes import read_matrix, read_pose
 from posenet.datasets.validation import RawScene
@@ -83,7 +83,7 @@ def _camera(path: Path | None, image: Path) -> Camera | None:
     lines = read_lines(path)
     if len(lines) == 1 and len(lines[0][1].split()) == 1:
         place, line = lines[0]
-        (focal,) = numbers_of([line], place, "a calibration must be a focal length or a 3 x 3 matrix")
+        (focal,) = parse_floats([line], place, "a calibration must be a focal length or a 3 x 3 matrix")
         fx, fy, cx, cy = focal, focal, size[0] / 2, size[1] / 2
     else:
         k = read_matrix(path, 3)

@@ -19,16 +19,16 @@ from posenet.datasets.formats.image_files import existing_name
 from posenet.datasets.formats.nvm import nvm_cameras, read_nvm, write_nvm
 from posenet.datasets.formats.parsing import (
     ListRow,
+    escape_comment,
     first_name,
     natural_key,
-    no_comment,
     read_list,
-    without_blanks,
+    replace_spaces,
     without_suffix,
 )
 from posenet.datasets.formats.tracks import measured_points
 from posenet.datasets.scene import Scene, ScenePoints
-from posenet.datasets.validation import Fault, RawScene
+from posenet.datasets.validation import LabelIssue, RawScene
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
@@ -107,7 +107,7 @@ def _sequence(name: str) -> str:
     return parts[0] if len(parts) > 1 else "all"
 
 
-def _reconstruction(folder: Path, names: list[str]) -> tuple[list[Camera | None], ScenePoints | None, list[Fault]]:
+def _reconstruction(folder: Path, names: list[str]) -> tuple[list[Camera | None], ScenePoints | None, list[LabelIssue]]:
     """Cameras and points of reconstruction.nvm, matched to the names without their suffix, and what is wrong there."""
     cameras: list[Camera | None] = [None] * len(names)
     path = folder / "reconstruction.nvm"
@@ -153,11 +153,11 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
 
 def _written_name(name: str, sequence: str) -> str:
     """The file in its sequence's folder, without blanks."""
-    return without_blanks(f"{sequence.replace('/', '_')}/{PurePosixPath(name).name}")
+    return replace_spaces(f"{sequence.replace('/', '_')}/{PurePosixPath(name).name}")
 
 
 def write_list(path: Path, names: list[str], poses: Poses) -> None:
     """A Cambridge list: camera centers, and quaternions world to camera, in digits that read back exactly."""
     table = np.hstack([poses.positions, poses.inverse().quaternions_wxyz]).tolist()
-    lines = [f"{no_comment(name)} {' '.join(map(repr, row))}\n" for name, row in zip(names, table, strict=True)]
+    lines = [f"{escape_comment(name)} {' '.join(map(repr, row))}\n" for name, row in zip(names, table, strict=True)]
     write_text(path, HEADER + "".join(lines))

@@ -14,7 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from posenet.datasets.formats.colmap_model import model_suffix, read_model, write_model
-from posenet.datasets.formats.image_files import as_seen, existing_name, fitted_cameras, is_there, sequence_of
+from posenet.datasets.formats.image_files import (
+    apply_exif_orientation,
+    existing_name,
+    fitted_cameras,
+    is_there,
+    sequence_of,
+)
 from posenet.datasets.formats.parsing import natural_key
 from posenet.datasets.formats.pose_conversion import from_camera_from_world
 from posenet.datasets.scene import Scene, ScenePoints
@@ -52,7 +58,7 @@ def read(folder: Path) -> RawScene:
     cameras = [model.cameras[row] for row in order]
     said = _said(folder)
     if not said.get("upright"):
-        quaternions, cameras = as_seen(quaternions, cameras, [folder / name for name in names])
+        quaternions, cameras = apply_exif_orientation(quaternions, cameras, [folder / name for name in names])
     cameras, faults = fitted_cameras(cameras, folder, names)
     new_row = np.argsort(order)
     observations = np.stack([new_row[model.observations[:, 0]], model.observations[:, 1]], axis=1)

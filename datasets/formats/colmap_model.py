@@ -13,16 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.formats.parsing import numbers_of, raw_lines, shortened, tidy_name
+from posenet.datasets.formats.parsing import parse_floats, raw_lines, shortened, tidy_name
 from posenet.datasets.formats.tracks import measured_points
-from posenet.datasets.intrinsics import guessed_camera
+from posenet.datasets.intrinsics import guess_camera
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
-from posenet.geometry.camera_models import LENSES, camera_of, parameters_of
+from posenet.geometry.camera_models import CAMERA_MODELS, camera_from_colmap, colmap_parameters
 from posenet.io.files import write_text
 
-BY_NUMBER = {lens.number: name for name, lens in LENSES.items()}
+BY_NUMBER = {lens.number: name for name, lens in CAMERA_MODELS.items()}
 NO_POINT = 2**64 - 1  # a keypoint that belongs to no 3-D point
 
 
@@ -87,7 +87,7 @@ class _Image:
 
 def _camera(lens: str, size: tuple[int, int], parameters: tuple[float, ...], place: str) -> Camera:
     try:
-        camera = camera_of(lens, *size, parameters)
+        camera = camera_from_colmap(lens, *size, parameters)
     except KeyError:
         raise PoseNetError(f"{place}: the camera model must be one of COLMAP's, received {shortened(lens)}") from None
     except ValueError as error:
@@ -117,7 +117,7 @@ def _text_cameras(path: Path) -> dict[int, Camera]:
         if len(columns) < 4:
             raise PoseNetError(f"{place}: {wanted}, received {shortened(line)}")
         size = _whole(columns[2], place, "the width"), _whole(columns[3], place, "the height")
-        parameters = numbers_of(columns[4:], place, wanted)
+        parameters = parse_floats(columns[4:], place, wanted)
         cameras[_whole(columns[0], place, "the camera's number")] = _camera(columns[1], size, parameters, place)
     return cameras
 
@@ -137,7 +137,7 @@ def _text_images(path: Path) -> list[_Image]:
         if len(columns) != 10:
             raise PoseNetError(f"{place}: {wanted}, received {shortened(line)}")
         number, camera = _whole(columns[0], place, "IMAGE_ID"), _whole(columns[8], place, "CAMERA_ID")
-        pose = numbers_of(columns[1:8], place, wanted)
+        pose = parse_floats(columns[1:8], place, wanted)
         if at + 1 < len(lines) and len(lines[at + 1][1].split()) % 3:
             raise PoseNetError(
                 f"{lines[at + 1][0]}: the line behind an image must hold X Y POINT3D_ID for each keypoint, or be "
@@ -157,7 +157,7 @@ def _text_points(path: Path) -> tuple[list[tuple[float, ...]], list[list[int]]]:
             continue
         if len(columns) < 8 or len(columns) % 2:
             raise PoseNetError(f"{place}: {wanted}, received {shortened(line)}")
-        points.append(numbers_of(columns[1:4], place, wanted))
+        points.append(parse_floats(columns[1:4], place, wanted))
         seen.append([_whole(column, place, "IMAGE_ID") for column in columns[8::2]])
     return points, seen
 
@@ -221,7 +221,7 @@ def _binary_cameras(path: Path) -> dict[int, Camera]:
             raise PoseNetError(
                 f"{place}: the camera model must be one of COLMAP's (0 to {max(BY_NUMBER)}), received {model}"
             )
-        parameters = file.take(f"{LENSES[lens].parameters}d")
+        parameters = file.take(f"{CAMERA_MODELS[lens].parameters}d")
         cameras[number] = _camera(lens, (width, height), parameters, place)
     return cameras
 
@@ -259,7 +259,7 @@ def write_model(folder: Path, scene: Scene, names: list[str], lost: list[str]) -
     A image of unknown intrinsics gets guessed ones, which `lost` says. Keypoints are the projections of the
     scene's points.
     """
-    cameras = [camera or guessed_camera(path) for camera, path in zip(scene.cameras, scene.paths, strict=True)]
+    cameras = [camera or guess_camera(path) for camera, path in zip(scene.cameras, scene.paths, strict=True)]
     if None in scene.cameras:
         lost.append("that intrinsics are unknown: guessed ones are written")
     numbers = {camera: number for number, camera in enumerate(dict.fromkeys(cameras), 1)}
@@ -291,5 +291,5 @@ def write_model(folder: Path, scene: Scene, names: list[str], lost: list[str]) -
 
 
 def _camera_line(number: int, camera) -> str:
-    lens, parameters = parameters_of(camera)
+    lens, parameters = colmap_parameters(camera)
     return f"{number} {lens} {camera.width} {camera.height} {' '.join(map(repr, parameters))}\n"

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from posenet.datasets.formats.image_files import existing_name, sequence_of, size_or_none
-from posenet.datasets.formats.parsing import no_comment, numbers_of, read_lines, read_text, shortened, tidy_name
+from posenet.datasets.formats.parsing import escape_comment, parse_floats, read_lines, read_text, shortened, tidy_name
 from posenet.datasets.scene import Scene
 from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError
@@ -41,7 +41,7 @@ def read(folder: Path) -> RawScene:
     columns, rows, places = _table(folder / FILE)
     names = [existing_name(folder, tidy_name(row["image"])) for row in rows]
     wanted = "a pose must be 7 numbers"
-    numbers = [numbers_of([row[key] for key in POSE], at, wanted) for row, at in zip(rows, places, strict=True)]
+    numbers = [parse_floats([row[key] for key in POSE], at, wanted) for row, at in zip(rows, places, strict=True)]
     table = np.array(numbers, np.float64).reshape(-1, 7)
     splits = [_split(row["split"], at) for row, at in zip(rows, places, strict=True)] if "split" in columns else None
     sequences = [row.get("sequence") or sequence_of(name) for row, name in zip(rows, names, strict=True)]
@@ -97,7 +97,7 @@ def _camera(row: dict[str, str], image: Path, place: str) -> Camera | None:
         return None
     default = {"fy": row["fx"], "cx": str(size[0] / 2), "cy": str(size[1] / 2)}
     values = [row.get(name) or default[name] if name != "fx" else row["fx"] for name in INTRINSICS]
-    fx, fy, cx, cy = numbers_of(values, place, "intrinsics must be numbers")
+    fx, fy, cx, cy = parse_floats(values, place, "intrinsics must be numbers")
     if not (np.isfinite((fx, fy, cx, cy)).all() and min(fx, fy) > 0):
         raise PoseNetError(f"{place}: focal lengths must be finite and above 0, received {fx} and {fy}")
     return Camera(size[0], size[1], fx, fy, cx, cy)
@@ -113,9 +113,9 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     for row, camera in enumerate(scene.cameras):
         intrinsics = (camera.fx, camera.fy, camera.cx, camera.cy) if camera else ("",) * 4
         writer.writerow(
-            [no_comment(scene.names[row]), *table[row], scene.splits[row], scene.sequences[row], *intrinsics]
+            [escape_comment(scene.names[row]), *table[row], scene.splits[row], scene.sequences[row], *intrinsics]
         )
     write_text(folder / FILE, text.getvalue())
-    if any(camera and camera.is_bent for camera in scene.cameras):
+    if any(camera and camera.has_distortion for camera in scene.cameras):
         lost.append("lens distortion")
     return list(scene.names)

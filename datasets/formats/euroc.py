@@ -15,12 +15,12 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.datasets.formats.image_files import fitted_cameras, nearest
-from posenet.datasets.formats.parsing import is_number, numbers_of, read_lines, read_text, shortened, tidy_name
+from posenet.datasets.formats.parsing import is_number, parse_floats, read_lines, read_text, shortened, tidy_name
 from posenet.datasets.formats.pose_conversion import is_rigid
 from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
-from posenet.geometry.poses import usable_rotations
+from posenet.geometry.poses import rotations_from_quaternions
 
 NAME = "EuRoC"
 LOOKS_FOR = "mav0/cam0/data.csv beside mav0/state_groundtruth_estimate0/data.csv"
@@ -75,13 +75,13 @@ def _truth(path: Path) -> np.ndarray:
         columns = line.rstrip(",").split(",")
         if len(columns) < 8:
             raise PoseNetError(f"{place}: {wanted}, received {len(columns)} columns: {shortened(line)}")
-        rows.append(numbers_of(columns[:8], place, wanted))
+        rows.append(parse_floats(columns[:8], place, wanted))
     return np.array(rows, np.float64).reshape(-1, 8) * [1e-9, *[1.0] * 7]
 
 
 def _moved(positions: np.ndarray, quaternions: np.ndarray, body_from_camera: np.ndarray):
     """The camera's positions and quaternions, from the body's; what is broken stays so."""
-    body, good = usable_rotations(quaternions)
+    body, good = rotations_from_quaternions(quaternions)
     turned = (body * Rotation.from_matrix(body_from_camera[:3, :3])).as_quat(canonical=True, scalar_first=True)
     moved = positions + body.apply(body_from_camera[:3, 3]).reshape(-1, 3)
     return moved, np.where(good[:, None], turned.reshape(-1, 4), quaternions)
@@ -109,7 +109,7 @@ def _numbers(text: str, key: str, count: int, path: Path) -> tuple[float, ...]:
     found = re.search(key + r"\[([^\]]*)\]", text, re.MULTILINE)
     if not found:
         raise PoseNetError(f"{path}: {wanted}")
-    numbers = numbers_of(found[1].replace(",", " ").split(), str(path), wanted)
+    numbers = parse_floats(found[1].replace(",", " ").split(), str(path), wanted)
     if len(numbers) != count or not np.isfinite(numbers).all():
         raise PoseNetError(f"{path}: {wanted}, received {shortened(found[1])}")
     return numbers

@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from posenet.datasets.formats.parsing import natural_key, without_suffix
-from posenet.datasets.validation import Fault
+from posenet.datasets.validation import LabelIssue
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.io.files import atomic_path
@@ -113,17 +113,17 @@ def fit_to_image(camera: Camera, path: Path) -> Camera | None:
 
 def fitted_cameras(
     cameras: Sequence[Camera | None], root: Path, names: Sequence[str]
-) -> tuple[list[Camera | None], list[Fault]]:
+) -> tuple[list[Camera | None], list[LabelIssue]]:
     """The cameras scaled to their images' real sizes; those that do not fit are left out, and reported."""
     fitted = [
         fit_to_image(camera, root / name) if camera else None for camera, name in zip(cameras, names, strict=True)
     ]
     lost = [name for name, old, new in zip(names, cameras, fitted, strict=True) if old and not new]
     kind = "image of another shape than its intrinsics (cut, or turned by 90 degrees?)"
-    return fitted, [Fault(kind, len(lost), lost[0], "intrinsics left out")] if lost else []
+    return fitted, [LabelIssue(kind, len(lost), lost[0], "intrinsics left out")] if lost else []
 
 
-def as_seen(
+def apply_exif_orientation(
     quaternions: np.ndarray, cameras: Sequence[Camera | None], paths: Sequence[Path]
 ) -> tuple[np.ndarray, list[Camera | None]]:
     """World_from_camera quaternions (n, 4) wxyz and cameras of images as they are seen, turned by their EXIF.
@@ -137,14 +137,14 @@ def as_seen(
         camera, length = cameras[row], np.linalg.norm(quaternions[row])
         stored = camera is None or abs(camera.width * height / max(camera.height * width, 1) - 1) < 0.02
         if turns and stored and 1e-6 < length < np.inf:
-            cameras[row] = camera.quarter_turned(turns) if camera else None
+            cameras[row] = camera.rotate90(turns) if camera else None
             stored_pose = Rotation.from_quat(quaternions[row], scalar_first=True)
             turn = Rotation.from_euler("z", 90 * turns, degrees=True)
             quaternions[row] = (stored_pose * turn).as_quat(scalar_first=True)
     return quaternions, cameras
 
 
-def place_upright(source: Path, target: Path, link: bool = True) -> None:
+def copy_upright(source: Path, target: Path, link: bool = True) -> None:
     """Link or copy a image; write it anew where its EXIF turns it, or the target's suffix asks for another format.
 
     The image's own suffix may be wrong: browsers save WebP as .jpg.

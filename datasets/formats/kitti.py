@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from posenet.datasets.formats.image_files import fitted_cameras, size_or_none
-from posenet.datasets.formats.parsing import natural_key, numbers_of, read_lines, shortened
+from posenet.datasets.formats.parsing import natural_key, parse_floats, read_lines, shortened
 from posenet.datasets.formats.pose_conversion import from_matrices
 from posenet.datasets.scene import Scene
 from posenet.datasets.splits import write_test_list
@@ -92,7 +92,7 @@ def _matrices(lines: list[tuple[str, str]]) -> np.ndarray:
         columns = line.split()
         if len(columns) != 12:
             raise PoseNetError(f"{place}: {wanted}, received {len(columns)} columns: {shortened(line)}")
-        rows.append([*numbers_of(columns, place, wanted), 0.0, 0.0, 0.0, 1.0])
+        rows.append([*parse_floats(columns, place, wanted), 0.0, 0.0, 0.0, 1.0])
     return np.array(rows, np.float64).reshape(-1, 4, 4)
 
 
@@ -103,7 +103,7 @@ def _projection(path: Path, key: str) -> np.ndarray | None:
         if columns[0] != key:
             continue
         wanted = f"{key} must be followed by 12 numbers"
-        numbers = numbers_of(columns[1:], place, wanted)
+        numbers = parse_floats(columns[1:], place, wanted)
         if len(numbers) != 12 or not np.isfinite(numbers).all() or not (numbers[0] > 0 and numbers[5] > 0):
             raise PoseNetError(f"{place}: {wanted}, focal lengths above 0, received {shortened(line)}")
         return np.reshape(numbers, (3, 4))
@@ -145,6 +145,6 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
         numbers = (camera.fx, 0.0, camera.cx - 0.5, 0.0, 0.0, camera.fy, camera.cy - 0.5, 0.0, 0.0, 0.0, 1.0, 0.0)
         projection = " ".join(map(repr, numbers))
         write_text(folder / "calib.txt", "".join(f"P{number}: {projection}\n" for number in range(4)))
-        if camera.is_bent:
+        if camera.has_distortion:
             lost.append("lens distortion")
     return names

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.formats.image_files import as_seen, existing_name, fitted_cameras, sequence_of
+from posenet.datasets.formats.image_files import apply_exif_orientation, existing_name, fitted_cameras, sequence_of
 from posenet.datasets.formats.parsing import below, is_number, natural_key, read_text, shortened, tidy_name
 from posenet.datasets.formats.pose_conversion import OPENCV_FROM_OPENGL, from_matrices
 from posenet.datasets.scene import Scene
 from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
-from posenet.geometry.camera_models import FISHEYES, LENSES, PANORAMA, camera_of
+from posenet.geometry.camera_models import CAMERA_MODELS, FISHEYES, PANORAMA, camera_from_colmap
 from posenet.io.files import write_text
 from posenet.io.images import stored_size_and_turns
 
@@ -63,7 +63,7 @@ def read(folder: Path) -> RawScene:
     paths = [folder / name for name in names]
     given: list[Camera | None] = [_camera(frame, path) for frame, path in zip(frames, paths, strict=True)]
     if not all("unit" in frame.values for frame in frames):  # convert wrote it, of images as they are seen
-        quaternions, given = as_seen(quaternions, given, paths)
+        quaternions, given = apply_exif_orientation(quaternions, given, paths)
     cameras, faults = fitted_cameras(given, folder, names)
     splits = [frame.split for frame in frames]
     return RawScene(
@@ -147,7 +147,7 @@ def _camera(frame: _Frame, path: Path) -> Camera | None:
         return None
     lens, distortion = _lens(frame)
     if lens == PANORAMA:
-        return camera_of(lens, int(width), int(height), (width, height))
+        return camera_from_colmap(lens, int(width), int(height), (width, height))
     fx = frame.number("fl_x") or _focal(width, frame.number("camera_angle_x"))
     fy = frame.number("fl_y") or _focal(height, frame.number("camera_angle_y")) or fx
     if fx <= 0 or fy <= 0:
@@ -168,7 +168,7 @@ def _lens(frame: _Frame) -> tuple[str, tuple[float, ...]]:
     if model == PANORAMA:
         return PANORAMA, ()
     if model == ARIA:
-        return ARIAS, frame.numbers("distortion_params", len(LENSES[ARIAS].extra))
+        return ARIAS, frame.numbers("distortion_params", len(CAMERA_MODELS[ARIAS].extra))
     if "FISHEYE" in model or frame.values.get("is_fisheye") is True:
         return "OPENCV_FISHEYE", (k1, k2, k3, k4)
     if k3:
@@ -210,5 +210,5 @@ def _intrinsics(camera: Camera | None) -> dict:
     values |= {"fl_x": camera.fx, "fl_y": camera.fy, "cx": camera.cx, "cy": camera.cy}
     if camera.lens == ARIAS:
         return values | {"distortion_params": list(camera.distortion)}
-    names = ["k1" if name == "k" else name for name in LENSES[camera.lens].extra]
+    names = ["k1" if name == "k" else name for name in CAMERA_MODELS[camera.lens].extra]
     return values | dict(zip(names[:5], camera.distortion, strict=False))

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from posenet.datasets.formats.image_files import size_or_none
-from posenet.datasets.formats.parsing import no_comment, read_lines, shortened, tidy_name
-from posenet.datasets.validation import Fault
+from posenet.datasets.formats.parsing import escape_comment, read_lines, shortened, tidy_name
+from posenet.datasets.validation import LabelIssue
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
@@ -155,7 +155,7 @@ def _read_points(lines: _Lines, cameras: int) -> tuple[np.ndarray, np.ndarray, n
 
 def nvm_cameras(
     model: NVMModel, rows: Sequence[int], root: Path, names: Sequence[str]
-) -> tuple[list[Camera | None], list[Fault]]:
+) -> tuple[list[Camera | None], list[LabelIssue]]:
     """The cameras of the model's rows, principal points in the middle of the images; None without a focal length.
 
     The file does not say how large the images were. Where measurements lie outside the images as they are now,
@@ -170,7 +170,7 @@ def nvm_cameras(
     ]
     resized = [name for name, size in zip(names, sizes, strict=True) if size in shrunk]
     kind = "image smaller than the reconstruction's"
-    return cameras, [Fault(kind, len(resized), resized[0], "focal length shrunk too")] if resized else []
+    return cameras, [LabelIssue(kind, len(resized), resized[0], "focal length shrunk too")] if resized else []
 
 
 def _shrinking(reach: np.ndarray, sizes: Sequence[tuple[int, int] | None]) -> dict[tuple[int, int], float]:
@@ -203,7 +203,7 @@ def write_nvm(path: Path, names: list[str], poses: Poses, focals, radials, point
     lines = ["NVM_V3", "", str(len(names))]
     table = np.column_stack([focals, poses.inverse().quaternions_wxyz, poses.positions, radials]).tolist()
     for name, row in zip(names, table, strict=True):
-        lines.append(f"{no_comment(name.replace(' ', chr(34)))} {' '.join(map(repr, row))} 0")
+        lines.append(f"{escape_comment(name.replace(' ', chr(34)))} {' '.join(map(repr, row))} 0")
     kept = [number for number, track in enumerate(tracks) if track]
     lines += ["", str(len(kept))]
     for number in kept:

@@ -59,7 +59,7 @@ def read_text(path: Path) -> str:
     return text
 
 
-def numbers_of(columns: Sequence[str], place: str, wanted: str) -> tuple[float, ...]:
+def parse_floats(columns: Sequence[str], place: str, wanted: str) -> tuple[float, ...]:
     """The columns as floats, nan and inf among them.
 
     Raises PoseNetError that says what is wanted and which column is no number.
@@ -99,7 +99,7 @@ def read_list(path: Path, extra_columns: bool = True) -> list[ListRow]:
         if len(columns) < 8 or (len(columns) > 8 and not extra_columns):
             raise PoseNetError(f"{place}: {_ROW}, received {len(columns)} columns: {shortened(line)}")
         at = end_of_name(columns, 7)
-        numbers = numbers_of(columns[at : at + 7], place, _ROW)
+        numbers = parse_floats(columns[at : at + 7], place, _ROW)
         rows.append(ListRow(tidy_name(" ".join(columns[:at])), numbers, tuple(columns[at + 7 :]), place))
     return rows
 
@@ -142,18 +142,18 @@ def without_suffix(name: str) -> str:
     return os.path.splitext(name)[0]
 
 
-def without_blanks(name: str) -> str:
+def replace_spaces(name: str) -> str:
     """The name as captures and lists of the Cambridge kind hold it: blanks would part its columns, a # at the beginning
     would make a comment of it."""
     return re.sub(r"\s|(?<![^/])#", "_", name)
 
 
-def no_comment(name: str) -> str:
+def escape_comment(name: str) -> str:
     """The name as it may begin a line: where it would make a comment of it, from the folder on."""
     return f"./{name}" if name.startswith("#") else name
 
 
-def path_ends(name: str) -> list[str]:
+def path_suffixes(name: str) -> list[str]:
     """A path and its ends: a/b/c, b/c, c."""
     return [name.split("/", at)[-1] for at in range(name.count("/") + 1)]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.geometry.poses import usable_rotations
+from posenet.geometry.poses import rotations_from_quaternions
 
 OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0])  # camera axes x right, y up, z back become x right, y down, z forward
 
@@ -41,6 +41,6 @@ def from_camera_from_world(quaternions: np.ndarray, translations: np.ndarray) ->
 
     Broken quaternions stay as they are, for the label hygiene.
     """
-    turns, _ = usable_rotations(quaternions)
+    turns, _ = rotations_from_quaternions(quaternions)
     positions = -turns.inv().apply(translations).reshape(-1, 3)
     return positions, quaternions * [1.0, -1.0, -1.0, -1.0]

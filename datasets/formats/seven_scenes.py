@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from posenet.datasets.formats.image_files import size_or_none
-from posenet.datasets.formats.parsing import natural_key, numbers_of, read_lines, shortened
+from posenet.datasets.formats.parsing import natural_key, parse_floats, read_lines, shortened
 from posenet.datasets.formats.pose_conversion import from_matrices
 from posenet.datasets.scene import Scene
 from posenet.datasets.validation import RawScene
@@ -119,7 +119,7 @@ def read_matrix(path: Path, size: int) -> np.ndarray:
         words = line.split()
         if len(words) != size or len(rows) == size:
             raise PoseNetError(f"{place}: {wanted}, received {shortened(line)} as line {len(rows) + 1}")
-        rows.append(numbers_of(words, place, wanted))
+        rows.append(parse_floats(words, place, wanted))
     if len(rows) != size:
         raise PoseNetError(f"{path}:{len(rows) + 1}: {wanted}, the file ends after {len(rows)}")
     return np.array(rows)
@@ -164,7 +164,7 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
         lost.append("intrinsics, which are unknown or not the same for all images; readers take the Kinect's")
     else:
         write_text(folder / "camera-intrinsics.txt", _text(camera.matrix))
-        if camera.is_bent:
+        if camera.has_distortion:
             lost.append("lens distortion")
     return names
 

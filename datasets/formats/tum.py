@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from posenet.datasets.formats.image_files import fitted_cameras, nearest, size_or_none
-from posenet.datasets.formats.parsing import is_number, numbers_of, read_lines, read_text, shortened, tidy_name
+from posenet.datasets.formats.parsing import is_number, parse_floats, read_lines, read_text, shortened, tidy_name
 from posenet.datasets.scene import Scene
 from posenet.datasets.splits import write_test_list
 from posenet.datasets.validation import RawScene
@@ -88,7 +88,7 @@ def _own_calibration(path: Path, folder: Path, names: list[str]) -> Camera | Non
     """The file's numbers, for images of the size that they have."""
     place, line = (read_lines(path) or [(f"{path}:1", "")])[0]
     wanted = "a calibration must be fx fy cx cy [k1 k2 p1 p2 [k3]]"
-    numbers = numbers_of(line.split(), place, wanted)
+    numbers = parse_floats(line.split(), place, wanted)
     if len(numbers) not in (4, 8, 9) or not (np.isfinite(numbers).all() and min(numbers[:2]) > 0):
         raise PoseNetError(f"{place}: {wanted}, received {shortened(line)}")
     size = next(filter(None, (size_or_none(folder / name) for name in names)), None)
@@ -130,7 +130,7 @@ def tum_table(path: Path) -> tuple[np.ndarray, list[str]]:
         columns = line.split()
         if len(columns) != 8:
             raise PoseNetError(f"{place}: {_LINE}, received {len(columns)} columns: {shortened(line)}")
-        rows.append(numbers_of(columns, place, _LINE))
+        rows.append(parse_floats(columns, place, _LINE))
         places.append(place)
     return np.array(rows, np.float64).reshape(-1, 8), places
 

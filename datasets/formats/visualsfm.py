@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.formats.image_files import as_seen, existing_name, sequence_of
+from posenet.datasets.formats.image_files import apply_exif_orientation, existing_name, sequence_of
 from posenet.datasets.formats.nvm import nvm_cameras, read_nvm
 from posenet.datasets.formats.parsing import natural_key
 from posenet.datasets.scene import ScenePoints
@@ -37,7 +37,9 @@ def read(folder: Path) -> RawScene:
     names = [existing_name(folder, model.names[row]) for row in order]
     paths = [folder / name for name in names]
     quaternions = model.camera_from_world_wxyz[order] * [1.0, -1.0, -1.0, -1.0]
-    quaternions, _ = as_seen(quaternions, [None] * len(names), paths)  # the cameras are those of images as seen
+    quaternions, _ = apply_exif_orientation(
+        quaternions, [None] * len(names), paths
+    )  # the cameras are those of images as seen
     cameras, faults = nvm_cameras(model, order, folder, names)
     new_row = np.argsort(order)
     observations = np.stack([new_row[model.observations[:, 0]], model.observations[:, 1]], axis=1)

@@ -46,7 +46,9 @@ def train(config: TrainConfig) -> None:
 
     if config.scene is None and not (config.resume and config.output):
         config = replace(
-            config, scene=COURTYARD, backbone="googlenet" if config.backbone == "auto" and not config.resume else config.backbone
+            config,
+            scene=COURTYARD,
+            backbone="googlenet" if config.backbone == "auto" and not config.resume else config.backbone,
         )
         if config.epochs is None and config.minutes is None and not config.resume:
             config = replace(config, minutes=COURTYARD_MINUTES)
@@ -112,9 +114,9 @@ def evaluate(config: EvaluateConfig) -> None:
         run = open_run(config.run)
         folder = report_folder(config.output or run.folder / "evaluation")  # what is wrong with it is said first
         start_tensorflow()
-        from posenet.localization.localizer import Manner
+        from posenet.localization.localizer import LocalizationOptions
 
-        manner = Manner(config.views, config.smooth, config.refine)
+        manner = LocalizationOptions(config.views, config.smooth, config.refine)
         result = evaluation.evaluate_run(run, config.scene, config.strict, manner)
     if folder is not None:
         write_evaluation(result, folder, config.plot)
@@ -133,10 +135,10 @@ def predict(config: PredictConfig) -> None:
     start_tensorflow()
     from posenet.evaluation.pose_files import PREDICTED
     from posenet.localization import predict as prediction
-    from posenet.localization.localizer import Manner
+    from posenet.localization.localizer import LocalizationOptions
 
     paths = prediction.image_files(config.images)
-    manner = Manner(config.views, config.smooth, config.refine)
+    manner = LocalizationOptions(config.views, config.smooth, config.refine)
     found = prediction.predict(run, paths, manner, config.nearest)
     answers, refined = found.answers, found.answers.refinement
     print(f"{PREDICTED}; then doubt_deg" + ", inliers, deviation" * config.refine + ", nearest" * config.nearest)

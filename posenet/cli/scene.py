@@ -14,7 +14,7 @@ log = logging.getLogger("posenet")
 
 def captured(video: Path, there: bool = False) -> Path:
     """The scene that capture makes of a video, made unless it is there. Raises PoseNetError where it must be there."""
-    from posenet.datasets.formats.parsing import without_blanks
+    from posenet.datasets.formats.parsing import replace_spaces
     from posenet.mapping.capture.images import is_video
     from posenet.mapping.capture.pipeline import belongs_to, is_finished
     from posenet.mapping.capture.pipeline import capture as make_scene
@@ -23,7 +23,7 @@ def captured(video: Path, there: bool = False) -> Path:
         raise PoseNetError(f"{video}: no such video")
     if not is_video(video):
         raise PoseNetError(f"{video} must be a scene's folder or a video, it is another file")
-    name = without_blanks(video.stem)
+    name = replace_spaces(video.stem)
     folders = (Path("scenes") / (name if number == 1 else f"{name}_{number}") for number in range(1, 10**6))
     folder = next(each for each in folders if not each.exists() or belongs_to(each, video))
     if not is_finished(folder, video):
@@ -47,8 +47,8 @@ def courtyard(config: CourtyardConfig) -> None:
 def info(config: InfoConfig) -> None:
     """The scene info command."""
     from posenet.datasets.formats.image_files import is_there
-    from posenet.datasets.registry import open_scene_with_faults, read_scene, settled_split
-    from posenet.mapping.calibration import measured_corrections
+    from posenet.datasets.registry import open_scene_with_issues, read_scene, resolve_split
+    from posenet.mapping.calibration import estimate_corrections
     from posenet.mapping.convention_check import check_convention
     from posenet.mapping.scene_report import facts_text, scene_facts
 
@@ -61,13 +61,13 @@ def info(config: InfoConfig) -> None:
     level = log.level
     log.setLevel(logging.ERROR)  # the report says it all
     try:
-        scene, faults = open_scene_with_faults(config.scene, config.strict, images, config.split)
+        scene, faults = open_scene_with_issues(config.scene, config.strict, images, config.split)
     finally:
         log.setLevel(level)
     convention = check_convention(scene, images)
     training = scene.subset(scene.splits == "train")
-    corrections = measured_corrections(training) if images and convention.verdict != "wrong" else {}
-    facts = scene_facts(scene, faults, raw.format, settled_split(config.scene, config.split), convention, corrections)
+    corrections = estimate_corrections(training) if images and convention.verdict != "wrong" else {}
+    facts = scene_facts(scene, faults, raw.format, resolve_split(config.scene, config.split), convention, corrections)
     print(json.dumps(facts.to_dict(), indent=2) if config.json else facts_text(facts), flush=True)
     if config.plot:
         from posenet.viz.scene_map import write_scene_map

@@ -19,13 +19,13 @@ from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation
 from posenet.geometry.poses import Poses
 from posenet.io.image_cache import load_images
 from posenet.io.images import some_sizes
-from posenet.localization.smoothing import stretches
-from posenet.mapping.global_descriptors import describe, nearest_images
+from posenet.localization.smoothing import contiguous_segments
+from posenet.mapping.global_descriptors import describe, nearest_neighbors
 from posenet.run import Run
 
 if TYPE_CHECKING:
-    from posenet.localization.localizer import Manner
-    from posenet.localization.refinement import Refinement
+    from posenet.localization.localizer import LocalizationOptions
+    from posenet.localization.refinement import RefinementResult
 
 log = logging.getLogger("posenet")
 
@@ -60,7 +60,7 @@ class Evaluation:
     training: Poses | None
     doubt: np.ndarray | None = None
     regressed: Poses | None = None
-    refinement: Refinement | None = None
+    refinement: RefinementResult | None = None
 
     def summary(self) -> dict:
         """What summary.json holds; figures that are not finite become None."""
@@ -113,22 +113,22 @@ def _percentile_95(values: np.ndarray) -> float:
 
 
 def evaluate_run(
-    run: Run, scene_path: Path | None = None, strict: bool = False, manner: Manner | None = None
+    run: Run, scene_path: Path | None = None, strict: bool = False, manner: LocalizationOptions | None = None
 ) -> Evaluation:
     """Predict the test split with the run's model and compare. scene_path: another place of the scene than the run's.
 
     Raises PoseNetError when the scene, its test split or the model cannot be used.
     """
-    from posenet.localization.localizer import Answerer, Manner
+    from posenet.localization.localizer import LocalizationOptions, Localizer
 
     scene = run.open_scene(scene_path, strict)
-    test = run.untrained(scene.split("test"))
-    manner = manner or Manner()
-    training = run.training_part(scene)
-    answerer = Answerer(run, training)
+    test = run.exclude_training_images(scene.split("test"))
+    manner = manner or LocalizationOptions()
+    training = run.known_training_images(scene)
+    answerer = Localizer(run, training)
     images = load_images(test.paths, run.framing.stored, "test images")
     test = test.subset(images.rows)
-    together = stretches(scene.sequences, np.flatnonzero(np.isin(scene.names, test.names)))
+    together = contiguous_segments(scene.sequences, np.flatnonzero(np.isin(scene.names, test.names)))
     answers = answerer.answer(images, test.paths, test.cameras, together, manner)
     retrieved = answerer.gallery.nearest_poses(answers.descriptors) if training else None
     method = "network" + (", smoothed" if manner.smooth else "") + (", refined" if manner.refine else "")
@@ -199,5 +199,5 @@ def _retrieve(training: Scene, chosen: Scene) -> Poses | None:
         return None
     if len(queries) != len(chosen):
         return None
-    rows = nearest_images(describe(training_images), describe(queries))[:, 0]
+    rows = nearest_neighbors(describe(training_images), describe(queries))[:, 0]
     return training.poses[training_images.rows[rows]]

@@ -13,7 +13,7 @@ from posenet.datasets.formats.parsing import (
     HEADERS,
     below,
     is_number,
-    path_ends,
+    path_suffixes,
     read_lines,
     read_list,
     read_text,
@@ -22,7 +22,7 @@ from posenet.datasets.formats.parsing import (
 from posenet.datasets.formats.tum import tum_table, write_tum
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
-from posenet.geometry.poses import Poses, tells_rotation
+from posenet.geometry.poses import Poses, is_valid_quaternion
 
 __all__ = ["read_poses", "read_tum", "write_tum"]
 
@@ -73,7 +73,7 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
     else:
         keys, positions, quaternions, places = _named(path, scene)
         images = {name: number for number, name in enumerate(scene.names)}
-        by_end = _alone((end, name) for name in scene.names for end in path_ends(without_suffix(name)))
+        by_end = _alone((end, name) for name in scene.names for end in path_suffixes(without_suffix(name)))
         by_end |= {without_suffix(name): name for name in scene.names}
         keys = [key if key in images else by_end.get(without_suffix(key), key) for key in keys]
     targets = _match(keys, images, places, path)
@@ -171,4 +171,4 @@ def _poses_in_order(
 
 def _usable(positions: np.ndarray, quaternions: np.ndarray) -> np.ndarray:
     """(n,) whether a pose is finite and its quaternion is not zero."""
-    return np.isfinite(positions).all(axis=1) & tells_rotation(quaternions)
+    return np.isfinite(positions).all(axis=1) & is_valid_quaternion(quaternions)

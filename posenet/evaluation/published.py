@@ -12,10 +12,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from posenet.datasets.registry import open_scene
-from posenet.errors import PoseNetError, short_reason
+from posenet.errors import PoseNetError, first_line
 from posenet.evaluation.evaluate import Evaluation, compare
 from posenet.io.images import read_image
-from posenet.localization.localizer import usable_poses
+from posenet.localization.localizer import valid_poses
 from posenet.models.layers import CAFFE_MEAN_BGR
 from posenet.models.weights.caffe import read_binaryproto
 from posenet.models.weights.load import load_network
@@ -25,7 +25,7 @@ PORTS_SIZE, PORTS_CORNER = (455, 256), (0, 87)  # (width, height) and (top, left
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Preprocessing:
     """How a image becomes the network's input.
 
     mean: a color (3,) or a image (h, w, 3), of the cut or of the whole image, which is stretched to the size of
@@ -65,7 +65,7 @@ def read_mean(path: Path) -> np.ndarray:
         try:
             mean = np.asarray(np.lib.format.open_memmap(path, mode="r"), np.float32)
         except Exception as error:  # a header may hold any literal
-            reason = short_reason(error)
+            reason = first_line(error)
             raise PoseNetError(f"{path} must be an .npy file of numbers, it cannot be read ({reason})") from None
     else:
         mean = read_binaryproto(path)
@@ -77,7 +77,7 @@ def read_mean(path: Path) -> np.ndarray:
     return mean.astype(np.float32)
 
 
-def _cuts(recipe: Recipe, paths: Sequence[Path], label: str) -> Iterator[np.ndarray]:
+def _cuts(recipe: Preprocessing, paths: Sequence[Path], label: str) -> Iterator[np.ndarray]:
     """Cuts (b, 224, 224, 3) of images, batch by batch: thousands at once would take gigabytes."""
     with tqdm(total=len(paths), desc=label, unit="image") as bar:
         for start in range(0, len(paths), BATCH):
@@ -102,11 +102,11 @@ def evaluate_weights(
     own_mean = legacy and mean is None
     rgb = network.input.name == "rgb"
     color = np.array(CAFFE_MEAN_BGR[::-1] if rgb else CAFFE_MEAN_BGR, np.float32)
-    recipe = Recipe(read_mean(mean) if mean else color, legacy, rgb)
+    recipe = Preprocessing(read_mean(mean) if mean else color, legacy, rgb)
     if own_mean:
         total = sum(cuts.sum(axis=0, dtype=np.float64) for cuts in _cuts(recipe, test.paths, "mean of the images"))
-        recipe = Recipe((total / len(test)).astype(np.float32), legacy, rgb)
+        recipe = Preprocessing((total / len(test)).astype(np.float32), legacy, rgb)
     answers = [network.predict_on_batch(recipe.apply(cuts)) for cuts in _cuts(recipe, test.paths, "images")]
     outputs = {name: np.concatenate([each[name] for each in answers]).astype(np.float64) for name in answers[0]}
-    estimate, found = usable_poses(outputs)
+    estimate, found = valid_poses(outputs)
     return compare(scene, test, "test", weights.name, estimate, found)

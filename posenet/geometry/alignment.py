@@ -10,10 +10,10 @@ from scipy.spatial.transform import Rotation
 from posenet.errors import PoseNetError
 from posenet.geometry.poses import Poses
 
-LINE = 0.1  # positions of a smaller width_to_length lie nearly on a line (King's College 0.098, Street 0.049)
+LINE = 0.1  # positions of a smaller lateral_spread lie nearly on a line (King's College 0.098, Street 0.049)
 
 
-def up_direction(rotations: Rotation) -> np.ndarray:
+def estimate_up(rotations: Rotation) -> np.ndarray:
     """(3,) unit vector, upwards in the world of n cameras as most are held, from their rotations to the world.
 
     The direction most at right angles to all cameras' right axes, where those spread over a plane; otherwise the mean
@@ -36,14 +36,14 @@ def principal_axes(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.sqrt(np.maximum(squares[::-1], 0)), axes.T[::-1]
 
 
-def width_to_length(positions: np.ndarray) -> float:
+def lateral_spread(positions: np.ndarray) -> float:
     """How far positions (n >= 2, 3) spread across their main axis against along it; 1 where they are all one."""
     along, across = np.linalg.svd(positions - positions.mean(axis=0), compute_uv=False)[:2]
     return float(across / along) if along > 0 else 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class Similarity:
+class Sim3:
     """x -> scale * rotation(x) + translation, from one world frame to another."""
 
     scale: float
@@ -56,7 +56,7 @@ class Similarity:
         return Poses(positions, self.rotation * poses.rotations)
 
 
-def align_similarity(source: Poses, target: Poses, with_scale: bool = True) -> Similarity:
+def align_similarity(source: Poses, target: Poses, with_scale: bool = True) -> Sim3:
     """The similarity that takes the source positions nearest to the target's, least squares.
 
     Umeyama (1991). Raises PoseNetError for fewer than three cameras, or for cameras on one line,
@@ -73,4 +73,4 @@ def align_similarity(source: Poses, target: Poses, with_scale: bool = True) -> S
             raise PoseNetError("alignment needs cameras that do not all stand on one line")
     rotation, _ = Rotation.align_vectors(aimed, centerd)
     scale = float((aimed * rotation.apply(centerd)).sum() / (centerd**2).sum()) if with_scale else 1.0
-    return Similarity(scale, rotation, target_mean - scale * rotation.apply(source_mean))
+    return Sim3(scale, rotation, target_mean - scale * rotation.apply(source_mean))

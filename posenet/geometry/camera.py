@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-STRAIGHT_LENSES = (
+PERSPECTIVE_MODELS = (
     "SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV", "SIMPLE_DIVISION", "DIVISION",
 )  # fmt: skip
 
@@ -37,19 +37,19 @@ class Camera:
         object.__setattr__(self, "distortion", tuple(map(float, self.distortion)))
 
     @property
-    def focal_known(self) -> bool:
+    def has_known_focal_length(self) -> bool:
         """Whether anything tells the focal length; else it is only a typical one."""
         return self.source != "assumed"
 
     @property
-    def turns_by_homography(self) -> bool:
+    def is_perspective(self) -> bool:
         """Whether K R K^-1 turns its images: the focal length is known, and the lens draws lines nearly straight."""
-        return self.focal_known and self.lens in STRAIGHT_LENSES
+        return self.has_known_focal_length and self.lens in PERSPECTIVE_MODELS
 
     @property
-    def is_bent(self) -> bool:
+    def has_distortion(self) -> bool:
         """Whether a pinhole alone is not the whole of it."""
-        return any(self.distortion) or self.lens not in STRAIGHT_LENSES
+        return any(self.distortion) or self.lens not in PERSPECTIVE_MODELS
 
     @property
     def matrix(self) -> np.ndarray:
@@ -61,7 +61,7 @@ class Camera:
         x, y = width / self.width, height / self.height
         return replace(self, width=width, height=height, fx=self.fx * x, fy=self.fy * y, cx=self.cx * x, cy=self.cy * y)
 
-    def quarter_turned(self, count: int = 1) -> Camera:
+    def rotate90(self, count: int = 1) -> Camera:
         """The camera of its image turned counter-clockwise by count right angles.
 
         A turn leaves the radial parts of a lens, and turns the tangential ones of OpenCV's models; the rarer models'

@@ -16,7 +16,7 @@ from posenet.geometry.camera import Camera
 
 
 @dataclass(frozen=True)
-class Lens:
+class CameraModel:
     """A camera model: its number in COLMAP's binary files, focal lengths (1 or 2; 0 for a panorama), and the
     parameters behind the principal point."""
 
@@ -34,25 +34,25 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-LENSES = {
-    "SIMPLE_PINHOLE": Lens(0, 1),
-    "PINHOLE": Lens(1, 2),
-    "SIMPLE_RADIAL": Lens(2, 1, _names("k")),
-    "RADIAL": Lens(3, 1, _names("k1 k2")),
-    "OPENCV": Lens(4, 2, _names("k1 k2 p1 p2")),
-    "OPENCV_FISHEYE": Lens(5, 2, _names("k1 k2 k3 k4")),
-    "FULL_OPENCV": Lens(6, 2, _names("k1 k2 p1 p2 k3 k4 k5 k6")),
-    "FOV": Lens(7, 2, _names("omega")),
-    "SIMPLE_RADIAL_FISHEYE": Lens(8, 1, _names("k")),
-    "RADIAL_FISHEYE": Lens(9, 1, _names("k1 k2")),
-    "THIN_PRISM_FISHEYE": Lens(10, 2, _names("k1 k2 p1 p2 k3 k4 sx1 sy1")),
-    "RAD_TAN_THIN_PRISM_FISHEYE": Lens(11, 2, _names("k0 k1 k2 k3 k4 k5 p0 p1 s0 s1 s2 s3")),
-    "SIMPLE_DIVISION": Lens(12, 1, _names("k")),
-    "DIVISION": Lens(13, 2, _names("k")),
-    "SIMPLE_FISHEYE": Lens(14, 1),
-    "FISHEYE": Lens(15, 2),
-    "EUCM": Lens(16, 2, _names("alpha beta")),
-    "EQUIRECTANGULAR": Lens(17, 0),
+CAMERA_MODELS = {
+    "SIMPLE_PINHOLE": CameraModel(0, 1),
+    "PINHOLE": CameraModel(1, 2),
+    "SIMPLE_RADIAL": CameraModel(2, 1, _names("k")),
+    "RADIAL": CameraModel(3, 1, _names("k1 k2")),
+    "OPENCV": CameraModel(4, 2, _names("k1 k2 p1 p2")),
+    "OPENCV_FISHEYE": CameraModel(5, 2, _names("k1 k2 k3 k4")),
+    "FULL_OPENCV": CameraModel(6, 2, _names("k1 k2 p1 p2 k3 k4 k5 k6")),
+    "FOV": CameraModel(7, 2, _names("omega")),
+    "SIMPLE_RADIAL_FISHEYE": CameraModel(8, 1, _names("k")),
+    "RADIAL_FISHEYE": CameraModel(9, 1, _names("k1 k2")),
+    "THIN_PRISM_FISHEYE": CameraModel(10, 2, _names("k1 k2 p1 p2 k3 k4 sx1 sy1")),
+    "RAD_TAN_THIN_PRISM_FISHEYE": CameraModel(11, 2, _names("k0 k1 k2 k3 k4 k5 p0 p1 s0 s1 s2 s3")),
+    "SIMPLE_DIVISION": CameraModel(12, 1, _names("k")),
+    "DIVISION": CameraModel(13, 2, _names("k")),
+    "SIMPLE_FISHEYE": CameraModel(14, 1),
+    "FISHEYE": CameraModel(15, 2),
+    "EUCM": CameraModel(16, 2, _names("alpha beta")),
+    "EQUIRECTANGULAR": CameraModel(17, 0),
 }
 PANORAMA = "EQUIRECTANGULAR"
 # by angle, with up to four coefficients: OpenCV's fisheye
@@ -60,12 +60,12 @@ FISHEYES = ("OPENCV_FISHEYE", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE", "SIMPLE
 UNTIL = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 60, 1e-9)  # OpenCV's own five rounds leave pixels, far out
 
 
-def camera_of(lens: str, width: int, height: int, parameters: tuple[float, ...]) -> Camera:
+def camera_from_colmap(lens: str, width: int, height: int, parameters: tuple[float, ...]) -> Camera:
     """The Camera of a model's name and its numbers, in COLMAP's order.
 
     A panorama's focal lengths are pixels per radian. Raises ValueError for a wrong count of numbers.
     """
-    model = LENSES[lens]
+    model = CAMERA_MODELS[lens]
     if len(parameters) != model.parameters:
         raise ValueError(f"{lens} has {model.parameters} parameters. Received: {len(parameters)}")
     if lens == PANORAMA:
@@ -75,7 +75,7 @@ def camera_of(lens: str, width: int, height: int, parameters: tuple[float, ...])
     return Camera(width, height, fx, fy, cx, cy, lens, tuple(parameters[model.focals + 2 :]))
 
 
-def parameters_of(camera: Camera) -> tuple[str, tuple[float, ...]]:
+def colmap_parameters(camera: Camera) -> tuple[str, tuple[float, ...]]:
     """(model's name, its numbers) of a Camera as COLMAP writes them.
 
     A model with one focal length becomes the like with two where resizing has made them differ.
@@ -83,9 +83,9 @@ def parameters_of(camera: Camera) -> tuple[str, tuple[float, ...]]:
     lens, distortion = camera.lens, camera.distortion
     if lens == PANORAMA:
         return lens, (float(camera.width), float(camera.height))
-    if LENSES[lens].focals == 1 and not math.isclose(camera.fx, camera.fy, rel_tol=1e-12):
+    if CAMERA_MODELS[lens].focals == 1 and not math.isclose(camera.fx, camera.fy, rel_tol=1e-12):
         lens, distortion = _with_two_focals(lens, distortion)
-    focals = (camera.fx, camera.fy)[: LENSES[lens].focals]
+    focals = (camera.fx, camera.fy)[: CAMERA_MODELS[lens].focals]
     return lens, (*focals, camera.cx, camera.cy, *distortion)
 
 
@@ -136,7 +136,7 @@ def unprojected(camera: Camera, pixels: np.ndarray) -> np.ndarray | None:
 
 def _for_opencv(camera: Camera):
     """The lens parameters in OpenCV's order, and the module that computes with them; (None, cv2) for other lenses."""
-    values = dict(zip(LENSES[camera.lens].extra, camera.distortion, strict=True))
+    values = dict(zip(CAMERA_MODELS[camera.lens].extra, camera.distortion, strict=True))
     k1 = values.get("k1", values.get("k", 0.0))
     if camera.lens in FISHEYES:
         return np.array([k1, *(values.get(name, 0.0) for name in ("k2", "k3", "k4"))]), cv2.fisheye

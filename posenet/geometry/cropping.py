@@ -14,7 +14,7 @@ SHORT_NODES = 13  # of a coarse grid, along the image's short side
 
 
 @dataclass(frozen=True)
-class Framing:
+class Crop:
     """stored: (height, width) of the cached images. cut: (height, width) that the network sees."""
 
     stored: tuple[int, int]
@@ -43,7 +43,7 @@ class Framing:
         return replace(scaled, width=width, height=height, cx=scaled.cx - left, cy=scaled.cy - top)
 
 
-def whole_frame(sizes: list[tuple[int, int]], short_side: int) -> Framing:
+def whole_frame(sizes: list[tuple[int, int]], short_side: int) -> Crop:
     """The framing that shows the network the whole image, its short side scaled to short_side.
 
     sizes: (width, height) of the scene's images; the middle (median) aspect ratio decides, between 2:1 and 1:2,
@@ -52,14 +52,14 @@ def whole_frame(sizes: list[tuple[int, int]], short_side: int) -> Framing:
     ratio = float(np.clip(np.median([width / height for width, height in sizes]), 0.5, 2.0))
     long_side = 16 * round(short_side * max(ratio, 1 / ratio) / 16)
     size = (short_side, long_side) if ratio >= 1 else (long_side, short_side)
-    return Framing(size, size)
+    return Crop(size, size)
 
 
-def square_cut(sizes: list[tuple[int, int]], short_side: int = 256, cut: int = 224) -> Framing:
+def square_cut(sizes: list[tuple[int, int]], short_side: int = 256, cut: int = 224) -> Crop:
     """PoseNet's framing: the short side scaled to 256, the network sees a square of 224."""
     ratio = float(np.clip(np.median([width / height for width, height in sizes]), 0.5, 2.0))
     long_side = math.ceil(short_side * max(ratio, 1 / ratio))
-    return Framing((short_side, long_side) if ratio >= 1 else (long_side, short_side), (cut, cut))
+    return Crop((short_side, long_side) if ratio >= 1 else (long_side, short_side), (cut, cut))
 
 
 def grid_shape(size: tuple[int, int]) -> tuple[int, int]:

@@ -84,14 +84,14 @@ def concatenate(parts: list[Poses]) -> Poses:
     )
 
 
-def tells_rotation(quaternions: np.ndarray) -> np.ndarray:
+def is_valid_quaternion(quaternions: np.ndarray) -> np.ndarray:
     """(n,) whether quaternions (n, 4) are finite and have a direction."""
     small = np.clip(np.nan_to_num(quaternions), -1e9, 1e9)
     return np.isfinite(quaternions).all(axis=1) & (np.linalg.norm(small, axis=1) > 1e-6)
 
 
-def usable_rotations(quaternions: np.ndarray) -> tuple[Rotation, np.ndarray]:
+def rotations_from_quaternions(quaternions: np.ndarray) -> tuple[Rotation, np.ndarray]:
     """n rotations of quaternions (n, 4) wxyz of any length, the identity where they tell none, and the mask (n,)."""
-    good = tells_rotation(quaternions)
+    good = is_valid_quaternion(quaternions)
     usual = np.clip(np.where(good[:, None], quaternions, [1.0, 0, 0, 0]), -1e9, 1e9)
     return Rotation.from_quat(usual, scalar_first=True), good

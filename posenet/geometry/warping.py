@@ -7,7 +7,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.geometry.camera import Camera
-from posenet.geometry.cropping import Framing, grid_shape
+from posenet.geometry.cropping import Crop, grid_shape
 
 FIXED_POINT_ROUNDS = 4
 
@@ -22,7 +22,7 @@ def turning_homography(stored: np.ndarray, cut: np.ndarray, turn: Rotation) -> n
     return np.linalg.inv(half) @ stored @ turn.as_matrix() @ np.linalg.inv(cut) @ half
 
 
-def seen_at(rays: np.ndarray, move: np.ndarray, camera: Camera, depth: np.ndarray, size):
+def reproject_with_depth(rays: np.ndarray, move: np.ndarray, camera: Camera, depth: np.ndarray, size):
     """What rays (n, 3), in the camera's axes, meet when they start at move (3,).
 
     depth: (rows, columns) inverse depths of the camera's image of size (height, width). Gives the pixels (n, 2) that
@@ -42,7 +42,7 @@ def _pixels(points: np.ndarray, camera: Camera) -> np.ndarray:
     return points[:, :2] / np.maximum(points[:, 2:], 1e-6) * (camera.fx, camera.fy) + (camera.cx, camera.cy)
 
 
-def _between(nodes: int, places: int) -> tuple[np.ndarray, np.ndarray]:
+def _grid_weights(nodes: int, places: int) -> tuple[np.ndarray, np.ndarray]:
     """For the middle of each of several equal parts of a side, the node before it and the share of the way to the next.
 
     The first and last nodes lie on the side's ends.
@@ -51,7 +51,7 @@ def _between(nodes: int, places: int) -> tuple[np.ndarray, np.ndarray]:
     return place.astype(int), (place % 1).astype(np.float32)
 
 
-def _spread(values: np.ndarray, between) -> np.ndarray:
+def _interpolate_grid(values: np.ndarray, between) -> np.ndarray:
     """Values (rows, columns, d) at the nodes of a grid, interpolated between them."""
     (above, down), (left, right) = between
     rows = values[above] + down[:, None, None] * (values[above + 1] - values[above])
@@ -61,11 +61,11 @@ def _spread(values: np.ndarray, between) -> np.ndarray:
 class Warper:
     """Cuts of stored images as a rotated or translated camera sees them."""
 
-    def __init__(self, framing: Framing):
+    def __init__(self, framing: Crop):
         self.framing = framing
         self.nodes = grid_shape(framing.cut)
         self.between_pixels, self.between_cells = (
-            [_between(count, side) for count, side in zip(self.nodes, sides, strict=True)]
+            [_grid_weights(count, side) for count, side in zip(self.nodes, sides, strict=True)]
             for sides in (framing.cut, framing.cells)
         )
 
@@ -93,18 +93,20 @@ class Warper:
         """The cut that the camera would see if it turned by `turn` and stood at `move` (3,), in its old axes.
 
         depth: (rows, columns) inverse depths of the stored image. What the old camera did not see is made up. Also
-        gives the points that its cells show, as in `View`.
+        gives the points that its cells show, as in `AugmentedView`.
         """
         height, width = self.framing.cut
         top, left = self.framing.corner
         nodes = np.stack(np.meshgrid(np.linspace(0, width, self.nodes[1]), np.linspace(0, height, self.nodes[0])), -1)
         straight = (nodes + (left - camera.cx, top - camera.cy)) / (camera.fx, camera.fy)
         straight = np.concatenate([straight, np.ones((*self.nodes, 1))], -1)
-        pixels, along = seen_at(turn.apply(straight.reshape(-1, 3)), move, camera, depth, self.framing.stored)
+        pixels, along = reproject_with_depth(
+            turn.apply(straight.reshape(-1, 3)), move, camera, depth, self.framing.stored
+        )
         pixels, along = pixels.reshape(*self.nodes, 2), along.reshape(*self.nodes, 1)
-        maps = _spread((pixels - 0.5).astype(np.float32), self.between_pixels)
+        maps = _interpolate_grid((pixels - 0.5).astype(np.float32), self.between_pixels)
         view = cv2.remap(image, maps[..., 0], maps[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        points, place = (_spread(each, self.between_cells) for each in (along * straight, pixels))
+        points, place = (_interpolate_grid(each, self.between_cells) for each in (along * straight, pixels))
         inside = ((place > 0) & (place < self.framing.stored[::-1])).all(axis=-1, keepdims=True)
         return view, np.where(inside, points, np.nan)
 

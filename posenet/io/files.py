@@ -36,7 +36,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def kept_if_possible(target: Path) -> Iterator[Path]:
+def best_effort_write(target: Path) -> Iterator[Path]:
     """As atomic_path, for what can be made again: a warning where it cannot be written."""
     try:
         with atomic_path(target) as temporary:
@@ -46,7 +46,7 @@ def kept_if_possible(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def held_alone(folder: Path) -> Iterator[None]:
+def exclusive_lock(folder: Path) -> Iterator[None]:
     """A folder that no other process holds in this way until the block ends, or the process does.
 
     Raises PoseNetError when another one does. Disks and systems without locks let everybody in.
@@ -70,7 +70,7 @@ def held_alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
+def atomic_directory(target: Path) -> Iterator[Path]:
     """A folder of another name beside target, renamed to target when the block ends well, removed when not.
 
     Raises PoseNetError when target exists or cannot be made.
@@ -96,22 +96,22 @@ def write_text(target: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
-def files_digest(paths: Iterable[Path]) -> str:
+def fingerprint_files(paths: Iterable[Path]) -> str:
     """A digest of files' names, sizes and times, to tell whether what was made of them is still of them."""
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(file_stamp(path, path.name))
+        digest.update(fingerprint_file(path, path.name))
     return digest.hexdigest()[:32]
 
 
-def file_stamp(path: Path, name: str) -> bytes:
+def fingerprint_file(path: Path, name: str) -> bytes:
     """A name with the file's size and time, 0 where there is none (a link may lead nowhere); it need not be UTF-8."""
     stat = path.stat() if path.is_file() else None
     told = f"{name}\0{stat.st_size if stat else 0}\0{stat.st_mtime_ns if stat else 0}\0"
     return told.encode(errors="surrogateescape")
 
 
-def free_space_needed(folder: Path, size: int) -> None:
+def require_free_space(folder: Path, size: int) -> None:
     """Raise PoseNetError when folder's disk has less than size bytes free."""
     free = shutil.disk_usage(folder).free
     if free < size:

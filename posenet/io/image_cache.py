@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from posenet.errors import PoseNetError
-from posenet.io.files import atomic_path, file_stamp, free_space_needed
+from posenet.io.files import atomic_path, fingerprint_file, require_free_space
 from posenet.io.images import READING, load_image
 
 log = logging.getLogger("posenet")
@@ -31,7 +31,7 @@ def cache_folder() -> Path:
     return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "posenet"
 
 
-class Images:
+class ImageArray:
     """n stored images, (n, h, w, 3) uint8, that are read in any order without growing the process.
 
     rows: which of the wanted images they are; those that did not decode are left out, and `faults` tells why.
@@ -47,9 +47,9 @@ class Images:
     def __getitem__(self, index) -> np.ndarray:
         return np.asarray(self.array[self.chosen[index]])
 
-    def subset(self, index) -> Images:
+    def subset(self, index) -> ImageArray:
         """The images at an index array, without a copy."""
-        chosen = Images(self.array, self.rows[index], self.faults)
+        chosen = ImageArray(self.array, self.rows[index], self.faults)
         chosen.chosen = self.chosen[index]
         return chosen
 
@@ -71,7 +71,7 @@ def release(images) -> None:
 def load_images(
     paths: list[Path], size: tuple[int, int], label: str = "images", in_memory_bytes: int = IN_MEMORY_BYTES,
     quarter_turns: int = 0,
-) -> Images:  # fmt: skip
+) -> ImageArray:  # fmt: skip
     """Images at size (height, width), turned as for `load_image`, from the disk cache where it is still valid.
 
     The cache belongs to exactly these files with these sizes and modification times. Images that do not
@@ -96,7 +96,7 @@ def load_images(
         raise PoseNetError(
             f"{target.parent} cannot be made ({error.strerror}): set POSENET_CACHE to a folder"
         ) from None
-    free_space_needed(target.parent, total)
+    require_free_space(target.parent, total)
     _tidy(target.parent)
     with atomic_path(target) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
@@ -117,7 +117,7 @@ def _tidy(folder: Path) -> None:
                 path.with_suffix(".json").unlink(missing_ok=True)
 
 
-def _opened(target: Path, shape) -> Images:
+def _opened(target: Path, shape) -> ImageArray:
     array = np.load(target, mmap_mode="r")
     if array.shape != shape or array.dtype != np.uint8:
         raise ValueError("another shape")
@@ -127,7 +127,7 @@ def _opened(target: Path, shape) -> Images:
     return _kept(array, {int(row): why for row, why in faults.items()})
 
 
-def _kept(array, faults: dict[int, str]) -> Images:
+def _kept(array, faults: dict[int, str]) -> ImageArray:
     rows = np.setdiff1d(np.arange(len(array)), list(faults))
     if len(rows) == 0:
         raise PoseNetError(f"at least one image must decode: {next(iter(faults.values()), 'no image was given')}")
@@ -135,7 +135,7 @@ def _kept(array, faults: dict[int, str]) -> Images:
         log.warning("image dropped: %s", why)
     if len(faults) > 3:
         log.warning("%d more images dropped", len(faults) - 3)
-    return Images(array, rows, list(faults.values()))
+    return ImageArray(array, rows, list(faults.values()))
 
 
 def _decode_all(paths, how, array, label) -> dict[int, str]:
@@ -161,12 +161,12 @@ def _decode_all(paths, how, array, label) -> dict[int, str]:
                     faults[row] = why
             if isinstance(array, np.memmap):
                 array.flush()
-                Images(array, np.empty(0), []).release()
+                ImageArray(array, np.empty(0), []).release()
     return faults
 
 
 def _fingerprint(paths: list[Path], how) -> str:
     digest = hashlib.sha256(repr((READING, tuple(how))).encode())
     for path in paths:
-        digest.update(file_stamp(path, str(path.resolve())))
+        digest.update(fingerprint_file(path, str(path.resolve())))
     return digest.hexdigest()[:32]

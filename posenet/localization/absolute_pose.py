@@ -8,10 +8,10 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from posenet.localization.pnp import FEWEST_INLIERS, distances, focal_factor, ransac, refined, residuals
+from posenet.localization.pnp import MIN_INLIERS, distances, focal_factor, ransac, refined, residuals
 from posenet.mapping.keypoints import Keypoints
 from posenet.mapping.matching import match, root_sift
-from posenet.mapping.triangulation import SeenPoints
+from posenet.mapping.triangulation import Observations
 
 INLIER_PIXELS, GUIDED_PIXELS = 4.0, 12.0
 LIKENESS = 0.85  # cosine that descriptors must reach where the pose already says where to look
@@ -20,7 +20,7 @@ CELLS = 6  # along either side of what all keypoints span, for counting how far 
 
 
 @dataclass(frozen=True, eq=False)
-class Located:
+class AbsolutePose:
     """A camera's pose found from points.
 
     position: (3,) camera center in the world. rotation: camera axes to world axes. inliers: how many of the
@@ -46,17 +46,17 @@ class Located:
         return float(np.sqrt(variances[:3].sum())), float(np.degrees(np.sqrt(variances[3:].sum())))
 
 
-def locate(keypoints: Keypoints, seen: list[SeenPoints], focal_known: bool = True) -> Located | None:
+def locate(keypoints: Keypoints, seen: list[Observations], has_known_focal_length: bool = True) -> AbsolutePose | None:
     """The pose of a image's camera, by what some of the scene's images see; None where too little agrees.
 
-    focal_known: False where the focal length must be found too; None, then, also where it stays vague.
+    has_known_focal_length: False where the focal length must be found too; None, then, also where it stays vague.
     """
     ours = root_sift(keypoints.descriptors)
     theirs = [root_sift(each.keypoints.descriptors) for each in seen]
     pairs = [match(ours, each) for each in theirs]
     rows = np.concatenate([np.zeros(0, int), *(pair[0] for pair in pairs)])
     points = np.concatenate([np.zeros((0, 3)), *(each.points[pair[1]] for each, pair in zip(seen, pairs, strict=True))])
-    factor = 1.0 if focal_known else focal_factor(keypoints, rows, points)
+    factor = 1.0 if has_known_focal_length else focal_factor(keypoints, rows, points)
     if factor is None:
         return None
     keypoints = keypoints.zoomed(factor)
@@ -67,19 +67,19 @@ def locate(keypoints: Keypoints, seen: list[SeenPoints], focal_known: bool = Tru
     known, descriptors = np.concatenate([each.points for each in seen]), np.concatenate(theirs)
     images = np.repeat(np.arange(len(seen)), [len(each.points) for each in seen])
     for _ in range(2):
-        rows, columns = _guided(keypoints, ours, known, descriptors, *start)
+        rows, columns = _guided_matching(keypoints, ours, known, descriptors, *start)
         points = known[columns]
-        if len(rows) < FEWEST_INLIERS:
+        if len(rows) < MIN_INLIERS:
             return None
         start = refined(keypoints, rows, points, *start)
-    found = _judged(keypoints, rows, points, images[columns], *start, focal_known)
+    found = _verify_pose(keypoints, rows, points, images[columns], *start, has_known_focal_length)
     if found is None:
         return None
     agreeing = len(np.unique(distinct[0][distances(keypoints, *distinct, *start) < INLIER_PIXELS]))
-    return replace(found, inliers=agreeing, focal=factor) if agreeing >= FEWEST_INLIERS else None
+    return replace(found, inliers=agreeing, focal=factor) if agreeing >= MIN_INLIERS else None
 
 
-def _guided(keypoints: Keypoints, ours, points, theirs, position, rotation: Rotation):
+def _guided_matching(keypoints: Keypoints, ours, points, theirs, position, rotation: Rotation):
     """Rows of keypoints, and of points that the pose projects near them and that look alike; one point a keypoint."""
     local = rotation.inv().apply(points - position)
     ahead = np.flatnonzero(local[:, 2] > 1e-6)
@@ -96,9 +96,9 @@ def _guided(keypoints: Keypoints, ours, points, theirs, position, rotation: Rota
     return rows[chosen], columns[chosen]
 
 
-def _judged(
-    keypoints: Keypoints, rows, points, images, position, rotation: Rotation, focal_known: bool
-) -> Located | None:
+def _verify_pose(
+    keypoints: Keypoints, rows, points, images, position, rotation: Rotation, has_known_focal_length: bool
+) -> AbsolutePose | None:
     """The pose with what speaks for it; None where that is too little. images: (n,) where each point was seen.
 
     A focal length that was found with the pose makes it less sure.
@@ -111,14 +111,14 @@ def _judged(
     good = np.linalg.norm(errors, axis=1) < INLIER_PIXELS
     span = np.maximum(np.ptp(keypoints.rays, axis=0), keypoints.pixel)
     spread = len(np.unique(np.floor(keypoints.rays[rows[good]] / span * CELLS), axis=0))
-    if good.sum() < FEWEST_INLIERS or spread < FEWEST_CELLS:
+    if good.sum() < MIN_INLIERS or spread < FEWEST_CELLS:
         return None
-    step, unknowns = 1e-6, 6 if focal_known else 7
+    step, unknowns = 1e-6, 6 if has_known_focal_length else 7
     jacobian = np.stack([(off(step * each) - off(-step * each)) / (2 * step) for each in np.eye(unknowns)], axis=1)
     jacobian = jacobian.reshape(-1, 2, unknowns)[good].reshape(-1, unknowns)
     covariance = clustered_covariance(jacobian, errors[good].ravel(), np.repeat(images[good], 2))[:6, :6]
     agreeing = rows[good]
-    return Located(position, rotation, len(agreeing), covariance, agreeing, keypoints.rays[agreeing], points[good])
+    return AbsolutePose(position, rotation, len(agreeing), covariance, agreeing, keypoints.rays[agreeing], points[good])
 
 
 def clustered_covariance(jacobian: np.ndarray, errors: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from posenet.mapping.keypoints import Keypoints
 
 RANSAC_PIXELS, RANSAC_ROUNDS = 8.0, 2000
-FEWEST_INLIERS = 12
+MIN_INLIERS = 12
 # where the focal length is sought too: from half to twice the one assumed, and how sure it must become
 FOCALS, VAGUE = np.exp(np.linspace(np.log(0.5), np.log(2.0), 11)), 0.05
 NEAR_PIXELS = 12.0
@@ -20,7 +20,7 @@ Pose = tuple[np.ndarray, Rotation]  # camera center (3,) in the world, camera ax
 
 def ransac(keypoints: Keypoints, rows: np.ndarray, points: np.ndarray, rounds: int = RANSAC_ROUNDS) -> Pose | None:
     """The pose that most pairs of a keypoint rows (n,) and a point (n, 3) agree with; None where hardly any do."""
-    if len(np.unique(rows)) < FEWEST_INLIERS:
+    if len(np.unique(rows)) < MIN_INLIERS:
         return None
     cv2.setRNGSeed(0)
     middle = points.mean(axis=0)  # OpenCV works in float32, and the world's own zero may lie too far away for that
@@ -31,7 +31,7 @@ def ransac(keypoints: Keypoints, rows: np.ndarray, points: np.ndarray, rounds: i
         )  # fmt: skip
     except cv2.error:
         return None
-    if not good or inliers is None or len(np.unique(rows[inliers[:, 0]])) < FEWEST_INLIERS:
+    if not good or inliers is None or len(np.unique(rows[inliers[:, 0]])) < MIN_INLIERS:
         return None
     world_from_camera = Rotation.from_rotvec(turn[:, 0]).inv()
     start = middle - world_from_camera.apply(shift[:, 0]), world_from_camera
@@ -79,7 +79,7 @@ def focal_factor(keypoints: Keypoints, rows: np.ndarray, points: np.ndarray) -> 
         return None
     _, factor, pose = max(found, key=lambda each: each[0])
     near = distances(keypoints.zoomed(factor), rows, points, *pose) < NEAR_PIXELS
-    if near.sum() < FEWEST_INLIERS:
+    if near.sum() < MIN_INLIERS:
         return None
     fitted = least_squares(
         residuals, np.zeros(7), loss="cauchy", f_scale=1.5, max_nfev=50, x_scale="jac",

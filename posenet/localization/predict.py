@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from posenet.datasets.formats.image_files import photographs_in
-from posenet.datasets.intrinsics import guessed_camera
+from posenet.datasets.intrinsics import guess_camera
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
-from posenet.geometry.camera_models import LENSES
+from posenet.geometry.camera_models import CAMERA_MODELS
 from posenet.geometry.poses import Poses
 from posenet.io.image_cache import load_images
 from posenet.io.images import IMAGE_SUFFIXES, image_size
-from posenet.localization.localizer import Answerer, Answers, Manner
-from posenet.localization.smoothing import stretches
+from posenet.localization.localizer import LocalizationOptions, Localizer, PoseEstimates
+from posenet.localization.smoothing import contiguous_segments
 from posenet.run import Run
 
 log = logging.getLogger("posenet")
@@ -52,20 +52,22 @@ class Prediction:
     most like them, where they were asked for.
     """
 
-    answers: Answers
+    answers: PoseEstimates
     rows: np.ndarray
     nearest: list[str] | None = None
 
 
-def predict(run: Run, paths: list[Path], manner: Manner | None = None, nearest: bool = False) -> Prediction:
+def predict(
+    run: Run, paths: list[Path], manner: LocalizationOptions | None = None, nearest: bool = False
+) -> Prediction:
     """Poses of new images; where manner.smooth says so, those of each folder are a video's, in their order."""
-    answerer = Answerer(run)
+    answerer = Localizer(run)
     images = load_images(paths, run.framing.stored, "images")
     decoded = [paths[row] for row in images.rows]
     cameras = [camera_for(run, path) for path in decoded]
     folders = np.array([str(path.parent) for path in paths], object)
-    sequences = stretches(folders, images.rows)
-    answers = answerer.answer(images, decoded, cameras, sequences, manner or Manner())
+    sequences = contiguous_segments(folders, images.rows)
+    answers = answerer.answer(images, decoded, cameras, sequences, manner or LocalizationOptions())
     if not nearest:
         return Prediction(answers, images.rows)
     likest = answerer.gallery.nearest(answers.descriptors)[:, 0]
@@ -105,18 +107,18 @@ def camera_for(run: Run, path: Path) -> Camera:
         camera = known.resized(width, height)
     elif known and _alike(width, height, known.height, known.width):
         camera = _held_otherwise(known).resized(width, height)
-    told = guessed_camera(path)
-    if told.source in run.corrections and told.focal_known:
+    told = guess_camera(path)
+    if told.source in run.corrections and told.has_known_focal_length:
         told = run.corrections[told.source].of(told)
-    if camera is None or (told.focal_known and max(told.fx / camera.fx, camera.fx / told.fx) > ZOOMED):
+    if camera is None or (told.has_known_focal_length and max(told.fx / camera.fx, camera.fx / told.fx) > ZOOMED):
         return told
     return camera
 
 
 def _held_otherwise(camera: Camera) -> Camera:
     """The camera held upright instead of on its side, or the other way round: what depends on which way is left out."""
-    turned = camera.quarter_turned()
-    names = LENSES[camera.lens].extra
+    turned = camera.rotate90()
+    names = CAMERA_MODELS[camera.lens].extra
     lens = [0.0 if name in ("p1", "p2") else value for name, value in zip(names, camera.distortion, strict=True)]
     return replace(turned, cx=turned.width / 2, cy=turned.height / 2, distortion=tuple(lens))
 

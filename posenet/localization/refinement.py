@@ -16,10 +16,10 @@ from scipy.spatial.transform import Rotation
 from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from posenet.localization.absolute_pose import Located, locate
+from posenet.localization.absolute_pose import AbsolutePose, locate
 from posenet.localization.retrieval import Gallery
-from posenet.localization.uncertainty import Trust
-from posenet.mapping.keypoints import detect_or_none
+from posenet.localization.uncertainty import UncertaintyModel
+from posenet.mapping.keypoints import detect_or_empty
 from posenet.mapping.landmarks import KEYPOINTS, Landmarks
 from posenet.mapping.parallel import in_parallel
 
@@ -30,7 +30,7 @@ CERTAIN_INLIERS = 20  # fewer must agree with the regressed pose
 
 
 @dataclass(frozen=True, eq=False)
-class Refinement:
+class RefinementResult:
     """Refined poses of n images.
 
     poses: refined where that stood, the regressed ones elsewhere. located: what was found, None where it did not stand.
@@ -39,10 +39,10 @@ class Refinement:
     """
 
     poses: Poses
-    located: list[Located | None]
+    located: list[AbsolutePose | None]
     neighbors: np.ndarray
     training: Scene
-    trust: Trust
+    trust: UncertaintyModel
 
     @property
     def refined(self) -> np.ndarray:
@@ -61,7 +61,7 @@ class Refinement:
         return np.array([self.trust.deviations(each) for each in self.located]).reshape(-1, 2)
 
 
-class Refiner:
+class PnPRefiner:
     """Refines the poses of images against a gallery of training images and their landmarks."""
 
     def __init__(self, gallery: Gallery, landmarks: Landmarks):
@@ -76,15 +76,15 @@ class Refiner:
         cameras: Sequence[Camera | None],
         first: Poses,
         descriptors: np.ndarray,
-        trust: Trust,
+        trust: UncertaintyModel,
         answered: np.ndarray | None = None,
-    ) -> Refinement:
+    ) -> RefinementResult:
         """Refine regressed poses. cameras: of the images as they lie on the disk. descriptors: by the network.
         answered: (n,) False where the regressed pose is meaningless; all are meant where it is not given.
 
         Where a image's focal length is only assumed, it is found together with the pose, if the image tells it.
         """
-        if unknown := sum(camera is not None and not camera.focal_known for camera in cameras):
+        if unknown := sum(camera is not None and not camera.has_known_focal_length for camera in cameras):
             log.warning("the focal length of %d images is not known, it is sought together with their pose", unknown)
         located = self.locate(paths, cameras, first, descriptors)
         positions, quaternions = first.positions.copy(), first.quaternions_wxyz.copy()
@@ -97,7 +97,7 @@ class Refiner:
                 quaternions[row] = each.rotation.as_quat(canonical=True, scalar_first=True)
         poses = Poses.from_quaternions(positions, quaternions)
         best = np.array([self.nearby(poses, row)[0] for row in range(len(poses))], int)
-        return Refinement(poses, located, best, self.gallery.scene, trust)
+        return RefinementResult(poses, located, best, self.gallery.scene, trust)
 
     def locate(
         self,
@@ -106,14 +106,14 @@ class Refiner:
         first: Poses,
         descriptors: np.ndarray,
         excluded: np.ndarray | None = None,
-    ) -> list[Located | None]:
+    ) -> list[AbsolutePose | None]:
         """What is found for each image by matching alone. excluded: training images not to be used."""
         usable = np.ones(len(self.poses), bool)
         if excluded is not None:
             usable[excluded] = False
         alike = self.gallery.nearest(descriptors, MORE_NEIGHBOURS + int((~usable).sum()))
 
-        def work(row: int) -> Located | None:
+        def work(row: int) -> AbsolutePose | None:
             nearby, similar = (each[usable[each]][:MORE_NEIGHBOURS] for each in (self.nearby(first, row), alike[row]))
             return self._one(paths[row], cameras[row], _merged(similar, nearby))
 
@@ -125,19 +125,19 @@ class Refiner:
         away = np.linalg.norm(self.poses.positions - poses.positions[row], axis=1) / self.depth
         return np.argsort(away + turned, kind="stable")
 
-    def _one(self, path: Path, camera: Camera | None, neighbors: np.ndarray) -> Located | None:
+    def _one(self, path: Path, camera: Camera | None, neighbors: np.ndarray) -> AbsolutePose | None:
         if camera is None:
             return None
-        keypoints = detect_or_none(path, camera, KEYPOINTS)
+        keypoints = detect_or_empty(path, camera, KEYPOINTS)
         for tried in (neighbors[:NEIGHBOURS], neighbors[NEIGHBOURS:]):
             seen = [self.landmarks.seen(each) for each in tried]
-            found = locate(keypoints, seen, camera.focal_known)
+            found = locate(keypoints, seen, camera.has_known_focal_length)
             if found is not None:
                 return found
         return None
 
 
-def _stands(found: Located, regressed: tuple[np.ndarray, Rotation] | None, trust: Trust) -> bool:
+def _stands(found: AbsolutePose, regressed: tuple[np.ndarray, Rotation] | None, trust: UncertaintyModel) -> bool:
     """Whether a refined pose is believed: by its keypoints alone, or because the regressed one agrees."""
     return found.inliers >= CERTAIN_INLIERS or (regressed is not None and trust.allows(*regressed, found))
 

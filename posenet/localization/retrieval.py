@@ -10,10 +10,10 @@ import numpy as np
 
 from posenet.datasets.scene import Scene
 from posenet.geometry.poses import Poses
-from posenet.io.files import files_digest, kept_if_possible
+from posenet.io.files import best_effort_write, fingerprint_files
 from posenet.io.image_cache import load_images
 from posenet.io.images import READING
-from posenet.mapping.global_descriptors import nearest_images
+from posenet.mapping.global_descriptors import nearest_neighbors
 from posenet.models.inference import predict_in_batches
 from posenet.run import Run
 
@@ -30,14 +30,14 @@ class Gallery:
 
     def nearest(self, queries: np.ndarray, count: int = 1) -> np.ndarray:
         """(q, count) rows of the training images most like each of the queries (q, d), the likest first."""
-        return nearest_images(self.descriptors, queries, count)
+        return nearest_neighbors(self.descriptors, queries, count)
 
     def nearest_poses(self, queries: np.ndarray) -> Poses:
         """The poses of the training images most like the queries (q, d)."""
         return self.scene.poses[self.nearest(queries)[:, 0]]
 
 
-def describing(network: keras.Model) -> keras.Model:
+def with_descriptor_output(network: keras.Model) -> keras.Model:
     """The network with one more output, "pooled": the backbone's last features, averaged over the image."""
     layer = next(layer for layer in network.layers if layer.name in POOLED)
     return keras.Model(network.input, {**network.output, "pooled": layer.output})
@@ -49,14 +49,14 @@ def descriptors(pooled: np.ndarray) -> np.ndarray:
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
 
 
-def gallery_of(run: Run, network: keras.Model, made_of: str, scene: Scene | None = None) -> Gallery:
+def load_or_build_gallery(run: Run, network: keras.Model, made_of: str, scene: Scene | None = None) -> Gallery:
     """The run's training images as its network sees them; kept in RUN/gallery.npz as long as both stay the same.
 
     network: a describing one. made_of: the digest of the file that it was loaded from. scene: the training split, if it
     is open already. Raises PoseNetError when the images are not there any more.
     """
     training = scene or run.training_scene()
-    stamp = f"{READING} {made_of} {files_digest(training.paths)}"
+    stamp = f"{READING} {made_of} {fingerprint_files(training.paths)}"
     path = run.folder / GALLERY
     try:
         with np.load(path, allow_pickle=False) as kept:
@@ -66,6 +66,6 @@ def gallery_of(run: Run, network: keras.Model, made_of: str, scene: Scene | None
         pass  # made anew
     images = load_images(training.paths, run.framing.stored, "training images")
     described = descriptors(predict_in_batches(network, images, run.framing)["pooled"]).astype(np.float16)
-    with kept_if_possible(path) as temporary, open(temporary, "wb") as file:
+    with best_effort_write(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, stamp=stamp, rows=images.rows, descriptors=described)
     return Gallery(training.subset(images.rows), described.astype(np.float32))

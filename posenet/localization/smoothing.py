@@ -32,7 +32,7 @@ def smooth(poses: Poses, sequences: np.ndarray, window: float = 5.0) -> Poses:
     return Poses(positions, Rotation.from_quat(quaternions, scalar_first=True))
 
 
-def stretches(sequences: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def contiguous_segments(sequences: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """(k,) numbers of the stretches of time in which some of n images follow one another.
 
     sequences: (n,) names, the images of one in the order of time. rows: (k,) those that are asked for: a sequence is

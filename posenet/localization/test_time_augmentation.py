@@ -13,8 +13,8 @@ from scipy.spatial.transform import Rotation
 
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
-from posenet.geometry.cropping import Framing
-from posenet.geometry.poses import tells_rotation, usable_rotations
+from posenet.geometry.cropping import Crop
+from posenet.geometry.poses import is_valid_quaternion, rotations_from_quaternions
 from posenet.geometry.warping import Warper
 from posenet.io.image_cache import release
 from posenet.models.inference import predict_in_batches
@@ -50,8 +50,8 @@ class _Turned:
         )  # fmt: skip
 
 
-def predict_views(
-    network, images, cameras: Sequence[Camera | None], framing: Framing, count: int, trained_on: Camera | None = None
+def predict_with_tta(
+    network, images, cameras: Sequence[Camera | None], framing: Crop, count: int, trained_on: Camera | None = None
 ) -> dict:
     """One pose of `count` views (1 to 11) of each of n stored images, as `predict_in_batches` gives them.
 
@@ -63,8 +63,8 @@ def predict_views(
     """
     if not 1 <= count <= MOST:
         raise PoseNetError(f"--views must be from 1 to {MOST}, received {count}")
-    known = [framing.stored_camera(each) if each and each.turns_by_homography else None for each in cameras]
-    warper, cut = Warper(framing), Framing(framing.cut, framing.cut)
+    known = [framing.stored_camera(each) if each and each.is_perspective else None for each in cameras]
+    warper, cut = Warper(framing), Crop(framing.cut, framing.cut)
     seen_by = [_seen_by(each, trained_on, framing) for each in cameras]
     rolls_only = np.array([camera is None for camera in known])
     positions, quaternions = [], []
@@ -74,23 +74,23 @@ def predict_views(
         turns = Rotation.from_euler("xyz", degrees, degrees=True)
         outputs = predict_in_batches(network, _Turned(images, known, seen_by, warper, turns), cut)
         positions.append(outputs.pop("position"))
-        quaternions.append(turned_back(outputs.pop("quaternion"), turns))
+        quaternions.append(undo_rotation(outputs.pop("quaternion"), turns))
         others = others or outputs
     return others | _joined(np.stack(positions), np.stack(quaternions))
 
 
-def _seen_by(camera: Camera | None, trained_on: Camera | None, framing: Framing) -> Camera | None:
+def _seen_by(camera: Camera | None, trained_on: Camera | None, framing: Crop) -> Camera | None:
     """The stored training camera, where it can see another one's image."""
-    known = [each is not None and each.turns_by_homography for each in (camera, trained_on)]
+    known = [each is not None and each.is_perspective for each in (camera, trained_on)]
     return framing.stored_camera(trained_on) if trained_on and all(known) else None
 
 
-def turned_back(quaternions: np.ndarray, turns: Rotation) -> np.ndarray:
+def undo_rotation(quaternions: np.ndarray, turns: Rotation) -> np.ndarray:
     """(n, 4) world_from_camera of the images themselves; rows without a rotation stay as they are.
 
     quaternions: (n, 4) what the network says of cameras that turned by `turns`, one or n.
     """
-    safe, good = usable_rotations(quaternions)
+    safe, good = rotations_from_quaternions(quaternions)
     return np.where(good[:, None], (safe * turns.inv()).as_quat(scalar_first=True), quaternions)
 
 
@@ -100,7 +100,7 @@ def _joined(positions: np.ndarray, quaternions: np.ndarray) -> dict:
     joined = {"position": positions.mean(axis=0), "quaternion": quaternions[0].copy(), "spread_deg": spread}
     for row in range(positions.shape[1]):
         views = quaternions[:, row]
-        if tells_rotation(views).all():
+        if is_valid_quaternion(views).all():
             rotations = Rotation.from_quat(views, scalar_first=True)
             mean = rotations.mean()
             joined["quaternion"][row] = mean.as_quat(scalar_first=True)

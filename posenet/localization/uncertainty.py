@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
-from posenet.io.files import kept_if_possible
-from posenet.localization.absolute_pose import Located
+from posenet.io.files import best_effort_write
+from posenet.localization.absolute_pose import AbsolutePose
 
 TRUST, VERSION = "trust.json", 2  # raised whenever the same images give other numbers
 # a new walk is about twice as far off as images held out between training images (docs/accuracy.md)
@@ -23,7 +23,7 @@ MEDIAN_TO_DEVIATION = float(np.sqrt(3)) / 1.538
 
 
 @dataclass(frozen=True)
-class Trust:
+class UncertaintyModel:
     """position, degrees: standard deviations of the regressed poses, scene's unit and degrees. stretch: how many times
     as large the errors of refined poses are as their keypoints say: these know little of the training poses' errors.
     """
@@ -32,14 +32,14 @@ class Trust:
     degrees: float
     stretch: float
 
-    def deviations(self, located: Located | None) -> tuple[float, float]:
+    def deviations(self, located: AbsolutePose | None) -> tuple[float, float]:
         """Standard deviations of a refined pose, or of a regressed one where it was not refined."""
         if located is None:
             return self.position, self.degrees
         position, degrees = located.deviations
         return self.stretch * position, self.stretch * degrees
 
-    def allows(self, position: np.ndarray, rotation: Rotation, located: Located) -> bool:
+    def allows(self, position: np.ndarray, rotation: Rotation, located: AbsolutePose) -> bool:
         """Whether a refined pose lies within three deviations of the regressed one, both kinds of poses together."""
         own, own_degrees = self.deviations(located)
         away = np.linalg.norm(located.position - position)
@@ -49,7 +49,7 @@ class Trust:
         )
 
 
-def measured_trust(regressed: Poses, located: list[Located | None], truth: Poses) -> Trust:
+def calibrate_uncertainty(regressed: Poses, located: list[AbsolutePose | None], truth: Poses) -> UncertaintyModel:
     """From what became of held-out images, whose true poses are known."""
     position = float(np.median(position_errors(regressed, truth)))
     degrees = float(np.median(rotation_errors_deg(regressed, truth)))
@@ -61,20 +61,22 @@ def measured_trust(regressed: Poses, located: list[Located | None], truth: Poses
     stretch = float(np.median(ratios)) if len(ratios) >= 5 else 10.0
     scale = MEDIAN_TO_DEVIATION
     regression = NEW_WALK * scale
-    return Trust(regression * max(position, 1e-9), regression * max(degrees, 1e-6), max(1.0, scale * stretch))
+    return UncertaintyModel(
+        regression * max(position, 1e-9), regression * max(degrees, 1e-6), max(1.0, scale * stretch)
+    )
 
 
-def read_trust(folder: Path, stamp: str) -> Trust | None:
+def load_uncertainty(folder: Path, stamp: str) -> UncertaintyModel | None:
     """What was measured before of the model of that stamp; None where nothing was, or it cannot be read."""
     try:
         kept = json.loads((folder / TRUST).read_text())
         numbers = [float(kept[name]) for name in ("position", "degrees", "stretch")]
-        return Trust(*numbers) if kept["stamp"] == f"{VERSION} {stamp}" else None
+        return UncertaintyModel(*numbers) if kept["stamp"] == f"{VERSION} {stamp}" else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def write_trust(folder: Path, stamp: str, trust: Trust) -> None:
+def save_uncertainty(folder: Path, stamp: str, trust: UncertaintyModel) -> None:
     """Keep what was measured."""
-    with kept_if_possible(folder / TRUST) as temporary:
+    with best_effort_write(folder / TRUST) as temporary:
         temporary.write_text(json.dumps(asdict(trust) | {"stamp": f"{VERSION} {stamp}"}) + "\n", encoding="utf-8")

@@ -14,12 +14,12 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from posenet.datasets.scene import Scene
-from posenet.geometry.camera import STRAIGHT_LENSES, Camera
+from posenet.geometry.camera import PERSPECTIVE_MODELS, Camera
 from posenet.geometry.poses import Poses
-from posenet.mapping.keypoints import Keypoints, detect_or_none
+from posenet.mapping.keypoints import Keypoints, detect_or_empty
 from posenet.mapping.matching import match, root_sift
 from posenet.mapping.parallel import in_parallel
-from posenet.mapping.triangulation import epipolar_errors, neighbor_pairs, world_rays
+from posenet.mapping.triangulation import epipolar_errors, pairs_from_poses, world_rays
 
 RANKS, PAIRS, KEYPOINTS = (1, 3, 6, 10, 16), 200, 1200
 BLOCKS, FEWEST_PAIRS = 8, 10  # of time, every second of them to either half, which must have so many pairs
@@ -30,7 +30,7 @@ BESIDE, DISTINCT = 1.15, 1.05  # so much beside the best factor, errors must be 
 OFF = 1.03  # a known focal length is kept when the best one is nearer than this
 
 
-class Correction(NamedTuple):
+class IntrinsicsCorrection(NamedTuple):
     """What agrees better than a camera's intrinsics.
 
     factor: of the focal length. right, down: by which the principal point moves, in focal lengths as they were, of
@@ -52,10 +52,10 @@ class Correction(NamedTuple):
         )  # fmt: skip
 
 
-Corrections = Mapping[str, Correction]  # by what the focal lengths came from, as in Camera.source
+Corrections = Mapping[str, IntrinsicsCorrection]  # by what the focal lengths came from, as in Camera.source
 
 
-def measured_corrections(scene: Scene) -> Corrections:
+def estimate_corrections(scene: Scene) -> Corrections:
     """How the scene's intrinsics must change, so that its images agree with its poses best.
 
     One correction for each source of focal lengths ("file", "EXIF", "assumed"). The focal length changes only where it
@@ -90,7 +90,7 @@ def corrected(scene: Scene, corrections: Corrections) -> Scene:
 
 def _sources(scene: Scene) -> list[str]:
     """What each camera's focal length came from; "" where nothing can be measured of it, nor corrected."""
-    return [camera.source if camera and camera.lens in STRAIGHT_LENSES else "" for camera in scene.cameras]
+    return [camera.source if camera and camera.lens in PERSPECTIVE_MODELS else "" for camera in scene.cameras]
 
 
 def told(scene: Scene, corrections: Corrections) -> list[str]:
@@ -110,10 +110,10 @@ def told(scene: Scene, corrections: Corrections) -> list[str]:
     return sentences
 
 
-def _correction(scene: Scene, assumed: bool) -> Correction | None:
+def _correction(scene: Scene, assumed: bool) -> IntrinsicsCorrection | None:
     """What all of the scene's cameras need; None where that is nothing, or the images do not tell it."""
     matches, poses = _matches(scene), scene.poses
-    found = _best_factor(matches, poses, Correction()) if matches else None
+    found = _best_factor(matches, poses, IntrinsicsCorrection()) if matches else None
     if found is None:
         return None
     camera = scene.cameras[0]
@@ -125,7 +125,7 @@ def _correction(scene: Scene, assumed: bool) -> Correction | None:
         found = found._replace(aspect=camera.width / camera.height)
     if not assumed and max(found.factor, 1 / found.factor) <= OFF:
         found = found._replace(factor=1.0)
-    return None if found == Correction() else found
+    return None if found == IntrinsicsCorrection() else found
 
 
 class _Matches(NamedTuple):
@@ -142,7 +142,7 @@ def _cost(errors: np.ndarray) -> float:
     return float(np.log1p((errors / SLACK) ** 2).mean())
 
 
-def _best_factor(matches: list[_Matches], poses: Poses, known: Correction) -> Correction | None:
+def _best_factor(matches: list[_Matches], poses: Poses, known: IntrinsicsCorrection) -> IntrinsicsCorrection | None:
     """With the best factor of all focal lengths, where the images tell it clearly; the shift is that of `known`."""
     costs = np.array([_cost(_errors(matches, poses, known._replace(factor=factor))) for factor in FACTORS])
     place = int(costs.argmin())
@@ -156,7 +156,7 @@ def _best_factor(matches: list[_Matches], poses: Poses, known: Correction) -> Co
     return known._replace(factor=best) if min(beside) > DISTINCT * middle else None
 
 
-def _proven_shift(matches: list[_Matches], poses: Poses, known: Correction) -> Correction | None:
+def _proven_shift(matches: list[_Matches], poses: Poses, known: IntrinsicsCorrection) -> IntrinsicsCorrection | None:
     """As `_best_shift`; None for less than a pixel, or where a half of the pairs does not agree better by what the
     other half tells."""
     half_of = np.arange(len(poses)) * BLOCKS // len(poses) % 2  # of a image: the halves have none in common
@@ -172,7 +172,7 @@ def _proven_shift(matches: list[_Matches], poses: Poses, known: Correction) -> C
     return whole if float(np.hypot(whole.right, whole.down)) > matches[0].pixel else None
 
 
-def _best_shift(matches: list[_Matches], poses: Poses, known: Correction) -> Correction:
+def _best_shift(matches: list[_Matches], poses: Poses, known: IntrinsicsCorrection) -> IntrinsicsCorrection:
     """With the shift under which matching keypoints miss each other least; the factor is that of `known`."""
 
     def errors(hundredths):
@@ -183,7 +183,7 @@ def _best_shift(matches: list[_Matches], poses: Poses, known: Correction) -> Cor
     return known._replace(right=float(right), down=float(down))
 
 
-def _errors(matches: list[_Matches], poses: Poses, correction: Correction) -> np.ndarray:
+def _errors(matches: list[_Matches], poses: Poses, correction: IntrinsicsCorrection) -> np.ndarray:
     """How far (m,) matching keypoints miss each other's epipolar lines with a correction, in pixels."""
     factor, shift = correction.factor, correction[1:3]
     return np.concatenate([
@@ -198,12 +198,12 @@ def _errors(matches: list[_Matches], poses: Poses, correction: Correction) -> np
 
 def _matches(scene: Scene) -> list[_Matches]:
     """Matches of some 200 pairs of neighboring images; none where too few keypoints match."""
-    pairs = neighbor_pairs(scene.poses, RANKS)
+    pairs = pairs_from_poses(scene.poses, RANKS)
     pairs = [pairs[row] for row in np.unique(np.linspace(0, len(pairs) - 1, PAIRS).astype(int))] if pairs else []
     rows = sorted({row for pair in pairs for row in pair})
 
     def detected(row: int) -> Keypoints:
-        return detect_or_none(scene.paths[row], scene.cameras[row], KEYPOINTS)
+        return detect_or_empty(scene.paths[row], scene.cameras[row], KEYPOINTS)
 
     found = dict(zip(rows, in_parallel(detected, rows, "focal length"), strict=True))
     kept, random = [], np.random.default_rng(0)

@@ -23,7 +23,7 @@ from scipy.spatial.transform import Rotation
 from posenet.datasets.scene import Scene
 from posenet.geometry.alignment import principal_axes
 from posenet.geometry.camera import Camera
-from posenet.mapping.keypoints import detect_or_none
+from posenet.mapping.keypoints import detect_or_empty
 from posenet.mapping.matching import match, root_sift
 
 Verdict = Literal["right", "wrong", "cannot tell"]
@@ -134,19 +134,19 @@ def _in_view(scene: Scene, rotations: Rotation, most: int = 5000) -> float | Non
 
 
 KEYPOINTS, RATIO = 1500, 0.75
-FEWEST_INLIERS, FEWEST_PAIRS = 30, 4
+MIN_INLIERS, FEWEST_PAIRS = 30, 4
 
 
 def measured_rotation(paths: list[Path], cameras: tuple[Camera, Camera]) -> Rotation | None:
     """second_from_first rotation of camera axes between two images; None where too little matches."""
-    first, second = (detect_or_none(path, camera, KEYPOINTS) for path, camera in zip(paths, cameras, strict=True))
+    first, second = (detect_or_empty(path, camera, KEYPOINTS) for path, camera in zip(paths, cameras, strict=True))
     rows, others = match(root_sift(first.descriptors), root_sift(second.descriptors), RATIO)
-    if len(rows) < FEWEST_INLIERS:
+    if len(rows) < MIN_INLIERS:
         return None
     ours, theirs = first.rays[rows], second.rays[others]
     tolerance = 1.5 * max(first.pixel, second.pixel)
     essential, mask = cv2.findEssentialMat(ours, theirs, np.eye(3), cv2.RANSAC, 0.999, tolerance)
-    if essential is None or essential.shape != (3, 3) or mask.sum() < FEWEST_INLIERS:
+    if essential is None or essential.shape != (3, 3) or mask.sum() < MIN_INLIERS:
         return None
     _, turn, _, _ = cv2.recoverPose(essential, ours, theirs, np.eye(3), mask=mask)
     return Rotation.from_matrix(turn)

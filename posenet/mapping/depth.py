@@ -13,9 +13,9 @@ import numpy as np
 from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import projected
-from posenet.geometry.cropping import Framing, grid_shape
+from posenet.geometry.cropping import Crop, grid_shape
 from posenet.geometry.poses import Poses
-from posenet.mapping.triangulation import neighbor_pairs, triangulate_scene
+from posenet.mapping.triangulation import pairs_from_poses, triangulate_scene
 
 log = logging.getLogger("posenet")
 
@@ -24,7 +24,7 @@ BENDING, SLOPE, OUTLIER = 0.3, 0.05, 0.1  # chosen by how well a warped image eq
 KEYPOINTS = 1200
 FEWEST_IMAGES, MOST_IMAGES, IMAGES_A_MINUTE = 100, 2000, 150
 
-Sight = tuple[np.ndarray, np.ndarray]  # points (n, 3) in the world, and their weights (n,)
+WeightedPoints = tuple[np.ndarray, np.ndarray]  # points (n, 3) in the world, and their weights (n,)
 
 
 def most_images(minutes: float) -> int:
@@ -32,7 +32,7 @@ def most_images(minutes: float) -> int:
     return int(min(MOST_IMAGES, max(FEWEST_IMAGES, IMAGES_A_MINUTE * minutes)))
 
 
-def scene_depths(scene: Scene, framing: Framing, most: int = MOST_IMAGES) -> np.ndarray | None:
+def scene_depths(scene: Scene, framing: Crop, most: int = MOST_IMAGES) -> np.ndarray | None:
     """(n, rows, columns) float32 inverse depths, 1 / scene unit, of the stored images; NaN for those without.
 
     The grid's first and last nodes lie on the stored image's edges. Points are the scene's own where it has some
@@ -46,14 +46,14 @@ def scene_depths(scene: Scene, framing: Framing, most: int = MOST_IMAGES) -> np.
         if some is not None:
             grids[chosen] = some
         return None if some is None else grids
-    if sum(camera is not None and camera.turns_by_homography for camera in scene.cameras) < 2:
+    if sum(camera is not None and camera.is_perspective for camera in scene.cameras) < 2:
         return None
     sights = _own_points(scene) if scene.points is not None else _triangulated_points(scene)
     grids = np.full((len(scene), *grid_shape(framing.stored)), np.nan, np.float32)
     camera_from_world = scene.poses.inverse()
     for row, sight in enumerate(_with_neighbors(sights, scene.poses)):
         camera = scene.cameras[row]
-        if camera is not None and camera.turns_by_homography:
+        if camera is not None and camera.is_perspective:
             grid = _grid(sight, camera_from_world, row, camera, framing)
             if grid is not None:
                 grids[row] = grid
@@ -62,7 +62,7 @@ def scene_depths(scene: Scene, framing: Framing, most: int = MOST_IMAGES) -> np.
     return grids if known.any() else None
 
 
-def _own_points(scene: Scene) -> list[Sight]:
+def _own_points(scene: Scene) -> list[WeightedPoints]:
     """The scene's own points that each image sees."""
     assert scene.points is not None
     rows, points = scene.points.observations.T
@@ -70,15 +70,15 @@ def _own_points(scene: Scene) -> list[Sight]:
     return [(seen, np.ones(len(seen))) for seen in each]
 
 
-def _triangulated_points(scene: Scene) -> list[Sight]:
+def _triangulated_points(scene: Scene) -> list[WeightedPoints]:
     """The triangulated points that each image sees."""
     return [(seen.points, np.ones(len(seen.points))) for seen in triangulate_scene(scene, KEYPOINTS)]
 
 
-def _with_neighbors(sights: list[Sight], poses: Poses) -> list[Sight]:
+def _with_neighbors(sights: list[WeightedPoints], poses: Poses) -> list[WeightedPoints]:
     """Images that see few points also have those of their neighbors, at a third of the weight."""
     around: list[list[int]] = [[] for _ in sights]
-    for first, second in neighbor_pairs(poses, range(6)):
+    for first, second in pairs_from_poses(poses, range(6)):
         around[first].append(second)
         around[second].append(first)
     joined = []
@@ -91,7 +91,9 @@ def _with_neighbors(sights: list[Sight], poses: Poses) -> list[Sight]:
     return joined
 
 
-def _grid(sight: Sight, camera_from_world: Poses, row: int, camera: Camera, framing: Framing) -> np.ndarray | None:
+def _grid(
+    sight: WeightedPoints, camera_from_world: Poses, row: int, camera: Camera, framing: Crop
+) -> np.ndarray | None:
     """The grid of one image; None where it sees too few points."""
     points, weights = sight
     local = camera_from_world.rotations[row].apply(points) + camera_from_world.positions[row]

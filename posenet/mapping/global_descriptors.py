@@ -32,7 +32,7 @@ def _orientations(image: np.ndarray) -> np.ndarray:
     return np.sqrt(counts / (counts.sum(axis=1, keepdims=True) + 200.0)).ravel()
 
 
-def nearest_images(training: np.ndarray, queries: np.ndarray, count: int = 1) -> np.ndarray:
+def nearest_neighbors(training: np.ndarray, queries: np.ndarray, count: int = 1) -> np.ndarray:
     """(n, count) for each query descriptor, the rows of the most similar training descriptors, the best first.
 
     As many as there are, if there are fewer than count.

@@ -48,7 +48,7 @@ class Keypoints:
         return Keypoints(self.rays / factor, self.descriptors, self.pixel / factor)
 
 
-class _Spots(NamedTuple):
+class _DetectedKeypoints(NamedTuple):
     """Keypoints without a camera: points (n, 2) x, y in pixels of a image of size (width, height), descriptors."""
 
     points: np.ndarray
@@ -56,7 +56,7 @@ class _Spots(NamedTuple):
     size: tuple[int, int]
 
 
-_remembered: dict[tuple[Path, int], _Spots] | None = None
+_remembered: dict[tuple[Path, int], _DetectedKeypoints] | None = None
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def detect(path: Path, camera: Camera, most: int) -> Keypoints:
     return _seen_by(camera, spots)
 
 
-def detect_or_none(path: Path, camera: Camera | None, most: int) -> Keypoints:
+def detect_or_empty(path: Path, camera: Camera | None, most: int) -> Keypoints:
     """As `detect`; no keypoints where the camera is unknown, nor, with a warning, where the file does not decode."""
     try:
         if camera is not None:
@@ -101,7 +101,7 @@ def detect_in(image: np.ndarray, camera: Camera, most: int, long_side: int = LON
     return _seen_by(camera, _spots(image, most, long_side))
 
 
-def _spots(image: np.ndarray, most: int, long_side: int) -> _Spots:
+def _spots(image: np.ndarray, most: int, long_side: int) -> _DetectedKeypoints:
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     scale = long_side / max(gray.shape)
     if scale < 1:
@@ -111,11 +111,13 @@ def _spots(image: np.ndarray, most: int, long_side: int) -> _Spots:
     sift = cv2.SIFT.create(most, contrastThreshold=CONTRAST, enable_precise_upscale=True)
     found, descriptors = sift.detectAndCompute(brightened(gray), None)
     if not found or descriptors is None:
-        return _Spots(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), gray.shape[::-1])
-    return _Spots(np.array([each.pt for each in found]) + 0.5, descriptors.astype(np.uint8), gray.shape[::-1])
+        return _DetectedKeypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), gray.shape[::-1])
+    return _DetectedKeypoints(
+        np.array([each.pt for each in found]) + 0.5, descriptors.astype(np.uint8), gray.shape[::-1]
+    )
 
 
-def _seen_by(camera: Camera, spots: _Spots) -> Keypoints:
+def _seen_by(camera: Camera, spots: _DetectedKeypoints) -> Keypoints:
     camera = camera.resized(*spots.size)
     rays = unprojected(camera, spots.points) if len(spots.points) else None
     pixel = 2.0 / (camera.fx + camera.fy)

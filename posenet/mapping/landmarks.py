@@ -12,10 +12,10 @@ import numpy as np
 
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
-from posenet.io.files import new_folder, write_text
+from posenet.io.files import atomic_directory, write_text
 from posenet.io.images import READING
 from posenet.mapping.keypoints import Keypoints
-from posenet.mapping.triangulation import SeenPoints, triangulate_scene
+from posenet.mapping.triangulation import Observations, triangulate_scene
 
 log = logging.getLogger("posenet")
 
@@ -41,13 +41,13 @@ class Landmarks:
     descriptors: np.ndarray
     pixels: np.ndarray
 
-    def seen(self, row: int) -> SeenPoints:
+    def seen(self, row: int) -> Observations:
         """What one image sees."""
         rows = slice(self.starts[row], self.starts[row + 1])
         keypoints = Keypoints(
             np.array(self.rays[rows], float), np.array(self.descriptors[rows]), float(self.pixels[row])
         )
-        return SeenPoints(keypoints, self.origin + self.points[rows])
+        return Observations(keypoints, self.origin + self.points[rows])
 
     @property
     def megabytes(self) -> float:
@@ -55,7 +55,7 @@ class Landmarks:
         return sum(each.nbytes for each in (self.points, self.rays, self.descriptors)) / 1e6
 
 
-def landmarks_of(folder: Path, training: Scene) -> Landmarks:
+def load_or_build_landmarks(folder: Path, training: Scene) -> Landmarks:
     """The landmarks of a run's training images, from folder/map if they are still of these images, else made now.
 
     Raises PoseNetError when the intrinsics are not known, or hardly any point can be triangulated.
@@ -64,10 +64,8 @@ def landmarks_of(folder: Path, training: Scene) -> Landmarks:
     kept = _opened(target, stamp)
     if kept is not None:
         return kept
-    if not any(camera and camera.focal_known for camera in training.cameras):
-        raise PoseNetError(
-            f"--refine needs the intrinsics of the training images, {training.root} does not tell them"
-        )
+    if not any(camera and camera.has_known_focal_length for camera in training.cameras):
+        raise PoseNetError(f"--refine needs the intrinsics of the training images, {training.root} does not tell them")
     log.info("making the map of %d training images", len(training))
     try:
         _make(folder, training, stamp)
@@ -90,7 +88,7 @@ def _make(folder: Path, training: Scene, stamp: str) -> None:
             f"training images of {training.root} share {shared}"
         )
     shutil.rmtree(folder / MAP, ignore_errors=True)
-    with new_folder(folder / MAP) as unfinished:
+    with atomic_directory(folder / MAP) as unfinished:
         _write(unfinished, seen, training.poses.positions.mean(axis=0), stamp)
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
 
@@ -111,7 +109,7 @@ def _begun(folder: Path, stamp: str) -> Path:
     return folder
 
 
-def _write(folder: Path, seen: list[SeenPoints], origin: np.ndarray, stamp: str) -> None:
+def _write(folder: Path, seen: list[Observations], origin: np.ndarray, stamp: str) -> None:
     arrays = {
         "origin": origin,
         "points": np.concatenate([each.points - origin for each in seen]).astype(np.float32),

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from posenet.datasets.scene import Scene
-from posenet.datasets.validation import Fault
-from posenet.geometry.alignment import LINE, up_direction, width_to_length
+from posenet.datasets.validation import LabelIssue
+from posenet.geometry.alignment import LINE, estimate_up, lateral_spread
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import FISHEYES, PANORAMA
 from posenet.mapping.calibration import Corrections, told
@@ -19,7 +19,7 @@ from posenet.mapping.convention_check import ConventionCheck
 
 
 @dataclass(frozen=True)
-class SceneFacts:
+class SceneReport:
     """Facts about a scene; lengths in its unit, angles in degrees. As in to_dict, which is what --json prints."""
 
     name: str
@@ -55,17 +55,17 @@ def _view_deg(camera: Camera) -> float:
 
 def scene_facts(
     scene: Scene,
-    faults: list[Fault],
+    faults: list[LabelIssue],
     format_name: str,
     split: str,
     convention: ConventionCheck,
     corrections: Corrections | None = None,
-) -> SceneFacts:
+) -> SceneReport:
     """Gather the facts. split: the rule that made the scene's splits. corrections: of its intrinsics, as measured."""
     chosen = {name: scene.splits == name for name in ("train", "test")}
     cameras = [camera for camera in scene.cameras if camera is not None]
     views = [_view_deg(camera) for camera in cameras]
-    return SceneFacts(
+    return SceneReport(
         name=scene.name,
         folder=str(scene.root),
         format=format_name,
@@ -75,7 +75,7 @@ def scene_facts(
         split=split,
         extent=np.ptp(scene.poses.positions, axis=0).tolist(),
         path_length=path_length(scene),
-        up=up_direction(scene.poses.rotations).tolist(),
+        up=estimate_up(scene.poses.rotations).tolist(),
         intrinsics=dict(Counter(camera.source for camera in cameras) | Counter({"unknown": len(scene) - len(cameras)})),
         view_deg=[min(views), max(views)] if views else None,
         lenses=dict(Counter(camera.lens for camera in cameras)),
@@ -88,7 +88,7 @@ def scene_facts(
     )
 
 
-def facts_text(facts: SceneFacts) -> str:
+def facts_text(facts: SceneReport) -> str:
     """The facts for people."""
     unit, images = facts.unit, facts.images
     lines = [f"{facts.name}: {sum(images.values())} images ({facts.format}), in {unit}"]
@@ -152,7 +152,7 @@ def _warnings(scene: Scene) -> list[str]:
     warnings = []
     positions = scene.poses.positions[scene.splits == "train"]
     if len(positions) >= 3:
-        width = width_to_length(positions)
+        width = lateral_spread(positions)
         if width < LINE:
             warnings.append(
                 f"training positions lie nearly on a line (spread {width:.0%} across against along): "

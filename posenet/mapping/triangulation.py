@@ -10,7 +10,7 @@ import numpy as np
 
 from posenet.datasets.scene import Scene
 from posenet.geometry.poses import Poses
-from posenet.mapping.keypoints import Keypoints, detect_or_none
+from posenet.mapping.keypoints import Keypoints, detect_or_empty
 from posenet.mapping.matching import match, root_sift
 from posenet.mapping.parallel import Arrays, kept_in_parallel
 
@@ -22,7 +22,7 @@ TOLERANCE = 3.0  # pixels
 
 
 @dataclass(frozen=True, eq=False)
-class SeenPoints:
+class Observations:
     """What a image sees of the scene's 3-D points: its keypoints that were triangulated.
 
     keypoints: n of them. points: (n, 3) world frame, scene unit.
@@ -34,7 +34,7 @@ class SeenPoints:
 
 def triangulate_scene(
     scene: Scene, most: int = 1200, ranks: Iterable[int] = NEIGHBOUR_RANKS, keep: Path | None = None
-) -> list[SeenPoints]:
+) -> list[Observations]:
     """The 3-D points that each image of a scene sees; none for images without intrinsics or that do not decode.
 
     most: keypoints a image. ranks: which neighbors are matched. keep: a folder for what is done, so that stopped
@@ -43,7 +43,7 @@ def triangulate_scene(
     arrays = kept_in_parallel(lambda row: _keypoints(scene, row, most), range(len(scene)), "keypoints", keep)
     found = [Keypoints(rays, descriptors, float(pixel)) for rays, descriptors, pixel in arrays]
     rows = np.flatnonzero([len(each) > 0 for each in found])  # the others have nothing to match
-    pairs = [(int(rows[a]), int(rows[b])) for a, b in neighbor_pairs(scene.poses[rows], ranks)]
+    pairs = [(int(rows[a]), int(rows[b])) for a, b in pairs_from_poses(scene.poses[rows], ranks)]
 
     def matched(pair):  # from bytes each time: as floats all of them would take four times the memory
         return match(*(root_sift(found[row].descriptors) for row in pair))
@@ -53,10 +53,10 @@ def triangulate_scene(
     for (first, second), (ours, theirs) in zip(pairs, matches, strict=True):
         seen_by[first].append((second, ours, theirs))
         seen_by[second].append((first, theirs, ours))
-    return [_triangulated(row, found, scene.poses, seen_by[row]) for row in range(len(scene))]
+    return [_triangulate_image(row, found, scene.poses, seen_by[row]) for row in range(len(scene))]
 
 
-def neighbor_pairs(poses: Poses, ranks: Iterable[int]) -> list[tuple[int, int]]:
+def pairs_from_poses(poses: Poses, ranks: Iterable[int]) -> list[tuple[int, int]]:
     """Rows (first < second) of images to match: for each, those of the given ranks by distance among the images
     that look the same way to within 35 degrees."""
     forward = poses.rotations.apply([0.0, 0, 1])
@@ -72,12 +72,12 @@ def neighbor_pairs(poses: Poses, ranks: Iterable[int]) -> list[tuple[int, int]]:
 def _keypoints(scene: Scene, row: int, most: int) -> Arrays:
     """One image's rays, descriptors and width of a pixel."""
     camera = scene.cameras[row]
-    known = camera if camera is not None and camera.focal_known else None
-    found = detect_or_none(scene.paths[row], known, most)
+    known = camera if camera is not None and camera.has_known_focal_length else None
+    found = detect_or_empty(scene.paths[row], known, most)
     return found.rays, found.descriptors, np.array(found.pixel)
 
 
-def _triangulated(row: int, found: list[Keypoints], poses: Poses, seen_by: list) -> SeenPoints:
+def _triangulate_image(row: int, found: list[Keypoints], poses: Poses, seen_by: list) -> Observations:
     """The points of one image's keypoints: on the keypoint's own ray, where the neighbors' rays pass nearest."""
     own = found[row]
     rays, center = world_rays(own.rays, poses, row), poses.positions[row]
@@ -96,7 +96,7 @@ def _triangulated(row: int, found: list[Keypoints], poses: Poses, seen_by: list)
     good = (agree.sum(axis=1) >= 2) | ((agree.sum(axis=1) == 1) & (widest > 2 * LEAST_PARALLAX))
     mean = np.where(agree, inverse, 0)[good] * weight[good]
     distances = weight[good].sum(axis=1) / mean.sum(axis=1)
-    return SeenPoints(own[good], center + distances[:, None] * rays[good])
+    return Observations(own[good], center + distances[:, None] * rays[good])
 
 
 def _row_median(values: np.ndarray) -> np.ndarray:

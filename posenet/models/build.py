@@ -18,7 +18,7 @@ from posenet.models.efficientnet_lite import efficientnet_lite0_heads
 from posenet.models.googlenet import googlenet_bn, posenet_2015
 from posenet.models.inception_v4 import inception_v4_heads
 from posenet.models.layers import FastBatchNorm, FastDepthwise
-from posenet.models.scene_coordinates import ScenePointsHead
+from posenet.models.scene_coordinates import SceneCoordinateHead
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ BACKBONES = {
 }
 
 
-def backbone_named(name: str) -> Backbone:
+def get_backbone(name: str) -> Backbone:
     """The backbone of that name: one of BACKBONES or of keras.applications. Raises PoseNetError with the names."""
     if name in BACKBONES:
         return BACKBONES[name]
@@ -88,10 +88,10 @@ def build_network(
     (b, h / 16, w / 16, 3).
     """
     image = keras.Input((*size, 3), name="image")
-    chosen = backbone_named(backbone)
+    chosen = get_backbone(backbone)
     if head == "points":
         assert chosen.maps, f"{backbone} has no feature maps for the head of points"
-        outputs = ScenePointsHead()(*chosen.maps(image))
+        outputs = SceneCoordinateHead()(*chosen.maps(image))
         if not auxiliary:
             outputs = {name: value for name, value in outputs.items() if not name.endswith("points")}
     elif chosen.fixed_size:

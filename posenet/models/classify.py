@@ -9,9 +9,9 @@ import numpy as np
 
 from posenet.errors import PoseNetError
 from posenet.io.images import load_image
-from posenet.models.build import BACKBONES, backbone_named
+from posenet.models.build import BACKBONES, get_backbone
 from posenet.models.weights.keras_h5 import Order
-from posenet.models.weights.pretrained import class_names, imagenet_file, put_into
+from posenet.models.weights.pretrained import class_names, imagenet_file, load_weights
 
 
 def classifier_network(backbone: str, weights: Path | None = None, order: Order = "auto") -> keras.Model:
@@ -20,13 +20,15 @@ def classifier_network(backbone: str, weights: Path | None = None, order: Order 
     weights: their file; by default ImageNet's, fetched if need be. order: of an .h5 file's kernels. Raises PoseNetError
     for an unknown backbone and for weights that cannot be had or do not fill every layer.
     """
-    build = backbone_named(backbone).classifier
+    build = get_backbone(backbone).classifier
     if build is None:
         named = [name for name, each in BACKBONES.items() if each.classifier]
-        raise PoseNetError(f"--backbone must have a classifier ({', '.join(named)}, keras.applications), received {backbone}")
+        raise PoseNetError(
+            f"--backbone must have a classifier ({', '.join(named)}, keras.applications), received {backbone}"
+        )
     path = weights or imagenet_file(backbone, "classifier")
     network = build()
-    loaded = put_into(network, backbone, path, "classifier", order)
+    loaded = load_weights(network, backbone, path, "classifier", order)
     if loaded.missing:
         raise PoseNetError(f"{path} must hold the whole of {backbone}, {loaded}")
     return network

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from posenet.geometry.cropping import Framing
+from posenet.geometry.cropping import Crop
 from posenet.io.image_cache import release
 
 
-def predict_in_batches(network, images, framing: Framing, batch_size: int = 32) -> dict[str, np.ndarray]:
+def predict_in_batches(network, images, framing: Crop, batch_size: int = 32) -> dict[str, np.ndarray]:
     """The network's outputs on the middle cuts of stored images (n, h, w, 3), joined over all batches.
 
     Every batch has the same size (the last is filled up), so that nothing is compiled twice.

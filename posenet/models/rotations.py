@@ -32,13 +32,13 @@ class ToQuaternion(keras.layers.Layer):
         first = unit(x[:, :3])
         second = unit(x[:, 3:] - ops.sum(first * x[:, 3:], axis=-1, keepdims=True) * first)
         transposed = ops.stack([first, second, ops.cross(first, second)], axis=1)
-        return nearest_quaternion(transposed)
+        return nearest_rotation(transposed)
 
     def get_config(self):
         return super().get_config() | {"kind": self.kind}
 
 
-def nearest_quaternion(products):
+def nearest_rotation(products):
     """(b, 4) unit quaternions wxyz of the rotations R with the largest trace(R S), of matrices S (b, 3, 3).
 
     S may be the sum of products p t^T of centerd points p and targets t (Horn 1987), or the transpose of a matrix near

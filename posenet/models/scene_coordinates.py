@@ -12,12 +12,12 @@ from keras import layers, ops
 
 from posenet.models.layers import FastBatchNorm
 from posenet.models.quaternions import rotate
-from posenet.models.rotations import nearest_quaternion
+from posenet.models.rotations import nearest_rotation
 
 WIDTH = 128
 
 
-class ScenePointsHead:
+class SceneCoordinateHead:
     """Feature maps -> pose and points. fine: (b, h, w, c), stride 16. coarse: (b, h / 2, w / 2, d), stride 32."""
 
     def __init__(self, name: str = "points"):
@@ -38,12 +38,12 @@ class ScenePointsHead:
         x = layers.Conv2D(
             7, 1, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), dtype="float32", name=f"{name}_out"
         )(x)
-        outputs = PointsToPose(dtype="float32", name=f"{name}_pose")(x)
+        outputs = CoordinatesToPose(dtype="float32", name=f"{name}_pose")(x)
         direct = layers.Dense(256, activation="relu", name=f"{name}_hidden")(
             layers.Flatten(name=f"{name}_flat")(pooled)
         )
         direct = layers.Dense(3, dtype="float32", name=f"{name}_direct")(direct)
-        outputs["position"] = Mixed(dtype="float32", name=f"{name}_mixed")([outputs["position"], direct])
+        outputs["position"] = BlendedPosition(dtype="float32", name=f"{name}_mixed")([outputs["position"], direct])
         return outputs
 
     def _convolution(self, x, size: int, name: str):
@@ -53,7 +53,7 @@ class ScenePointsHead:
 
 
 @keras.saving.register_keras_serializable("posenet")
-class PointsToPose(keras.layers.Layer):
+class CoordinatesToPose(keras.layers.Layer):
     """(b, h, w, 7) -> points and pose.
 
     Channels: 3 scene point; 3 camera point: its distance along z, and how far it lies beside the cell's ray; 1 trust.
@@ -75,7 +75,7 @@ class PointsToPose(keras.layers.Layer):
         camera = depth * ops.concatenate([beside, ops.ones_like(depth)], axis=-1)
         trust = ops.softmax(ops.reshape(x[..., 6], (-1, x.shape[1] * x.shape[2])), axis=-1)
         flat = (-1, x.shape[1] * x.shape[2], 3)
-        position, quaternion, doubt = rigid_motion(ops.reshape(camera, flat), ops.reshape(scene, flat), trust)
+        position, quaternion, doubt = weighted_procrustes(ops.reshape(camera, flat), ops.reshape(scene, flat), trust)
         return {
             "position": position, "quaternion": quaternion, "doubt": doubt,
             "scene_points": scene, "camera_points": camera,
@@ -83,7 +83,7 @@ class PointsToPose(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("posenet")
-class Mixed(keras.layers.Layer):
+class BlendedPosition(keras.layers.Layer):
     """Two answers (b, 3), mixed by one learned share: how well geometry tells the position depends on the scene.
 
     Where the camera hardly moves, an error of depth is larger than all its movement, and features alone tell more.
@@ -100,7 +100,7 @@ class Mixed(keras.layers.Layer):
         return share * answers[0] + (1 - share) * answers[1]
 
 
-def rigid_motion(points, targets, weights):
+def weighted_procrustes(points, targets, weights):
     """The motion that lays points (b, n, 3) on targets (b, n, 3) best, by weights (b, n) that sum to 1.
 
     Returns the translation (b, 3), the unit quaternion (b, 4) wxyz, and the root mean square distance left (b,).
@@ -109,7 +109,7 @@ def rigid_motion(points, targets, weights):
     middle, aim = ops.sum(weights * points, axis=1), ops.sum(weights * targets, axis=1)
     centerd, aimed = points - middle[:, None], targets - aim[:, None]
     products = ops.matmul(ops.transpose(weights * centerd, (0, 2, 1)), aimed)
-    quaternion = nearest_quaternion(products)
+    quaternion = nearest_rotation(products)
     turned = rotate(quaternion[:, None], centerd)
     left = ops.sum(weights[..., 0] * ops.sum(ops.square(turned - aimed), axis=-1), axis=1)
     position = aim - rotate(quaternion, middle)

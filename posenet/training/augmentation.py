@@ -16,11 +16,11 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.geometry.camera import Camera
-from posenet.geometry.cropping import Framing
+from posenet.geometry.cropping import Crop
 from posenet.geometry.warping import Warper
 
 
-class View(NamedTuple):
+class AugmentedView(NamedTuple):
     """What a camera sees that turned and moved.
 
     image: (h, w, 3) uint8. turn: old_camera_from_new_camera, to be multiplied to the pose's right. move: (3,) the new
@@ -61,13 +61,13 @@ NO_AUGMENTATION = Augmentation((0, 0, 0), 0, 0, 0, 0, 0)
 class Augmenter:
     """Makes augmented cuts of stored images, with their rotations."""
 
-    def __init__(self, framing: Framing, settings: Augmentation):
+    def __init__(self, framing: Crop, settings: Augmentation):
         self.framing, self.settings = framing, settings
         self.warper = Warper(framing)
 
     def view(
         self, image: np.ndarray, camera: Camera | None, rng: np.random.Generator, depth: np.ndarray | None = None
-    ) -> View:
+    ) -> AugmentedView:
         """One random view of a stored image (h, w, 3) uint8.
 
         camera: the stored image's camera, None where the intrinsics are unknown. depth: its grid of inverse depths,
@@ -89,7 +89,7 @@ class Augmenter:
             farthest = min(self.settings.move / np.median(depth), self.settings.farthest)
             move = farthest * rng.uniform() ** (1 / 3) * direction / np.linalg.norm(direction)
             view, points = self.warper.moved(image, camera, turn, move, depth)
-        return View(self._recolor(view, rng), turn, move, points)
+        return AugmentedView(self._recolor(view, rng), turn, move, points)
 
     def _recolor(self, view, rng):
         """A random gain and offset for each color channel, as one table look-up."""

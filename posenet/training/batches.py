@@ -7,8 +7,8 @@ import tensorflow as tf
 from scipy.spatial.transform import Rotation
 
 from posenet.datasets.scene import Scene
-from posenet.geometry.cropping import Framing
-from posenet.io.image_cache import Images
+from posenet.geometry.cropping import Crop
+from posenet.io.image_cache import ImageArray
 from posenet.training.augmentation import Augmentation, Augmenter
 
 BATCH_PIXELS = 32 * 192 * 256  # keeps the peak memory of training at 2 to 3.5 GB, by the backbone
@@ -22,7 +22,7 @@ def default_batch_size(images: int, size: tuple[int, int]) -> int:
     return max(1, min(16 if images < 500 else 32, BATCH_PIXELS // (size[0] * size[1])))
 
 
-class Batches:
+class TrainingBatches:
     """The training batches of a scene: shuffled, augmented, endless, and the same for the same seed.
 
     Each epoch has its own random stream, made from (seed, epoch), so a resumed run sees what the whole run would.
@@ -33,8 +33,8 @@ class Batches:
     def __init__(
         self,
         scene: Scene,
-        images: Images,
-        framing: Framing,
+        images: ImageArray,
+        framing: Crop,
         augmentation: Augmentation,
         batch_size: int,
         seed: int,
@@ -46,7 +46,7 @@ class Batches:
         self.augmenter = Augmenter(framing, augmentation)
         self.depths = [grid if np.isfinite(grid).all() else None for grid in depths] if depths is not None else None
         self.cameras = [
-            framing.stored_camera(camera) if camera and camera.turns_by_homography else None for camera in scene.cameras
+            framing.stored_camera(camera) if camera and camera.is_perspective else None for camera in scene.cameras
         ]
 
     @property

@@ -12,13 +12,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from posenet.errors import PoseNetError, short_reason
+from posenet.errors import PoseNetError, first_line
 from posenet.io.files import atomic_path, write_text
 
 WARM_UP = 0.04  # of the whole training
 
 
-class Budget:
+class TrainingBudget:
     """How much of the training is done: by epochs, or by the clock since `started` (time.monotonic)."""
 
     def __init__(self, epochs: int | None, seconds: float, steps: int, started: float):
@@ -40,10 +40,10 @@ class Budget:
         return min(1.0, self.elapsed / max(1e-9, self.seconds - self.reserve))
 
 
-class Schedule(keras.callbacks.Callback):
+class WarmupCosine(keras.callbacks.Callback):
     """Learning rate: linear warm-up, then a cosine to zero; stops when the budget is spent."""
 
-    def __init__(self, budget: Budget, peak: float):
+    def __init__(self, budget: TrainingBudget, peak: float):
         super().__init__()
         self.budget, self.peak = budget, peak
 
@@ -76,7 +76,7 @@ def _diverged(why: str) -> PoseNetError:
     )
 
 
-class Validation(keras.callbacks.Callback):
+class BestModel(keras.callbacks.Callback):
     """Measures the held-out images after epochs; keeps the best.
 
     Where the clock ends the training, only after as many epochs as take a small share of the time; after all where
@@ -90,7 +90,9 @@ class Validation(keras.callbacks.Callback):
 
     CHANCE = 1.1
 
-    def __init__(self, measure: Callable, save: Callable, scales: tuple[float, float], budget: Budget, share=0.06):
+    def __init__(
+        self, measure: Callable, save: Callable, scales: tuple[float, float], budget: TrainingBudget, share=0.06
+    ):
         super().__init__()
         self.measure, self.save, self.scales, self.budget, self.share = measure, save, scales, budget, share
         self.best, self.best_epoch, self.best_errors = math.inf, 0, (math.nan, math.nan)
@@ -130,7 +132,7 @@ class History(keras.callbacks.Callback):
         "val_rotation_deg",
     )
 
-    def __init__(self, path: Path, budget: Budget, epochs_done: int = 0):
+    def __init__(self, path: Path, budget: TrainingBudget, epochs_done: int = 0):
         super().__init__()
         self.path, self.budget = path, budget
         self.rows = read_history(path)[:epochs_done] if epochs_done else []
@@ -156,14 +158,16 @@ def _short(value):
     return f"{value:.6g}" if isinstance(value, float | np.floating) else value
 
 
-class Backup(keras.callbacks.Callback):
+class TrainingCheckpoint(keras.callbacks.Callback):
     """backup/state.npz: all weights, the optimizer, the epoch, the clock and the best score, for --resume.
 
     Without validation there is no best model: then save() writes the latest each time. Raises PoseNetError instead of
     keeping weights that are no numbers, as an epoch's last step may leave them.
     """
 
-    def __init__(self, path: Path, budget: Budget, validation: Validation | None, save: Callable, every_seconds=15.0):
+    def __init__(
+        self, path: Path, budget: TrainingBudget, validation: BestModel | None, save: Callable, every_seconds=15.0
+    ):
         super().__init__()
         self.path, self.budget, self.validation, self.save, self.every = path, budget, validation, save, every_seconds
         self.written = -math.inf
@@ -203,7 +207,7 @@ class Backup(keras.callbacks.Callback):
                 return int(saved["epoch"])
         except Exception as error:
             raise PoseNetError(
-                f"{self.path} must be a backup of this run, it cannot be read ({short_reason(error)})"
+                f"{self.path} must be a backup of this run, it cannot be read ({first_line(error)})"
             ) from None
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from posenet.errors import PoseNetError
 
 
-def set_up(precision: str, halves: bool = True) -> str:
+def configure_device(precision: str, halves: bool = True) -> str:
     """Set Keras' precision policy and TensorFlow's threads; returns "float32" or "bfloat16".
 
     precision: "auto", "float32" or "bfloat16". halves: whether bfloat16 makes the network faster

@@ -11,7 +11,7 @@ import time
 import keras
 import numpy as np
 
-from posenet.training.batches import Batches
+from posenet.training.batches import TrainingBatches
 from posenet.training.trainer import Trainer
 
 log = logging.getLogger("posenet")
@@ -22,7 +22,7 @@ ENOUGH_MINUTES = 5.0  # shorter trainings start with fewer views and steps
 VIEW_EPOCH = 1_000_000  # epochs of the batches' stream that training itself never comes to
 
 
-def train_heads(trainer: Trainer, batches: Batches, minutes: float) -> None:
+def warm_up_heads(trainer: Trainer, batches: TrainingBatches, minutes: float) -> None:
     """Fit the heads of a single-headed network to the features of some 1500 augmented views, in some twenty seconds.
 
     minutes: that the whole training has.
@@ -46,7 +46,7 @@ def train_heads(trainer: Trainer, batches: Batches, minutes: float) -> None:
     log.info("heads trained on the frozen backbone's features of %d views in %.0f s", count, time.monotonic() - began)
 
 
-def _features(backbone, batches: Batches, share: float) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+def _features(backbone, batches: TrainingBatches, share: float) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     """Feature maps (n, h, w, c) float16 of augmented views, and the truth about them."""
     seen: list[list[np.ndarray]] = []
     truth, epoch, count = [], VIEW_EPOCH, 0

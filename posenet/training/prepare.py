@@ -13,21 +13,21 @@ from pathlib import Path
 import numpy as np
 
 from posenet.config import Head, TrainConfig
-from posenet.datasets.registry import settled_split
+from posenet.datasets.registry import resolve_split
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import square_cut, whole_frame
 from posenet.io.files import atomic_path
-from posenet.io.image_cache import Images
+from posenet.io.image_cache import ImageArray
 from posenet.io.images import READING, some_sizes
-from posenet.mapping.calibration import corrected, measured_corrections, told
+from posenet.mapping.calibration import corrected, estimate_corrections, told
 from posenet.mapping.depth import most_images, scene_depths
-from posenet.models.build import BACKBONES, backbone_named
+from posenet.models.build import BACKBONES, get_backbone
 from posenet.run import Run
 from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
-from posenet.training.batches import Batches, default_batch_size
-from posenet.training.validation_split import holdout_mask
+from posenet.training.batches import TrainingBatches, default_batch_size
+from posenet.training.validation_split import validation_mask
 
 log = logging.getLogger("posenet")
 
@@ -42,15 +42,17 @@ def check_backbone(config: TrainConfig) -> None:
     beginning = f"{glob.escape(weights.name)}*"  # a TensorFlow checkpoint is several files
     if config.weights not in ("auto", "imagenet", "none") and not any(weights.parent.glob(beginning)):
         raise PoseNetError(f"--weights must be auto, imagenet, none or a file, there is no {weights}")
-    backbone = backbone_named(config.backbone)
+    backbone = get_backbone(config.backbone)
     if config.head == "points" and not backbone.maps:
         names = ", ".join(name for name, each in BACKBONES.items() if each.maps)
         raise PoseNetError(f"--head points needs one of the backbones {names}, received {config.backbone}")
     if config.rotation != "quaternion" and backbone.fixed_size:
-        raise PoseNetError(f"--rotation must be quaternion for --backbone {config.backbone}, received {config.rotation}")
+        raise PoseNetError(
+            f"--rotation must be quaternion for --backbone {config.backbone}, received {config.rotation}"
+        )
 
 
-def check_resumed(given: TrainConfig, run: Run) -> None:
+def check_resume_settings(given: TrainConfig, run: Run) -> None:
     """Raises PoseNetError where settings were given that are not the run's own."""
     for field in dataclasses.fields(TrainConfig):
         wanted, own = getattr(given, field.name), getattr(run.config, field.name)
@@ -66,12 +68,12 @@ def check_resumed(given: TrainConfig, run: Run) -> None:
 def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, Scene]:
     """A new run, with what depends on the scene: framing, the positions' center and scale, the held-out images, the
     corrections of its intrinsics. And the scene with these."""
-    corrections = measured_corrections(scene) if config.measure_camera else {}
+    corrections = estimate_corrections(scene) if config.measure_camera else {}
     for sentence in told(scene, corrections):
         log.warning("%s: %s", scene.name, sentence)
     scene = corrected(scene, corrections)
     sizes = some_sizes(scene.paths)
-    fixed = backbone_named(config.backbone).fixed_size
+    fixed = get_backbone(config.backbone).fixed_size
     if fixed and (config.short_side or fixed[0]) < fixed[0]:
         raise PoseNetError(
             f"--short-side must be at least {fixed[0]} for --backbone {config.backbone}, received {config.short_side}"
@@ -85,15 +87,15 @@ def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, S
     center = positions.mean(axis=0)
     scale = float(np.linalg.norm(positions - center, axis=1).mean()) or 1.0
     origin = center if np.abs(center).max() > FAR * scale else np.zeros(3)
-    mask = holdout_mask(scene, config.validation)
-    if not all(camera and camera.turns_by_homography for camera in scene.cameras):
+    mask = validation_mask(scene, config.validation)
+    if not all(camera and camera.is_perspective for camera in scene.cameras):
         log.warning("%s: images of unknown focal length or bent lines only roll and shift when augmented", scene.name)
     camera = _shared_camera(scene)
     run = Run(
         config.output or Path(), config, scene.root.absolute(), scene.unit, framing,
         tuple((center - origin).tolist()), scale,
         tuple(name for name, out in zip(scene.names, mask, strict=True) if out), precision,
-        settled_split(scene.root, config.split), camera=camera, one_camera=_one_camera(scene, camera),
+        resolve_split(scene.root, config.split), camera=camera, one_camera=_one_camera(scene, camera),
         origin=tuple(origin.tolist()), trained_on=scene.names, corrections=corrections,
     )  # fmt: skip
     return run, scene
@@ -102,7 +104,7 @@ def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, S
 def _shared_camera(scene: Scene) -> Camera | None:
     """The camera in the middle of those whose focal length is known, by its length for the image's long side, if nine
     tenths of all images have one as long to within 5 %; None otherwise: new images must tell their own."""
-    counts = Counter(camera for camera in scene.cameras if camera and camera.focal_known)
+    counts = Counter(camera for camera in scene.cameras if camera and camera.has_known_focal_length)
     if not counts:
         return None
 
@@ -123,23 +125,25 @@ def _one_camera(scene: Scene, camera: Camera | None) -> bool:
     return camera is not None and all(abs(view * camera.fx / camera.width - 1) < 0.05 for view in views)
 
 
-def training_batches(config: TrainConfig, scene: Scene, images: Images, run: Run, chosen: np.ndarray) -> Batches:
+def training_batches(
+    config: TrainConfig, scene: Scene, images: ImageArray, run: Run, chosen: np.ndarray
+) -> TrainingBatches:
     """The batches of the chosen (n,) training images; where the head or the loss uses depth, it is found first."""
     augmentation = Augmentation() if config.augment else NO_AUGMENTATION
     rows = np.flatnonzero(chosen)
     scene, images = scene.subset(rows), images.subset(rows)
     size = config.batch_size or default_batch_size(len(rows), run.framing.cut)
-    points = config.head != "pose" and backbone_named(config.backbone).maps is not None
+    points = config.head != "pose" and get_backbone(config.backbone).maps is not None
     depths = _depths(scene, run, most_images(config.budget)) if points or config.loss == "geometric" else None
     # where the cameras hardly move, their new views must not stand far beside them either
     move = augmentation.move if config.novel_views else 0.0
     augmentation = replace(augmentation, move=move, farthest=FARTHEST * run.scale)
-    return Batches(scene, images, run.framing, augmentation, size, config.seed, depths)
+    return TrainingBatches(scene, images, run.framing, augmentation, size, config.seed, depths)
 
 
-def head_for(config: TrainConfig, batches: Batches) -> Head:
+def choose_head(config: TrainConfig, batches: TrainingBatches) -> Head:
     """How the network answers: as wanted, or by points where the backbone and the scene allow it."""
-    able = backbone_named(config.backbone).maps is not None
+    able = get_backbone(config.backbone).maps is not None
     share = batches.with_depth / min(len(batches.scene), most_images(config.budget))
     if config.loss == "geometric" and share < 0.5:
         raise PoseNetError(f"--loss geometric needs the depth of most training images, {share:.0%} have one")

@@ -9,7 +9,7 @@ import time
 
 import keras
 
-from posenet.training.callbacks import Budget
+from posenet.training.callbacks import TrainingBudget
 
 log = logging.getLogger("posenet")
 
@@ -17,7 +17,7 @@ log = logging.getLogger("posenet")
 class Progress(keras.callbacks.Callback):
     """One line an epoch on stderr, and on a terminal a live line with the time left."""
 
-    def __init__(self, budget: Budget, unit: str, batch_size: int):
+    def __init__(self, budget: TrainingBudget, unit: str, batch_size: int):
         super().__init__()
         self.budget, self.unit, self.batch_size = budget, unit, batch_size
         self.live = sys.stderr.isatty()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from posenet.errors import PoseNetError
-from posenet.io.files import held_alone
+from posenet.io.files import exclusive_lock
 from posenet.run import CONFIG, MODEL, STATE
 
 log = logging.getLogger("posenet")
@@ -37,7 +37,7 @@ def new_run_folder(folder: Path, overwrite: bool) -> Iterator[None]:
                 f"{folder} is the current folder, which cannot be replaced: give --output from outside it"
             )
         try:
-            with held_alone(folder):
+            with exclusive_lock(folder):
                 _set_aside(real, old)
         except OSError as error:
             raise PoseNetError(f"{folder} cannot be replaced: {error.strerror}") from None
@@ -45,7 +45,7 @@ def new_run_folder(folder: Path, overwrite: bool) -> Iterator[None]:
         real.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PoseNetError(f"{folder} cannot be made: {error.strerror}") from None
-    with held_alone(folder), _restored(real, old):
+    with exclusive_lock(folder), _restored(real, old):
         yield
 
 
@@ -93,7 +93,7 @@ def _put_back(old: Path, folder: Path) -> None:
 @contextmanager
 def resumed_run_folder(folder: Path) -> Iterator[None]:
     """A run folder whose training goes on. Raises PoseNetError when another training writes to it."""
-    with held_alone(folder):
+    with exclusive_lock(folder):
         yield
         if _begun(folder):
             shutil.rmtree(_earlier(folder.resolve()), ignore_errors=True)

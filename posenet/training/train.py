@@ -15,21 +15,21 @@ import numpy as np
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
-from posenet.errors import PoseNetError, short_reason
+from posenet.errors import PoseNetError, first_line
 from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
-from posenet.io.image_cache import Images, load_images
+from posenet.io.image_cache import ImageArray, load_images
 from posenet.mapping.keypoints import remembered
-from posenet.models.build import backbone_named, build_network, inference_network
+from posenet.models.build import build_network, get_backbone, inference_network
 from posenet.models.inference import predict_in_batches
-from posenet.models.weights.pretrained import best_backbone, load_into
+from posenet.models.weights.pretrained import default_backbone, initialize_backbone
 from posenet.run import HISTORY, STATE, Run, open_run
 from posenet.training import callbacks
-from posenet.training.batches import Batches
-from posenet.training.device import set_up
-from posenet.training.head_warmup import train_heads
+from posenet.training.batches import TrainingBatches
+from posenet.training.device import configure_device
+from posenet.training.head_warmup import warm_up_heads
 from posenet.training.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
-from posenet.training.prepare import check_backbone, check_resumed, described, head_for, training_batches
+from posenet.training.prepare import check_backbone, check_resume_settings, choose_head, described, training_batches
 from posenet.training.progress import Progress
 from posenet.training.run_folder import new_run_folder, resumed_run_folder
 from posenet.training.trainer import Trainer
@@ -49,31 +49,31 @@ def train(config: TrainConfig) -> Run:
         raise PoseNetError("training needs an output folder")
     if config.resume:
         run = open_run(output)
-        check_resumed(config, run)
+        check_resume_settings(config, run)
         with resumed_run_folder(output):
             return _fit(run.config, started, run)
     if config.scene is None:
         raise PoseNetError("training needs a scene")
     if config.backbone == "auto":
-        config = replace(config, backbone=best_backbone())
+        config = replace(config, backbone=default_backbone())
     check_backbone(config)
     with new_run_folder(output, config.overwrite):
         return _fit(config, started, None)
 
 
 def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
-    precision = set_up(config.precision, backbone_named(config.backbone).halves)
+    precision = configure_device(config.precision, get_backbone(config.backbone).halves)
     keras.utils.set_random_seed(config.seed)
     with remembered():
         run, scene, images, batches = _prepared(config, resumed, precision)
     held_out, state = np.isin(scene.names, run.held_out), run.folder / STATE
     if not state.is_file():
-        run = replace(run, head=head_for(config, batches))
+        run = replace(run, head=choose_head(config, batches))
         run.save()
-    budget = callbacks.Budget(config.epochs, 60 * config.budget, batches.steps, started)
+    budget = callbacks.TrainingBudget(config.epochs, 60 * config.budget, batches.steps, started)
     trainer = _trainer(config, run, None if resumed and state.is_file() else batches, budget)
     validation = _validation(trainer, run, scene.subset(held_out), images, np.flatnonzero(held_out), budget)
-    backup = callbacks.Backup(state, budget, validation, lambda: _save(trainer, run))
+    backup = callbacks.TrainingCheckpoint(state, budget, validation, lambda: _save(trainer, run))
     done = backup.restore(trainer) if resumed and state.is_file() else 0
     if budget.progress >= 1:
         log.warning(
@@ -83,7 +83,7 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
         kept = [validation] if validation else []
         progress = Progress(budget, scene.unit, batches.batch_size)
         history = callbacks.History(run.folder / HISTORY, budget, done)
-        schedule = callbacks.Schedule(budget, config.learning_rate or backbone_named(config.backbone).learning_rate)
+        schedule = callbacks.WarmupCosine(budget, config.learning_rate or get_backbone(config.backbone).learning_rate)
         trainer.fit(
             batches.stream(done), epochs=config.epochs or 10**6, initial_epoch=done, steps_per_epoch=batches.steps,
             callbacks=[schedule, callbacks.StopOnNaN(), *kept, progress, history, backup], verbose=0, shuffle=False,
@@ -97,7 +97,9 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
     return run
 
 
-def _prepared(config: TrainConfig, resumed: Run | None, precision: str) -> tuple[Run, Scene, Images, Batches]:
+def _prepared(
+    config: TrainConfig, resumed: Run | None, precision: str
+) -> tuple[Run, Scene, ImageArray, TrainingBatches]:
     """The run, its training scene and images, those held out among them, and the batches of the others."""
     if resumed:
         run, scene = resumed, resumed.training_scene(config.strict)
@@ -115,23 +117,23 @@ def _prepared(config: TrainConfig, resumed: Run | None, precision: str) -> tuple
     return run, scene, images, training_batches(config, scene, images, run, ~held_out)
 
 
-def _trainer(config: TrainConfig, run: Run, fresh: Batches | None, budget: callbacks.Budget) -> Trainer:
+def _trainer(config: TrainConfig, run: Run, fresh: TrainingBatches | None, budget: callbacks.TrainingBudget) -> Trainer:
     """The network with its loss and optimizer; fresh: what to start its heads with, None for a run that goes on."""
     try:
         network = build_network(*_plan(run), head=run.head, rotation=config.rotation)
     except ValueError as error:
         raise PoseNetError(
-            f"--backbone {config.backbone} takes no images of {run.framing.cut}: {short_reason(error)}"
+            f"--backbone {config.backbone} takes no images of {run.framing.cut}: {first_line(error)}"
         ) from None
     kinds = {"learned": LearnedWeightsLoss, "geometric": GeometricLoss}
     loss = kinds[config.loss](run.scale) if config.loss in kinds else PoseNetLoss(config.beta)
     trainer = Trainer(network, loss)
-    loaded = load_into(network, config.backbone, config.weights) if fresh else None
+    loaded = initialize_backbone(network, config.backbone, config.weights) if fresh else None
     if fresh and loaded:
         told = f"{len(loaded.matched)} of its layers" if config.weights in ("auto", "imagenet") else loaded
         log.info("the backbone starts from published weights: %s", told)
-        if not backbone_named(config.backbone).auxiliary and budget.progress < 1:
-            train_heads(trainer, fresh, config.budget)
+        if not get_backbone(config.backbone).auxiliary and budget.progress < 1:
+            warm_up_heads(trainer, fresh, config.budget)
     trainer.compile(optimizer=_optimizer(), jit_compile=False)
     trainer.optimizer.build(trainer.trainable_variables)
     return trainer
@@ -177,4 +179,4 @@ def _validation(trainer: Trainer, run: Run, scene: Scene, images, rows: np.ndarr
 
     spread, turn = (float(np.median(errors)) for errors in mean_pose_errors(scene.poses, scene.poses))
     scales = max(spread, 0.01 * run.scale), max(turn, 0.1)  # those of images from one place tell nothing
-    return callbacks.Validation(measure, lambda: _save(trainer, run), scales, budget)
+    return callbacks.BestModel(measure, lambda: _save(trainer, run), scales, budget)

@@ -10,7 +10,7 @@ from posenet.errors import PoseNetError
 BLOCKS = 4
 
 
-def holdout_mask(scene: Scene, share: float) -> np.ndarray:
+def validation_mask(scene: Scene, share: float) -> np.ndarray:
     """(n,) True where a training image is held out: about `share` of them, in a few blocks in time.
 
     Four blocks (fewer, where there would be less than a image for each) spread evenly over the list stand for the

@@ -12,16 +12,16 @@ from matplotlib.patches import ConnectionPatch
 from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import projected
-from posenet.localization.absolute_pose import Located
+from posenet.localization.absolute_pose import AbsolutePose
 from posenet.viz.figure import NETWORK, new_figure, plot_image
 
 if TYPE_CHECKING:
-    from posenet.localization.refinement import Refinement
+    from posenet.localization.refinement import RefinementResult
 
 SHOWN, MOST_LINES = 3, 120
 
 
-def matches_figure(scene: Scene, refinement: Refinement) -> Figure | None:
+def matches_figure(scene: Scene, refinement: RefinementResult) -> Figure | None:
     """The refined images with the most, a middling number, and the fewest inliers.
 
     scene: the n images that were refined. None where none was.
@@ -46,7 +46,7 @@ def matches_figure(scene: Scene, refinement: Refinement) -> Figure | None:
     return figure
 
 
-def plot_matches(pair, image: tuple[Path, Camera | None], title: str, located: Located, neighbor: Scene) -> None:
+def plot_matches(pair, image: tuple[Path, Camera | None], title: str, located: AbsolutePose, neighbor: Scene) -> None:
     """Draw a image and a training image on a pair of axes, and join the points that agree to where the training
     image's pose shows them, whether that was one of the images they were matched in or not.
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from posenet.datasets.scene import Scene
-from posenet.geometry.alignment import principal_axes, up_direction
+from posenet.geometry.alignment import estimate_up, principal_axes
 from posenet.viz.figure import FAINT, NETWORK, TRUTH, new_figure, quiet, save_figure
-from posenet.viz.trajectory import frusta, path_pieces
+from posenet.viz.trajectory import draw_frusta, path_pieces
 
 MOST_POINTS = 20_000
 
 
 def ground_axes(scene: Scene) -> np.ndarray:
     """(2, 3) horizontal world directions: the one that positions spread most along, and the one to its left."""
-    up = up_direction(scene.poses.rotations)
+    up = estimate_up(scene.poses.rotations)
     offsets = scene.poses.positions - scene.poses.positions.mean(axis=0)
     flat = offsets - np.outer(offsets @ up, up)
     first = principal_axes(flat)[1][0]
@@ -48,7 +48,7 @@ def plot_scene_map(ax, scene: Scene, most_frusta: int = 40):
             ax.plot(*piece.T, color=color, lw=0.8, alpha=0.6, zorder=2)
         ax.scatter(*flat[rows].T, s=10, color=color, label=f"{label} ({len(rows)})", zorder=3)
         shown = rows[np.unique(np.linspace(0, len(rows) - 1, most_frusta // 2).astype(int))]
-        frusta(ax, flat[shown], scene.poses.rotations[shown].apply([0, 0, 1]) @ axes.T, size, color)
+        draw_frusta(ax, flat[shown], scene.poses.rotations[shown].apply([0, 0, 1]) @ axes.T, size, color)
     ax.set(xlabel=f"main axis ({scene.unit})", ylabel=f"second axis ({scene.unit})", aspect="equal")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
     ax.margins(0.08)

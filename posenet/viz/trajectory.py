@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.collections import LineCollection
 
-from posenet.geometry.alignment import principal_axes, up_direction
+from posenet.geometry.alignment import estimate_up, principal_axes
 from posenet.geometry.poses import Poses, concatenate
 from posenet.viz.figure import FAINT, NETWORK, OTHERS, TRUTH, quiet
 
@@ -21,7 +21,7 @@ def main_plane(poses: Poses) -> tuple[np.ndarray, np.ndarray]:
     origin = poses.positions.mean(axis=0)
     main, _, normal = principal_axes(poses.positions - origin)[1]
     main = main * np.sign(main[np.abs(main).argmax()])
-    normal = normal if normal @ up_direction(poses.rotations) >= 0 else -normal
+    normal = normal if normal @ estimate_up(poses.rotations) >= 0 else -normal
     return origin, np.stack([main, np.cross(normal, main), normal])
 
 
@@ -75,11 +75,11 @@ def plot_trajectory(
         )
     shown = np.unique(np.linspace(0, len(truth) - 1, 15).round().astype(int))
     size = 0.035 * max((high - low).max(), 1e-6)
-    frusta(ax, true[shown], truth.rotations[shown].apply([0, 0, 1]) @ axes[:2].T, size, TRUTH, "true view")
+    draw_frusta(ax, true[shown], truth.rotations[shown].apply([0, 0, 1]) @ axes[:2].T, size, TRUTH, "true view")
     shown = shown[found[shown]]
     if len(shown):
         directions = estimate.rotations[shown].apply([0, 0, 1]) @ axes[:2].T
-        frusta(ax, predicted[shown], directions, size, NETWORK, "predicted view")
+        draw_frusta(ax, predicted[shown], directions, size, NETWORK, "predicted view")
     ax.set_xlim(low[0] - margin, high[0] + margin)
     ax.set_ylim(low[1] - margin, high[1] + margin)
     outside = ((predicted[found] < low - margin) | (predicted[found] > high + margin)).any(axis=1).sum()
@@ -102,7 +102,7 @@ def plot_path(ax, poses: Poses, training: Poses | None, unit: str):
     dots = ax.scatter(*at.T, c=order, s=26, cmap=ERROR_COLORS, zorder=4, edgecolors="white", linewidths=0.5)
     shown = np.unique(np.linspace(0, len(at) - 1, 25).round().astype(int))
     size = 0.035 * max(float(np.ptp(known, axis=0).max()), 1e-6)
-    frusta(ax, at[shown], poses.rotations[shown].apply([0, 0, 1]) @ axes[:2].T, size, NETWORK, "predicted view")
+    draw_frusta(ax, at[shown], poses.rotations[shown].apply([0, 0, 1]) @ axes[:2].T, size, NETWORK, "predicted view")
     return _finished(ax, dots, unit, "image, in order")
 
 
@@ -115,7 +115,7 @@ def _finished(ax, dots, unit: str, colors: str, **bar):
     return ax
 
 
-def frusta(ax, at: np.ndarray, directions: np.ndarray, size: float, color: str, label: str | None = None) -> None:
+def draw_frusta(ax, at: np.ndarray, directions: np.ndarray, size: float, color: str, label: str | None = None) -> None:
     """Small open triangles that look along directions (n, 2), drawn shorter where the camera looks out of the plane."""
     across = np.stack([-directions[:, 1], directions[:, 0]], axis=1) * 0.5
     left, right = at + size * (directions + across), at + size * (directions - across)

@@ -12,7 +12,7 @@ from posenet.cli.main import main
 from posenet.cli.options import EvaluateConfig
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
-from posenet.localization.localizer import Manner
+from posenet.localization.localizer import LocalizationOptions
 from posenet.run import open_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,9 +157,9 @@ def test_options_of_predict_reach_it(tmp_path, monkeypatch):
     monkeypatch.setattr(prediction, "image_files", lambda images: images)
     monkeypatch.setattr(prediction, "predict", asked)
     for options, manner, nearest in (
-        ([], Manner(), False),
-        (["--smooth", "--views", "3"], Manner(3, True, False), False),
-        (["--refine", "--nearest"], Manner(11, False, True), True),
+        ([], LocalizationOptions(), False),
+        (["--smooth", "--views", "3"], LocalizationOptions(3, True, False), False),
+        (["--refine", "--nearest"], LocalizationOptions(11, False, True), True),
     ):
         with pytest.raises(Asked) as found:
             main(["predict", "run", "a.png", *options])

@@ -9,7 +9,7 @@ from posenet.datasets.formats import cambridge as cambridge_adapter
 from posenet.datasets.formats import kendall_7scenes, seven_scenes, tum
 from posenet.datasets.formats import nerfstudio as transforms
 from posenet.datasets.formats.parsing import natural_key, shortened, tidy_name
-from posenet.datasets.registry import ADAPTERS, open_scene, open_scene_with_faults
+from posenet.datasets.registry import ADAPTERS, open_scene, open_scene_with_issues
 from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError
 from tests.helpers.errors import refusal
@@ -33,7 +33,7 @@ def test_scene_is_opened_by_path_or_text(cambridge):
 def test_faults_are_returned_and_refused_when_strict(cambridge):
     image = cambridge / open_scene(cambridge).names[0]
     image.write_bytes(b"")
-    scene, faults = open_scene_with_faults(cambridge)
+    scene, faults = open_scene_with_issues(cambridge)
     assert len(scene) == 15
     assert [fault.kind for fault in faults] == ["image of zero bytes"]
     assert len(open_scene(cambridge, need_images=False)) == 16
@@ -98,7 +98,7 @@ def test_links_in_a_circle_and_names_that_no_text_holds(cambridge):
     (cambridge / names[0]).symlink_to(cambridge / names[0])
     (cambridge / names[1]).unlink()
     (cambridge / names[1]).symlink_to(cambridge)  # a folder, and the scene itself
-    scene, faults = open_scene_with_faults(cambridge)
+    scene, faults = open_scene_with_issues(cambridge)
     assert len(scene) == 14
     assert {fault.kind for fault in faults} <= {"image that does not exist", "image that is no file"}
     listed = cambridge / "dataset_train.txt"

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from posenet.datasets.registry import open_scene, settled_split
+from posenet.datasets.registry import open_scene, resolve_split
 from posenet.datasets.splits import FORMS, chosen_splits
 from posenet.errors import PoseNetError
 
@@ -83,16 +83,16 @@ def test_list_with_an_unknown_name(tmp_path):
 
 
 def test_scene_takes_its_own_split_then_a_list_then_blocks(cambridge, tmp_path):
-    assert settled_split(cambridge) == "own"
+    assert resolve_split(cambridge) == "own"
     table = ["image,x,y,z,qw,qx,qy,qz", *(f"{name},{row},0,0,1,0,0,0" for row, name in enumerate(names(32)))]
     folder = tmp_path / "plain"
     folder.mkdir()
     (folder / "poses.csv").write_text("\n".join(table))
-    assert settled_split(folder) == "blocks"
+    assert resolve_split(folder) == "blocks"
     scene = open_scene(folder, need_images=False)
     assert (scene.splits == "test").sum() == 8
     (folder / "test.txt").write_text("0005.jpg\n")
-    assert settled_split(folder) == str((folder / "test.txt").absolute())
+    assert resolve_split(folder) == str((folder / "test.txt").absolute())
     assert list((open_scene(folder, need_images=False).splits == "test").nonzero()[0]) == [5]
     other = open_scene(folder, need_images=False, split="every:16")
     assert list((other.splits == "test").nonzero()[0]) == [15, 31]

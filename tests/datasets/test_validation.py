@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from posenet.datasets.scene import ScenePoints
-from posenet.datasets.validation import Fault, RawScene, checked_scene
+from posenet.datasets.validation import LabelIssue, RawScene, validate_scene
 from posenet.errors import PoseNetError
 from posenet.geometry.poses import Poses
 from tests.helpers.images import write_image
@@ -37,11 +37,11 @@ def raw(tmp_path):
 
 def only_fault(raw, kind, rows, action="dropped", **options):
     """Assert that just this fault is found at these rows, and that strict refuses it; returns the scene."""
-    scene, faults = checked_scene(raw, **options)
+    scene, faults = validate_scene(raw, **options)
     assert [(fault.kind, fault.count, fault.action) for fault in faults] == [(kind, len(rows), action)]
     assert faults[0].first == f"{raw.sources[rows[0]]} {raw.names[rows[0]]}"
     with pytest.raises(PoseNetError) as refusal:
-        checked_scene(raw, strict=True, **options)
+        validate_scene(raw, strict=True, **options)
     assert str(refusal.value) == f"{raw.root}: {faults[0]} (refused by --strict)"
     kept = [name for row, name in enumerate(raw.names) if row not in rows or action != "dropped"]
     assert list(scene.names) == kept
@@ -49,7 +49,7 @@ def only_fault(raw, kind, rows, action="dropped", **options):
 
 
 def test_faultless_scene_passes_whole(raw):
-    scene, faults = checked_scene(raw, strict=True)
+    scene, faults = validate_scene(raw, strict=True)
     assert faults == []
     assert len(scene) == COUNT
     assert (scene.splits == "test").sum() == 2
@@ -60,10 +60,10 @@ def test_faultless_scene_passes_whole(raw):
 def test_fault_reads_as_one_line(raw, caplog):
     raw.positions[2, 1] = np.nan
     with caplog.at_level(logging.WARNING, "posenet"):
-        checked_scene(raw)
+        validate_scene(raw)
     expected = "1 x pose that is missing or not finite, dropped (first: list.txt:6 s/2.png)"
     assert caplog.messages == [f"eight: {expected}"]
-    assert str(Fault("pose that is missing or not finite", 1, "list.txt:6 s/2.png", "dropped")) == expected
+    assert str(LabelIssue("pose that is missing or not finite", 1, "list.txt:6 s/2.png", "dropped")) == expected
 
 
 def test_poses_that_are_not_finite(raw):
@@ -86,7 +86,7 @@ def test_quaternion_that_is_not_of_unit_length_is_normalized(raw):
 
 def test_printed_quaternions_are_no_fault(raw):
     raw.quaternions_wxyz[4] = [0.7071, 0, 0.7071, 0]
-    assert checked_scene(raw)[1] == []
+    assert validate_scene(raw)[1] == []
 
 
 def test_camera_far_outside(raw):
@@ -96,18 +96,18 @@ def test_camera_far_outside(raw):
 
 def test_a_still_camera_has_no_outliers(raw):
     raw.positions[:] = 1
-    assert checked_scene(raw)[1] == []
+    assert validate_scene(raw)[1] == []
 
 
 def test_image_listed_twice_keeps_the_first(raw):
     raw.names[7] = raw.names[0]
-    scene = checked_scene(raw)[0]
-    assert [(fault.kind, fault.count, fault.first) for fault in checked_scene(raw)[1]] == [
+    scene = validate_scene(raw)[0]
+    assert [(fault.kind, fault.count, fault.first) for fault in validate_scene(raw)[1]] == [
         ("image listed more than once", 1, "list.txt:11 s/0.png")
     ]
     assert scene.splits.tolist() == ["train"] * 6 + ["test"]
     with pytest.raises(PoseNetError, match="1 x image listed more than once, dropped"):
-        checked_scene(raw, strict=True)
+        validate_scene(raw, strict=True)
 
 
 def test_missing_image(raw):
@@ -118,7 +118,7 @@ def test_missing_image(raw):
 def test_images_are_not_looked_at_unless_needed(raw):
     for path in raw.root.glob("s/*.png"):
         path.unlink()
-    scene, faults = checked_scene(raw, need_images=False)
+    scene, faults = validate_scene(raw, need_images=False)
     assert (len(scene), faults) == (COUNT, [])
 
 
@@ -146,7 +146,7 @@ def test_truncated_image(raw, suffix, size):
     path = raw.root / raw.names[4]
     noise = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
     cv2.imwrite(str(path), noise)
-    assert checked_scene(raw)[1] == []
+    assert validate_scene(raw)[1] == []
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     only_fault(raw, "image that is cut off", [4])
 
@@ -154,47 +154,47 @@ def test_truncated_image(raw, suffix, size):
 def test_several_faults_are_reported_together(raw):
     raw.positions[0] = np.nan
     raw.root.joinpath("s/2.png").write_bytes(b"")
-    scene, faults = checked_scene(raw)
+    scene, faults = validate_scene(raw)
     assert [fault.kind for fault in faults] == ["pose that is missing or not finite", "image of zero bytes"]
     assert len(scene) == COUNT - 2
     with pytest.raises(PoseNetError, match=r"not finite, dropped .*; 1 x image of zero bytes, dropped .*--strict"):
-        checked_scene(raw, strict=True)
+        validate_scene(raw, strict=True)
 
 
 def test_a_name_may_hold_the_time_of_day(raw):
     raw.names[3] = "2024-05-01_12:30:10.png"
     write_image(raw.root / raw.names[3])
-    assert checked_scene(raw)[1] == []
+    assert validate_scene(raw)[1] == []
 
 
 @pytest.mark.parametrize("name", ["../a.png", "s/../../a.png", "/etc/a.png", "..\\a.png", "C:/a.png", "", "."])
 def test_names_that_leave_the_folder_are_refused(raw, name):
     raw.names[3] = name
     with pytest.raises(PoseNetError) as refusal:
-        checked_scene(raw)
+        validate_scene(raw)
     assert str(refusal.value) == f"list.txt:7: a image's name must stay inside the scene's folder, received {name!r}"
 
 
 def test_nothing_left_says_why(raw):
     raw.quaternions_wxyz[:] = 0
     with pytest.raises(PoseNetError, match="must hold at least one usable image: 8 x quaternion of length zero"):
-        checked_scene(raw)
+        validate_scene(raw)
 
 
 def test_empty_list_is_refused(tmp_path):
     nothing = RawScene("none", tmp_path, [], np.zeros((0, 3)), np.zeros((0, 4)), [], [], [], [])
     with pytest.raises(PoseNetError, match="must hold at least one usable image: no image is listed"):
-        checked_scene(nothing)
+        validate_scene(nothing)
 
 
 def test_points_follow_the_rows_that_are_kept(raw):
     raw.points = ScenePoints(np.zeros((1, 3)), np.array([[0, 0], [1, 0], [7, 0]]))
     raw.positions[0] = np.nan
-    scene = checked_scene(raw)[0]
+    scene = validate_scene(raw)[0]
     np.testing.assert_array_equal(scene.points.observations, [[0, 0], [6, 0]])
     assert isinstance(scene.poses, Poses)
 
 
 def test_points_that_nobody_sees_are_none(raw):
     raw.points = ScenePoints(np.zeros((1, 3)), np.zeros((0, 2), int))  # as of a model that has only poses
-    assert checked_scene(raw)[0].points is None
+    assert validate_scene(raw)[0].points is None

@@ -14,11 +14,11 @@ from posenet.evaluation.pose_files import write_tum
 from posenet.evaluation.report import report, write_evaluation
 from posenet.geometry.metrics import mean_pose_errors
 from posenet.geometry.poses import Poses
-from posenet.io.files import files_digest
-from posenet.localization.localizer import Answerer
-from posenet.localization.refinement import Refiner
-from posenet.localization.uncertainty import read_trust
-from posenet.mapping.global_descriptors import describe, nearest_images
+from posenet.io.files import fingerprint_files
+from posenet.localization.localizer import Localizer
+from posenet.localization.refinement import PnPRefiner
+from posenet.localization.uncertainty import load_uncertainty
+from posenet.mapping.global_descriptors import describe, nearest_neighbors
 from posenet.run import open_run
 from tests.helpers.errors import refusal
 
@@ -107,8 +107,8 @@ def test_the_written_estimate_scores_the_same_again(cambridge, tmp_path):
 
 
 def test_a_run_is_evaluated_on_its_test_split(cambridge, trained, monkeypatch):
-    together, answer = [], Answerer.answer
-    monkeypatch.setattr(Answerer, "answer", lambda *known: together.append(known[4].tolist()) or answer(*known))
+    together, answer = [], Localizer.answer
+    monkeypatch.setattr(Localizer, "answer", lambda *known: together.append(known[4].tolist()) or answer(*known))
     run = open_run(trained)
     result = evaluate_run(run)
     assert result.scene.names == open_scene(cambridge).split("test").names
@@ -136,7 +136,7 @@ def test_retrieval_finds_the_same_place_under_other_light():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (6, 12, 16, 3), np.uint8).repeat(8, axis=1).repeat(8, axis=2)
     darker = (images * 0.6 + 20).astype(np.uint8)[::-1]
-    np.testing.assert_array_equal(nearest_images(describe(images), describe(darker))[:, 0], np.arange(6)[::-1])
+    np.testing.assert_array_equal(nearest_neighbors(describe(images), describe(darker))[:, 0], np.arange(6)[::-1])
 
 
 def test_mean_pose_errors_by_hand():
@@ -166,15 +166,15 @@ def test_no_pose_file(cambridge, tmp_path):
 
 
 def test_refined_beside_regressed(plane_trained, tmp_path, monkeypatch, capsys):
-    from posenet.localization.localizer import Manner
+    from posenet.localization.localizer import LocalizationOptions
 
     monkeypatch.setattr("posenet.mapping.landmarks.KEYPOINTS", 700)
     monkeypatch.setattr("posenet.localization.refinement.KEYPOINTS", 700)
-    excluded, locate = [], Refiner.locate
-    monkeypatch.setattr(Refiner, "locate", lambda *known: excluded.extend(known[5:]) or locate(*known))
+    excluded, locate = [], PnPRefiner.locate
+    monkeypatch.setattr(PnPRefiner, "locate", lambda *known: excluded.extend(known[5:]) or locate(*known))
     monkeypatch.setattr("posenet.localization.localizer.FEWEST_HELD_OUT", 3)
     run = open_run(plane_trained[0])
-    result = evaluate_run(run, manner=Manner(refine=True, views=1))
+    result = evaluate_run(run, manner=LocalizationOptions(refine=True, views=1))
     summary = result.summary()
     assert summary["method"] == "network, refined"
     assert summary["refined"]["share"] == 1.0
@@ -192,11 +192,11 @@ def test_refined_beside_regressed(plane_trained, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "out" / "uncertainty.png").is_file()
     surest = np.argsort([float(row["deviation"]) for row in rows], kind="stable")[: len(rows) // 2]
     assert summary["surest"]["50%"]["median_m"] == pytest.approx(np.median([float(rows[k]["error"]) for k in surest]))
-    again = evaluate_run(run, manner=Manner(refine=True, views=1))
+    again = evaluate_run(run, manner=LocalizationOptions(refine=True, views=1))
     np.testing.assert_allclose(again.errors, result.errors, atol=1e-6)
     (rows_held_out,) = excluded  # measured once
     assert {run.training_scene().names[row] for row in rows_held_out} == set(run.held_out)
-    measured = read_trust(run.folder / "map", files_digest([run.folder / "model.keras"]))
+    measured = load_uncertainty(run.folder / "map", fingerprint_files([run.folder / "model.keras"]))
     assert result.refinement.trust == again.refinement.trust == measured
     image = result.scene.paths[0]
     assert main(["predict", str(tmp_path / "run"), str(image), "--refine", "--views", "1"]) == 0

@@ -10,7 +10,7 @@ from PIL import Image
 from posenet.cli.main import main
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
-from posenet.evaluation.published import Recipe, evaluate_weights, read_mean
+from posenet.evaluation.published import Preprocessing, evaluate_weights, read_mean
 from posenet.io.images import read_image
 from posenet.models.layers import CAFFE_MEAN_BGR
 from posenet.models.weights.load import load_network
@@ -22,23 +22,23 @@ RAMP[..., 0], RAMP[..., 1] = np.arange(256)[:, None], np.arange(455) % 256  # re
 
 
 def test_center_cut_in_bgr():
-    cut = Recipe(np.zeros(3, np.float32)).cut(RAMP)
+    cut = Preprocessing(np.zeros(3, np.float32)).cut(RAMP)
     assert cut.shape == (224, 224, 3)
     assert cut[0, 0].tolist() == [0, 115, 16]  # blue, green: column 115, red: row 16
     assert cut[-1, -1].tolist() == [0, (115 + 223) % 256, 239]
 
 
 def test_ports_cut_begins_at_the_top():
-    cut = Recipe(np.zeros(3, np.float32), legacy=True).cut(RAMP)
+    cut = Preprocessing(np.zeros(3, np.float32), legacy=True).cut(RAMP)
     assert cut[0, 0].tolist() == [0, 87, 0]
-    square = Recipe(np.zeros(3, np.float32), legacy=True).cut(RAMP[:, :256])
+    square = Preprocessing(np.zeros(3, np.float32), legacy=True).cut(RAMP[:, :256])
     assert square.shape == (224, 224, 3)  # stretched to 455 x 256
 
 
 def test_short_side_of_any_image_becomes_256():
     portrait = np.zeros((960, 540, 3), np.uint8)
     portrait[480:] = 255
-    cut = Recipe(np.zeros(3, np.float32)).cut(portrait)
+    cut = Preprocessing(np.zeros(3, np.float32)).cut(portrait)
     assert cut.shape == (224, 224, 3)
     assert cut[:100].max() == 0
     assert cut[-100:].min() == 255
@@ -46,14 +46,14 @@ def test_short_side_of_any_image_becomes_256():
 
 def test_means_of_the_image_of_the_cut_and_of_color():
     whole = RAMP[:, :, ::-1].astype(np.float32)
-    assert np.abs(Recipe(whole).cut(RAMP)).max() == 0
+    assert np.abs(Preprocessing(whole).cut(RAMP)).max() == 0
     square = np.linspace(0, 255, 256, dtype=np.float32)[:, None, None] * np.ones((1, 256, 3), np.float32)
     wide = np.repeat(np.linspace(0, 255, 512).astype(np.uint8)[:, None], 1024, axis=1)[..., None].repeat(3, axis=2)
-    assert np.abs(Recipe(square).cut(wide)).max() < 1  # a mean of another shape is stretched
-    cuts = Recipe(np.zeros((224, 224, 3), np.float32)).cut(RAMP)[None]
-    np.testing.assert_array_equal(Recipe(cuts[0]).apply(cuts), np.zeros_like(cuts))
+    assert np.abs(Preprocessing(square).cut(wide)).max() < 1  # a mean of another shape is stretched
+    cuts = Preprocessing(np.zeros((224, 224, 3), np.float32)).cut(RAMP)[None]
+    np.testing.assert_array_equal(Preprocessing(cuts[0]).apply(cuts), np.zeros_like(cuts))
     color = np.array(CAFFE_MEAN_BGR, np.float32)
-    np.testing.assert_array_equal(Recipe(color).apply(cuts), cuts - color)
+    np.testing.assert_array_equal(Preprocessing(color).apply(cuts), cuts - color)
 
 
 def test_mean_files(tmp_path):
@@ -87,7 +87,7 @@ def test_a_scene_is_evaluated_with_its_own_convention(cambridge, weights):
     found = evaluate_weights(weights, cambridge, "caffe")
     test = open_scene(cambridge).split("test")
     network = load_network(weights, "caffe", labels="camera_from_world")
-    recipe = Recipe(np.array(CAFFE_MEAN_BGR, np.float32))
+    recipe = Preprocessing(np.array(CAFFE_MEAN_BGR, np.float32))
     outputs = network.predict(recipe.apply(np.stack([recipe.cut(read_image(path)) for path in test.paths])), verbose=0)
     np.testing.assert_allclose(found.estimate.positions, outputs["position"], rtol=1e-5)
     quaternions = outputs["quaternion"] / np.linalg.norm(outputs["quaternion"], axis=1, keepdims=True)
@@ -101,7 +101,7 @@ def test_legacy_subtracts_the_mean_of_the_images_themselves(cambridge, weights, 
     monkeypatch.setattr("posenet.evaluation.published.BATCH", 3)  # of four images
     found = evaluate_weights(weights, cambridge, legacy=True)
     test = open_scene(cambridge).split("test")
-    cuts = np.stack([Recipe(np.zeros(3), legacy=True).cut(read_image(path)) for path in test.paths])
+    cuts = np.stack([Preprocessing(np.zeros(3), legacy=True).cut(read_image(path)) for path in test.paths])
     network = load_network(weights, labels="camera_from_world")
     outputs = network.predict(cuts - cuts.mean(axis=0), verbose=0)
     np.testing.assert_allclose(found.estimate.positions, outputs["position"], rtol=1e-4)

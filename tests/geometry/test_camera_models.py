@@ -5,14 +5,14 @@ import pycolmap
 import pytest
 
 from posenet.geometry.camera import Camera
-from posenet.geometry.camera_models import LENSES, camera_of, parameters_of, projected, unprojected
+from posenet.geometry.camera_models import CAMERA_MODELS, camera_from_colmap, colmap_parameters, projected, unprojected
 
 ALL = [model for number, model in enumerate(pycolmap.CameraModelId.__members__.values()) if model.value >= 0]
 
 
 def numbers(lens):
     """Plausible parameters of a model."""
-    model = LENSES[lens]
+    model = CAMERA_MODELS[lens]
     rng = np.random.default_rng(model.number)
     focals = (500.0, 480.0)[: model.focals]
     extra = {"EUCM": (0.6, 1.1), "FOV": (0.4,)}.get(lens) or tuple(rng.uniform(-0.02, 0.02, len(model.extra)))
@@ -21,7 +21,7 @@ def numbers(lens):
 
 @pytest.mark.parametrize("model", ALL, ids=lambda model: model.name)
 def test_every_model_of_colmap_is_known(model):
-    lens = LENSES[model.name]
+    lens = CAMERA_MODELS[model.name]
     assert lens.number == model.value
     theirs = pycolmap.Camera.create_from_model_id(1, model, 100.0, 640, 480)
     assert lens.parameters == len(theirs.params)
@@ -29,15 +29,15 @@ def test_every_model_of_colmap_is_known(model):
         assert theirs.params_info.split(", ")[lens.focals + 2 :] == list(lens.extra)
 
 
-@pytest.mark.parametrize("lens", LENSES)
+@pytest.mark.parametrize("lens", CAMERA_MODELS)
 def test_parameters_come_back(lens):
     given = numbers(lens)
-    assert parameters_of(camera_of(lens, 640, 480, given)) == (lens, pytest.approx(given))
+    assert colmap_parameters(camera_from_colmap(lens, 640, 480, given)) == (lens, pytest.approx(given))
 
 
-@pytest.mark.parametrize("lens", LENSES)
+@pytest.mark.parametrize("lens", CAMERA_MODELS)
 def test_projection_is_colmaps(lens):
-    camera = camera_of(lens, 640, 480, numbers(lens))
+    camera = camera_from_colmap(lens, 640, 480, numbers(lens))
     rng = np.random.default_rng(0)
     points = np.column_stack([rng.uniform(-0.5, 0.5, 20), rng.uniform(-0.4, 0.4, 20), np.ones(20)]) * 3
     ours = projected(camera, points)
@@ -59,18 +59,18 @@ def test_projection_is_colmaps(lens):
     ],
 )
 def test_rays_to_the_very_corners_of_strong_lenses(width, height, lens, parameters):
-    camera = camera_of(lens, width, height, parameters)
+    camera = camera_from_colmap(lens, width, height, parameters)
     pixels = np.stack(np.meshgrid(np.linspace(0, width, 30), np.linspace(0, height, 20)), -1).reshape(-1, 2)
     rays = unprojected(camera, pixels)
     np.testing.assert_allclose(projected(camera, np.column_stack([rays, np.ones(len(rays))])), pixels, atol=0.01)
 
 
 def test_resized_camera_with_one_focal_length_gets_two():
-    camera = camera_of("SIMPLE_RADIAL", 640, 480, (500.0, 320.0, 240.0, 0.1)).resized(320, 480)
-    assert parameters_of(camera) == ("OPENCV", (250.0, 500.0, 160.0, 240.0, 0.1, 0.0, 0.0, 0.0))
+    camera = camera_from_colmap("SIMPLE_RADIAL", 640, 480, (500.0, 320.0, 240.0, 0.1)).resized(320, 480)
+    assert colmap_parameters(camera) == ("OPENCV", (250.0, 500.0, 160.0, 240.0, 0.1, 0.0, 0.0, 0.0))
 
 
 def test_wrong_count_is_refused():
     with pytest.raises(ValueError, match=r"OPENCV has 8 parameters. Received: 4"):
-        camera_of("OPENCV", 640, 480, (1.0, 1.0, 1.0, 1.0))
+        camera_from_colmap("OPENCV", 640, 480, (1.0, 1.0, 1.0, 1.0))
     assert projected(Camera(4, 4, 1.0, 1.0, 2.0, 2.0), np.zeros((0, 3))).shape == (0, 2)

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
 from posenet.errors import PoseNetError
-from posenet.geometry.alignment import Similarity, align_similarity, principal_axes, up_direction
+from posenet.geometry.alignment import Sim3, align_similarity, estimate_up, principal_axes
 from posenet.geometry.metrics import mean_pose, position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses, concatenate
 
@@ -100,7 +100,7 @@ def test_rotation_error_is_symmetric_bounded_and_invariant(a, b, world):
     error = rotation_errors_deg(first, second)[0]
     assert 0 <= error <= 180
     assert rotation_errors_deg(second, first)[0] == pytest.approx(error, abs=1e-9)
-    moved = Similarity(1.0, Rotation.from_rotvec(world), np.zeros(3))
+    moved = Sim3(1.0, Rotation.from_rotvec(world), np.zeros(3))
     assert rotation_errors_deg(moved.apply(first), moved.apply(second))[0] == pytest.approx(error, abs=1e-6)
     by_trace = np.trace(first.rotations.as_matrix()[0].T @ second.rotations.as_matrix()[0])
     assert np.cos(np.radians(error)) == pytest.approx((by_trace - 1) / 2, abs=1e-9)
@@ -123,7 +123,7 @@ def test_mean_of_none_is_refused():
 
 @given(turns, vectors, st.floats(0.1, 10), st.integers(3, 9))
 def test_alignment_recovers_a_known_similarity(turn, shift, scale, count):
-    known = Similarity(scale, Rotation.from_rotvec(turn), shift)
+    known = Sim3(scale, Rotation.from_rotvec(turn), shift)
     source = random_poses(count, seed=count)
     found = align_similarity(source, known.apply(source))
     assert found.scale == pytest.approx(scale, rel=1e-9)
@@ -176,9 +176,9 @@ def test_up_of_cameras_that_all_look_one_way_is_their_own():
     rng = np.random.default_rng(0)
     level = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # looks along x, z up
     noise = Rotation.from_euler("zyx", rng.normal(0, (3, 2, 2), (40, 3)), degrees=True)
-    np.testing.assert_allclose(up_direction(noise * level), [0, 0, 1], atol=0.02)
+    np.testing.assert_allclose(estimate_up(noise * level), [0, 0, 1], atol=0.02)
     same = Rotation.concatenate([level] * 8)
-    np.testing.assert_allclose(up_direction(same), [0, 0, 1], atol=1e-12)
+    np.testing.assert_allclose(estimate_up(same), [0, 0, 1], atol=1e-12)
 
 
 @pytest.mark.parametrize("headings", [(0, 180), (0, 90, 180, 270)])
@@ -186,7 +186,7 @@ def test_cameras_that_look_down_in_all_headings_have_up_behind_them(headings):
     rng = np.random.default_rng(0)
     turned = np.column_stack([np.resize(headings, 200), np.zeros((200, 2))]) + rng.normal(0, 1.5, (200, 3))
     down = Rotation.from_euler("zyx", turned, degrees=True) * Rotation.from_euler("x", 180, degrees=True)  # along -z
-    np.testing.assert_allclose(up_direction(down), [0, 0, 1], atol=0.02)
+    np.testing.assert_allclose(estimate_up(down), [0, 0, 1], atol=0.02)
 
 
 def test_principal_axes_are_those_of_the_singular_values():

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from posenet.errors import PoseNetError
-from posenet.io.files import atomic_path, files_digest, held_alone, kept_if_possible, write_text
+from posenet.io.files import atomic_path, best_effort_write, exclusive_lock, fingerprint_files, write_text
 from tests.helpers.errors import refusal
 
 
@@ -41,22 +41,22 @@ def test_two_who_write_at_once_do_not_share_a_temporary_file(tmp_path):
 def test_a_digest_changes_with_names_sizes_and_presence(tmp_path):
     paths = [tmp_path / "a", tmp_path / "b"]
     paths[0].write_bytes(b"12")
-    first = files_digest(paths)  # the second is not there
-    assert files_digest(paths) == first
-    assert files_digest(paths[::-1]) != first
+    first = fingerprint_files(paths)  # the second is not there
+    assert fingerprint_files(paths) == first
+    assert fingerprint_files(paths[::-1]) != first
     paths[1].write_bytes(b"3")
-    second = files_digest(paths)
+    second = fingerprint_files(paths)
     assert second != first
     paths[1].write_bytes(b"34")
-    assert files_digest(paths) not in (first, second)
+    assert fingerprint_files(paths) not in (first, second)
 
 
 def test_what_can_be_made_again_need_not_be_written(tmp_path, caplog):
     (tmp_path / "a.npz").mkdir()
-    with kept_if_possible(tmp_path / "a.npz") as temporary:
+    with best_effort_write(tmp_path / "a.npz") as temporary:
         temporary.write_text("much")
     assert caplog.messages == [f"{tmp_path / 'a.npz'} cannot be written: Is a directory: it will be made again"]
-    with kept_if_possible(tmp_path / "b.npz") as temporary:
+    with best_effort_write(tmp_path / "b.npz") as temporary:
         temporary.write_text("much")
     assert (tmp_path / "b.npz").read_text() == "much"
 
@@ -67,14 +67,14 @@ def test_a_disk_that_is_read_only_costs_no_more_than_what_can_be_made_again(tmp_
 
     monkeypatch.setattr(Path, "unlink", read_only)
     monkeypatch.setattr(Path, "write_text", read_only)
-    with kept_if_possible(tmp_path / "a.npz") as temporary:
+    with best_effort_write(tmp_path / "a.npz") as temporary:
         temporary.write_text("much")
     assert caplog.messages == [f"{tmp_path / 'a.npz'} cannot be written: Read-only file system: it will be made again"]
 
 
 def test_a_folder_is_held_by_one_at_a_time(tmp_path):
-    with held_alone(tmp_path):
-        line = refusal(held_alone(tmp_path).__enter__)
+    with exclusive_lock(tmp_path):
+        line = refusal(exclusive_lock(tmp_path).__enter__)
         assert line == f"{tmp_path} is in use: another process writes to it"
-    with held_alone(tmp_path):
+    with exclusive_lock(tmp_path):
         assert list(tmp_path.iterdir()) == []

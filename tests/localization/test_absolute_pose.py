@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 from posenet.geometry.camera import Camera
 from posenet.localization.absolute_pose import clustered_covariance, locate
 from posenet.mapping.keypoints import Keypoints, detect_in
-from posenet.mapping.triangulation import SeenPoints, triangulate_scene
+from posenet.mapping.triangulation import Observations, triangulate_scene
 from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_scene, towards_plane
 
 
@@ -37,7 +37,7 @@ def test_the_pose_is_exact_for_exact_points():
     local = rotation.inv().apply(points - position)
     descriptors = rng.integers(0, 255, (60, 128)).astype(np.uint8)
     ours = Keypoints(local[:, :2] / local[:, 2:], descriptors, 1 / 500)
-    found = locate(ours, [SeenPoints(ours, points)])
+    found = locate(ours, [Observations(ours, points)])
     np.testing.assert_allclose(found.position, position, atol=1e-6)
     assert (found.rotation.inv() * rotation).magnitude() < 1e-6
     assert found.inliers == 60
@@ -51,14 +51,14 @@ def noisy(rng, pixel, ahead, noise=0.0, right=0.0):
     points = np.column_stack([rays * depth[:, None], depth])
     descriptors = rng.integers(0, 255, (200, 128)).astype(np.uint8)
     seen = Keypoints(rays + rng.normal(0, noise * pixel, rays.shape), descriptors, pixel)
-    return seen, SeenPoints(Keypoints(rays, descriptors, pixel), points)
+    return seen, Observations(Keypoints(rays, descriptors, pixel), points)
 
 
 def test_a_focal_length_that_is_sought_makes_the_pose_less_sure():
     ratios = []
     for seed in range(6):
         ours, known = noisy(np.random.default_rng(seed), 1 / 500, (10, 14), 1.0, -0.3)
-        found = locate(ours, [known], focal_known=False)
+        found = locate(ours, [known], has_known_focal_length=False)
         ratios.append(np.linalg.norm(found.position) / found.deviations[0])
     assert 0.3 < np.median(ratios) < 1.7  # as if the length were known, deviations would be a third of the errors
     sure = locate(ours, [known])
@@ -84,7 +84,7 @@ def test_inliers_in_a_quarter_of_a_telephoto_image_are_enough():
     others = Keypoints(rng.uniform(-0.08, 0.08, (300, 2)), rng.integers(0, 255, (300, 128)).astype(np.uint8), 1 / 4000)
     both = Keypoints(np.concatenate([ours.rays, others.rays]), np.concatenate([ours.descriptors, others.descriptors]),
                      1 / 4000)  # fmt: skip
-    assert locate(both, [SeenPoints(known.keypoints, points)]).inliers > 150
+    assert locate(both, [Observations(known.keypoints, points)]).inliers > 150
 
 
 def test_another_place_is_not_recognized(seen):
@@ -96,7 +96,7 @@ def test_another_place_is_not_recognized(seen):
 
 def test_nothing_to_go_by():
     empty = Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), 0.01)
-    nothing = SeenPoints(empty, np.zeros((0, 3)))
+    nothing = Observations(empty, np.zeros((0, 3)))
     assert locate(empty, [nothing]) is None
     assert locate(empty, []) is None
     gray = detect_in(np.full((240, 320, 3), 9, np.uint8), Camera(320, 240, 260, 260, 160, 120), 100)

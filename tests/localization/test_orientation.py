@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import projected
 from posenet.io.image_cache import load_images
-from posenet.localization.orientation import best_way_up, held_otherwise
+from posenet.localization.orientation import has_other_orientation, resolve_orientation
 
 CAMERA = Camera(200, 160, 220.0, 210.0, 90.0, 85.0)
 STORED = (40, 50)
@@ -37,7 +37,7 @@ def written(folder, turns):
     paths = [folder / f"{row}.png" for row in range(len(turns))]
     for path, count in zip(paths, turns, strict=True):
         cv2.imwrite(str(path), np.rot90(image, count))
-    return paths, [CAMERA.quarter_turned(count) for count in turns]
+    return paths, [CAMERA.rotate90(count) for count in turns]
 
 
 def test_images_on_either_side_are_found(tmp_path, caplog):
@@ -47,9 +47,9 @@ def test_images_on_either_side_are_found(tmp_path, caplog):
     outputs = ask(load_images(paths, STORED), cameras)
     assert outputs["spread_deg"].tolist()[1] == 20
     ASKED.clear()
-    best = best_way_up(outputs, paths, cameras, CAMERA, STORED, ask)
+    best = resolve_orientation(outputs, paths, cameras, CAMERA, STORED, ask)
     # of a image turned once, three turns more make what it was; the other is upside down then
-    assert [[CAMERA.quarter_turned(2), CAMERA], [CAMERA, CAMERA.quarter_turned(2)]] == ASKED
+    assert [[CAMERA.rotate90(2), CAMERA], [CAMERA, CAMERA.rotate90(2)]] == ASKED
     np.testing.assert_allclose(best["position"], [[1, 2, 3]] * 3)
     np.testing.assert_allclose(best["spread_deg"], 1)
     for count, each in zip(turns, best["quaternion"], strict=True):
@@ -69,29 +69,29 @@ def test_a_tall_image_of_an_upright_place_stays(tmp_path):
     paths, cameras = [tmp_path / "tall.png"], [Camera(160, 200, 220, 220, 80, 100)]
     outputs = ask(load_images(paths, STORED), cameras)
     assert outputs["spread_deg"][0] == 1
-    best = best_way_up(outputs, paths, cameras, CAMERA, STORED, ask)
+    best = resolve_orientation(outputs, paths, cameras, CAMERA, STORED, ask)
     np.testing.assert_array_equal(best["quaternion"], outputs["quaternion"])
 
 
 def test_other_images_are_not_even_read():
     outputs = {"quaternion": np.array([[1.0, 0, 0, 0]] * 2), "spread_deg": np.array([30.0, 30])}
-    best = best_way_up(outputs, ["missing", "missing"], [CAMERA, None], CAMERA, STORED, None)
+    best = resolve_orientation(outputs, ["missing", "missing"], [CAMERA, None], CAMERA, STORED, None)
     np.testing.assert_array_equal(best["quaternion"], outputs["quaternion"])
 
 
 @pytest.mark.parametrize(("size", "expected"), [((100, 200), True), ((200, 100), False), ((150, 150), False)])
 def test_held_otherwise_is_tall_beside_wide(size, expected):
-    assert held_otherwise(Camera(*size, 200, 200, 50, 50), CAMERA) == expected
+    assert has_other_orientation(Camera(*size, 200, 200, 50, 50), CAMERA) == expected
 
 
 def test_a_turned_camera_sees_the_same_rays():
-    turned = CAMERA.quarter_turned()
+    turned = CAMERA.rotate90()
     assert (turned.width, turned.height) == (160, 200)
     point = np.array([0.2, -0.1, 1.0])
     x, y, _ = CAMERA.matrix @ point
     seen = turned.matrix @ Rotation.from_euler("z", 90, degrees=True).inv().apply(point)
     np.testing.assert_allclose(seen, [y, 200 - x, 1])  # where np.rot90 puts the pixel
-    assert CAMERA.quarter_turned(4) == CAMERA
+    assert CAMERA.rotate90(4) == CAMERA
 
 
 @pytest.mark.parametrize("distortion", [(0.1, -0.05, 0.02, -0.03), (0.2, -0.1, 0.01, 0.02, 0.05, 0.0, 0.0, 0.0)])
@@ -100,9 +100,9 @@ def test_a_turned_lens_bends_as_before(distortion):
     points = np.random.default_rng(0).uniform(-0.4, 0.4, (9, 3)) + (0, 0, 1.2)
     before = projected(camera, points)
     turned = Rotation.from_euler("z", 90, degrees=True).inv().apply(points)
-    after = projected(camera.quarter_turned(), turned)
+    after = projected(camera.rotate90(), turned)
     np.testing.assert_allclose(after, np.column_stack([before[:, 1], 200 - before[:, 0]]), atol=1e-9)
-    assert camera.quarter_turned(4) == camera
+    assert camera.rotate90(4) == camera
 
 
 def test_a_little_surer_is_not_enough_and_no_answer_is_never_believed(tmp_path):
@@ -113,8 +113,8 @@ def test_a_little_surer_is_not_enough_and_no_answer_is_never_believed(tmp_path):
 
     asis = unsure(3.1, [1.0, 0, 0, 0])(None, None)
     for ask_turned in (unsure(1.6, [0, 1.0, 0, 0]), unsure(0.0, [0.0, 0, 0, 0]), unsure(0.0, [np.nan, 0, 0, 0])):
-        best = best_way_up(asis, paths, cameras, CAMERA, STORED, ask_turned)
+        best = resolve_orientation(asis, paths, cameras, CAMERA, STORED, ask_turned)
         np.testing.assert_array_equal(best["quaternion"], asis["quaternion"])
     failed = {"quaternion": np.zeros((2, 4)), "spread_deg": np.zeros(2)}
-    best = best_way_up(failed, paths, cameras, CAMERA, STORED, unsure(3.0, [0, 1.0, 0, 0]))
+    best = resolve_orientation(failed, paths, cameras, CAMERA, STORED, unsure(3.0, [0, 1.0, 0, 0]))
     np.testing.assert_allclose(best["spread_deg"], 3)

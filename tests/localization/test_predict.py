@@ -6,19 +6,19 @@ import pytest
 from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
-from posenet.geometry.cropping import Framing
+from posenet.geometry.cropping import Crop
 from posenet.geometry.poses import Poses
 from posenet.io.images import read_image
-from posenet.localization.localizer import Manner
+from posenet.localization.localizer import LocalizationOptions
 from posenet.localization.predict import camera_for, draw, image_files, predict
-from posenet.mapping.calibration import Correction
+from posenet.mapping.calibration import IntrinsicsCorrection
 from posenet.run import Run
 from tests.helpers.images import photo, write_image
 
 
 @pytest.fixture
 def run(tmp_path):
-    framing = Framing((6, 8), (4, 4))
+    framing = Crop((6, 8), (4, 4))
     camera = Camera(640, 480, 500.0, 510.0, 322.0, 238.0)
     return Run(tmp_path, TrainConfig(tmp_path), tmp_path, "m", framing, (0.0, 0.0, 0.0), 1.0, camera=camera)
 
@@ -59,13 +59,13 @@ def test_what_training_found_of_exif_holds_for_new_images_too(run, tmp_path):
     # EXIF says 500 pixels for the training images, of which the middle was kept: 1.3 times as much is right
     run = replace(
         run, camera=Camera(640, 480, 650.0, 650.0, 320.0, 240.0, source="measured"),
-        corrections={"EXIF": Correction(1.3), "assumed": Correction(2.0)},
+        corrections={"EXIF": IntrinsicsCorrection(1.3), "assumed": IntrinsicsCorrection(2.0)},
     )  # fmt: skip
     assert camera_for(run, photo(tmp_path / "a.jpg", xA405=27, size=(640, 480))) == run.camera
     square = camera_for(run, photo(tmp_path / "b.jpg", xA405=27, size=(480, 480)))
     assert square.fx == pytest.approx(1.3 * 27 / 43.2666 * np.hypot(480, 480), rel=1e-4)
     write_image(tmp_path / "c.png", (300, 300))
-    assert not camera_for(run, tmp_path / "c.png").focal_known  # another camera: its length stays a guess
+    assert not camera_for(run, tmp_path / "c.png").has_known_focal_length  # another camera: its length stays a guess
 
 
 def test_frames_come_in_the_order_of_their_numbers(tmp_path, caplog):
@@ -102,11 +102,11 @@ def test_each_folder_of_a_prediction_is_a_path_of_its_own(run, tmp_path, monkeyp
         def answer(self, images, paths, cameras, sequences, manner):
             asked.extend(sequences)
 
-    monkeypatch.setattr("posenet.localization.predict.Answerer", Recording)
-    predict(run, paths, Manner(smooth=True))
+    monkeypatch.setattr("posenet.localization.predict.Localizer", Recording)
+    predict(run, paths, LocalizationOptions(smooth=True))
     assert asked == [0, 0, 1, 1, 2]
     asked.clear()
-    predict(run, [paths[0], paths[6], paths[1], paths[4]], Manner(smooth=True))  # the folders in turns
+    predict(run, [paths[0], paths[6], paths[1], paths[4]], LocalizationOptions(smooth=True))  # the folders in turns
     assert asked == [0, 1, 0, 0]
 
 

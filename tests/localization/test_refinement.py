@@ -12,15 +12,15 @@ from scipy.spatial.transform import Rotation
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
 from posenet.localization import refinement
-from posenet.localization.refinement import Refiner
+from posenet.localization.refinement import PnPRefiner
 from posenet.localization.retrieval import Gallery
-from posenet.localization.uncertainty import Trust
+from posenet.localization.uncertainty import UncertaintyModel
 from posenet.mapping import landmarks
-from posenet.mapping.landmarks import landmarks_of
+from posenet.mapping.landmarks import load_or_build_landmarks
 from posenet.viz.matches import matches_figure, plot_matches
 from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_scene, plane_to_pixels, towards_plane
 
-TRUST = Trust(0.1, 3.0, 1.0)
+TRUST = UncertaintyModel(0.1, 3.0, 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def refiner(tmp_path_factory):
         folder = tmp_path_factory.mktemp("plane")
         scene = plane_scene(folder / "scene", 14)
         gallery = Gallery(scene, np.eye(14, dtype=np.float32))
-        return Refiner(gallery, landmarks_of(folder, scene))
+        return PnPRefiner(gallery, load_or_build_landmarks(folder, scene))
 
 
 def queries(folder, paintings):
@@ -78,7 +78,7 @@ def test_a_weak_match_must_agree_with_the_regressed_pose(refiner, tmp_path, monk
 def test_excluded_training_images_are_not_matched_with(refiner, tmp_path, monkeypatch):
     paths, truth = queries(tmp_path, [0, 0])
     asked = []
-    monkeypatch.setattr(Refiner, "_one", lambda _self, _path, _camera, neighbors: asked.append(set(neighbors)))
+    monkeypatch.setattr(PnPRefiner, "_one", lambda _self, _path, _camera, neighbors: asked.append(set(neighbors)))
     descriptors = np.full((2, 14), 0.1, np.float32)
     refiner.locate(paths, [CAMERA] * 2, off(truth), descriptors)
     refiner.locate(paths, [CAMERA] * 2, off(truth), descriptors, np.array([0, 5]))

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from posenet.datasets.registry import open_scene
-from posenet.localization.retrieval import GALLERY, describing, descriptors, gallery_of
+from posenet.localization.retrieval import GALLERY, descriptors, load_or_build_gallery, with_descriptor_output
 from posenet.models.inference import predict_in_batches
 from posenet.run import open_run
 
@@ -20,7 +20,7 @@ def run(trained):
 
 
 def test_every_training_image_is_nearest_to_itself(run):
-    gallery = gallery_of(run, describing(run.load_model()), "first")
+    gallery = load_or_build_gallery(run, with_descriptor_output(run.load_model()), "first")
     assert len(gallery.scene) == 12
     np.testing.assert_allclose(np.linalg.norm(gallery.descriptors, axis=1), 1, atol=1e-3)
     assert gallery.nearest(gallery.descriptors)[:, 0].tolist() == list(range(12))
@@ -37,7 +37,7 @@ def test_descriptors_are_the_average_of_the_last_map(run):
         def __getitem__(self, rows):
             return np.full((len(rows), *run.framing.stored, 3), 50 * (1 + np.asarray(rows))[:, None, None, None])
 
-    found = descriptors(predict_in_batches(describing(network), Two(), run.framing)["pooled"])
+    found = descriptors(predict_in_batches(with_descriptor_output(network), Two(), run.framing)["pooled"])
     maps = keras.Model(network.input, network.get_layer("cls3_pool").input)
     images = Two()[np.arange(2)].astype(np.float32)
     expected = np.asarray(maps.predict_on_batch(images)).mean(axis=(1, 2))
@@ -45,24 +45,24 @@ def test_descriptors_are_the_average_of_the_last_map(run):
 
 
 def test_the_gallery_is_kept_and_made_anew_when_something_changed(run, cambridge):
-    network = describing(run.load_model())
-    first = gallery_of(run, network, "first")
+    network = with_descriptor_output(run.load_model())
+    first = load_or_build_gallery(run, network, "first")
     written = (run.folder / GALLERY).stat().st_mtime_ns
-    again = gallery_of(run, network, "first")
+    again = load_or_build_gallery(run, network, "first")
     assert (run.folder / GALLERY).stat().st_mtime_ns == written
     np.testing.assert_array_equal(again.descriptors, first.descriptors)
     image = open_scene(cambridge).split("train").paths[0]
     image.write_bytes(open_scene(cambridge).split("train").paths[1].read_bytes())
-    changed = gallery_of(run, network, "first")
+    changed = load_or_build_gallery(run, network, "first")
     np.testing.assert_allclose(changed.descriptors[0], changed.descriptors[1], atol=1e-3)
     (run.folder / GALLERY).write_bytes(b"damaged")
-    np.testing.assert_allclose(gallery_of(run, network, "first").descriptors, changed.descriptors, atol=1e-3)
+    np.testing.assert_allclose(load_or_build_gallery(run, network, "first").descriptors, changed.descriptors, atol=1e-3)
     written = (run.folder / GALLERY).stat().st_mtime_ns
-    gallery_of(run, network, "second")  # another network's
+    load_or_build_gallery(run, network, "second")  # another network's
     assert (run.folder / GALLERY).stat().st_mtime_ns > written
 
 
 def test_a_run_that_cannot_be_written_to_still_has_a_gallery(run, caplog):
     (run.folder / GALLERY).mkdir()
-    assert len(gallery_of(run, describing(run.load_model()), "first").scene) == 12
+    assert len(load_or_build_gallery(run, with_descriptor_output(run.load_model()), "first").scene) == 12
     assert "gallery.npz cannot be written" in caplog.text

@@ -5,7 +5,7 @@ from scipy.spatial.transform import Rotation
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
 from posenet.localization import smoothing
-from posenet.localization.smoothing import smooth, stretches
+from posenet.localization.smoothing import contiguous_segments, smooth
 
 
 def walk(count=60):
@@ -35,18 +35,18 @@ def test_noise_falls_and_the_path_stays():
 
 def test_stretches_end_where_images_of_others_lie_between():
     names, rows = np.array(["a"] * 13 + ["b"] * 2), np.array([0, 1, 3, 10, 11, 12, 13, 14])  # image 2 does not decode
-    assert stretches(names, rows).tolist() == [0, 0, 0, 1, 1, 1, 2, 2]
+    assert contiguous_segments(names, rows).tolist() == [0, 0, 0, 1, 1, 1, 2, 2]
     every_fifth = np.array([0, 5, 10, 15])  # one video still
-    assert stretches(np.array(["a"] * 16), every_fifth).tolist() == [0] * 4
-    assert stretches(np.array(["a"] * 4), np.array([3])).tolist() == [0]
+    assert contiguous_segments(np.array(["a"] * 16), every_fifth).tolist() == [0] * 4
+    assert contiguous_segments(np.array(["a"] * 4), np.array([3])).tolist() == [0]
 
 
 def test_sequences_may_be_given_in_turns():
     names = np.array(["b", "a", "b", "a", "a", "b", "a", "b"], object)
-    assert stretches(names, np.arange(8)).tolist() == [1, 0, 1, 0, 0, 1, 0, 1]
+    assert contiguous_segments(names, np.arange(8)).tolist() == [1, 0, 1, 0, 0, 1, 0, 1]
     kept = np.array([0, 1, 2, 3, 5, 6, 7])  # one of a's is lost
-    assert stretches(names, kept).tolist() == [1, 0, 1, 0, 1, 0, 1]
-    assert stretches(np.array(["a", "b"]), np.arange(2)).tolist() == [0, 1]
+    assert contiguous_segments(names, kept).tolist() == [1, 0, 1, 0, 1, 0, 1]
+    assert contiguous_segments(np.array(["a", "b"]), np.arange(2)).tolist() == [0, 1]
 
 
 def test_a_camera_that_turns_quickly_is_followed():
@@ -60,7 +60,7 @@ def test_the_ends_of_a_stretch_are_not_drawn_to_the_next():
     positions = np.concatenate([first.positions, second.positions + [0, 5, 0]])
     both = Poses(positions, Rotation.concatenate([first.rotations, second.rotations]))
     rows = np.r_[0:20, 100:120]
-    drawn = smooth(both, stretches(np.array(["all"] * 120), rows))
+    drawn = smooth(both, contiguous_segments(np.array(["all"] * 120), rows))
     assert position_errors(drawn, both).max() < 0.01
     assert position_errors(smooth(both, np.array(["all"] * 40)), both)[[19, 20]].min() > 0.02  # as one path
 

@@ -7,12 +7,12 @@ from scipy.spatial.transform import Rotation
 
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
-from posenet.geometry.cropping import Framing
+from posenet.geometry.cropping import Crop
 from posenet.localization import test_time_augmentation as views
-from posenet.localization.test_time_augmentation import predict_views
+from posenet.localization.test_time_augmentation import predict_with_tta
 
 CAMERA = Camera(200, 160, 220.0, 220.0, 100.0, 80.0)
-FRAMING = Framing((160, 200), (160, 200))
+FRAMING = Crop((160, 200), (160, 200))
 STARS = {0: np.array([0.1, 0.05, 1.0]), 2: np.array([-0.12, -0.08, 1.0])}  # far away: red and blue
 
 
@@ -27,7 +27,7 @@ def sky(rotation: Rotation, camera: Camera = CAMERA) -> np.ndarray:
 
 
 class StarReader:
-    """Answers with the rotation that lays the stars where they are seen; the position is 1, 2, 3 plus a bias."""
+    """PoseEstimates with the rotation that lays the stars where they are seen; the position is 1, 2, 3 plus a bias."""
 
     def __init__(self, bias=0.0):
         self.bias = bias
@@ -53,7 +53,7 @@ ROTATIONS = [Rotation.from_rotvec(v) for v in ([0, 0, 0], [0.02, -0.03, 0.2], [0
 
 def test_every_view_turned_back_gives_the_same_rotation():
     images = np.stack([sky(rotation) for rotation in ROTATIONS])
-    answer = predict_views(StarReader(), images, [CAMERA] * 3, FRAMING, 11)
+    answer = predict_with_tta(StarReader(), images, [CAMERA] * 3, FRAMING, 11)
     found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
     assert np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude()).max() < 0.1
     assert answer["spread_deg"].max() < 0.3
@@ -70,14 +70,14 @@ def test_doubt_is_how_far_the_rotations_lie_from_their_mean():
 
 def test_views_that_disagree_are_averaged():
     images = np.stack([sky(rotation) for rotation in ROTATIONS])
-    one, many = (predict_views(StarReader(1.0), images, [CAMERA] * 3, FRAMING, count) for count in (1, 5))
+    one, many = (predict_with_tta(StarReader(1.0), images, [CAMERA] * 3, FRAMING, count) for count in (1, 5))
     # the five turns cancel, and so do their biases
     np.testing.assert_allclose(many["position"], one["position"], atol=2e-3)
 
 
 def test_without_intrinsics_views_only_roll():
     images = np.stack([cv2.GaussianBlur(sky(rotation), (3, 3), 0) for rotation in ROTATIONS])
-    answer = predict_views(StarReader(), images, [None] * 3, FRAMING, 7)
+    answer = predict_with_tta(StarReader(), images, [None] * 3, FRAMING, 7)
     found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
     # rolls about the image's middle, which is the camera's axis here, are exact
     assert np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude()).max() < 0.3
@@ -88,7 +88,7 @@ def test_an_answer_without_a_rotation_stays_unusable():
         def predict_on_batch(self, images):
             return {"position": np.full((len(images), 3), np.nan), "quaternion": np.zeros((len(images), 4))}
 
-    answer = predict_views(Broken(), np.zeros((2, 160, 200, 3), np.uint8), [CAMERA, None], FRAMING, 3)
+    answer = predict_with_tta(Broken(), np.zeros((2, 160, 200, 3), np.uint8), [CAMERA, None], FRAMING, 3)
     assert np.isnan(answer["position"]).all()
     assert (answer["quaternion"] == 0).all()
 
@@ -96,23 +96,23 @@ def test_an_answer_without_a_rotation_stays_unusable():
 @pytest.mark.parametrize("count", [0, 12])
 def test_the_number_of_views_is_checked(count):
     with pytest.raises(PoseNetError, match=f"--views must be from 1 to 11, received {count}"):
-        predict_views(StarReader(), np.zeros((1, 160, 200, 3), np.uint8), [None], FRAMING, count)
+        predict_with_tta(StarReader(), np.zeros((1, 160, 200, 3), np.uint8), [None], FRAMING, count)
 
 
 def test_what_another_camera_took_is_shown_as_the_training_camera_would_see_it():
     longer = Camera(200, 160, 264.0, 264.0, 104.0, 78.0)
     images = np.stack([sky(rotation, longer) for rotation in ROTATIONS])
     for trained_on, most in ((CAMERA, 0.15), (None, 90.0)):
-        answer = predict_views(StarReader(), images, [longer] * 3, FRAMING, 1, trained_on)
+        answer = predict_with_tta(StarReader(), images, [longer] * 3, FRAMING, 1, trained_on)
         found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
         errors = np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude())
         assert errors.max() < most
     assert errors.max() > 0.5  # the other camera's images as they are mislead the network
-    unknown = predict_views(StarReader(), images, [None] * 3, FRAMING, 1, CAMERA)
-    plain = predict_views(StarReader(), images, [None] * 3, FRAMING, 1)
+    unknown = predict_with_tta(StarReader(), images, [None] * 3, FRAMING, 1, CAMERA)
+    plain = predict_with_tta(StarReader(), images, [None] * 3, FRAMING, 1)
     np.testing.assert_allclose(unknown["quaternion"], plain["quaternion"])
     upright = Camera(160, 200, 220.0, 220.0, 80.0, 100.0)  # the same camera; stored, 1.25 times as large
     images = np.stack([sky(rotation, Camera(200, 160, 275.0, 275.0, 100.0, 80.0)) for rotation in ROTATIONS])
-    answer = predict_views(StarReader(), images, [upright] * 3, FRAMING, 1, CAMERA)
+    answer = predict_with_tta(StarReader(), images, [upright] * 3, FRAMING, 1, CAMERA)
     found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
     assert np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude()).max() < 0.15

@@ -3,15 +3,15 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from posenet.geometry.poses import Poses
-from posenet.localization.absolute_pose import Located
-from posenet.localization.uncertainty import Trust, measured_trust, read_trust, write_trust
+from posenet.localization.absolute_pose import AbsolutePose
+from posenet.localization.uncertainty import UncertaintyModel, calibrate_uncertainty, load_uncertainty, save_uncertainty
 
 
 def located(position, deviation=0.01, degrees=0.1, rotation=None):
     """A refined pose whose deviations are these, the same along each axis."""
     variances = np.repeat([deviation**2, np.radians(degrees) ** 2], 3) / 3
     rotation = rotation or Rotation.identity()
-    return Located(np.array(position, float), rotation, 50, np.diag(variances), *[np.zeros((0, 2))] * 3)
+    return AbsolutePose(np.array(position, float), rotation, 50, np.diag(variances), *[np.zeros((0, 2))] * 3)
 
 
 def test_deviations_are_over_all_directions():
@@ -20,7 +20,7 @@ def test_deviations_are_over_all_directions():
 
 def test_a_refined_pose_may_lie_three_deviations_from_the_regressed_one():
     # deviations 0.3 (10 x 0.03) and 0.4: together 0.5, so 1.5 is the limit; in rotation 3 and 4 degrees: 15
-    trust, found = Trust(0.4, 4.0, 10.0), located([0, 0, 0], 0.03, 0.3)
+    trust, found = UncertaintyModel(0.4, 4.0, 10.0), located([0, 0, 0], 0.03, 0.3)
     turn = {degrees: Rotation.from_rotvec([0, np.radians(degrees), 0]) for degrees in (0, 14.9, 15.1)}
     assert trust.allows(np.array([1.49, 0, 0]), turn[0], found)
     assert not trust.allows(np.array([1.51, 0, 0]), turn[0], found)
@@ -33,26 +33,26 @@ def test_trust_is_what_held_out_images_show():
     truth = Poses(rng.normal(size=(4000, 3)), Rotation.random(4000, rng=rng))
     regressed = Poses(truth.positions + 0.1 * rng.normal(size=(4000, 3)), truth.rotations)
     refined = [located(p + 0.02 * rng.normal(size=3), np.sqrt(3) * 0.004) for p in truth.positions]
-    trust = measured_trust(regressed, refined, truth)
+    trust = calibrate_uncertainty(regressed, refined, truth)
     assert trust.position == pytest.approx(2 * 0.1 * np.sqrt(3), rel=0.03)  # over three directions, of a new walk
     assert trust.stretch == pytest.approx(0.02 / 0.004, rel=0.03)
-    few = measured_trust(regressed, [None] * 4000, truth)
+    few = calibrate_uncertainty(regressed, [None] * 4000, truth)
     assert few.stretch > 10
     assert few.degrees > 0
 
 
 def test_trust_is_kept_for_one_model(tmp_path):
-    trust = Trust(0.1, 1.5, 7.0)
-    assert read_trust(tmp_path, "model") is None
-    write_trust(tmp_path, "model", trust)
-    assert read_trust(tmp_path, "model") == trust
-    assert read_trust(tmp_path, "another") is None
+    trust = UncertaintyModel(0.1, 1.5, 7.0)
+    assert load_uncertainty(tmp_path, "model") is None
+    save_uncertainty(tmp_path, "model", trust)
+    assert load_uncertainty(tmp_path, "model") == trust
+    assert load_uncertainty(tmp_path, "another") is None
     (tmp_path / "trust.json").write_text("[1]")
-    assert read_trust(tmp_path, "model") is None
+    assert load_uncertainty(tmp_path, "model") is None
 
 
 def test_trust_that_cannot_be_written_is_measured_again(tmp_path, caplog):
     (tmp_path / "trust.json").mkdir()
-    write_trust(tmp_path, "model", Trust(0.1, 1.5, 7.0))
+    save_uncertainty(tmp_path, "model", UncertaintyModel(0.1, 1.5, 7.0))
     assert "trust.json cannot be written" in caplog.text
-    assert read_trust(tmp_path, "model") is None
+    assert load_uncertainty(tmp_path, "model") is None

@@ -4,11 +4,11 @@ import numpy as np
 
 from posenet.datasets.scene import ScenePoints
 from posenet.geometry.camera import Camera
-from posenet.geometry.cropping import Framing, grid_shape
+from posenet.geometry.cropping import Crop, grid_shape
 from posenet.mapping.depth import fit_grid, most_images, scene_depths
 from tests.helpers.planes import CAMERA, plane_scene
 
-FRAMING = Framing((120, 160), (120, 160))
+FRAMING = Crop((120, 160), (120, 160))
 
 
 def true_inverse(scene, row, shape=(13, 17)):

@@ -5,7 +5,7 @@ import numpy as np
 
 from posenet.geometry.camera import Camera
 from posenet.mapping import keypoints
-from posenet.mapping.keypoints import detect, detect_in, detect_or_none, remembered
+from posenet.mapping.keypoints import detect, detect_in, detect_or_empty, remembered
 from posenet.mapping.matching import match, root_sift
 from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_to_pixels, towards_plane
 
@@ -98,9 +98,9 @@ def test_ambiguous_and_one_sided_matches_are_left_out():
 
 def test_no_keypoints_without_a_camera_or_in_a_broken_file(tmp_path, caplog):
     (tmp_path / "broken.png").write_bytes(b"no image")
-    assert len(detect_or_none(tmp_path / "broken.png", None, 100)) == 0
+    assert len(detect_or_empty(tmp_path / "broken.png", None, 100)) == 0
     assert not caplog.text
-    assert len(detect_or_none(tmp_path / "broken.png", CAMERA, 100)) == 0
+    assert len(detect_or_empty(tmp_path / "broken.png", CAMERA, 100)) == 0
     assert "broken.png: a image is needed, this does not decode as one (10 bytes)" in caplog.text
 
 

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.cli.main import main
 from posenet.datasets.registry import open_scene
-from posenet.geometry.alignment import up_direction
+from posenet.geometry.alignment import estimate_up
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from posenet.mapping.convention_check import ConventionCheck
@@ -20,9 +20,9 @@ from tests.helpers.scenes import LEVEL, scene_of, walk
 
 
 def test_up_direction_of_level_cameras():
-    np.testing.assert_allclose(up_direction(walk(pitch=10).rotations), [0, 0, 1], atol=1e-12)
+    np.testing.assert_allclose(estimate_up(walk(pitch=10).rotations), [0, 0, 1], atol=1e-12)
     turn = Rotation.from_euler("xyz", [30, 40, 50], degrees=True)
-    np.testing.assert_allclose(up_direction(turn * walk().rotations), turn.apply([0, 0, 1]), atol=1e-12)
+    np.testing.assert_allclose(estimate_up(turn * walk().rotations), turn.apply([0, 0, 1]), atol=1e-12)
 
 
 def test_path_length_is_inside_sequences():

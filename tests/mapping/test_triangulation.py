@@ -5,7 +5,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.geometry.poses import Poses
-from posenet.mapping.triangulation import meet, neighbor_pairs, triangulate_scene
+from posenet.mapping.triangulation import meet, pairs_from_poses, triangulate_scene
 from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_scene
 
 
@@ -32,9 +32,9 @@ def test_a_ray_that_passes_by_misses_by_its_angle():
 def test_neighbors_look_the_same_way_and_pairs_come_once():
     positions = np.array([[0.0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0], [1.1, 0, 0]])
     turned = Rotation.from_euler("y", [[0], [10], [20], [0], [180]], degrees=True)
-    assert neighbor_pairs(Poses(positions, turned), (0,)) == [(0, 1), (1, 2), (2, 3)]
-    assert neighbor_pairs(Poses(positions, turned), (0, 9)) == [(0, 1), (1, 2), (2, 3)]
-    assert neighbor_pairs(Poses(positions[:1], turned[:1]), (0, 1)) == []
+    assert pairs_from_poses(Poses(positions, turned), (0,)) == [(0, 1), (1, 2), (2, 3)]
+    assert pairs_from_poses(Poses(positions, turned), (0, 9)) == [(0, 1), (1, 2), (2, 3)]
+    assert pairs_from_poses(Poses(positions[:1], turned[:1]), (0, 1)) == []
 
 
 def test_points_of_a_painted_plane_lie_on_it(tmp_path):

@@ -8,8 +8,8 @@ import pytest
 
 from posenet.errors import PoseNetError
 from posenet.models.applications import _PREPROCESSING, application_names, preprocessing
-from posenet.models.build import backbone_named, build_network, inference_network
-from posenet.models.weights.pretrained import put_into
+from posenet.models.build import build_network, get_backbone, inference_network
+from posenet.models.weights.pretrained import load_weights
 
 # one network of each family
 FAMILIES = {
@@ -64,7 +64,7 @@ def test_keras_files_give_what_keras_gives(name, tmp_path, monkeypatch):
     expected = np.asarray(theirs(own.preprocess_input(image.copy())))
 
     network = build_network(name, (SIZE, SIZE))
-    loaded = put_into(network, name, path)
+    loaded = load_weights(network, name, path)
     assert loaded.missing == ["cls3_where", "cls3_where_bn", "cls3_hidden", "cls3_xyz", "cls3_wpqr"]
     features = keras.Model(network.input, network.get_layer("cls3_pool").input)
     assert np.abs(np.asarray(features(image)) - expected).max() < 1e-4 * np.abs(expected).max()
@@ -79,7 +79,7 @@ def test_a_file_with_the_classifier_is_read_too(tmp_path):
     source = keras.applications.MobileNetV3Small(weights=None)
     source.save(tmp_path / "top.h5")
     network = build_network("MobileNetV3Small", (SIZE, SIZE))
-    loaded = put_into(network, "MobileNetV3Small", tmp_path / "top.h5")
+    loaded = load_weights(network, "MobileNetV3Small", tmp_path / "top.h5")
     assert loaded.unexpected == ["conv_2", "logits"]
     kernel = network.get_layer("backbone").get_layer("conv_1").get_weights()[0]
     np.testing.assert_array_equal(kernel, source.get_layer("conv_1").get_weights()[0])
@@ -88,11 +88,11 @@ def test_a_file_with_the_classifier_is_read_too(tmp_path):
 def test_a_file_of_another_network_is_refused(tmp_path):
     with_random_weights("MobileNet").save(tmp_path / "w.h5")
     with pytest.raises(PoseNetError, match=r"w\.h5 must hold 104 layers for this network, it holds 54"):
-        put_into(build_network("MobileNetV2", (SIZE, SIZE)), "MobileNetV2", tmp_path / "w.h5")
+        load_weights(build_network("MobileNetV2", (SIZE, SIZE)), "MobileNetV2", tmp_path / "w.h5")
 
 
 def test_classifier_is_the_whole_network():
-    network = backbone_named("MobileNetV3Small").classifier()
+    network = get_backbone("MobileNetV3Small").classifier()
     assert network.input_shape == (None, 224, 224, 3)
     shares = network.predict(np.zeros((1, 224, 224, 3)), verbose=0)
     assert shares.shape == (1, 1000)

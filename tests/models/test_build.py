@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from posenet.errors import PoseNetError
-from posenet.geometry.cropping import Framing
+from posenet.geometry.cropping import Crop
 from posenet.models.build import BACKBONES, build_network, inference_network
 from posenet.models.layers import FastBatchNorm, FastDepthwise, LocalResponseNorm, ToMeanBGR
 
@@ -94,7 +94,9 @@ def test_start_positions_lie_near_the_scenes_center():
 
 
 def test_unknown_backbone_is_one_line():
-    with pytest.raises(PoseNetError, match="--backbone must be one of googlenet, efficientnet_lite0, .* received 'vgg'"):
+    with pytest.raises(
+        PoseNetError, match="--backbone must be one of googlenet, efficientnet_lite0, .* received 'vgg'"
+    ):
         build_network("vgg", (224, 224))
 
 
@@ -188,5 +190,5 @@ def test_the_head_of_points_answers_in_the_scenes_unit(backbone, tmp_path):
 def test_maps_have_the_size_of_the_cells():
     for backbone in (each for each in BACKBONES.values() if each.maps):
         fine, coarse = backbone.maps(keras.Input((160, 208, 3)))
-        assert fine.shape[1:3] == Framing((160, 208), (160, 208)).cells == (10, 13)
+        assert fine.shape[1:3] == Crop((160, 208), (160, 208)).cells == (10, 13)
         assert coarse.shape[1:3] == (5, 7)

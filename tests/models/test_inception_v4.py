@@ -9,7 +9,7 @@ from posenet.errors import PoseNetError
 from posenet.models import inception_v4
 from posenet.models.build import build_network
 from posenet.models.weights.layer_names import inception_v4_names
-from posenet.models.weights.pretrained import put_into
+from posenet.models.weights.pretrained import load_weights
 from tests.helpers.images import write_image
 
 
@@ -145,7 +145,7 @@ def answers(classifier, path, image, part="classifier"):
     for layer in classifier.layers:  # what an earlier test loaded must not pass for what this one loads
         for variable in layer.weights:
             variable.assign(np.zeros(variable.shape))
-    loaded = put_into(classifier, "inception_v4", path, part)
+    loaded = load_weights(classifier, "inception_v4", path, part)
     return loaded, classifier.predict(image, verbose=0)
 
 
@@ -201,7 +201,7 @@ def test_the_keras_ports_file(slim, classifier, image, tmp_path, order):
 def test_as_a_backbone(slim, tmp_path):
     network = build_network("inception_v4", (96, 128))
     path = write_port(tmp_path / "notop.h5", slim, top=False)
-    loaded = put_into(network, "inception_v4", path)
+    loaded = load_weights(network, "inception_v4", path)
     assert len(loaded.matched) == 298
     assert all(name.startswith("cls3") for name in loaded.missing)
     kernel = network.get_layer("Mixed_7d_Branch_2_Conv2d_0e_3x1").get_weights()[0]
@@ -214,7 +214,7 @@ def test_a_kernel_of_another_place_is_refused(slim, tmp_path, classifier):
         del file["conv2d_3/conv2d_3/kernel:0"]
         file["conv2d_3"].create_dataset("conv2d_3/kernel:0", data=np.zeros((3, 3, 32, 65), "f4"))
     with pytest.raises(PoseNetError) as refusal:
-        put_into(classifier, "inception_v4", path, "classifier")
+        load_weights(classifier, "inception_v4", path, "classifier")
     expected = "kernel of the layer Conv2d_2b_3x3 must be of shape (3, 3, 32, 64), received (3, 3, 32, 65)"
     assert expected in str(refusal.value)
 

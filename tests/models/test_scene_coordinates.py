@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from posenet.models.quaternions import rotate
-from posenet.models.scene_coordinates import Mixed, PointsToPose, rigid_motion
+from posenet.models.scene_coordinates import BlendedPosition, CoordinatesToPose, weighted_procrustes
 
 
 def scattered(seed, noise, count=40):
@@ -29,7 +29,7 @@ def float32(*arrays):
 @given(seed=st.integers(0, 10**6), noise=st.sampled_from([0.0, 0.02, 0.2]))
 def test_the_motion_is_that_of_scipy(seed, noise):
     points, targets, weights, turns = scattered(seed, noise)
-    position, quaternion, doubt = (np.asarray(part) for part in rigid_motion(*float32(points, targets, weights)))
+    position, quaternion, doubt = (np.asarray(part) for part in weighted_procrustes(*float32(points, targets, weights)))
     for row in range(4):
         middle, aim = weights[row] @ points[row], weights[row] @ targets[row]
         turn, _ = Rotation.align_vectors(targets[row] - aim, points[row] - middle, weights[row])
@@ -47,7 +47,7 @@ def test_untrusted_points_do_not_count():
     targets[:, ::2] += 5
     weights = np.zeros(points.shape[:2])
     weights[:, 1::2] = 1 / 20
-    _, quaternion, doubt = (np.asarray(part) for part in rigid_motion(*float32(points, targets, weights)))
+    _, quaternion, doubt = (np.asarray(part) for part in weighted_procrustes(*float32(points, targets, weights)))
     found = Rotation.from_quat(quaternion, scalar_first=True)
     assert np.degrees((found.inv() * turns).magnitude()).max() < 0.02
     assert doubt.max() < 1e-3
@@ -66,7 +66,7 @@ def test_gradients_are_finite_even_where_all_points_are_one():
     for start in (points, np.zeros_like(points)):
         variables = [tf.Variable(each) for each in float32(start, targets, weights)]
         with tf.GradientTape() as tape:
-            parts = rigid_motion(*(variable + 0.0 for variable in variables))
+            parts = weighted_procrustes(*(variable + 0.0 for variable in variables))
             total = sum(keras.ops.sum(part) for part in parts)
         for gradient in tape.gradient(total, variables):
             assert np.isfinite(gradient.numpy()).all()
@@ -74,7 +74,7 @@ def test_gradients_are_finite_even_where_all_points_are_one():
 
 def test_the_layer_starts_with_points_before_the_camera_and_is_saved(tmp_path):
     image = keras.Input((6, 8, 7))
-    model = keras.Model(image, PointsToPose()(image))
+    model = keras.Model(image, CoordinatesToPose()(image))
     maps = np.random.default_rng(0).normal(0, 0.1, (2, 6, 8, 7)).astype(np.float32)
     answer = {name: np.asarray(value) for name, value in model(maps).items()}
     assert answer["camera_points"].shape == answer["scene_points"].shape == (2, 6, 8, 3)
@@ -88,7 +88,7 @@ def test_the_layer_starts_with_points_before_the_camera_and_is_saved(tmp_path):
 
 
 def test_two_answers_are_mixed_by_one_share():
-    mixed = Mixed()
+    mixed = BlendedPosition()
     ours, theirs = float32([[1, 2, 3]], [[5, 6, 7]])
     first = np.asarray(mixed([ours, theirs]))
     share = 1 / (1 + np.exp(-1.0))  # the logit starts at 1

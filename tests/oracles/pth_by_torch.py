@@ -19,7 +19,7 @@ import numpy as np
 
 from posenet.models import efficientnet_lite
 from posenet.models.weights.load import load_network
-from posenet.models.weights.pretrained import put_into
+from posenet.models.weights.pretrained import load_weights
 
 RUN = """
 import sys
@@ -139,7 +139,7 @@ def main() -> int:
             network = load_network(folder / f"posenet{form}.pth", labels="world_from_camera")
             ours = network.predict(image - 120, verbose=0)
             lite = efficientnet_lite.classifier()
-            assert not put_into(lite, "efficientnet_lite0", folder / f"lite{form}.pth").missing
+            assert not load_weights(lite, "efficientnet_lite0", folder / f"lite{form}.pth").missing
             ours["shares"] = lite.predict(image, verbose=0)
             for part in ("position", "quaternion", "shares"):
                 worst = max(worst, float(np.abs(ours[part] - theirs[part]).max() / np.abs(theirs[part]).max()))

@@ -4,14 +4,14 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from posenet.geometry.camera import Camera
-from posenet.geometry.cropping import Framing
+from posenet.geometry.cropping import Crop
 from posenet.geometry.warping import turning_homography
 from posenet.training.augmentation import NO_AUGMENTATION, Augmentation, Augmenter
 from tests.helpers.planes import CAMERA as PLANE_CAMERA
 from tests.helpers.planes import image_of_plane, painting, towards_plane
 
 CAMERA = Camera(160, 120, 130.0, 130.0, 80.0, 60.0)
-FRAMING = Framing((120, 160), (96, 128))
+FRAMING = Crop((120, 160), (96, 128))
 
 
 def image_of(points, rotation, camera, size):
@@ -98,7 +98,7 @@ def test_a_moved_view_is_what_the_moved_camera_sees(seed):
     # A painted plane, whose image from any pose is a homography: nothing of depth.py or augmentation.py in it.
     rng, painted = np.random.default_rng(seed), painting()
     position, rotation = towards_plane(rng)
-    framing = Framing((240, 320), (192, 256))
+    framing = Crop((240, 320), (192, 256))
     augmenter = Augmenter(framing, Augmentation((3, 4, 8), 0.1, 0, 0, 0, 0))
     image, depth = image_of_plane(painted, PLANE_CAMERA, position, rotation), plane_depth(position, rotation)
     view, turn, move, _ = augmenter.view(image, PLANE_CAMERA, rng, depth)

@@ -2,17 +2,17 @@ import numpy as np
 import pytest
 
 from posenet.datasets.registry import open_scene
-from posenet.geometry.cropping import Framing
+from posenet.geometry.cropping import Crop
 from posenet.geometry.metrics import rotation_errors_deg
 from posenet.geometry.poses import Poses
 from posenet.io.image_cache import load_images
 from posenet.mapping.depth import scene_depths
 from posenet.models.inference import predict_in_batches
 from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
-from posenet.training.batches import Batches, default_batch_size
+from posenet.training.batches import TrainingBatches, default_batch_size
 from tests.helpers.planes import CAMERA, plane_scene
 
-FRAMING = Framing((48, 64), (32, 48))
+FRAMING = Crop((48, 64), (32, 48))
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def loaded(cambridge):
 
 
 def batches_of(loaded, augmentation=NO_AUGMENTATION, size=5, seed=0):
-    return Batches(*loaded, FRAMING, augmentation, size, seed)
+    return TrainingBatches(*loaded, FRAMING, augmentation, size, seed)
 
 
 def test_without_augmentation_every_row_is_its_image_and_pose(loaded):
@@ -96,11 +96,11 @@ def test_batches_are_smaller_for_small_scenes_and_large_images(images, size, exp
 
 def test_the_position_moves_with_the_view_and_the_points_are_where_the_pose_sees_them(tmp_path):
     scene = plane_scene(tmp_path, 6)  # a painted plane at z = 0
-    framing = Framing((240, 320), (192, 256))
+    framing = Crop((240, 320), (192, 256))
     images = load_images(scene.paths, framing.stored)
     depths = scene_depths(scene, framing)
     depths[5] = np.nan
-    batches = Batches(scene, images, framing, Augmentation(move=0.1), 6, 0, depths)
+    batches = TrainingBatches(scene, images, framing, Augmentation(move=0.1), 6, 0, depths)
     assert batches.with_depth == 5
     ((_, truth),) = list(batches.epoch(0))
     away = np.linalg.norm(truth["position"][:, None] - scene.poses.positions[None], axis=2)
@@ -121,8 +121,8 @@ def test_the_position_moves_with_the_view_and_the_points_are_where_the_pose_sees
 
 def test_what_the_cells_show_lies_on_their_rays(tmp_path):
     scene = plane_scene(tmp_path, 6)
-    framing = Framing((240, 320), (192, 256))
-    batches = Batches(
+    framing = Crop((240, 320), (192, 256))
+    batches = TrainingBatches(
         scene, load_images(scene.paths, framing.stored), framing, Augmentation(), 6, 0, scene_depths(scene, framing)
     )
     ((_, truth),) = list(batches.epoch(0))

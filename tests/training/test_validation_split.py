@@ -3,7 +3,7 @@ import pytest
 
 from posenet.datasets.scene import Scene
 from posenet.geometry.poses import Poses
-from posenet.training.validation_split import BLOCKS, holdout_mask
+from posenet.training.validation_split import BLOCKS, validation_mask
 from tests.helpers.errors import refusal
 
 
@@ -16,7 +16,7 @@ def scene_of(lengths):
 
 @pytest.mark.parametrize("lengths", [[400], [100] * 4, [62] * 12, [5] * 40])
 def test_blocks_in_time_of_the_asked_size(lengths):
-    mask = holdout_mask(scene_of(lengths), 0.1)
+    mask = validation_mask(scene_of(lengths), 0.1)
     assert 0.02 * len(mask) <= mask.sum() <= 0.12 * len(mask)
     starts = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int)])) == 1)
     assert len(starts) <= BLOCKS  # never scattered over neighboring frames
@@ -24,7 +24,7 @@ def test_blocks_in_time_of_the_asked_size(lengths):
 
 @pytest.mark.parametrize(("count", "length"), [(300, 3), (900, 1)])
 def test_very_many_short_sequences(count, length):
-    mask = holdout_mask(scene_of([length] * count), 0.08)
+    mask = validation_mask(scene_of([length] * count), 0.08)
     assert 36 <= mask.sum() <= 72  # of 900; four blocks would be 12 and 4
     rows = np.flatnonzero(mask)
     assert (rows.min() < 100, rows.max() > 800) == (True, True)
@@ -33,7 +33,7 @@ def test_very_many_short_sequences(count, length):
 
 
 def test_blocks_stand_for_the_whole_list():
-    rows = np.flatnonzero(holdout_mask(scene_of([400]), 0.1))
+    rows = np.flatnonzero(validation_mask(scene_of([400]), 0.1))
     assert rows.min() < 100
     assert rows.max() > 300
     assert len(rows) == 40
@@ -41,15 +41,15 @@ def test_blocks_stand_for_the_whole_list():
 
 @pytest.mark.parametrize(("count", "share", "held_out"), [(13, 0.08, 1), (24, 0.08, 2), (40, 0.08, 3), (60, 0.08, 4)])
 def test_small_scenes_lose_no_more_than_the_share(count, share, held_out):
-    assert holdout_mask(scene_of([count]), share).sum() == held_out
+    assert validation_mask(scene_of([count]), share).sum() == held_out
 
 
 def test_something_is_left_to_train_on():
-    assert holdout_mask(scene_of([4]), 0.25).sum() == 1
-    line = refusal(holdout_mask, scene_of([2]), 0.89)
+    assert validation_mask(scene_of([4]), 0.25).sum() == 1
+    line = refusal(validation_mask, scene_of([2]), 0.89)
     assert line == "--validation 0.89 must leave images to train on, it holds out all 2"
 
 
 def test_nothing_is_held_out_when_not_asked_for():
-    assert not holdout_mask(scene_of([100]), 0.0).any()
-    assert not holdout_mask(scene_of([3]), 0.08).any()
+    assert not validation_mask(scene_of([100]), 0.0).any()
+    assert not validation_mask(scene_of([3]), 0.08).any()

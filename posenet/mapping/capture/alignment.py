@@ -12,15 +12,15 @@ from posenet.datasets.formats.parsing import (
     end_of_name,
     is_number,
     natural_key,
-    numbers_of,
+    parse_floats,
     read_lines,
+    replace_spaces,
     shortened,
     tidy_name,
-    without_blanks,
     without_suffix,
 )
 from posenet.errors import PoseNetError
-from posenet.geometry.alignment import LINE, Similarity, align_similarity, up_direction, width_to_length
+from posenet.geometry.alignment import LINE, Sim3, align_similarity, estimate_up, lateral_spread
 from posenet.geometry.metrics import position_errors
 from posenet.geometry.poses import Poses
 from posenet.mapping.capture.colmap import require_pycolmap
@@ -28,12 +28,12 @@ from posenet.mapping.capture.colmap import require_pycolmap
 log = logging.getLogger("posenet")
 
 
-def levelled(model) -> None:
+def level_world(model) -> None:
     """Turn the world so that z is up, as most cameras are held, with the middle of the cameras at 0."""
     poses = model_poses(model)[1]
-    up = up_direction(poses.rotations)
+    up = estimate_up(poses.rotations)
     turn, _ = Rotation.align_vectors([[0.0, 0, 1]], [up])
-    _transform(model, Similarity(1.0, turn, -turn.apply(poses.positions.mean(axis=0))))
+    _transform(model, Sim3(1.0, turn, -turn.apply(poses.positions.mean(axis=0))))
 
 
 def find_images(names: list[str], wanted: tuple[str, ...], option: str) -> list[int]:
@@ -48,16 +48,16 @@ def find_images(names: list[str], wanted: tuple[str, ...], option: str) -> list[
 
 def _stem(name: str) -> str:
     """A image's name, as the user has it, as it is in a capture, without its suffix."""
-    return without_blanks(without_suffix(tidy_name(name)))
+    return replace_spaces(without_suffix(tidy_name(name)))
 
 
-def scaled_by(model, first: str, second: str, meters: float) -> None:
+def rescale(model, first: str, second: str, meters: float) -> None:
     """Scale the world so that two images stand so many meters apart. Raises PoseNetError for unknown names."""
     names, poses = model_poses(model)
     distance = float(np.linalg.norm(np.subtract(*poses.positions[find_images(names, (first, second), "--scale")])))
     if not (np.isfinite(meters) and meters > 0 and distance > 0):
         raise PoseNetError(f"--scale needs two different places and meters above 0, received {first} {second} {meters}")
-    _transform(model, Similarity(meters / distance, Rotation.identity(), np.zeros(3)))
+    _transform(model, Sim3(meters / distance, Rotation.identity(), np.zeros(3)))
 
 
 def read_positions(file: Path) -> dict[str, tuple[float, ...]]:
@@ -74,14 +74,14 @@ def read_positions(file: Path) -> dict[str, tuple[float, ...]]:
         if len(columns) < 4:
             raise PoseNetError(f"{place}: {wanted}, received {shortened(line)}")
         at = end_of_name(columns, 3)
-        position = numbers_of(columns[at : at + 3], place, wanted)
+        position = parse_floats(columns[at : at + 3], place, wanted)
         if not np.isfinite(position).all():
             raise PoseNetError(f"{place}: {wanted}, received {shortened(line)}")
         known[_stem(" ".join(columns[:at]))] = position
     return known
 
 
-def aligned_to(model, known: dict[str, tuple[float, ...]], file: Path) -> None:
+def align_to(model, known: dict[str, tuple[float, ...]], file: Path) -> None:
     """Move the world so that its cameras come nearest to known positions, least squares, and log how well that went.
 
     file: where they are from, for messages. Raises PoseNetError for fewer than 3 placed images among them, and where
@@ -104,7 +104,7 @@ def aligned_to(model, known: dict[str, tuple[float, ...]], file: Path) -> None:
     log.info("%s: %d positions agree to a median of %.3g m", file, len(rows), np.median(off))
     if off[worst] > 5 * np.median(off) and off[worst] > 0.05 * np.ptp(target.positions, axis=0).max():
         log.warning("%s: %s is %.3g m off, its position may be wrong", file, names[rows[worst]], off[worst])
-    if width_to_length(target.positions) < LINE:
+    if lateral_spread(target.positions) < LINE:
         log.warning("%s: the positions lie nearly on a line, which hardly tells how the world is turned about it", file)
     if unknown := len(known) - len(rows):
         log.warning("%s: %d of its names are no placed image's", file, unknown)
@@ -117,7 +117,7 @@ def model_poses(model) -> tuple[list[str], Poses]:
     return [image.name for image in images], Poses.from_matrices(matrices).inverse()
 
 
-def _transform(model, similarity: Similarity) -> None:
+def _transform(model, similarity: Sim3) -> None:
     pycolmap = require_pycolmap()
     turn = pycolmap.Rotation3d(similarity.rotation.as_quat())  # x y z w
     model.transform(pycolmap.Sim3d(similarity.scale, turn, similarity.translation))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from posenet.datasets.intrinsics import exif_focal
+from posenet.datasets.intrinsics import focal_from_exif
 from posenet.errors import PoseNetError
 from posenet.io.images import image_size
 
@@ -71,7 +71,7 @@ def _only_guessed(pycolmap, database: Path, camera_id: int) -> None:
 def _camera_key(images: Path, name: str) -> tuple:
     """What images of one camera share: folder, width, height, EXIF focal length in pixels."""
     width, height = image_size(images / name)
-    return name.rpartition("/")[0], width, height, exif_focal(images / name, width, height)
+    return name.rpartition("/")[0], width, height, focal_from_exif(images / name, width, height)
 
 
 def _already_there(pycolmap, database: Path) -> tuple[set[str], dict[str, int]]:

@@ -53,8 +53,8 @@ def choose_frames(sharpness: np.ndarray, flow: np.ndarray, most: int) -> np.ndar
     way = np.cumsum(flow)
     step = max(STEP, (way[-1] + 1e-9) / most) if len(way) else STEP
     stretch = np.floor(way / step).astype(int)
-    stretches = (np.flatnonzero(stretch == each) for each in np.unique(stretch))
-    return np.array([rows[np.argmax(sharpness[rows])] for rows in stretches], int)
+    contiguous_segments = (np.flatnonzero(stretch == each) for each in np.unique(stretch))
+    return np.array([rows[np.argmax(sharpness[rows])] for rows in contiguous_segments], int)
 
 
 def _measure(source: Path) -> tuple[np.ndarray, np.ndarray]:

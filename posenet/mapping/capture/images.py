@@ -7,8 +7,8 @@ import logging
 from itertools import count
 from pathlib import Path
 
-from posenet.datasets.formats.image_files import photographs_in, place_upright
-from posenet.datasets.formats.parsing import without_blanks
+from posenet.datasets.formats.image_files import copy_upright, photographs_in
+from posenet.datasets.formats.parsing import replace_spaces
 from posenet.errors import PoseNetError
 from posenet.io.files import write_text
 from posenet.io.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, image_fault
@@ -42,7 +42,7 @@ def is_video(path: Path) -> bool:
 
 def _sequence_names(inputs: tuple[Path, ...]) -> list[str]:
     """A short name for each input without blanks, all different, even where capitals do not count."""
-    stems = [without_blanks(path.resolve().stem) or "input" for path in inputs]
+    stems = [replace_spaces(path.resolve().stem) or "input" for path in inputs]
     small = [stem.lower() for stem in stems]
     taken = {stem for stem in small if small.count(stem) == 1}
     for row, stem in enumerate(small):
@@ -67,7 +67,7 @@ def collect_photos(source: Path, target: Path) -> list[str]:
         name = _name_in_capture(path, taken)
         try:
             if _time_of(target / name) != _time_of(path):
-                place_upright(path, target / name)
+                copy_upright(path, target / name)
         except (OSError, SyntaxError, ValueError) as error:  # what Pillow says of a damaged image
             log.warning("%s is left out: %s", path, error)
             continue
@@ -81,7 +81,7 @@ def _name_in_capture(path: Path, taken: set[str]) -> str:
     """A photograph's name without blanks and with a suffix that can be read; no other's, in small letters in `taken`,
     which it joins."""
     suffix = ".jpg" if path.suffix.lower() in UNREAD else path.suffix
-    name = without_blanks(path.stem) + suffix
+    name = replace_spaces(path.stem) + suffix
     while name != path.name and name.lower() in taken:
         name = f"{Path(name).stem}_{suffix}"
     taken.add(name.lower())

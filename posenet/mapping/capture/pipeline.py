@@ -15,12 +15,12 @@ from pathlib import Path
 
 from posenet.datasets.formats.parsing import without_suffix
 from posenet.errors import PoseNetError
-from posenet.io.files import files_digest, held_alone, write_text
+from posenet.io.files import exclusive_lock, fingerprint_files, write_text
 from posenet.io.image_cache import load_images
-from posenet.mapping.capture.alignment import aligned_to, find_images, levelled, read_positions, scaled_by
+from posenet.mapping.capture.alignment import align_to, find_images, level_world, read_positions, rescale
 from posenet.mapping.capture.colmap import extract_features, map_images, match, require_pycolmap
 from posenet.mapping.capture.images import collect_images, is_video, settle
-from posenet.mapping.global_descriptors import describe, nearest_images
+from posenet.mapping.global_descriptors import describe, nearest_neighbors
 
 log = logging.getLogger("posenet")
 
@@ -62,15 +62,15 @@ def capture(
     known = read_positions(align) if align else {}
     fresh = not output.exists()
     _open(output, inputs)
-    with held_alone(output):
+    with exclusive_lock(output):
         _open(output, inputs)  # another process may have finished it meanwhile
         model, names, placed = _placed(inputs, output, scale, align, known, most, fresh)
         if scale:
-            scaled_by(model, *scale)
+            rescale(model, *scale)
         if align:
-            aligned_to(model, known, align)
+            align_to(model, known, align)
         else:
-            levelled(model)
+            level_world(model)
         return _finish(output, model, inputs, names, placed, "m" if scale or align else "scene units")
 
 
@@ -137,7 +137,9 @@ def is_finished(output: Path, *inputs: Path) -> bool:
 def _identity(inputs: Sequence[Path]) -> dict:
     """What capture.json says of the inputs: where they are, and of videos which ones these are."""
     videos = [path for path in inputs if is_video(path)]
-    return {"inputs": [str(path.resolve()) for path in inputs]} | ({"videos": files_digest(videos)} if videos else {})
+    return {"inputs": [str(path.resolve()) for path in inputs]} | (
+        {"videos": fingerprint_files(videos)} if videos else {}
+    )
 
 
 def _is_of(state: dict, inputs: Sequence[Path]) -> bool:
@@ -191,7 +193,7 @@ def image_pairs(names: list[str], images: Path) -> list[tuple[str, str]]:
     pairs = {(a, a + step) for step in NEIGHBOURS for a in range(count - step) if folders[a] == folders[a + step]}
     loaded = load_images([images / name for name in names], (144, 192), "looking for similar images")
     looks = describe(loaded)
-    for row, similar in zip(loaded.rows, loaded.rows[nearest_images(looks, looks, SIMILAR + 1)], strict=True):
+    for row, similar in zip(loaded.rows, loaded.rows[nearest_neighbors(looks, looks, SIMILAR + 1)], strict=True):
         pairs |= {(min(row, other), max(row, other)) for other in similar if other != row}
     return [(names[a], names[b]) for a, b in sorted(pairs)]
 

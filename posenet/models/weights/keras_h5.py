@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from posenet.errors import PoseNetError, short_reason
+from posenet.errors import PoseNetError, first_line
 from posenet.models.weights import Weights
 
 Order = Literal["auto", "tensorflow", "theano"]
@@ -36,7 +36,7 @@ def read_keras_h5(path: Path, order: Order = "auto") -> Weights:
     import h5py
 
     try:
-        with memory_at_most(_ROOM + 4 * path.stat().st_size), h5py.File(path, "r") as file:
+        with memory_limit(_ROOM + 4 * path.stat().st_size), h5py.File(path, "r") as file:
             if "_layer_checkpoint_dependencies" in file or "layers" in file:
                 raise PoseNetError(
                     f"{path} must be an .h5 file of Keras 1 or 2, it is a .weights.h5 of Keras 3: "
@@ -50,7 +50,7 @@ def read_keras_h5(path: Path, order: Order = "auto") -> Weights:
     except PoseNetError:
         raise
     except Exception as error:
-        raise PoseNetError(f"{path} must be an .h5 file of Keras, it cannot be read ({short_reason(error)})") from None
+        raise PoseNetError(f"{path} must be an .h5 file of Keras, it cannot be read ({first_line(error)})") from None
     weights = {layer: arrays for layer, arrays in raw.items() if arrays}
     if not weights:
         raise PoseNetError(f"{path} must be an .h5 file of Keras with weights, it holds none")
@@ -159,7 +159,7 @@ def _array(h5py, path: Path, group, name: str) -> np.ndarray:
 
 
 @contextmanager
-def memory_at_most(extra: int) -> Iterator[None]:
+def memory_limit(extra: int) -> Iterator[None]:
     """Within the block the process may grow by so many bytes; what asks for more gets MemoryError or fails.
 
     libhdf5 takes the lengths of texts in a file at their word, four gigabytes if need be. Linux only: elsewhere the

@@ -61,7 +61,7 @@ for _number, _dense in ((1, "cls1_fc1_pose"), (2, "cls2_fc1"), (3, "cls3_fc1_pos
     _VISLOC |= {f"regress{_number}.regress_fc_{part}": f"cls{_number}_fc_pose_{part}" for part in ("xyz", "wpqr")}
 
 
-def in_our_names(weights: Weights) -> Weights:
+def canonical_names(weights: Weights) -> Weights:
     """The weights under our layers' names; what is not known keeps its own."""
     return {our_name(layer): arrays for layer, arrays in weights.items()}
 
@@ -75,12 +75,12 @@ def our_name(layer: str) -> str:
     return layer
 
 
-def sees_rgb(weights: Weights) -> bool:
+def expects_rgb(weights: Weights) -> bool:
     """Whether published weights of GoogLeNet are of those that were trained on RGB; the others see BGR."""
     return any(layer.startswith(("extract.", "InceptionV1/")) for layer in weights)
 
 
-def with_bgr_start(weights: Weights) -> Weights:
+def flip_first_conv_channels(weights: Weights) -> Weights:
     """Weights under our names, with the first convolution's colors turned round."""
     start = weights.get("conv1", {})
     if "kernel" not in start or start["kernel"].ndim != 4:
@@ -142,9 +142,9 @@ def googlenet_bn_names(weights: Weights) -> Weights:
     normalization: their filters alone are taken, and the normalization starts anew.
     """
     slim = any("moving_mean" in arrays and "kernel" in arrays for arrays in weights.values())
-    named = in_our_names(weights)
+    named = canonical_names(weights)
     if not slim:
-        named = named if sees_rgb(weights) else with_bgr_start(named)
+        named = named if expects_rgb(weights) else flip_first_conv_channels(named)
         start = named.get("conv1", {})
         return named | {"conv1": start | {"kernel": 64.0 * start["kernel"]}} if "kernel" in start else named
     found = _separated(named, "_bn")

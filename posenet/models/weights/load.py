@@ -12,7 +12,7 @@ from posenet.errors import PoseNetError
 from posenet.models.weights import Weights
 from posenet.models.weights.caffe import read_caffemodel
 from posenet.models.weights.keras_h5 import Order, read_keras_h5
-from posenet.models.weights.layer_names import in_our_names
+from posenet.models.weights.layer_names import canonical_names
 from posenet.models.weights.npy import read_npy
 from posenet.models.weights.npz import read_npz
 from posenet.models.weights.tf1 import checkpoint_prefix, read_checkpoint
@@ -34,7 +34,7 @@ GRAPH_OF = {
 
 
 @dataclass
-class Loaded:
+class LoadReport:
     """What became of a file's layers: those that were matched, ours without weights, theirs without a place."""
 
     matched: list[str] = field(default_factory=list)
@@ -70,13 +70,13 @@ def read_weights(path: Path, order: Order = "auto") -> Weights:
     return (readers | {"checkpoint": read_checkpoint})[kind](path)
 
 
-def fill(network, weights: Weights, path: Path) -> Loaded:
+def fill(network, weights: Weights, path: Path) -> LoadReport:
     """Set the layers of a Keras model from weights under our names.
 
     Raises PoseNetError for a shape that does not fit, naming the layer and both shapes, and for a layer of which only
     a part is there.
     """
-    loaded = Loaded()
+    loaded = LoadReport()
     left = dict(weights)
     for layer in network.layers:
         if not layer.weights:
@@ -91,7 +91,7 @@ def fill(network, weights: Weights, path: Path) -> Loaded:
     return loaded
 
 
-def fill_in_order(network, weights: Weights, path: Path) -> Loaded:
+def assign_in_order(network, weights: Weights, path: Path) -> LoadReport:
     """Set the layers of a Keras model from the file of another one, first to first: what Keras does with its .h5.
 
     For networks whose layers have automatic names. Layers behind the network's last one (a file with the classifier)
@@ -107,7 +107,7 @@ def fill_in_order(network, weights: Weights, path: Path) -> Loaded:
                 f"{path}: the layer {layer.name} must have {len(variables)} arrays, it has {len(arrays)}"
             )
         _set(path, layer, list(zip(variables, arrays.values(), strict=True)), arrays)
-    return Loaded([layer.name for layer in layers], unexpected=list(weights)[len(layers) :])
+    return LoadReport([layer.name for layer in layers], unexpected=list(weights)[len(layers) :])
 
 
 def _set(path: Path, layer, pairs: list, arrays: dict) -> None:
@@ -152,7 +152,7 @@ def load_network(
     image = keras.Input((224, 224, 3), name="rgb" if GRAPHS[graph].rgb else "bgr")
     outputs = posenet_2015(image, graph, auxiliary=False, preprocess=False, epsilon=epsilon)
     network = keras.Model(image, outputs, name="posenet")
-    loaded = fill(network, in_our_names(read_weights(path, order)), path)
+    loaded = fill(network, canonical_names(read_weights(path, order)), path)
     log.info("%s: %s", path, loaded)
     if loaded.missing:
         raise PoseNetError(f"{path} must hold every layer of PoseNet, {loaded!s}")

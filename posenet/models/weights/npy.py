@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.errors import PoseNetError, short_reason
+from posenet.errors import PoseNetError, first_line
 from posenet.models.weights import Weights
-from posenet.models.weights.safe_pickle import Unsafe, load_pickle
+from posenet.models.weights.safe_pickle import UnsafePickleError, load_pickle
 
 KINDS = "fiub"
 NAMES = {"weights": "kernel", "biases": "bias", "mean": "moving_mean", "variance": "moving_variance"}
@@ -34,13 +34,13 @@ class _DType:
 
     def checked(self) -> np.dtype:
         if len(self.code) > 4 or self.code[:1] not in KINDS or self.order not in "<>=|":
-            raise Unsafe(f"it holds an array of type {self.code[:20]!r}, numbers are needed")
+            raise UnsafePickleError(f"it holds an array of type {self.code[:20]!r}, numbers are needed")
         return np.dtype(self.code).newbyteorder(self.order if self.order != "|" else "=")
 
 
 def _short_text(value) -> str:
     if isinstance(value, str | bytes) and len(value) > 20:
-        raise Unsafe("it holds an array of an unknown kind")
+        raise UnsafePickleError("it holds an array of an unknown kind")
     return _text(value) or ""
 
 
@@ -56,16 +56,16 @@ class _Array:
 
     def __setstate__(self, state):
         if not (isinstance(state, tuple) and len(state) == 5):
-            raise Unsafe("it holds an array without the five parts of its state")
+            raise UnsafePickleError("it holds an array without the five parts of its state")
         _, shape, dtype, fortran, data = state
         if not isinstance(dtype, _DType) or not isinstance(shape, tuple):
-            raise Unsafe("it holds an array of an unknown kind")
+            raise UnsafePickleError("it holds an array of an unknown kind")
         if dtype.code.startswith("O"):
             self.array = data[0] if isinstance(data, list) and len(data) == 1 and shape == () else data
             return
         self.room[0] -= len(data) if isinstance(data, str | bytes | bytearray) else 0
         if self.room[0] < 0:
-            raise Unsafe("its arrays are together larger than the file")
+            raise UnsafePickleError("its arrays are together larger than the file")
         data = data.encode("latin1") if isinstance(data, str) else data
         self.array = checked_array(data, shape, dtype.checked(), bool(fortran))
 
@@ -75,10 +75,10 @@ def checked_array(data, shape: tuple, dtype: np.dtype, fortran: bool = False) ->
     size = dtype.itemsize
     for side in shape:
         if not isinstance(side, int) or isinstance(side, bool) or side < 0:
-            raise Unsafe("it holds an array of an impossible shape")
+            raise UnsafePickleError("it holds an array of an impossible shape")
         size *= side
     if not isinstance(data, bytes | bytearray) or len(data) != size or len(shape) > 8:
-        raise Unsafe(f"it holds an array that promises {size} bytes and has another number of them")
+        raise UnsafePickleError(f"it holds an array that promises {size} bytes and has another number of them")
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="))
 
 
@@ -89,10 +89,10 @@ def _allowed(room: int) -> dict[tuple[str, str], object]:
     def encoded(text, *_):
         """_codecs.encode(text, "latin1"): how Python 3 writes bytes in old protocols."""
         if not isinstance(text, str):
-            raise Unsafe("it encodes what is no text")
+            raise UnsafePickleError("it encodes what is no text")
         left[0] -= len(text)
         if left[0] < 0:
-            raise Unsafe("its arrays are together larger than the file")
+            raise UnsafePickleError("its arrays are together larger than the file")
         return text.encode("latin1")
 
     names: dict[tuple[str, str], object] = {("_codecs", "encode"): encoded}
@@ -123,7 +123,7 @@ def _after_header(path: Path, data: bytes) -> bytes:
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
     except Exception as error:  # numpy parses the header as Python: there is no end of what may be raised
-        raise PoseNetError(f"{path} must be a .npy file, its header cannot be read ({short_reason(error)})") from None
+        raise PoseNetError(f"{path} must be a .npy file, its header cannot be read ({first_line(error)})") from None
     if not dtype.hasobject or shape != ():
         raise PoseNetError(f"{path} must hold a dict of layers, it holds an array of {dtype} {shape}")
     return data[file.tell() :]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.errors import PoseNetError, short_reason
+from posenet.errors import PoseNetError, first_line
 from posenet.models.weights import Weights
 
 
@@ -28,7 +28,7 @@ def read_npz(path: Path) -> Weights:
                     raise ValueError(f"{info.filename[:60]} is no layer's array of numbers")
                 weights.setdefault(layer, {})[name] = array
     except Exception as error:  # a header may hold any literal
-        reason = short_reason(error)
+        reason = first_line(error)
         raise PoseNetError(
             f"{path} must be an .npz file that `posenet weights convert` wrote, it cannot be read ({reason})"
         ) from None

@@ -15,13 +15,13 @@ from posenet.models.applications import application_names
 from posenet.models.weights import Weights
 from posenet.models.weights.keras_h5 import Order
 from posenet.models.weights.layer_names import (
+    canonical_names,
+    expects_rgb,
+    flip_first_conv_channels,
     googlenet_bn_names,
-    in_our_names,
     inception_v4_names,
-    sees_rgb,
-    with_bgr_start,
 )
-from posenet.models.weights.load import Loaded, fill, fill_in_order, read_weights
+from posenet.models.weights.load import LoadReport, assign_in_order, fill, read_weights
 
 log = logging.getLogger("posenet")
 
@@ -57,21 +57,21 @@ def imagenet_file_here(backbone: str, part: Part = "features") -> Path | None:
     return fetch(url, digest) if kept(url) else None
 
 
-def best_backbone() -> str:
+def default_backbone() -> str:
     """The backbone that measures best of those that are ready to start from here."""
     return "efficientnet_lite0" if imagenet_file_here("efficientnet_lite0") else "googlenet"
 
 
-def put_into(network, backbone: str, path: Path, part: Part = "features", order: Order = "auto") -> Loaded:
+def load_weights(network, backbone: str, path: Path, part: Part = "features", order: Order = "auto") -> LoadReport:
     """Set a network's layers from a file of weights of that backbone. Raises PoseNetError when they do not fit."""
     weights = read_weights(path, order)
     if backbone in application_names():
         colors = {"mean", "variance", "count"}  # EfficientNet's, which are constants here
         weights = {layer: arrays for layer, arrays in weights.items() if set(arrays) != colors}
         inner = network.get_layer("backbone")
-        loaded = fill_in_order(inner, weights, path)
+        loaded = assign_in_order(inner, weights, path)
         others = [layer.name for layer in network.layers if layer.weights and layer is not inner]
-        return Loaded(loaded.matched, loaded.missing + others, loaded.unexpected)
+        return LoadReport(loaded.matched, loaded.missing + others, loaded.unexpected)
     return fill(network, named_for(backbone, weights, part), path)
 
 
@@ -83,10 +83,10 @@ def named_for(backbone: str, weights: Weights, part: Part = "features") -> Weigh
         return inception_v4_names(weights)
     if backbone == "googlenet" and part == "features":
         return googlenet_bn_names(weights)
-    return with_bgr_start(in_our_names(weights)) if sees_rgb(weights) else in_our_names(weights)
+    return flip_first_conv_channels(canonical_names(weights)) if expects_rgb(weights) else canonical_names(weights)
 
 
-def load_into(network, backbone: str, wanted: str) -> Loaded | None:
+def initialize_backbone(network, backbone: str, wanted: str) -> LoadReport | None:
     """Start a network's backbone from pretrained weights. wanted: "auto", "imagenet", "none", or a file.
 
     "auto" takes ImageNet's where they are here already, except for GoogLeNet, which has a recipe from scratch. Returns
@@ -103,7 +103,7 @@ def load_into(network, backbone: str, wanted: str) -> Loaded | None:
         path = here
     else:
         path = imagenet_file(backbone) if wanted == "imagenet" else Path(wanted)
-    loaded = put_into(network, backbone, path)
+    loaded = load_weights(network, backbone, path)
     if not loaded.matched:
         raise PoseNetError(f"{path} must hold layers of {backbone}, none of its {len(loaded.unexpected)} is one")
     return loaded

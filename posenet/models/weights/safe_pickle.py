@@ -13,14 +13,14 @@ import pickle
 import pickletools
 from collections.abc import Callable
 
-from posenet.errors import PoseNetError, short_reason
+from posenet.errors import PoseNetError, first_line
 
 _REFUSED = {"INST", "OBJ", "EXT1", "EXT2", "EXT4", "NEWOBJ_EX", "NEXT_BUFFER", "READONLY_BUFFER"}
 _SETS = {"EMPTY_SET", "ADDITEMS", "FROZENSET"}
 _MEMO = {"PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET"}
 
 
-class Unsafe(Exception):
+class UnsafePickleError(Exception):
     """Why a pickle is refused."""
 
 
@@ -40,12 +40,12 @@ def load_pickle(
     try:
         used = _scan(data, set(names), persistent is not None)
         if stop and used != len(data):
-            raise Unsafe(f"{len(data) - used} bytes follow its end")
+            raise UnsafePickleError(f"{len(data) - used} bytes follow its end")
         found = _Reader(data[:used], names, persistent, encoding).load()
-    except Unsafe as error:
+    except UnsafePickleError as error:
         raise PoseNetError(f"{what} is refused: {error}") from None
     except Exception as error:
-        raise PoseNetError(f"{what} must be a pickle of arrays, it cannot be read ({short_reason(error)})") from None
+        raise PoseNetError(f"{what} must be a pickle of arrays, it cannot be read ({first_line(error)})") from None
     return found if stop else (found, used)
 
 
@@ -58,20 +58,20 @@ def _scan(data: bytes, allowed: set[tuple[str, str]], persistent: bool) -> int:
             count += 1
             name = opcode.name
             if name in _REFUSED or (name in ("PERSID", "BINPERSID") and not persistent):
-                raise Unsafe(f"it uses {name}, which could run code")
+                raise UnsafePickleError(f"it uses {name}, which could run code")
             if name in _SETS:
-                raise Unsafe(f"it uses {name}, only lists, tuples and dicts are read")
+                raise UnsafePickleError(f"it uses {name}, only lists, tuples and dicts are read")
             keys.follow(opcode, argument)
             if name == "GLOBAL" and tuple(str(argument).split(" ", 1)) not in allowed:
                 wanted = str(argument).replace(" ", ".")
-                raise Unsafe(f"it names {wanted}, only arrays and plain containers are read")
+                raise UnsafePickleError(f"it names {wanted}, only arrays and plain containers are read")
             if name in _MEMO and isinstance(argument, int) and argument > count:
-                raise Unsafe("its memo is larger than itself")
+                raise UnsafePickleError("its memo is larger than itself")
             if name == "STOP":
                 return (position or 0) + 1
     except ValueError as error:
-        raise Unsafe(f"it is no whole pickle ({short_reason(error)})") from None
-    raise Unsafe("it has no end")
+        raise UnsafePickleError(f"it is no whole pickle ({first_line(error)})") from None
+    raise UnsafePickleError("it has no end")
 
 
 class _Keys:
@@ -106,7 +106,7 @@ class _Keys:
             self.stack += [False] * len(opcode.stack_after)
         pairs = {"DICT": taken, "SETITEM": taken[1:], "SETITEMS": taken}.get(name, [])
         if any(pairs[::2]):
-            raise Unsafe("it has a dict with a tuple for a key")
+            raise UnsafePickleError("it has a dict with a tuple for a key")
 
     def _take(self, opcode: pickletools.OpcodeInfo) -> list[bool | None]:
         """Take off what an opcode uses; for one that goes back to a mark, what lies above the mark."""
@@ -135,7 +135,7 @@ class _Sealed:
         return self.function(*arguments)
 
     def __setstate__(self, state):
-        raise Unsafe("it changes what it names")
+        raise UnsafePickleError("it changes what it names")
 
 
 class _Reader(pickle.Unpickler):
@@ -147,10 +147,10 @@ class _Reader(pickle.Unpickler):
         try:
             found = self.names[module, name]
         except KeyError:
-            raise Unsafe(f"it names {module}.{name}, only arrays and plain containers are read") from None
+            raise UnsafePickleError(f"it names {module}.{name}, only arrays and plain containers are read") from None
         return _Sealed(found) if callable(found) and not isinstance(found, type) else found
 
     def persistent_load(self, key):
         if self.persistent is None:
-            raise Unsafe("it uses persistent ids")
+            raise UnsafePickleError("it uses persistent ids")
         return self.persistent(key)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.errors import PoseNetError, short_reason
+from posenet.errors import PoseNetError, first_line
 from posenet.models.weights import Weights
 
 _NAMES = {"weights": "kernel", "biases": "bias", "alphas": "alpha"}
@@ -64,9 +64,7 @@ def read_checkpoint(path: Path) -> Weights:
     except PoseNetError:
         raise
     except Exception as error:
-        raise PoseNetError(
-            f"{path} must be a TensorFlow checkpoint, it cannot be read ({short_reason(error)})"
-        ) from None
+        raise PoseNetError(f"{path} must be a TensorFlow checkpoint, it cannot be read ({first_line(error)})") from None
     weights: Weights = {}
     for name, array in arrays.items():
         layer, _, last = name.rpartition("/")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.errors import PoseNetError, short_reason
+from posenet.errors import PoseNetError, first_line
 from posenet.models.weights import Weights
 from posenet.models.weights.npy import checked_array
-from posenet.models.weights.safe_pickle import Unsafe, load_pickle
+from posenet.models.weights.safe_pickle import UnsafePickleError, load_pickle
 from posenet.models.weights.torch_tensors import Storage, Tensor, allowed_names, storage_key
 
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -31,14 +31,14 @@ def read_pth(path: Path) -> Weights:
     try:
         found = _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
         return _as_weights(path, found)
-    except Unsafe as error:
+    except UnsafePickleError as error:
         raise PoseNetError(f"{path} is refused: {error}") from None
     except OSError as error:
         raise PoseNetError(f"{path}: the file cannot be read ({error.strerror or error})") from None
     except PoseNetError:
         raise
     except Exception as error:  # zipfile's, zlib's, lzma's, numpy's
-        raise PoseNetError(f"{path} must be a .pth file, it cannot be read ({short_reason(error)})") from None
+        raise PoseNetError(f"{path} must be a .pth file, it cannot be read ({first_line(error)})") from None
 
 
 def _read_zip(path: Path):
@@ -47,7 +47,7 @@ def _read_zip(path: Path):
         if "data.pkl" not in members:
             raise PoseNetError(f"{path} must be a .pth file, its zip holds no data.pkl")
         if members["data.pkl"].file_size > _PICKLE_LIMIT:
-            raise Unsafe("its data.pkl is larger than any list of layers")
+            raise UnsafePickleError("its data.pkl is larger than any list of layers")
         little = file.read(members["byteorder"]) == b"little" if _small(members.get("byteorder")) else True
         storages: dict[str, Storage] = {}
         room = path.stat().st_size
@@ -63,10 +63,10 @@ def _read_zip(path: Path):
                     or info.file_size != count * made.dtype.itemsize
                     or info.compress_type != zipfile.ZIP_STORED
                 ):
-                    raise Unsafe(f"its storage {name[:20]} is not of the size it says")
+                    raise UnsafePickleError(f"its storage {name[:20]} is not of the size it says")
                 room -= info.file_size
                 if room < 0:  # members that overlap
-                    raise Unsafe("its storages are together larger than the file")
+                    raise UnsafePickleError("its storages are together larger than the file")
                 made.array = checked_array(
                     file.read(info), (count,), made.dtype if little else made.dtype.newbyteorder(">")
                 )
@@ -107,7 +107,7 @@ def _read_legacy(path: Path):
         made = storages.get(name) if isinstance(name, str) else None
         count = int.from_bytes(file.read(8), "little")
         if made is None or count != made.count:
-            raise Unsafe("its storages are not those that its tensors name")
+            raise UnsafePickleError("its storages are not those that its tensors name")
         made.array = checked_array(file.read(count * made.dtype.itemsize), (count,), made.dtype)
     return parts[3]
 
@@ -128,7 +128,7 @@ def _as_weights(path: Path, found) -> Weights:
         view = value.view()
         room -= view.nbytes
         if room < 0:
-            raise Unsafe("its tensors are together much larger than the file")
+            raise UnsafePickleError("its tensors are together much larger than the file")
         if last != "num_batches_tracked":
             weights.setdefault(layer, {})[_NAMES.get(last, last)] = _in_keras_order(view.copy())
     for arrays in weights.values():

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from posenet.models.weights.safe_pickle import Unsafe
+from posenet.models.weights.safe_pickle import UnsafePickleError
 
 _TYPES = {
     "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
@@ -22,7 +22,7 @@ class Storage:
         self.array: np.ndarray | None = None
 
     def __setstate__(self, state):
-        raise Unsafe("it changes a storage")
+        raise UnsafePickleError("it changes a storage")
 
 
 class Tensor:
@@ -30,13 +30,13 @@ class Tensor:
 
     def __init__(self, storage=None, offset=0, size=(), stride=(), *_):
         if not isinstance(storage, Storage):
-            raise Unsafe("it holds a tensor without a storage")
+            raise UnsafePickleError("it holds a tensor without a storage")
         if not all(isinstance(each, tuple) for each in (size, stride)):
-            raise Unsafe("it holds a tensor of an impossible shape")
+            raise UnsafePickleError("it holds a tensor of an impossible shape")
         self.storage, self.offset, self.size, self.stride = storage, offset, size, stride
 
     def __setstate__(self, state):
-        raise Unsafe("it changes a tensor")
+        raise UnsafePickleError("it changes a tensor")
 
     def view(self) -> np.ndarray:
         """The numbers in their storage, checked against what that holds."""
@@ -44,13 +44,13 @@ class Tensor:
         if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in whole) or len(self.size) != len(
             self.stride
         ):
-            raise Unsafe("it holds a tensor of an impossible shape")
+            raise UnsafePickleError("it holds a tensor of an impossible shape")
         last = self.offset + sum((n - 1) * step for n, step in zip(self.size, self.stride, strict=True))
         held = -1 if self.storage.array is None else self.storage.array.size
         if held < 0 or (0 not in self.size and last >= held):
-            raise Unsafe("it holds a tensor that reaches beyond its storage")
+            raise UnsafePickleError("it holds a tensor that reaches beyond its storage")
         if math.prod(self.size) > held or len(self.size) > 8:
-            raise Unsafe("it holds a tensor larger than its storage")
+            raise UnsafePickleError("it holds a tensor larger than its storage")
         item = self.storage.dtype.itemsize
         return np.lib.stride_tricks.as_strided(
             self.storage.array[self.offset :], self.size, [step * item for step in self.stride], writeable=False
@@ -64,7 +64,7 @@ class _Dict(dict):
         super().__init__()
         for key, value in items:
             if not isinstance(key, str | bytes | int):
-                raise Unsafe("it has a dict whose keys are no names")
+                raise UnsafePickleError("it has a dict whose keys are no names")
             self[key] = value
 
     def __setstate__(self, state):
@@ -83,7 +83,7 @@ class _Ignored:
 
 def _parameter(data=None, *_):
     if not isinstance(data, Tensor):
-        raise Unsafe("it holds a parameter without a tensor")
+        raise UnsafePickleError("it holds a parameter without a tensor")
     return data
 
 
@@ -94,7 +94,7 @@ def allowed_names(room: int) -> dict[tuple[str, str], object]:
     def ordered(items=()):
         left[0] -= len(items)
         if left[0] < 0:
-            raise Unsafe("its dicts are together larger than the file")
+            raise UnsafePickleError("its dicts are together larger than the file")
         return _Dict(items)
 
     names: dict[tuple[str, str], object] = {("torch", kind): kind for kind in _TYPES}
@@ -108,8 +108,8 @@ def allowed_names(room: int) -> dict[tuple[str, str], object]:
 def storage_key(key) -> tuple[str, str, int]:
     """(type, name, count) of a storage's persistent id."""
     if not (isinstance(key, tuple) and len(key) >= 5 and key[0] == "storage" and isinstance(key[1], str)):
-        raise Unsafe("it refers to something that is no storage")
+        raise UnsafePickleError("it refers to something that is no storage")
     kind, name, count = key[1], key[2], key[4]
     if kind not in _TYPES or not isinstance(name, str) or not isinstance(count, int) or count < 0:
-        raise Unsafe("it refers to a storage of an unknown kind")
+        raise UnsafePickleError("it refers to a storage of an unknown kind")
     return kind, name, count

@@ -7,7 +7,7 @@ import pytest
 
 from posenet.datasets.formats import cambridge
 from posenet.datasets.formats.cambridge import read_list
-from posenet.datasets.registry import open_scene, open_scene_with_faults
+from posenet.datasets.registry import open_scene, open_scene_with_issues
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from tests.helpers.errors import refusal
@@ -112,7 +112,7 @@ def test_binary_content(tmp_path):
 def test_nan_and_zero_quaternions_go_to_the_hygiene(scene):
     text = (scene / "dataset_train.txt").read_text().replace("9 0 0 1 0 0 0", "nan 0 0 1 0 0 0")
     (scene / "dataset_train.txt").write_text(text.replace("2 0 0 1 0 0 0", "2 0 0 0 0 0 0"))
-    opened, faults = open_scene_with_faults(scene)
+    opened, faults = open_scene_with_issues(scene)
     path = scene / "dataset_train.txt"
     assert [(fault.kind, fault.first) for fault in faults] == [
         ("pose that is missing or not finite", f"{path}:4 seq2/frame1.png"),
@@ -178,7 +178,7 @@ def test_list_with_a_byte_order_mark_and_windows_lines(tmp_path):
     [("KingsCollege", 1220, 343), ("OldHospital", 895, 182), ("ShopFacade", 231, 103), ("GreatCourt", 1531, 760)],
 )
 def test_published_counts_and_level_cameras(real_data, name, train, test):
-    scene, faults = open_scene_with_faults(real_data / "cambridge_lists" / name, need_images=False)
+    scene, faults = open_scene_with_issues(real_data / "cambridge_lists" / name, need_images=False)
     assert ((scene.splits == "train").sum(), (scene.splits == "test").sum()) == (train, test)
     expected = f"{real_data / 'cambridge_lists' / name / 'dataset_train.txt'}:300 seq5/frame00297.png"
     assert [(f.kind, f.first) for f in faults] == (

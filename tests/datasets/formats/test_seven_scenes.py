@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from posenet.datasets.registry import open_scene, open_scene_with_faults
+from posenet.datasets.registry import open_scene, open_scene_with_issues
 from posenet.geometry.camera import Camera
 from tests.helpers.errors import refusal
 from tests.helpers.images import write_image
@@ -105,7 +105,7 @@ def test_malformed_split(scene, text, says):
 )
 def test_matrix_that_is_no_pose_goes_to_the_hygiene(scene, matrix):
     (scene / "seq-01/frame-000001.pose.txt").write_text(matrix)
-    opened, faults = open_scene_with_faults(scene)
+    opened, faults = open_scene_with_issues(scene)
     place = f"{scene / 'seq-01/frame-000001.pose.txt'}:1 seq-01/frame-000001.color.png"
     assert [(fault.kind, fault.first) for fault in faults] == [("pose that is missing or not finite", place)]
     assert len(opened) == 2
@@ -113,13 +113,13 @@ def test_matrix_that_is_no_pose_goes_to_the_hygiene(scene, matrix):
 
 def test_rounded_matrix_is_a_pose(scene):
     (scene / "seq-01/frame-000001.pose.txt").write_text(POSE.replace("0 -1 0", "0.001 -1.001 0"))
-    assert open_scene_with_faults(scene)[1] == []
+    assert open_scene_with_issues(scene)[1] == []
 
 
 def test_frames_that_lack_a_half_are_reported(scene):
     (scene / "seq-01/frame-000000.pose.txt").unlink()
     (scene / "seq-01/frame-000001.color.png").unlink()
-    faults = open_scene_with_faults(scene)[1]
+    faults = open_scene_with_issues(scene)[1]
     assert [(fault.kind, fault.count) for fault in faults] == [
         ("pose that is missing or not finite", 1),
         ("image that does not exist", 1),
@@ -156,7 +156,7 @@ def test_pose_that_is_a_folder(scene):
 
 
 def test_real_kitchen(real_data):
-    scene, faults = open_scene_with_faults(real_data / "redkitchen")
+    scene, faults = open_scene_with_issues(real_data / "redkitchen")
     assert faults == []
     assert ((scene.splits == "train").sum(), (scene.splits == "test").sum()) == (752, 248)
     assert len(set(scene.sequences)) == 16

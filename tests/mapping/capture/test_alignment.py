@@ -7,16 +7,16 @@ from scipy.spatial.transform import Rotation
 
 from posenet.datasets.convert import convert
 from posenet.errors import PoseNetError
-from posenet.geometry.alignment import Similarity, up_direction
+from posenet.geometry.alignment import Sim3, estimate_up
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
 from posenet.mapping.capture.alignment import (
-    aligned_to,
+    align_to,
     find_images,
-    levelled,
+    level_world,
     model_poses,
     read_positions,
-    scaled_by,
+    rescale,
 )
 from tests.helpers.scenes import make_scene, walk
 
@@ -26,7 +26,7 @@ def model(tmp_path):
     """A reconstruction of a level walk in a world that is turned, shifted and scaled, and the walk's true poses."""
     scene = make_scene(tmp_path / "in")
     truth = walk(len(scene))
-    free = Similarity(0.3, Rotation.from_euler("xyz", [70, 20, 130], degrees=True), np.array([5.0, 6, 7]))
+    free = Sim3(0.3, Rotation.from_euler("xyz", [70, 20, 130], degrees=True), np.array([5.0, 6, 7]))
     object.__setattr__(scene, "poses", free.apply(truth))
     convert(scene, tmp_path / "out", "colmap")
     return pycolmap.Reconstruction(tmp_path / "out/sparse/0"), truth
@@ -47,9 +47,9 @@ def test_model_poses_are_world_from_camera(model):
 
 def test_levelled(model):
     free, truth = model
-    levelled(free)
+    level_world(free)
     _, poses = in_order(free)
-    np.testing.assert_allclose(up_direction(poses.rotations), [0, 0, 1], atol=1e-9)
+    np.testing.assert_allclose(estimate_up(poses.rotations), [0, 0, 1], atol=1e-9)
     np.testing.assert_allclose(poses.positions.mean(axis=0), 0, atol=1e-9)
     np.testing.assert_allclose(np.ptp(poses.positions[:, 2]), 0.3 * np.ptp(truth.positions[:, 2]), atol=1e-9)
 
@@ -58,17 +58,17 @@ def test_scaled_by_a_known_distance(model):
     free, truth = model
     names, _ = in_order(free)
     meters = float(np.linalg.norm(truth.positions[2] - truth.positions[7]))
-    scaled_by(free, names[2], names[7], meters)
+    rescale(free, names[2], names[7], meters)
     _, poses = in_order(free)
     assert np.linalg.norm(poses.positions[0] - poses.positions[5]) == pytest.approx(
         np.linalg.norm(truth.positions[0] - truth.positions[5])
     )
     with pytest.raises(PoseNetError, match=r"--scale needs the names of placed images, like walk0/.*, received x"):
-        scaled_by(free, "x", names[0], 1.0)
+        rescale(free, "x", names[0], 1.0)
     with pytest.raises(PoseNetError, match=r"--scale needs two different places and meters above 0, received walk0"):
-        scaled_by(free, names[0], names[1], -1.0)
+        rescale(free, names[0], names[1], -1.0)
     with pytest.raises(PoseNetError, match=r"--scale needs two different places"):
-        scaled_by(free, names[0], names[0], 1.0)
+        rescale(free, names[0], names[0], 1.0)
 
 
 def test_aligned_to_known_positions(model, tmp_path):
@@ -76,7 +76,7 @@ def test_aligned_to_known_positions(model, tmp_path):
     names, _ = in_order(free)
     rows = [f"{name} {x} {y} {z} 1 0 0 0" for name, (x, y, z) in zip(names, truth.positions, strict=True)]
     (tmp_path / "gps.txt").write_text("\n".join([*rows[:8], "elsewhere.jpg 0 0 0"]))
-    aligned_to(free, read_positions(tmp_path / "gps.txt"), tmp_path / "gps.txt")
+    align_to(free, read_positions(tmp_path / "gps.txt"), tmp_path / "gps.txt")
     _, poses = in_order(free)
     assert isinstance(poses, Poses)
     assert position_errors(poses, truth).max() < 1e-9
@@ -87,11 +87,11 @@ def test_positions_nearly_on_a_line_are_warned_of(model, tmp_path, caplog):
     names, poses = in_order(model[0])
     along = np.linspace(0, 100, len(names))
     known = {name.rsplit(".")[0]: (x, x % 2, 0.0) for name, x in zip(names, along, strict=True)}
-    aligned_to(model[0], known, tmp_path / "gps.txt")
+    align_to(model[0], known, tmp_path / "gps.txt")
     assert "gps.txt: the positions lie nearly on a line, which hardly tells how the world is turned" in caplog.text
     caplog.clear()
     known = {name.rsplit(".")[0]: tuple(position) for name, position in zip(names, poses.positions, strict=True)}
-    aligned_to(model[0], known, tmp_path / "gps.txt")
+    align_to(model[0], known, tmp_path / "gps.txt")
     assert "nearly on a line" not in caplog.text
 
 
@@ -115,4 +115,4 @@ def test_wrong_position_files(model, tmp_path):
     ):
         (tmp_path / "gps.txt").write_text(text)
         with pytest.raises(PoseNetError, match=message):
-            aligned_to(model[0], read_positions(tmp_path / "gps.txt"), tmp_path / "gps.txt")
+            align_to(model[0], read_positions(tmp_path / "gps.txt"), tmp_path / "gps.txt")

@@ -19,7 +19,7 @@ from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.geometry.alignment import align_similarity
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
-from posenet.io.files import files_digest, held_alone
+from posenet.io.files import exclusive_lock, fingerprint_files
 from posenet.mapping.capture import pipeline as capturing
 from posenet.mapping.capture.colmap import extract_features
 from posenet.mapping.capture.pipeline import belongs_to, capture, image_pairs, is_finished
@@ -166,7 +166,7 @@ def test_a_image_that_colmap_cannot_open_is_passed_over(tmp_path):
 def test_two_captures_never_share_a_folder(tmp_path):
     write_image(tmp_path / "in/1.jpg")
     (tmp_path / "out").mkdir()
-    with held_alone(tmp_path / "out"):
+    with exclusive_lock(tmp_path / "out"):
         line = refusal(capture, (tmp_path / "in",), tmp_path / "out")
     assert line == f"{tmp_path / 'out'} is in use: another process writes to it"
 
@@ -212,7 +212,9 @@ def test_neighbors_in_time_are_of_one_sequence(tmp_path, monkeypatch):
     names = [f"{each}/{row:02d}.jpg" for each in ("a", "b") for row in range(40)]
     for name in names:
         write_image(tmp_path / name, (48, 64))
-    monkeypatch.setattr(capturing, "nearest_images", lambda looks, *_: np.arange(len(looks))[:, None])  # itself alone
+    monkeypatch.setattr(
+        capturing, "nearest_neighbors", lambda looks, *_: np.arange(len(looks))[:, None]
+    )  # itself alone
     pairs = image_pairs(names, tmp_path)
     assert all(first[0] == second[0] for first, second in pairs)
     per_sequence = sum(40 - step for step in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32))
@@ -292,7 +294,7 @@ def test_a_video_that_was_filmed_anew_is_another(captured, video, tmp_path):
     shutil.copy(video[0], copy)
     shutil.copytree(captured[1], tmp_path / "scene")
     state = json.loads((tmp_path / "scene" / "capture.json").read_text())
-    state |= {"inputs": [str(copy)], "videos": files_digest([copy])}
+    state |= {"inputs": [str(copy)], "videos": fingerprint_files([copy])}
     (tmp_path / "scene" / "capture.json").write_text(json.dumps(state))
     assert is_finished(tmp_path / "scene", copy)
     (tmp_path / "moved").mkdir()

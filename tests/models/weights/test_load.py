@@ -10,7 +10,7 @@ from posenet.errors import PoseNetError
 from posenet.models.build import build_network
 from posenet.models.weights.convert import convert_weights
 from posenet.models.weights.layer_names import our_name
-from posenet.models.weights.load import Loaded, fill, load_network, read_weights, weight_format
+from posenet.models.weights.load import LoadReport, fill, load_network, read_weights, weight_format
 from tests.helpers.weights import CHANNELS, random_weights, save_npy
 
 KERAS = {"running_mean": "moving_mean", "running_std": "moving_variance"}
@@ -161,7 +161,7 @@ def test_backbone_of_googlenet_for_training(tmp_path):
     weights = random_weights()
     network = build_network("posenet", (224, 224))
     loaded = fill(network, read_weights(save_npy(tmp_path / "w.npy", weights)), tmp_path / "w.npy")
-    assert isinstance(loaded, Loaded)
+    assert isinstance(loaded, LoadReport)
     assert len(loaded.matched) == 60
     assert sorted(loaded.missing)[:2] == ["cls1_fc1_pose", "cls1_fc_pose_wpqr"]
     np.testing.assert_array_equal(network.get_layer("icp9_out2").get_weights()[0], weights["icp9_out2"]["weights"])

