@@ -22,10 +22,10 @@ from pathlib import Path
 RECIPES = {
     "default": [],
     "refined": ["--refine"],
-    "one view": ["--views", "1"],
+    "one view": ["--tta-views", "1"],
     "smoothed as a video": ["--smooth"],
-    "the files' intrinsics": ["--no-measure-camera"],
-    "no novel views": ["--no-novel-views"],
+    "the files' intrinsics": ["--no-refine-intrinsics"],
+    "no synthetic views": ["--no-synthetic-views"],
     "no augmentation": ["--no-augment"],
     "head of 2015 (position and quaternion)": ["--head", "pose"],
     "the same, rotation by its logarithm": ["--head", "pose", "--rotation", "log"],
@@ -35,7 +35,11 @@ RECIPES = {
     "googlenet from scratch": ["--backbone", "googlenet"],
     "posenet 2015": ["--backbone", "posenet", "--loss", "posenet", "--no-augment"],
 }
-EVALUATED = ("--refine", "--views", "--smooth")  # options of evaluate: such a recipe evaluates the default's model
+EVALUATED = (
+    "--refine",
+    "--tta-views",
+    "--smooth",
+)  # options of evaluate: such a recipe evaluates the default's model
 
 
 def trained(scene: Path, recipe: str, seed: int, minutes: float, folder: Path) -> dict | None:
@@ -44,7 +48,13 @@ def trained(scene: Path, recipe: str, seed: int, minutes: float, folder: Path) -
     again = bool(options) and options[0] in EVALUATED
     if again and trained(scene, "default", seed, minutes, folder) is None:
         return None
-    run = folder / f"{minutes:g}_minutes" / scene.name / _plain("default" if again else recipe) / f"seed{seed}"
+    run = (
+        folder
+        / f"{minutes:g}_minutes"
+        / scene.name
+        / _plain("default" if again else recipe)
+        / f"seed{seed}"
+    )
     results = run / (_plain(recipe) if again else "evaluation")
     if not (results / "summary.json").is_file():
         print(f"{scene.name}, {recipe}, seed {seed}", file=sys.stderr, flush=True)
@@ -53,7 +63,15 @@ def trained(scene: Path, recipe: str, seed: int, minutes: float, folder: Path) -
         elif (run / "config.json").is_file():
             command = ["train", "--resume", "--output", str(run)]
         else:
-            command = ["train", str(scene), *options, "--seed", str(seed), "--minutes", str(minutes)]
+            command = [
+                "train",
+                str(scene),
+                *options,
+                "--seed",
+                str(seed),
+                "--minutes",
+                str(minutes),
+            ]
             command += ["--output", str(run)]
         subprocess.run([sys.executable, "-m", "posenet", *command], check=False)
     summary = results / "summary.json"
@@ -78,7 +96,11 @@ def cell(summaries: list[dict]) -> str:
 def table(rows: dict[str, dict[str, str]], scenes: list[Path], minutes: float, seeds: int) -> str:
     """Markdown: a row a recipe, a column a scene."""
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
+        ["git", "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent,
+        check=False,
     ).stdout.strip()
     lines = [
         f"Median position error (scene's unit) / rotation error (degrees); {seeds} seeds, median and range; "
@@ -88,7 +110,11 @@ def table(rows: dict[str, dict[str, str]], scenes: list[Path], minutes: float, s
         "|---" * (len(scenes) + 1) + "|",
     ]
     return "\n".join(
-        lines + [f"| {name} | " + " | ".join(cells[s.name] for s in scenes) + " |" for name, cells in rows.items()]
+        lines
+        + [
+            f"| {name} | " + " | ".join(cells[s.name] for s in scenes) + " |"
+            for name, cells in rows.items()
+        ]
     )
 
 
@@ -114,13 +140,21 @@ def main() -> None:
     rows |= {"nearest image": {}, "mean training pose": {}}
     for scene in options.scenes:
         for recipe in options.recipes:
-            found = [trained(scene, recipe, seed, options.minutes, options.output) for seed in options.seeds]
+            found = [
+                trained(scene, recipe, seed, options.minutes, options.output)
+                for seed in options.seeds
+            ]
             good = [each for each in found if each]
             rows[recipe][scene.name] = cell(good)
             if recipe == "default":
-                rows["default, the surest half"][scene.name] = cell([each["surest"]["50%"] for each in good])
+                rows["default, the surest half"][scene.name] = cell(
+                    [each["surest"]["50%"] for each in good]
+                )
             if recipe == options.recipes[0]:
-                for title, key in (("nearest image", "retrieval"), ("mean training pose", "mean_pose")):
+                for title, key in (
+                    ("nearest image", "retrieval"),
+                    ("mean training pose", "mean_pose"),
+                ):
                     rows[title][scene.name] = cell([each["baselines"][key] for each in good])
             text = table({n: {s.name: c.get(s.name, "") for s in options.scenes} for n, c in rows.items()},
                          options.scenes, options.minutes, len(options.seeds))  # fmt: skip

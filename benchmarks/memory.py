@@ -23,7 +23,9 @@ def make_scene(folder: Path, count: int) -> None:
     rng = np.random.default_rng(0)
     (folder / "seq1").mkdir(parents=True)
     small = rng.integers(0, 255, (10, 27, 48, 3), np.uint8)
-    encoded = [cv2.imencode(".jpg", cv2.resize(image, (1920, 1080)))[1].tobytes() for image in small]
+    encoded = [
+        cv2.imencode(".jpg", cv2.resize(image, (1920, 1080)))[1].tobytes() for image in small
+    ]
     lines = ["Visual Landmark Dataset V1", "ImageFile, Camera Position [X Y Z W P Q R]", ""]
     for number in range(count):
         name = f"seq1/frame{number:05d}.jpg"
@@ -59,7 +61,9 @@ def main() -> None:
             options.backbone,
         ]
         subprocess.run(
-            [str(part) for part in command], check=True, env=os.environ | {"POSENET_CACHE": f"{temporary}/cache"}
+            [str(part) for part in command],
+            check=True,
+            env=os.environ | {"POSENET_CACHE": f"{temporary}/cache"},
         )
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     print(f"{count} images of 1920 x 1080: peak {peak:.2f} GB, {time.perf_counter() - start:.0f} s")

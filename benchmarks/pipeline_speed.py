@@ -49,13 +49,15 @@ def main() -> None:
     options = parser.parse_args()
     size = (options.short_side, options.short_side * 4 // 3 // 16 * 16)
     precision = configure_device("auto", get_backbone(options.backbone).halves)
-    trainer = Trainer(build_network(options.backbone, size, head="points"), LearnedWeightsLoss())
+    trainer = Trainer(
+        build_network(options.backbone, size, head="scene-coordinates"), LearnedWeightsLoss()
+    )
     trainer.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
     array = np.random.default_rng(0).integers(0, 255, (IMAGES, *size, 3), np.uint8)
     images = ImageArray(array, np.arange(IMAGES), [])
-    framing = Crop(size, size)
-    depths = np.full((IMAGES, *grid_shape(framing.stored)), 0.5, np.float32)
-    batches = TrainingBatches(scene(), images, framing, Augmentation(), BATCH, 0, depths)
+    crop = Crop(size, size)
+    depths = np.full((IMAGES, *grid_shape(crop.resized)), 0.5, np.float32)
+    batches = TrainingBatches(scene(), images, crop, Augmentation(), BATCH, 0, depths)
     stream = batches.stream()
     fixed = stream.take(1).cache().repeat()
     trainer.fit(fixed, steps_per_epoch=3, verbose=0)  # compiles
@@ -69,7 +71,9 @@ def main() -> None:
     rates = {name: STEPS * BATCH / np.median(values) for name, values in seconds.items()}
     ratio = np.median(np.array(seconds["bare"]) / np.array(seconds["pipeline"]))
     print(f"{options.backbone}, {precision}, {size[1]} x {size[0]}, batch {BATCH}")
-    print(f"bare model {rates['bare']:.1f} images/s, with the pipeline {rates['pipeline']:.1f}: ratio {ratio:.3f}")
+    print(
+        f"bare model {rates['bare']:.1f} images/s, with the pipeline {rates['pipeline']:.1f}: ratio {ratio:.3f}"
+    )
 
 
 if __name__ == "__main__":

@@ -43,13 +43,19 @@ def cut(image: np.ndarray, camera: Camera):
     """The middle half of the width and of the height."""
     height, width = image.shape[:2]
     left, top = width // 4, height // 4
-    camera = replace(camera, width=width // 2, height=height // 2, cx=camera.cx - left, cy=camera.cy - top)
+    camera = replace(
+        camera, width=width // 2, height=height // 2, cx=camera.cx - left, cy=camera.cy - top
+    )
     return image[top : top + height // 2, left : left + width // 2], camera, Rotation.identity()
 
 
 def turned(image: np.ndarray, camera: Camera):
     """By 90 degrees, counter-clockwise."""
-    return np.ascontiguousarray(np.rot90(image)), camera.rotate90(), Rotation.from_euler("z", 90, degrees=True)
+    return (
+        np.ascontiguousarray(np.rot90(image)),
+        camera.rotate90(),
+        Rotation.from_euler("z", 90, degrees=True),
+    )
 
 
 def upright(image: np.ndarray, camera: Camera):
@@ -57,7 +63,11 @@ def upright(image: np.ndarray, camera: Camera):
     height, width = image.shape[:2]
     kept = min(width, height * 3 // 4)
     left = (width - kept) // 2
-    return image[:, left : left + kept], replace(camera, width=kept, cx=camera.cx - left), Rotation.identity()
+    return (
+        image[:, left : left + kept],
+        replace(camera, width=kept, cx=camera.cx - left),
+        Rotation.identity(),
+    )
 
 
 DISTURBANCES = {"as they are": lambda p, c: (p, c, Rotation.identity()), "blurred": blurred, "dark": dark,
@@ -67,9 +77,11 @@ DISTURBANCES = {"as they are": lambda p, c: (p, c, Rotation.identity()), "blurre
 def answered(answerer: Localizer, paths: list[Path], cameras) -> tuple[PoseEstimates, float]:
     """Refined answers and the seconds that each image took, reading included."""
     start = time.monotonic()
-    images = load_images(paths, answerer.run.framing.stored, "images")
+    images = load_images(paths, answerer.run.crop.resized, "images")
     paths, cameras = ([each[row] for row in images.rows] for each in (paths, cameras))
-    answers = answerer.answer(images, paths, cameras, np.zeros(len(paths)), LocalizationOptions(refine=True))
+    answers = answerer.answer(
+        images, paths, cameras, np.zeros(len(paths)), LocalizationOptions(refine=True)
+    )
     return answers, (time.monotonic() - start) / len(paths)
 
 
@@ -96,7 +108,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--others", nargs="+", type=Path, default=[])
-    parser.add_argument("--kinds", nargs="+", choices=DISTURBANCES, default=list(DISTURBANCES), metavar="KIND")
+    parser.add_argument(
+        "--kinds", nargs="+", choices=DISTURBANCES, default=list(DISTURBANCES), metavar="KIND"
+    )
     parser.add_argument("--every", type=int, default=1, help="take only every n-th test image")
     options = parser.parse_args()
     run = open_run(options.run)
@@ -104,16 +118,25 @@ def main() -> None:
     answerer = Localizer(run, scene.split("train"))
     test = scene.split("test")
     test = test.subset(np.arange(0, len(test), options.every))
-    print(f"map: {answerer.refiner.landmarks.megabytes:.0f} MB, {answerer.trust}")  # also makes both ready
-    print("| test images | network | refined | share refined | time a image |\n|---|---|---|---|---|")
+    print(
+        f"map: {answerer.refiner.landmarks.megabytes:.0f} MB, {answerer.trust}"
+    )  # also makes both ready
+    print(
+        "| test images | network | refined | share refined | time a image |\n|---|---|---|---|---|"
+    )
     for name in options.kinds:
         with tempfile.TemporaryDirectory() as folder:
-            print(f"| {name} | {disturbed(answerer, test, DISTURBANCES[name], Path(folder))} |", flush=True)
+            print(
+                f"| {name} | {disturbed(answerer, test, DISTURBANCES[name], Path(folder))} |",
+                flush=True,
+            )
     for place in options.others:
         paths = image_files([place])
         answers, _ = answered(answerer, paths, [camera_for(run, path) for path in paths])
         assert answers.refinement
-        print(f"{place.name}: {int(answers.refinement.refined.sum())} of {len(paths)} images claimed")
+        print(
+            f"{place.name}: {int(answers.refinement.refined.sum())} of {len(paths)} images claimed"
+        )
 
 
 if __name__ == "__main__":

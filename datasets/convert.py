@@ -41,7 +41,9 @@ def convert(scene: Scene, output: Path, to: str, copy: bool = False) -> None:
     Raises PoseNetError when the folder exists or cannot be written, and then leaves nothing behind.
     """
     lost: list[str] = []
-    cameras = tuple(camera if camera and camera.has_known_focal_length else None for camera in scene.cameras)
+    cameras = tuple(
+        camera if camera and camera.has_known_focal_length else None for camera in scene.cameras
+    )
     scene = replace(scene, cameras=cameras)
     with atomic_directory(output) as unfinished:
         names = WRITERS[to](scene, unfinished, lost)
@@ -52,7 +54,10 @@ def convert(scene: Scene, output: Path, to: str, copy: bool = False) -> None:
 
 def _not_kept(scene: Scene, to: str) -> list[str]:
     """What several layouts cannot hold of the scene: points, its unit, sequences of other names than the folders'."""
-    folders = [sequence_of(name.removeprefix("images/") if to == "colmap" else name) for name in scene.names]
+    folders = [
+        sequence_of(name.removeprefix("images/") if to == "colmap" else name)
+        for name in scene.names
+    ]
     keeps_points = to == "colmap" or (to == "cambridge" and None not in scene.cameras)
     lost = []
     if scene.points is not None and not keeps_points:

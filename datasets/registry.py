@@ -10,7 +10,17 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from posenet.datasets.formats import ace, cambridge, colmap, euroc, kendall_7scenes, kitti, seven_scenes, tum, visualsfm
+from posenet.datasets.formats import (
+    ace,
+    cambridge,
+    colmap,
+    euroc,
+    kendall_7scenes,
+    kitti,
+    seven_scenes,
+    tum,
+    visualsfm,
+)
 from posenet.datasets.formats import csv_table as plain_csv
 from posenet.datasets.formats import nerfstudio as transforms
 from posenet.datasets.intrinsics import with_guesses
@@ -27,7 +37,9 @@ ADAPTERS = (
 )  # fmt: skip
 
 
-def open_scene(path: Path | str, strict: bool = False, need_images: bool = True, split: str = "auto") -> Scene:
+def open_scene(
+    path: Path | str, strict: bool = False, need_images: bool = True, split: str = "auto"
+) -> Scene:
     """The scene in a folder, in the canonical convention, checked; faults are reported as warnings.
 
     strict: refuse any label fault. need_images: look whether the image files are there and whole.

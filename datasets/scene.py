@@ -65,7 +65,11 @@ class Scene:
         """(n,) what pose files of the TUM form name the images by: their times, else their numbers."""
         if self.times is not None:
             return self.times
-        return np.arange(len(self), dtype=float) if self.numbers is None else self.numbers.astype(float)
+        return (
+            np.arange(len(self), dtype=float)
+            if self.numbers is None
+            else self.numbers.astype(float)
+        )
 
     def digest(self) -> str:
         """Of the images' names, sizes and times, their poses and cameras: is what was made of them still of them?"""
@@ -101,11 +105,15 @@ class Scene:
         points = self.points
         if points is not None:
             points = replace(points, positions=points.positions + by)
-        return replace(self, poses=Poses(self.poses.positions + by, self.poses.rotations), points=points)
+        return replace(
+            self, poses=Poses(self.poses.positions + by, self.poses.rotations), points=points
+        )
 
     def split(self, name: str) -> Scene:
         """The images of one split. Raises EmptySplitError when it is empty."""
         mask = self.splits == name
         if not mask.any():
-            raise EmptySplitError(f"the {name} split of {self.root} must hold at least one usable image, it is empty")
+            raise EmptySplitError(
+                f"the {name} split of {self.root} must hold at least one usable image, it is empty"
+            )
         return self.subset(mask)

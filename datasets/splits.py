@@ -46,19 +46,28 @@ def chosen_splits(choice: str, names: Sequence[str], sequences: Sequence[str]) -
         return []
     if choice == "blocks":
         test = np.arange(count) * BLOCKS // count % EVERY == EVERY // 2
-    elif kind == "random" and (found := re.fullmatch(r"random(?::(0?\.\d+)(?::(\d{1,9}))?)?", choice)):
+    elif kind == "random" and (
+        found := re.fullmatch(r"random(?::(0?\.\d+)(?::(\d{1,9}))?)?", choice)
+    ):
         share, seed = float(found[1] or 0.25), int(found[2] or 0)
-        log.warning("split at random: neighboring frames on both sides make the test error look better than it is")
+        log.warning(
+            "split at random: neighboring frames on both sides make the test error look better than it is"
+        )
         test = np.zeros(count, bool)
         test[np.random.default_rng(seed).permutation(count)[: round(share * count)]] = True
     elif kind == "every" and re.fullmatch(r"[1-9]\d{0,8}", value):
-        log.warning("every %s. image is test: neighboring frames make the error look better than it is", value)
+        log.warning(
+            "every %s. image is test: neighboring frames make the error look better than it is",
+            value,
+        )
         test = np.arange(count) % int(value) == int(value) - 1
     elif kind == "sequence" and value:
         test = np.array([sequence == value for sequence in sequences], bool)
         if not test.any():
             known = ", ".join(dict.fromkeys(sequences))
-            raise PoseNetError(f"--split {choice}: the sequence must be one of the scene's, {known}")
+            raise PoseNetError(
+                f"--split {choice}: the sequence must be one of the scene's, {known}"
+            )
     elif Path(choice).is_file():
         test = _listed(Path(choice), names)
     elif "/" in choice or choice.endswith(".txt"):
@@ -91,7 +100,9 @@ def _listed(path: Path, names: Sequence[str]) -> np.ndarray:
         found = next((own[key] for key in _own_names(name, stem) if key in own), ends.get(stem, []))
         if len(found) != 1:
             wrong = "fits several images" if found else "is no image of the scene"
-            raise PoseNetError(f"{place}: {shortened(line)} {wrong}, names are like {shortened(names[0])}")
+            raise PoseNetError(
+                f"{place}: {shortened(line)} {wrong}, names are like {shortened(names[0])}"
+            )
         test[found[0]] = True
     return test
 

@@ -77,7 +77,9 @@ class _Rows:
                 self.keep[rows] = False
 
 
-def validate_scene(raw: RawScene, strict: bool = False, need_images: bool = True) -> tuple[Scene, list[LabelIssue]]:
+def validate_scene(
+    raw: RawScene, strict: bool = False, need_images: bool = True
+) -> tuple[Scene, list[LabelIssue]]:
     """Drop and report the rows that cannot be used, normalize the quaternions, and return the Scene.
 
     need_images=False leaves the image files unlooked at (scoring a pose file needs none).
@@ -99,7 +101,9 @@ def validate_scene(raw: RawScene, strict: bool = False, need_images: bool = True
         name=raw.name,
         root=raw.root,
         names=tuple(raw.names),
-        poses=Poses.from_quaternions(raw.positions, np.where(rows.keep[:, None], raw.quaternions_wxyz, [1, 0, 0, 0])),
+        poses=Poses.from_quaternions(
+            raw.positions, np.where(rows.keep[:, None], raw.quaternions_wxyz, [1, 0, 0, 0])
+        ),
         cameras=tuple(raw.cameras),
         splits=splits,
         sequences=np.array(raw.sequences),
@@ -124,12 +128,16 @@ def _numbers(splits: np.ndarray, good: np.ndarray) -> np.ndarray:
 def _check_inside(name: str, source: str) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or not path.parts or re.match("[A-Za-z]:", name):
-        raise PoseNetError(f"{source}: a image's name must stay inside the scene's folder, received {name!r}")
+        raise PoseNetError(
+            f"{source}: a image's name must stay inside the scene's folder, received {name!r}"
+        )
 
 
 def _check_labels(rows: _Rows) -> None:
     positions, quaternions = rows.raw.positions, rows.raw.quaternions_wxyz
-    finite = (np.abs(positions) < HUGE).all(axis=1) & (np.abs(quaternions) < HUGE).all(axis=1)  # NaN is not, either
+    finite = (np.abs(positions) < HUGE).all(axis=1) & (np.abs(quaternions) < HUGE).all(
+        axis=1
+    )  # NaN is not, either
     rows.drop(~finite, "pose that is missing or not finite")
     lengths = np.linalg.norm(np.where(finite[:, None], quaternions, 0), axis=1)
     rows.drop(lengths < 1e-6, "quaternion of length zero")
@@ -161,7 +169,9 @@ def _check_images(rows: _Rows) -> None:
 
 def _report(rows: _Rows, strict: bool) -> None:
     if strict and rows.faults:
-        raise PoseNetError(f"{rows.raw.root}: {'; '.join(str(fault) for fault in rows.faults)} (refused by --strict)")
+        raise PoseNetError(
+            f"{rows.raw.root}: {'; '.join(str(fault) for fault in rows.faults)} (refused by --strict)"
+        )
     for fault in rows.faults:
         log.warning("%s: %s", rows.raw.name, fault)
     if not rows.keep.any():

@@ -13,7 +13,7 @@ import tyro
 
 from posenet.errors import PoseNetError
 
-Head = Literal["pose", "points"]
+Head = Literal["pose", "scene-coordinates"]
 Rotation = Literal["quaternion", "log", "6d"]
 COURTYARD_MINUTES, SCENE_MINUTES = 4.5, 15.0
 SMALLEST_SIDE = 32  # pixels: one cell of a backbone's last feature map
@@ -24,7 +24,9 @@ VIEWS = 11  # of each image, averaged: all the turns that views.py has
 class TrainConfig:
     """Train a network on a scene, evaluate it and draw the camera path."""
 
-    scene: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[SCENE|VIDEO]")] = None
+    scene: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[SCENE|VIDEO]")] = (
+        None
+    )
     """Folder of a scene, or a video to make one of. Without, the built-in courtyard, made on first use."""
     output: Path | None = None
     """The run folder to write. Default: runs/ and the scene's name."""
@@ -61,17 +63,17 @@ class TrainConfig:
     8; 256, cut to 224, for the posenet backbones."""
     augment: bool = True
     """Turn the camera about its center (pose moved along) and change the colors."""
-    novel_views: bool = True
+    synthetic_views: bool = True
     """Also move the camera a little when augmenting, by the depth that neighboring training images tell (with the
     head of points, or the geometric loss)."""
-    measure_camera: bool = True
+    refine_intrinsics: bool = True
     """Measure focal length and principal point by how images agree with their poses, and use them where the scene's
     own are clearly off, or not known."""
     split: str = "auto"
     """Which images are for testing: auto (what the scene or its test.txt says, else blocks), blocks of time,
     sequence:NAME, a file that lists them, every:8 or random:0.25. The last two make the error look better than it is:
     neighboring frames of a video are nearly the same image."""
-    validation: float = 0.08
+    validation_split: float = 0.08
     """Share of the training images held out, as whole sequences or blocks, to choose the best model. 0: none."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """auto: bfloat16 where the GPU computes it natively; on such a CPU only for backbones that it makes faster (of
@@ -89,22 +91,36 @@ class TrainConfig:
 
     def __post_init__(self):
         positive = {"minutes": self.minutes, "epochs": self.epochs, "batch-size": self.batch_size}
-        positive |= {"learning-rate": self.learning_rate, "short-side": self.short_side, "beta": self.beta}
+        positive |= {
+            "learning-rate": self.learning_rate,
+            "short-side": self.short_side,
+            "beta": self.beta,
+        }
         for name, value in positive.items():
             if value is not None and not value > 0:
                 raise PoseNetError(f"--{name} must be more than 0, received {value}")
         if self.short_side is not None and 0 < self.short_side < SMALLEST_SIDE:
-            raise PoseNetError(f"--short-side must be at least {SMALLEST_SIDE}, received {self.short_side}")
+            raise PoseNetError(
+                f"--short-side must be at least {SMALLEST_SIDE}, received {self.short_side}"
+            )
         if self.resume and self.overwrite:
-            raise PoseNetError("--resume goes on with a run, --overwrite replaces it: give one of them, received both")
+            raise PoseNetError(
+                "--resume goes on with a run, --overwrite replaces it: give one of them, received both"
+            )
         if not 0 <= self.seed < 2**32:
             raise PoseNetError(f"--seed must be from 0 to {2**32 - 1}, received {self.seed}")
-        if not 0 <= self.validation < 0.9:
-            raise PoseNetError(f"--validation must be a share from 0 to 0.9, received {self.validation}")
+        if not 0 <= self.validation_split < 0.9:
+            raise PoseNetError(
+                f"--validation-split must be a share from 0 to 0.9, received {self.validation_split}"
+            )
         if self.rotation != "quaternion" and self.head != "pose":
-            raise PoseNetError(f"--rotation {self.rotation} needs --head pose, received --head {self.head}")
+            raise PoseNetError(
+                f"--rotation {self.rotation} needs --head pose, received --head {self.head}"
+            )
         if self.minutes is not None and self.epochs is not None:
-            raise PoseNetError(f"give --minutes or --epochs, not both, received {self.minutes} and {self.epochs}")
+            raise PoseNetError(
+                f"give --minutes or --epochs, not both, received {self.minutes} and {self.epochs}"
+            )
 
     @property
     def default_short_side(self) -> int:
@@ -118,7 +134,9 @@ class TrainConfig:
 
     def to_json(self) -> str:
         """As saved in the run folder."""
-        values = {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(self).items()}
+        values = {
+            k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(self).items()
+        }
         return json.dumps(values, indent=2)
 
     @classmethod
@@ -128,5 +146,7 @@ class TrainConfig:
         fields = {field.name for field in dataclasses.fields(cls)}
         if unknown := set(values) - fields:
             raise ValueError(f"unknown setting {sorted(unknown)[0]!r}")
-        paths = {name: Path(values[name]) for name in ("scene", "output") if values.get(name) is not None}
+        paths = {
+            name: Path(values[name]) for name in ("scene", "output") if values.get(name) is not None
+        }
         return cls(**(values | paths))

@@ -31,10 +31,10 @@ CONFIG, MODEL, HISTORY, STATE = "config.json", "model.keras", "history.csv", "ba
 class Run:
     """A run folder and what its config.json says.
 
-    framing: how images become the network's input. origin: where the network's zero lies in the scene; it is the
+    crop: how images become the network's input. origin: where the network's zero lies in the scene; it is the
     scene's own, unless that is too far away for float32. center, scale: of the training positions, from the origin, in
     the scene's unit. held_out: names of the training images that chose the model. trained_on: names of all training
-    images, these among them. split: the rule that set test images aside. head: "pose" or "points", how the network
+    images, these among them. split: the rule that set test images aside. head: "pose" or "scene-coordinates", how the network
     answers (see models/build.py). camera: that of nearly all training images, if there is one and it is known;
     one_camera: whether all see its view angle. corrections: of the scene's intrinsics (see calibration.py).
     """
@@ -43,23 +43,25 @@ class Run:
     config: TrainConfig
     scene: Path
     unit: str
-    framing: Crop
-    center: tuple[float, ...]
-    scale: float
-    held_out: tuple[str, ...] = ()
+    crop: Crop
+    position_mean: tuple[float, ...]
+    position_scale: float
+    validation_images: tuple[str, ...] = ()
     precision: str = "float32"
     split: str = "auto"
     head: Head = "pose"
     camera: Camera | None = None
-    one_camera: bool = False
+    single_camera: bool = False
     origin: tuple[float, ...] = (0.0, 0.0, 0.0)
-    trained_on: tuple[str, ...] = ()
+    training_images: tuple[str, ...] = ()
     corrections: Corrections = field(default_factory=dict)
 
     def open_scene(self, path: Path | None = None, strict: bool = False) -> Scene:
         """The run's scene, or the same one at another path, with the run's split and corrected intrinsics."""
         split = _split_at(path, self.split, self.scene) if path else self.split
-        return corrected(open_scene(path or self.scene, strict=strict, split=split), self.corrections)
+        return corrected(
+            open_scene(path or self.scene, strict=strict, split=split), self.corrections
+        )
 
     def training_scene(self, strict: bool = False) -> Scene:
         """The training images of the run's scene: those it was begun with, whatever the split gives today.
@@ -67,19 +69,26 @@ class Run:
         Raises PoseNetError where none of them is there any more.
         """
         scene = self.open_scene(strict=strict)
-        if not self.trained_on:
+        if not self.training_images:
             return scene.split("train")
-        rows = np.flatnonzero(np.isin(scene.names, self.trained_on))
+        rows = np.flatnonzero(np.isin(scene.names, self.training_images))
         if len(rows) == 0:
-            raise PoseNetError(f"{scene.root} must hold the images that {self.folder} was trained on, none is there")
-        if lost := len(self.trained_on) - len(rows):
-            log.warning("%s: %d of the %d training images are not there any more", scene.root, lost, lost + len(rows))
+            raise PoseNetError(
+                f"{scene.root} must hold the images that {self.folder} was trained on, none is there"
+            )
+        if lost := len(self.training_images) - len(rows):
+            log.warning(
+                "%s: %d of the %d training images are not there any more",
+                scene.root,
+                lost,
+                lost + len(rows),
+            )
         return scene.subset(rows)
 
     def known_training_images(self, scene: Scene) -> Scene | None:
         """The images of an open scene that the run was trained on; its training split where the run knows none of
         them; None where there is none."""
-        chosen = np.isin(scene.names, self.trained_on)
+        chosen = np.isin(scene.names, self.training_images)
         if not chosen.any():
             chosen = scene.splits == "train"
         return scene.subset(chosen) if chosen.any() else None
@@ -89,28 +98,51 @@ class Run:
 
         Raises PoseNetError when none is left.
         """
-        fresh = ~np.isin(test.names, self.trained_on)
+        fresh = ~np.isin(test.names, self.training_images)
         if not fresh.any():
-            raise PoseNetError(f"the test split of {test.root} must hold images that {self.folder} was not trained on")
+            raise PoseNetError(
+                f"the test split of {test.root} must hold images that {self.folder} was not trained on"
+            )
         if not fresh.all():
-            log.warning("%s: %d test images were trained on, they are left out", test.root, (~fresh).sum())
+            log.warning(
+                "%s: %d test images were trained on, they are left out", test.root, (~fresh).sum()
+            )
         return test.subset(fresh)
 
     def save(self) -> None:
         """Write config.json."""
-        values = {"format": 1, "scene": str(self.scene), "unit": self.unit, "precision": self.precision}
+        values = {
+            "format": 1,
+            "scene": str(self.scene),
+            "unit": self.unit,
+            "precision": self.precision,
+        }
         with suppress(ValueError):  # on another drive
             values["scene_from_run"] = os.path.relpath(self.scene.resolve(), self.folder.resolve())
-        values |= {"split": self.split, "stored": list(self.framing.stored), "cut": list(self.framing.cut)}
-        values |= {"origin": list(self.origin), "centre": list(self.center), "scale": self.scale, "head": self.head}
-        values["one_camera"] = self.one_camera
+        values |= {
+            "split": self.split,
+            "stored": list(self.crop.resized),
+            "cut": list(self.crop.size),
+        }
+        values |= {
+            "origin": list(self.origin),
+            "centre": list(self.position_mean),
+            "scale": self.position_scale,
+            "head": self.head,
+        }
+        values["one_camera"] = self.single_camera
         values["corrections"] = {source: list(each) for source, each in self.corrections.items()}
         values["camera"] = asdict(self.camera) if self.camera else None
-        values |= {"settings": json.loads(self.config.to_json()), "held_out": list(self.held_out)}
-        values["trained_on"] = list(self.trained_on)
+        values |= {
+            "settings": json.loads(self.config.to_json()),
+            "held_out": list(self.validation_images),
+        }
+        values["trained_on"] = list(self.training_images)
         split, homes = Path(self.split), (self.scene.resolve(), self.folder.resolve())
         if split.is_file() and not any(map(split.is_relative_to, homes)):
-            with atomic_path(self.folder / TEST_LIST) as temporary:  # it would stay behind when scene and run move
+            with atomic_path(
+                self.folder / TEST_LIST
+            ) as temporary:  # it would stay behind when scene and run move
                 shutil.copyfile(split, temporary)
         write_text(self.folder / CONFIG, json.dumps(values, indent=2) + "\n")
 
@@ -121,13 +153,15 @@ class Run:
 
     def load_model(self):
         """The trained network: raw RGB float (b, h, w, 3) -> {"position" (b, 3), "quaternion" (b, 4)}, of the
-        head "points" also "doubt" (b,).
+        head "scene-coordinates" also "residual_rms" (b,).
 
         Raises PoseNetError when model.keras is missing or cannot be read. Marshalled code in it is never run.
         """
         path = self.folder / MODEL
         if not path.is_file():
-            raise PoseNetError(f"{path} is missing: the run has not trained long enough to keep a model")
+            raise PoseNetError(
+                f"{path} is missing: the run has not trained long enough to keep a model"
+            )
         import keras
 
         import posenet.models.build  # noqa: F401  the layers must be registered before loading
@@ -151,7 +185,7 @@ def open_run(folder: Path) -> Run:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values["format"] != 1:
             raise ValueError(f"format {values['format']}, this version reads format 1")
-        framing = Crop(tuple(values["stored"]), tuple(values["cut"]))
+        crop = Crop(tuple(values["stored"]), tuple(values["cut"]))
         config = TrainConfig.from_dict(values["settings"])
         scene, split = _scene_of(folder, values)
         return Run(
@@ -159,15 +193,15 @@ def open_run(folder: Path) -> Run:
             config=config,
             scene=scene,
             unit=str(values["unit"]),
-            framing=framing,
-            center=tuple(float(value) for value in values["centre"][:3]),
-            scale=float(values["scale"]),
-            held_out=tuple(values["held_out"]),
+            crop=crop,
+            position_mean=tuple(float(value) for value in values["centre"][:3]),
+            position_scale=float(values["scale"]),
+            validation_images=tuple(values["held_out"]),
             precision=values["precision"],
             split=split,
             head=values.get("head", "pose"),
-            one_camera=bool(values.get("one_camera", False)),
-            trained_on=tuple(values.get("trained_on", ())),
+            single_camera=bool(values.get("one_camera", False)),
+            training_images=tuple(values.get("trained_on", ())),
             origin=tuple(float(value) for value in values.get("origin", (0, 0, 0))[:3]),
             corrections={
                 source: IntrinsicsCorrection(*map(float, each))
@@ -195,4 +229,8 @@ def _scene_of(folder: Path, values: dict) -> tuple[Path, str]:
 def _split_at(path: Path, split: str, own: Path) -> str:
     """The split of a scene that is now at `path` and was at `own`: a list in its folder has moved with it."""
     own = own.resolve()
-    return str(path.absolute() / Path(split).relative_to(own)) if Path(split).is_relative_to(own) else split
+    return (
+        str(path.absolute() / Path(split).relative_to(own))
+        if Path(split).is_relative_to(own)
+        else split
+    )

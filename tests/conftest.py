@@ -82,7 +82,10 @@ def plane_epoch(tmp_path_factory):
     scene = write_plane(folder)
     with pytest.MonkeyPatch.context() as patch:
         for place in ("images", "keypoints"):  # for the network; for the intrinsics and the depth
-            patch.setattr(f"posenet.{place}.read_image", lambda path, *more: opened.add(path.name) or read(path, *more))
+            patch.setattr(
+                f"posenet.{place}.read_image",
+                lambda path, *more: opened.add(path.name) or read(path, *more),
+            )
         train(TrainConfig(scene, folder / "run", epochs=1, **QUICK))
     return folder, opened
 

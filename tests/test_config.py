@@ -20,7 +20,10 @@ def test_json_round_trip():
         ({"epochs": -1}, "--epochs must be more than 0, received -1"),
         ({"batch_size": 0}, "--batch-size must be more than 0, received 0"),
         ({"learning_rate": -1.0}, "--learning-rate must be more than 0, received -1.0"),
-        ({"validation": 1.0}, "--validation must be a share from 0 to 0.9, received 1.0"),
+        (
+            {"validation_split": 1.0},
+            "--validation-split must be a share from 0 to 0.9, received 1.0",
+        ),
         ({"seed": -1}, "--seed must be from 0 to 4294967295, received -1"),
         ({"seed": 202611260703}, "--seed must be from 0 to 4294967295, received 202611260703"),
         ({"short_side": 3}, "--short-side must be at least 32, received 3"),

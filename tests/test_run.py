@@ -17,7 +17,7 @@ from posenet.run import Run, open_run
 def run(tmp_path):
     run = Run(
         tmp_path, TrainConfig(tmp_path), tmp_path / "scene", "m", Crop((6, 8), (4, 4)), (1.0, 2.0, 3.0), 2.5, ("a",),
-        one_camera=True, origin=(4e5, 5e6, 0.0), trained_on=("a", "b"),
+        single_camera=True, origin=(4e5, 5e6, 0.0), training_images=("a", "b"),
         corrections={"file": IntrinsicsCorrection(0.9, 0.01, -0.02)},
     )  # fmt: skip
     run.save()
@@ -36,7 +36,10 @@ def test_a_scene_that_moved_together_with_its_run_is_found(run, tmp_path):
     replace(run, folder=old / "runs" / "place", scene=old / "scenes" / "place", split=split).save()
     old.rename(new)
     found = open_run(new / "runs" / "place")
-    assert (found.scene, found.split) == (new / "scenes" / "place", str(new / "scenes" / "place" / "test.txt"))
+    assert (found.scene, found.split) == (
+        new / "scenes" / "place",
+        str(new / "scenes" / "place" / "test.txt"),
+    )
 
 
 def test_a_scene_without_rights_does_not_keep_a_run_from_being_opened(run, tmp_path, monkeypatch):
@@ -54,7 +57,9 @@ def test_a_scene_without_rights_does_not_keep_a_run_from_being_opened(run, tmp_p
 def test_a_run_that_moved_alone_finds_its_scene(run, tmp_path):
     (tmp_path / "scenes" / "place").mkdir(parents=True)
     (tmp_path / "runs").mkdir()
-    replace(run, folder=tmp_path / "runs", scene=tmp_path / "scenes" / "place", split="blocks").save()
+    replace(
+        run, folder=tmp_path / "runs", scene=tmp_path / "scenes" / "place", split="blocks"
+    ).save()
     (tmp_path / "far" / "away").mkdir(parents=True)
     (tmp_path / "runs").rename(tmp_path / "far" / "away" / "run")
     found = open_run(tmp_path / "far" / "away" / "run")
@@ -69,11 +74,14 @@ def test_no_such_folder_and_no_run(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", "null", '{"format": 1}', '{"format": 9}', '{"format": 1, "stored": 3}', "\0\1"]
+    "text",
+    ["{", "[]", "null", '{"format": 1}', '{"format": 9}', '{"format": 1, "stored": 3}', "\0\1"],
 )
 def test_a_corrupted_configuration_is_one_line(run, tmp_path, text):
     (tmp_path / "config.json").write_text(text)
-    with pytest.raises(PoseNetError, match=r"config.json must be the configuration that training wrote") as error:
+    with pytest.raises(
+        PoseNetError, match=r"config.json must be the configuration that training wrote"
+    ) as error:
         open_run(tmp_path)
     assert "\n" not in str(error.value)
 
@@ -89,16 +97,22 @@ def test_unknown_settings_in_the_configuration_are_one_line(run, tmp_path):
 def test_a_run_of_a_later_format_is_named(run, tmp_path):
     values = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(values | {"format": 2}))
-    with pytest.raises(PoseNetError, match=r"cannot be read \(format 2, this version reads format 1\)"):
+    with pytest.raises(
+        PoseNetError, match=r"cannot be read \(format 2, this version reads format 1\)"
+    ):
         open_run(tmp_path)
 
 
 def test_missing_and_corrupted_models_are_one_line(run, tmp_path):
-    with pytest.raises(PoseNetError, match=r"model.keras is missing: the run has not trained long enough"):
+    with pytest.raises(
+        PoseNetError, match=r"model.keras is missing: the run has not trained long enough"
+    ):
         run.load_model()
     for content in (b"", b"PK\3\4 cut off", b"nonsense" * 100):
         (tmp_path / "model.keras").write_bytes(content)
-        with pytest.raises(PoseNetError, match=r"model.keras must be a model written by posenet") as error:
+        with pytest.raises(
+            PoseNetError, match=r"model.keras must be a model written by posenet"
+        ) as error:
             run.load_model()
         assert "\n" not in str(error.value)
 
@@ -126,10 +140,15 @@ def test_a_model_is_saved_whole_or_not_at_all(run, tmp_path):
 
 
 def test_a_list_outside_the_scene_goes_along_with_the_run(run, cambridge, tmp_path):
-    names = [line.split()[0] for line in (cambridge / "dataset_train.txt").read_text().splitlines()[3:6]]
+    names = [
+        line.split()[0] for line in (cambridge / "dataset_train.txt").read_text().splitlines()[3:6]
+    ]
     (tmp_path / "mine.txt").write_text("\n".join(names) + "\n")
     begun = replace(
-        run, folder=tmp_path / "run", scene=cambridge.absolute(), split=str((tmp_path / "mine.txt").resolve())
+        run,
+        folder=tmp_path / "run",
+        scene=cambridge.absolute(),
+        split=str((tmp_path / "mine.txt").resolve()),
     )
     begun.folder.mkdir()
     begun.save()
@@ -141,7 +160,9 @@ def test_a_list_outside_the_scene_goes_along_with_the_run(run, cambridge, tmp_pa
 
 
 def test_a_list_in_the_scenes_folder_moves_with_it(run, cambridge, tmp_path):
-    names = [line.split()[0] for line in (cambridge / "dataset_train.txt").read_text().splitlines()[3:6]]
+    names = [
+        line.split()[0] for line in (cambridge / "dataset_train.txt").read_text().splitlines()[3:6]
+    ]
     (cambridge / "mine.txt").write_text("\n".join(names) + "\n")
     moved = replace(run, scene=cambridge.absolute(), split=str((cambridge / "mine.txt").resolve()))
     cambridge.rename(tmp_path / "elsewhere")

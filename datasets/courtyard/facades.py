@@ -11,12 +11,16 @@ from posenet.datasets.courtyard.textures import DENSITY, STONE, WHITE, Wall
 def brick_house(rng: np.random.Generator, width: float, height: float) -> np.ndarray:
     """North: red brick, sash windows of three kinds, a green door, a bookshop and a creeper."""
     wall = Wall(rng, width, height, (150, 80, 62))
-    wall.bricks(0, height, (0.28, 0.1), ((152, 78, 60), (138, 68, 54), (166, 92, 70)), (176, 160, 146))
+    wall.bricks(
+        0, height, (0.28, 0.1), ((152, 78, 60), (138, 68, 54), (166, 92, 70)), (176, 160, 146)
+    )
     wall.box(0, height - 0.7, width, 0.7, (128, 122, 116))
     wall.cornice(0, WHITE, 0.5)
     wall.cornice(3.9, (196, 186, 168))
     for i, x in enumerate((0.9, 3.4, 5.9, 9.0, 12.4, 14.9, 18.2, 21.6)):
-        wall.window(x, 1.3, 1.2, 1.9, panes=(2, 2 + i % 3), shutters=(44, 74, 92) if i in (3, 6) else None)
+        wall.window(
+            x, 1.3, 1.2, 1.9, panes=(2, 2 + i % 3), shutters=(44, 74, 92) if i in (3, 6) else None
+        )
     for x in (1.2, 4.0, 15.6, 21.2):
         wall.window(x, 5.0, 1.3, 1.7, panes=(3, 2))
     wall.door(7.3, height - 2.6, 1.5, (34, 78, 58), WHITE)
@@ -50,7 +54,11 @@ def arcade_house(rng: np.random.Generator, width: float, height: float) -> np.nd
             wall.window(x + 0.8, height - 2.3, 1.0, 1.4, (150, 110, 70), (2, 2))
         else:
             wall.door(
-                x + 0.75, height - 2.3, 1.1, ((120, 40, 40), (40, 60, 110), (90, 84, 44))[i // 2], (150, 136, 112)
+                x + 0.75,
+                height - 2.3,
+                1.1,
+                ((120, 40, 40), (40, 60, 110), (90, 84, 44))[i // 2],
+                (150, 136, 112),
             )
         wall.box(i * bay - 0.28, height - 1.75, 0.56, 0.18, (232, 220, 192))
         wall.box(i * bay - 0.24, height - 0.5, 0.48, 0.5, (160, 148, 128))
@@ -93,7 +101,9 @@ def cafe_house(rng: np.random.Generator, width: float, height: float) -> np.ndar
     wall.door(6.5, height - 2.5, 1.2, (96, 56, 32))
     wall.window(8.8, height - 2.4, 1.7, 1.4, (90, 100, 74), (4, 1))
     wall.box(8.6, height - 0.95, 2.1, 0.3, (140, 76, 50))
-    wall.leaves((9.65, height - 1.05), (0.6, 0.12), 220, ((200, 60, 80), (230, 150, 60), (70, 110, 50)))
+    wall.leaves(
+        (9.65, height - 1.05), (0.6, 0.12), 220, ((200, 60, 80), (230, 150, 60), (70, 110, 50))
+    )
     _mural(wall, 11.3, height - 3.0)
     wall.door(14.4, height - 2.6, 1.3, (38, 52, 84), (236, 214, 168))
     wall.box(16.6, height - 2.7, 5.4, 2.1, (52, 88, 70))
@@ -101,7 +111,12 @@ def cafe_house(rng: np.random.Generator, width: float, height: float) -> np.ndar
         wall.glass(x, height - 2.1, 2.3, 1.4)
     wall.awning(16.4, height - 3.0, 5.8, ((48, 104, 76), (232, 226, 196)))
     wall.text("FLOWERS", 17.9, height - 3.1, 0.34, (40, 70, 54))
-    wall.leaves((19.3, height - 0.4), (1.3, 0.2), 600, ((210, 70, 110), (240, 190, 60), (90, 130, 60), (160, 90, 180)))
+    wall.leaves(
+        (19.3, height - 0.4),
+        (1.3, 0.2),
+        600,
+        ((210, 70, 110), (240, 190, 60), (90, 130, 60), (160, 90, 180)),
+    )
     return wall.finished()
 
 
@@ -109,7 +124,13 @@ def _mural(wall: Wall, x: float, y: float) -> None:
     """A painted panel of 1.7 x 2.2 meters: hills, a sun and a sail."""
     wall.box(x - 0.08, y - 0.08, 1.86, 2.36, (240, 232, 214))
     wall.box(x, y, 1.7, 2.2, (132, 186, 204))
-    cv2.circle(wall.pixels, (int((x + 1.2) * DENSITY), int((y + 0.6) * DENSITY)), 24, (246, 196, 84), cv2.FILLED)
+    cv2.circle(
+        wall.pixels,
+        (int((x + 1.2) * DENSITY), int((y + 0.6) * DENSITY)),
+        24,
+        (246, 196, 84),
+        cv2.FILLED,
+    )
     wall.shape([(x, y + 1.3), (x + 0.6, y + 0.7), (x + 1.1, y + 1.5), (x, y + 1.5)], (92, 122, 98))
     wall.box(x, y + 1.45, 1.7, 0.75, (48, 98, 138))
     wall.shape([(x + 0.8, y + 0.95), (x + 1.25, y + 1.75), (x + 0.8, y + 1.75)], (250, 246, 236))
@@ -118,7 +139,9 @@ def _mural(wall: Wall, x: float, y: float) -> None:
 def chapel(rng: np.random.Generator, width: float, height: float) -> np.ndarray:
     """West: gray ashlar, pointed windows of colored glass, a portal, a rose window and ivy."""
     wall = Wall(rng, width, height, (150, 150, 146), 11)
-    wall.bricks(0, height, (0.62, 0.3), ((158, 156, 148), (146, 148, 146), (168, 162, 148)), (112, 110, 106))
+    wall.bricks(
+        0, height, (0.62, 0.3), ((158, 156, 148), (146, 148, 146), (168, 162, 148)), (112, 110, 106)
+    )
     wall.cornice(0, (176, 172, 162), 0.9)
     wall.cornice(height - 1.0, (160, 156, 148))
     for x in (0.2, 4.2, 13.0, 17.0):
@@ -129,8 +152,16 @@ def chapel(rng: np.random.Generator, width: float, height: float) -> np.ndarray:
         wall.arch(x, 1.95, 1.4, 4.2, (40, 44, 60), 1.5)
         for row in np.arange(2.9, 5.9, 0.24):
             for column in range(5):
-                glass = ((150, 44, 50), (46, 70, 150), (60, 120, 80), (190, 150, 60))[rng.integers(4)]
-                wall.box(x + 0.05 + 0.27 * column, row, 0.22, 0.19, tuple(rng.uniform(0.6, 1.1) * c for c in glass))
+                glass = ((150, 44, 50), (46, 70, 150), (60, 120, 80), (190, 150, 60))[
+                    rng.integers(4)
+                ]
+                wall.box(
+                    x + 0.05 + 0.27 * column,
+                    row,
+                    0.22,
+                    0.19,
+                    tuple(rng.uniform(0.6, 1.1) * c for c in glass),
+                )
     wall.arch(7.4, height - 3.9, 3.2, 3.9, (190, 184, 168), 1.3)
     wall.arch(7.7, height - 3.5, 2.6, 3.5, (120, 116, 108), 1.3)
     wall.arch(8.0, height - 3.1, 2.0, 3.1, (92, 58, 36), 1.3)
@@ -142,7 +173,9 @@ def chapel(rng: np.random.Generator, width: float, height: float) -> np.ndarray:
     for k in range(8):
         x, y = 9.0 + 0.65 * np.cos(k * np.pi / 4), 2.6 + 0.65 * np.sin(k * np.pi / 4)
         tone = ((168, 54, 60), (60, 88, 168))[k % 2]
-        cv2.circle(wall.pixels, (int(x * DENSITY), int(y * DENSITY)), int(0.24 * DENSITY), tone, cv2.FILLED)
+        cv2.circle(
+            wall.pixels, (int(x * DENSITY), int(y * DENSITY)), int(0.24 * DENSITY), tone, cv2.FILLED
+        )
     for x in (2.0, 14.6):
         wall.box(x, height - 2.6, 1.5, 1.3, (72, 52, 40))
         wall.box(x + 0.1, height - 2.5, 1.3, 1.1, (226, 218, 198))
@@ -155,7 +188,9 @@ def chapel(rng: np.random.Generator, width: float, height: float) -> np.ndarray:
 def paving(rng: np.random.Generator, width: float, depth: float) -> np.ndarray:
     """The ground: sand-colored slabs in a grid of darker bands, a rosette in the middle, puddles and repairs."""
     ground = Wall(rng, width, depth, (150, 142, 130), 9, 5)
-    ground.bricks(0, depth, (0.9, 0.6), ((164, 154, 138), (152, 146, 136), (172, 160, 140)), (112, 104, 96))
+    ground.bricks(
+        0, depth, (0.9, 0.6), ((164, 154, 138), (152, 146, 136), (172, 160, 140)), (112, 104, 96)
+    )
     for x in np.arange(3.0, width, 6.0):
         ground.box(x - 0.2, 0, 0.4, depth, (120, 84, 70))
     for y in np.arange(3.0, depth, 6.0):
@@ -168,7 +203,10 @@ def paving(rng: np.random.Generator, width: float, depth: float) -> np.ndarray:
         (2.3, (170, 160, 142)),
     ):
         turn = np.linspace(0, 2 * np.pi, 60)
-        ground.shape(np.column_stack([middle[0] + radius * np.cos(turn), middle[1] + radius * np.sin(turn)]), color)
+        ground.shape(
+            np.column_stack([middle[0] + radius * np.cos(turn), middle[1] + radius * np.sin(turn)]),
+            color,
+        )
     for _ in range(26):
         x, y = rng.uniform((0, 0), (width - 2, depth - 2))
         tone = rng.uniform(0.65, 1.15) * np.array((140, 136, 130))
@@ -176,7 +214,9 @@ def paving(rng: np.random.Generator, width: float, depth: float) -> np.ndarray:
     for _ in range(110):
         (x, y), size = rng.uniform((0, 0), (width, depth)), rng.uniform(0.1, 0.55)
         turn, darkness = np.linspace(0, 2 * np.pi, 40, endpoint=False), rng.uniform(-14, 26)
-        waves = [rng.normal(0, 0.25 / k) * np.sin(k * turn + rng.uniform(0, 6)) for k in range(1, 6)]
+        waves = [
+            rng.normal(0, 0.25 / k) * np.sin(k * turn + rng.uniform(0, 6)) for k in range(1, 6)
+        ]
         radius = size * (1 + np.sum(waves, axis=0))[:, None] * DENSITY
         stain = np.array([x, y]) * DENSITY + radius * np.column_stack([np.cos(turn), np.sin(turn)])
         cv2.fillPoly(mask := np.zeros(ground.weather.shape, np.uint8), [stain.astype(np.int32)], 1)
@@ -189,5 +229,11 @@ def paving(rng: np.random.Generator, width: float, depth: float) -> np.ndarray:
 def tiles(rng: np.random.Generator, width: float, height: float, color) -> np.ndarray:
     """A roof of overlapping tiles."""
     roof = Wall(rng, width, height, color, 10)
-    roof.bricks(0, height, (0.3, 0.28), (color, tuple(0.85 * c for c in color)), tuple(0.5 * c for c in color))
+    roof.bricks(
+        0,
+        height,
+        (0.3, 0.28),
+        (color, tuple(0.85 * c for c in color)),
+        tuple(0.5 * c for c in color),
+    )
     return roof.finished(damp=False)

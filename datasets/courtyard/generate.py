@@ -26,14 +26,18 @@ from posenet.io.files import atomic_directory
 POINTS = 1200
 
 
-def make_courtyard(folder: Path, train: int = 300, test: int = 100, seed: int = 0, progress: bool = True) -> None:
+def make_courtyard(
+    folder: Path, train: int = 300, test: int = 100, seed: int = 0, progress: bool = True
+) -> None:
     """Write the scene to a folder that does not exist yet: `train` images in seq1 to seq3, `test` in seq4.
 
     Deterministic for a seed. Nothing is left behind when it fails. progress: a bar on stderr.
     """
     folder = Path(folder)
     if train < 3 or test < 1:
-        raise PoseNetError(f"the courtyard needs at least 3 training and 1 test images, received {train} and {test}")
+        raise PoseNetError(
+            f"the courtyard needs at least 3 training and 1 test images, received {train} and {test}"
+        )
     with atomic_directory(folder) as unfinished:
         _write_scene(unfinished, train, test, seed, progress)
 
@@ -43,7 +47,9 @@ def _write_scene(folder: Path, train: int, test: int, seed: int, progress: bool)
     counts = [len(part) for part in np.array_split(np.arange(train), 3)] + [test]
     poses = concatenate([walk(sequence, count) for sequence, count in enumerate(counts)])
     sequences = np.repeat(np.arange(4), counts)
-    names = [f"seq{s + 1}/frame{i + 1:05d}.jpg" for s, count in enumerate(counts) for i in range(count)]
+    names = [
+        f"seq{s + 1}/frame{i + 1:05d}.jpg" for s, count in enumerate(counts) for i in range(count)
+    ]
     for sequence in range(4):
         (folder / f"seq{sequence + 1}").mkdir()
     lit = [lit_ground(world, light) for light in LIGHTS]
@@ -51,20 +57,30 @@ def _write_scene(folder: Path, train: int, test: int, seed: int, progress: bool)
     def write(row: int) -> None:
         rng = np.random.default_rng([seed, 1, row])
         image = photograph(world, lit[sequences[row]], int(sequences[row]), poses[row], rng)
-        encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+        encoded = cv2.imencode(
+            ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95]
+        )[1]
         (folder / names[row]).write_bytes(encoded.tobytes())
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = pool.map(write, range(len(names)))
         try:
-            for _ in tqdm(jobs, total=len(names), desc="courtyard", unit="image", disable=None if progress else True):
+            for _ in tqdm(
+                jobs,
+                total=len(names),
+                desc="courtyard",
+                unit="image",
+                disable=None if progress else True,
+            ):
                 pass
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
     for split, part in (("train", slice(0, train)), ("test", slice(train, None))):
         write_list(folder / f"dataset_{split}.txt", names[part], poses[part])
-    _write_reconstruction(folder / "reconstruction.nvm", names, poses, world, np.random.default_rng([seed, 2]))
+    _write_reconstruction(
+        folder / "reconstruction.nvm", names, poses, world, np.random.default_rng([seed, 2])
+    )
 
 
 def walk(sequence: int, count: int) -> Poses:
@@ -82,7 +98,9 @@ def walk(sequence: int, count: int) -> Poses:
     lane = 0.25 + share / 2 if test else share
     ring = np.clip(lane + 0.06 * np.sin(5 * angle + phase), 0, 1)
     height = 1.6 + 0.05 * np.sin(7 * angle + phase) + 0.03 * np.sin(19 * angle)
-    centers = np.column_stack([(4.6 + 4.4 * ring) * np.cos(angle), (3.2 + 3.1 * ring) * np.sin(angle), height])
+    centers = np.column_stack(
+        [(4.6 + 4.4 * ring) * np.cos(angle), (3.2 + 3.1 * ring) * np.sin(angle), height]
+    )
     aside = 18 * np.sin(3 * angle + 3) if test else 6 * np.sin(3 * angle + phase)
     yaw = np.degrees(angle) + 120 + 45 * np.sin(2 * angle + 0.6) + aside
     pitch = 3 + 4 * np.sin(4 * angle + phase)
@@ -103,11 +121,15 @@ def _surface_points(world: World, rng: np.random.Generator) -> tuple[np.ndarray,
             place = rng.uniform(0.01, 0.99, 2)
         rows, columns = face.texture.pixels.shape[:2]
         points.append(face.points(place[None])[0])
-        colors.append(face.texture.pixels[int(place[1] * (rows - 1)), int(place[0] * (columns - 1)), :3])
+        colors.append(
+            face.texture.pixels[int(place[1] * (rows - 1)), int(place[0] * (columns - 1)), :3]
+        )
     return np.array(points), np.array(colors)
 
 
-def _write_reconstruction(path: Path, names: list[str], poses: Poses, world: World, rng: np.random.Generator) -> None:
+def _write_reconstruction(
+    path: Path, names: list[str], poses: Poses, world: World, rng: np.random.Generator
+) -> None:
     """A VisualSFM file: the cameras, and surface points with exact measurements where they can be seen."""
     camera = courtyard_camera()
     points, colors = _surface_points(world, rng)

@@ -61,9 +61,14 @@ class Face:
         """The outlines (k, 2) to be drawn one by one."""
         if self.outline is not SQUARE:
             return [np.array(self.outline)]
-        counts = [max(1, int(np.ceil(np.linalg.norm(side) / self.tile))) for side in (self.across, self.down)]
+        counts = [
+            max(1, int(np.ceil(np.linalg.norm(side) / self.tile)))
+            for side in (self.across, self.down)
+        ]
         square = np.array(SQUARE)
-        return [(square + np.array((i, j))) / counts for j in range(counts[1]) for i in range(counts[0])]
+        return [
+            (square + np.array((i, j))) / counts for j in range(counts[1]) for i in range(counts[0])
+        ]
 
     def points(self, coordinates: np.ndarray) -> np.ndarray:
         """World points (n, 3) at the coordinates (n, 2) = (s, t)."""
@@ -79,7 +84,9 @@ class Solid:
     high: np.ndarray
 
 
-def visible(points: np.ndarray, camera: Camera, position, rotation: Rotation, faces: list[Face]) -> np.ndarray:
+def visible(
+    points: np.ndarray, camera: Camera, position, rotation: Rotation, faces: list[Face]
+) -> np.ndarray:
     """(n,) mask of the world points (n, 3) in the image, in front of the camera and hidden by no face."""
     local = rotation.inv().apply(points - position)
     depth = np.maximum(local[:, 2], NEAR)
@@ -88,7 +95,9 @@ def visible(points: np.ndarray, camera: Camera, position, rotation: Rotation, fa
     rays = points[seen] - position
     clear = np.ones(len(rays), bool)
     for face in faces:
-        if face.normal @ (position - face.corner) <= 0:  # the other faces of a closed solid hide as well
+        if (
+            face.normal @ (position - face.corner) <= 0
+        ):  # the other faces of a closed solid hide as well
             continue
         inverse = np.linalg.inv(np.stack([face.across, face.down, -face.normal], axis=1))
         start, step = inverse @ (position - face.corner), rays @ inverse.T

@@ -45,7 +45,13 @@ def courtyard_camera() -> Camera:
 def _sun(light: Light) -> np.ndarray:
     """(3,) unit vector towards the sun."""
     azimuth, elevation = np.radians((light.azimuth, light.elevation))
-    return np.array([np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)])
+    return np.array(
+        [
+            np.cos(azimuth) * np.cos(elevation),
+            np.sin(azimuth) * np.cos(elevation),
+            np.sin(elevation),
+        ]
+    )
 
 
 def lit_ground(world: World, light: Light) -> Face:
@@ -53,7 +59,9 @@ def lit_ground(world: World, light: Light) -> Face:
     sun, ground = _sun(light), world.ground
     boxes = [(solid.low[:2], solid.high) for solid in world.solids]
     sides = np.array([(-1, 1), (1, 1), (1, -1), (-1, -1)]) * (HALF_X, HALF_Y)
-    boxes += [(sides[i], np.array([*sides[(i + 1) % 4], height])) for i, height in enumerate(WALL_HEIGHTS)]
+    boxes += [
+        (sides[i], np.array([*sides[(i + 1) % 4], height])) for i, height in enumerate(WALL_HEIGHTS)
+    ]
     lightness: np.ndarray = np.full((HEIGHT * 2, WIDTH * 2), 1.0, np.float32)
     scale = np.array([lightness.shape[1] / (2 * HALF_X), -lightness.shape[0] / (2 * HALF_Y)])
     for low, high in boxes:
@@ -68,7 +76,9 @@ def lit_ground(world: World, light: Light) -> Face:
     return Face(ground.corner, ground.across, ground.down, Texture(pixels))
 
 
-def photograph(world: World, ground: Face, sequence: int, pose: Poses, rng: np.random.Generator) -> np.ndarray:
+def photograph(
+    world: World, ground: Face, sequence: int, pose: Poses, rng: np.random.Generator
+) -> np.ndarray:
     """One image (HEIGHT, WIDTH, 3) uint8 RGB, with passers-by, in the light of its walk, with slight noise."""
     light = LIGHTS[sequence]
     sun, position = _sun(light), pose.positions[0]
@@ -78,7 +88,15 @@ def photograph(world: World, ground: Face, sequence: int, pose: Poses, rng: np.r
 
     solids = world.solids + _passers_by(world, position, rng)
     backdrop = _sky(world.sky, 67 * sequence, pose.rotations[0])
-    image = render(courtyard_camera(), position, pose.rotations[0], backdrop, [ground, *world.walls], solids, shade)
+    image = render(
+        courtyard_camera(),
+        position,
+        pose.rotations[0],
+        backdrop,
+        [ground, *world.walls],
+        solids,
+        shade,
+    )
     gain = light.gain * rng.uniform(0.98, 1.02) * np.array([1 + light.warmth, 1, 1 - light.warmth])
     noise = rng.standard_normal(image.shape, np.float32) * 2
     return np.clip(image * gain.astype(np.float32) + noise + 0.5, 0, 255).astype(np.uint8)
@@ -91,9 +109,13 @@ def _passers_by(world: World, position: np.ndarray, rng: np.random.Generator) ->
     while len(people) < count:
         place = rng.uniform((-HALF_X + 0.6, -HALF_Y + 0.6), (HALF_X - 0.6, HALF_Y - 0.6))
         reach = place - position[:2]
-        apart = [(place + 0.5 < o.low[:2]) | (place - 0.5 > o.high[:2]) for o in (*world.solids, *people)]
+        apart = [
+            (place + 0.5 < o.low[:2]) | (place - 0.5 > o.high[:2]) for o in (*world.solids, *people)
+        ]
         if np.linalg.norm(reach) > 1.2 and all(gap.any() for gap in apart):
-            people.append(_person_at(place, reach, 2 * rng.uniform(0.88, 1.08), rng.choice(world.people)))
+            people.append(
+                _person_at(place, reach, 2 * rng.uniform(0.88, 1.08), rng.choice(world.people))
+            )
     return people
 
 
@@ -101,7 +123,9 @@ def _person_at(place: np.ndarray, reach: np.ndarray, height: float, texture: Tex
     """A billboard at a place (2,) on the ground, upright and square to reach (2,), the way the camera looks."""
     across = np.array([reach[1], -reach[0], 0]) / np.linalg.norm(reach) * 0.45 * height
     foot = np.array([*place, 0.0])
-    face = Face(foot - across / 2 + (0, 0, height), across, np.array([0, 0, -height]), texture, tile=10.0)
+    face = Face(
+        foot - across / 2 + (0, 0, height), across, np.array([0, 0, -height]), texture, tile=10.0
+    )
     return Solid([[face]], foot - np.abs(across) / 2, foot + np.abs(across) / 2 + (0, 0, height))
 
 
@@ -109,7 +133,9 @@ def _sky(panorama: np.ndarray, shift: float, rotation: Rotation) -> np.ndarray:
     """The sky (HEIGHT / 2, WIDTH / 2, 3) behind a image; shift: degrees by which the clouds have moved."""
     camera = courtyard_camera().resized(WIDTH // 2, HEIGHT // 2)
     x, y = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
-    local = np.stack([(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, np.ones_like(x)], axis=-1)
+    local = np.stack(
+        [(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, np.ones_like(x)], axis=-1
+    )
     world = local @ rotation.as_matrix().T
     azimuth = np.degrees(np.arctan2(-world[..., 1], world[..., 0])) + shift
     elevation = np.degrees(np.arctan2(world[..., 2], np.hypot(world[..., 0], world[..., 1])))
@@ -117,5 +143,9 @@ def _sky(panorama: np.ndarray, shift: float, rotation: Rotation) -> np.ndarray:
     column = (azimuth % 360) / 360 * columns
     row = np.clip((75 - elevation) / 80, 0, 1) * (rows - 1)
     return cv2.remap(
-        panorama, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+        panorama,
+        column.astype(np.float32),
+        row.astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_WRAP,
     )

@@ -17,7 +17,9 @@ SUPERSAMPLING = 2
 _SUBPIXEL_BITS = 4
 
 
-def render(camera: Camera, position, rotation: Rotation, backdrop, faces, solids, shade=lambda face: 1.0) -> np.ndarray:
+def render(
+    camera: Camera, position, rotation: Rotation, backdrop, faces, solids, shade=lambda face: 1.0
+) -> np.ndarray:
     """The RGB image (height, width, 3) uint8 of the world from one world_from_camera pose.
 
     backdrop: RGB image behind everything, resized to fill. faces: drawn first, in this order. solids: drawn
@@ -27,10 +29,14 @@ def render(camera: Camera, position, rotation: Rotation, backdrop, faces, solids
     large = camera.resized(camera.width * factor, camera.height * factor)
     canvas = cv2.resize(backdrop, (large.width, large.height), interpolation=cv2.INTER_LINEAR)
     projection = large.matrix @ rotation.inv().as_matrix()
-    ordered = [face for solid in far_to_near(solids, position) for face in _stacked(solid, position)]
+    ordered = [
+        face for solid in far_to_near(solids, position) for face in _stacked(solid, position)
+    ]
     for face in (*faces, *ordered):
         if face.normal @ (position - face.corner) > 1e-6:
-            image_from_face = projection @ np.stack([face.across, face.down, face.corner - position], axis=1)
+            image_from_face = projection @ np.stack(
+                [face.across, face.down, face.corner - position], axis=1
+            )
             for outline in face.tiles:
                 _draw(canvas, face.texture, outline, image_from_face, shade(face))
     return cv2.resize(canvas, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
@@ -69,10 +75,18 @@ def _stacked(solid: Solid, position: np.ndarray) -> list[Face]:
         heights = np.concatenate([face.points(np.array(face.outline))[:, 2] for face in part])
         return abs(np.clip(position[2], heights.min(), heights.max()) - position[2])
 
-    return [face for part in sorted(solid.parts, key=height_from_eye, reverse=True) for face in part]
+    return [
+        face for part in sorted(solid.parts, key=height_from_eye, reverse=True) for face in part
+    ]
 
 
-def _draw(canvas: np.ndarray, texture: Texture, outline: np.ndarray, image_from_face: np.ndarray, shade: float):
+def _draw(
+    canvas: np.ndarray,
+    texture: Texture,
+    outline: np.ndarray,
+    image_from_face: np.ndarray,
+    shade: float,
+):
     """Paint the part of a face inside an outline (k, 2) in (s, t); image_from_face (3, 3) has depth as third row."""
     polygon = _clip_near(np.column_stack([outline, np.ones(len(outline))]) @ image_from_face.T)
     if len(polygon) < 3:
@@ -89,14 +103,18 @@ def _draw(canvas: np.ndarray, texture: Texture, outline: np.ndarray, image_from_
     texel_from_box = texel_from_face @ np.linalg.inv(image_from_face) @ image_from_box
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = (int(right - left), int(bottom - top))
-    painted = cv2.warpPerspective(source, texel_from_box, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    painted = cv2.warpPerspective(
+        source, texel_from_box, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
     mask = np.zeros(size[::-1], np.uint8)
     corners = np.clip((pixels - (left + 0.5, top + 0.5)), -30000, 30000) * 2**_SUBPIXEL_BITS
     cv2.fillConvexPoly(mask, np.round(corners).astype(np.int32), 255, shift=_SUBPIXEL_BITS)
     target = canvas[top:bottom, left:right]
     if painted.shape[2] == 4:
         weight = (cv2.bitwise_and(painted[:, :, 3], mask).astype(np.float32) / 255)[:, :, None]
-        target[:] = np.clip(target * (1 - weight) + painted[:, :, :3] * (weight * shade) + 0.5, 0, 255)
+        target[:] = np.clip(
+            target * (1 - weight) + painted[:, :, :3] * (weight * shade) + 0.5, 0, 255
+        )
     else:
         cv2.copyTo(cv2.convertScaleAbs(painted, alpha=shade), mask, target)
 
@@ -121,9 +139,13 @@ def _levels(texture: Texture, outline: np.ndarray, image_from_face: np.ndarray) 
     x, y, depth = image_from_face @ (*outline.mean(axis=0), 1.0)
     if depth < NEAR:
         return 0, 0
-    jacobian = (image_from_face[:2, :2] - np.outer((x / depth, y / depth), image_from_face[2, :2])) / depth
+    jacobian = (
+        image_from_face[:2, :2] - np.outer((x / depth, y / depth), image_from_face[2, :2])
+    ) / depth
     jacobian /= (texture.pixels.shape[1], texture.pixels.shape[0])  # pixels per texel
     smallest = abs(np.linalg.det(jacobian)) / max(np.linalg.norm(jacobian), 1e-12)
-    need = np.maximum(1 / np.maximum(np.linalg.norm(jacobian, axis=0), 1e-6), 0.4 / max(smallest, 1e-6))
+    need = np.maximum(
+        1 / np.maximum(np.linalg.norm(jacobian, axis=0), 1e-6), 0.4 / max(smallest, 1e-6)
+    )
     across, down = np.clip(np.ceil(np.log2(need)), 0, 6).astype(int)
     return int(across), int(down)

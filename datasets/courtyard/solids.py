@@ -21,9 +21,12 @@ def _prism(center, radii, heights, side, top, count: int = 4) -> list[Face]:
     count = 4 makes a box whose radii may be pairs: half its lengths along x and y. side: Texture; top: Texture.
     """
     angles = (np.arange(count) + 0.5) * 2 * np.pi / count
-    unit = np.column_stack([np.cos(angles), np.sin(angles)]) / (np.cos(np.pi / 4) if count == 4 else 1)
+    unit = np.column_stack([np.cos(angles), np.sin(angles)]) / (
+        np.cos(np.pi / 4) if count == 4 else 1
+    )
     below, above = (
-        np.column_stack([unit * r + center, np.full(count, z)]) for r, z in zip(radii, heights, strict=True)
+        np.column_stack([unit * r + center, np.full(count, z)])
+        for r, z in zip(radii, heights, strict=True)
     )
     faces = []
     for i in range(count):
@@ -43,12 +46,18 @@ def _prism(center, radii, heights, side, top, count: int = 4) -> list[Face]:
     low, size = above.min(axis=0), np.ptp(above, axis=0)
     if size[:2].min() > 0.02:
         lid = [((x - low[0]) / size[0], 1 - (y - low[1]) / size[1]) for x, y, _ in above[::-1]]
-        faces.append(make_face((low[0], low[1] + size[1], heights[1]), (size[0], 0, 0), (0, -size[1], 0), top, lid))
+        faces.append(
+            make_face(
+                (low[0], low[1] + size[1], heights[1]), (size[0], 0, 0), (0, -size[1], 0), top, lid
+            )
+        )
     return faces
 
 
 def _solid(parts: list[list[Face]]) -> Solid:
-    corners = np.concatenate([face.points(np.array(face.outline)) for part in parts for face in part])
+    corners = np.concatenate(
+        [face.points(np.array(face.outline)) for part in parts for face in part]
+    )
     low, high = corners.min(axis=0), corners.max(axis=0)
     return Solid(parts, np.array([low[0], low[1], 0.0]), high)
 
@@ -56,27 +65,52 @@ def _solid(parts: list[list[Face]]) -> Solid:
 def _underside(center, radius: float, height: float, texture: Texture, count: int) -> Face:
     """The bottom of a prism of _prism, seen from below."""
     angles = (np.arange(count) + 0.5) * 2 * np.pi / count
-    shape = 0.5 + 0.5 * np.column_stack([np.cos(angles), np.sin(angles)]) / (np.cos(np.pi / 4) if count == 4 else 1)
+    shape = 0.5 + 0.5 * np.column_stack([np.cos(angles), np.sin(angles)]) / (
+        np.cos(np.pi / 4) if count == 4 else 1
+    )
     corner = (center[0] - radius, center[1] - radius, height)
     return make_face(
-        corner, (2 * radius, 0, 0), (0, 2 * radius, 0), texture, [tuple(point) for point in np.clip(shape, 0, 1)]
+        corner,
+        (2 * radius, 0, 0),
+        (0, 2 * radius, 0),
+        texture,
+        [tuple(point) for point in np.clip(shape, 0, 1)],
     )
 
 
 def make_solids(rng: np.random.Generator) -> list[Solid]:
     """Fountain, kiosk, trees, hedges, benches and lamps, all outside the walks."""
     solids = [_fountain(rng), _kiosk(rng, (-9.3, 6.2))]
-    trees = ((9.9, 6.7, 1.3), (10.2, -6.6, 1.5), (-10.3, -6.8, 1.4), (5.6, 7.9, 1.0), (-3.4, -7.9, 1.0))
+    trees = (
+        (9.9, 6.7, 1.3),
+        (10.2, -6.6, 1.5),
+        (-10.3, -6.8, 1.4),
+        (5.6, 7.9, 1.0),
+        (-3.4, -7.9, 1.0),
+    )
     solids += [_tree(rng, (x, y), size) for x, y, size in trees]
-    hedges = ((-4.6, 8.2, 1.2, 0.4), (2.4, 8.2, 0.8, 0.35), (11.2, 2.6, 0.4, 1.3), (-11.2, -3.2, 0.45, 1.1))
-    solids += [_hedge(rng, (x, y), (a, b), rng.uniform(0.7, 1.1)) for x, y, a, b in (*hedges, (4.0, -8.2, 1.2, 0.4))]
+    hedges = (
+        (-4.6, 8.2, 1.2, 0.4),
+        (2.4, 8.2, 0.8, 0.35),
+        (11.2, 2.6, 0.4, 1.3),
+        (-11.2, -3.2, 0.45, 1.1),
+    )
+    solids += [
+        _hedge(rng, (x, y), (a, b), rng.uniform(0.7, 1.1))
+        for x, y, a, b in (*hedges, (4.0, -8.2, 1.2, 0.4))
+    ]
     solids += [_bench(rng, *place) for place in ((-1.6, 7.9), (8.2, -7.9), (0.4, -8.0))]
     metal = Texture(Wall(rng, 0.3, 3, (48, 54, 58), 3).finished(damp=False))
     lamp = Texture(Wall(rng, 0.4, 0.5, (250, 236, 196), 4).finished(damp=False))
     for x, y in ((10.6, -1.6), (-10.6, 1.7), (7.6, 7.6)):
         post = _prism((x, y), (0.09, 0.06), (0, 3.1), metal, metal, 6)
-        head = [*_prism((x, y), (0.14, 0.22), (3.1, 3.5), lamp, metal, 6), _underside((x, y), 0.14, 3.1, metal, 6)]
-        solids.append(_solid([post, head, _prism((x, y), (0.26, 0.02), (3.5, 3.75), metal, metal, 6)]))
+        head = [
+            *_prism((x, y), (0.14, 0.22), (3.1, 3.5), lamp, metal, 6),
+            _underside((x, y), 0.14, 3.1, metal, 6),
+        ]
+        solids.append(
+            _solid([post, head, _prism((x, y), (0.26, 0.02), (3.5, 3.75), metal, metal, 6)])
+        )
     return solids
 
 
@@ -99,7 +133,10 @@ def _fountain(rng: np.random.Generator) -> Solid:
         [
             _prism((0, 0), (1.85, 1.85), (0, 0.65), side, water, 8),
             _prism((0, 0), (0.4, 0.26), (0.65, 1.5), shaft, shaft, 8),
-            [*_prism((0, 0), (0.35, 0.95), (1.5, 1.8), shaft, water, 8), _underside((0, 0), 0.35, 1.5, shaft, 8)],
+            [
+                *_prism((0, 0), (0.35, 0.95), (1.5, 1.8), shaft, water, 8),
+                _underside((0, 0), 0.35, 1.5, shaft, 8),
+            ],
             _prism((0, 0), (0.2, 0.05), (1.8, 2.7), shaft, shaft, 8),
         ]
     )
@@ -121,7 +158,13 @@ def _kiosk(rng: np.random.Generator, center) -> Solid:
     body[1:4:2] = [Face(f.corner, f.across, f.down, sides[1], f.outline) for f in body[1:4:2]]
     roof = Texture(facades.tiles(rng, 3, 1.2, (150, 120, 60)))
     return _solid(
-        [body, [*_prism(center, (1.45, 0.1), (2.5, 3.4), roof, roof), _underside(center, 1.45, 2.5, roof, 4)]]
+        [
+            body,
+            [
+                *_prism(center, (1.45, 0.1), (2.5, 3.4), roof, roof),
+                _underside(center, 1.45, 2.5, roof, 4),
+            ],
+        ]
     )
 
 
@@ -163,5 +206,8 @@ def _bench(rng: np.random.Generator, x: float, y: float) -> Solid:
     iron = Texture(Wall(rng, 0.3, 0.4, (58, 58, 60), 4).finished(damp=False))
     seat, legs = np.array((0.85, 0.25)), np.array((0.7, 0.15))
     return _solid(
-        [_prism((x, y), (legs, legs), (0, 0.4), iron, iron), _prism((x, y), (seat, seat), (0.4, 0.5), planks, planks)]
+        [
+            _prism((x, y), (legs, legs), (0, 0.4), iron, iron),
+            _prism((x, y), (seat, seat), (0.4, 0.5), planks, planks),
+        ]
     )

@@ -11,7 +11,9 @@ WHITE = (232, 228, 218)
 STONE = (176, 170, 158)
 
 
-def clouds_of_noise(rng: np.random.Generator, height: int, width: int, cell: float, octaves: int = 4) -> np.ndarray:
+def clouds_of_noise(
+    rng: np.random.Generator, height: int, width: int, cell: float, octaves: int = 4
+) -> np.ndarray:
     """(height, width) float32 smooth noise about 0, largest features `cell` pixels wide."""
     total = np.zeros((height, width), np.float32)
     for octave in range(octaves):
@@ -24,7 +26,9 @@ def clouds_of_noise(rng: np.random.Generator, height: int, width: int, cell: flo
 class Wall:
     """A surface being painted: width x height meters of one color, with stains and grain."""
 
-    def __init__(self, rng, width: float, height: float, color, stains: float = 7.0, grain: float = 4.0):
+    def __init__(
+        self, rng, width: float, height: float, color, stains: float = 7.0, grain: float = 4.0
+    ):
         self.rng, self.width, self.height = rng, width, height
         rows, columns = int(height * DENSITY), int(width * DENSITY)
         self.pixels = np.empty((rows, columns, 3), np.uint8)
@@ -42,7 +46,9 @@ class Wall:
         corners = np.round(np.array(points) * DENSITY * 16).astype(np.int32)
         cv2.fillPoly(self.pixels, [corners], color, cv2.LINE_AA, shift=4)
 
-    def arch(self, x: float, y: float, width: float, height: float, color, pointed: float = 1.0) -> None:
+    def arch(
+        self, x: float, y: float, width: float, height: float, color, pointed: float = 1.0
+    ) -> None:
         """An opening with a round top (pointed > 1: stretched to a point), outer size width x height."""
         angle = np.linspace(np.pi, 0, 25)
         rise = pointed * width / 2
@@ -54,7 +60,16 @@ class Wall:
         """Words whose baseline starts at (x, y), capitals `size` meters high."""
         scale = size * DENSITY / 22
         place = (int(x * DENSITY), int(y * DENSITY))
-        cv2.putText(self.pixels, words, place, cv2.FONT_HERSHEY_DUPLEX, scale, color, int(2 + scale), cv2.LINE_AA)
+        cv2.putText(
+            self.pixels,
+            words,
+            place,
+            cv2.FONT_HERSHEY_DUPLEX,
+            scale,
+            color,
+            int(2 + scale),
+            cv2.LINE_AA,
+        )
 
     def bricks(self, y: float, height: float, size: tuple[float, float], colors, mortar) -> None:
         """A running bond of bricks from y down, each brick of its own shade."""
@@ -62,18 +77,35 @@ class Wall:
         self.box(0, y, self.width, height, mortar)
         for row in range(int(np.ceil(height / course))):
             for column in range(-1, int(self.width / length) + 1):
-                color = np.array(colors[self.rng.integers(len(colors))]) * self.rng.uniform(0.86, 1.1)
+                color = np.array(colors[self.rng.integers(len(colors))]) * self.rng.uniform(
+                    0.86, 1.1
+                )
                 left, top = (column + 0.5 * (row % 2)) * length, y + row * course
                 bottom = min(top + course - 0.014, y + height)
                 self.box(left, top, length - 0.014, bottom - top, np.clip(color, 0, 255).tolist())
 
-    def window(self, x: float, y: float, width: float, height: float, frame=WHITE, panes=(2, 3), shutters=None):
+    def window(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        frame=WHITE,
+        panes=(2, 3),
+        shutters=None,
+    ):
         """A window with sill, frame, bars and reflections, and shutters of a color at both sides."""
         if shutters:
             for left in (x - width * 0.52, x + width * 1.02):
                 self.box(left, y - 0.03, width * 0.5, height + 0.06, shutters)
                 for line in np.arange(y + 0.08, y + height, 0.14):
-                    self.box(left + 0.06, line, width * 0.5 - 0.12, 0.04, tuple(0.7 * c for c in shutters))
+                    self.box(
+                        left + 0.06,
+                        line,
+                        width * 0.5 - 0.12,
+                        0.04,
+                        tuple(0.7 * c for c in shutters),
+                    )
         self.box(x - 0.1, y - 0.1, width + 0.2, height + 0.2, tuple(0.8 * c for c in frame))
         self.box(x - 0.07, y - 0.07, width + 0.14, height + 0.14, frame)
         self.glass(x, y, width, height)
@@ -95,7 +127,9 @@ class Wall:
             self.box(x + width - part, y, part, height, curtain)
         slant, start = width * 0.35, x + width * self.rng.uniform(0.1, 0.5)
         shine = tuple(min(255, tone * c + 38) for c in GLASS)
-        self.shape([(start, y), (start + 0.2 * width, y), (start + 0.2 * width - slant, y + height)], shine)
+        self.shape(
+            [(start, y), (start + 0.2 * width, y), (start + 0.2 * width - slant, y + height)], shine
+        )
 
     def door(self, x: float, y: float, width: float, color, surround=STONE) -> None:
         """A panelled double door from y down to the ground, with a surround, a fanlight and a step."""
@@ -106,7 +140,13 @@ class Wall:
         self.glass(x + 0.06, y + 0.06, width - 0.12, 0.4)
         for left in (x + 0.1, x + width / 2 + 0.06):
             for top in np.linspace(y + 0.6, y + height - 0.85, 3):
-                self.box(left, top, width / 2 - 0.16, (height - 1.0) / 3.6, tuple(0.68 * c for c in color))
+                self.box(
+                    left,
+                    top,
+                    width / 2 - 0.16,
+                    (height - 1.0) / 3.6,
+                    tuple(0.68 * c for c in color),
+                )
         self.box(x + width / 2 - 0.012, y + 0.5, 0.024, height - 0.5, (20, 20, 20))
         self.box(x + width / 2 + 0.05, y + 0.5 * height, 0.05, 0.16, (205, 170, 80))
         self.box(x - 0.3, self.height - 0.14, width + 0.6, 0.14, tuple(0.85 * c for c in surround))
@@ -123,17 +163,24 @@ class Wall:
         count = int(width / 0.28)
         for i in range(count):
             left, step = x + i * width / count, width / count
-            self.shape([(left, y), (left + step, y), (left + step, y + 0.6), (left, y + 0.6)], colors[i % 2])
+            self.shape(
+                [(left, y), (left + step, y), (left + step, y + 0.6), (left, y + 0.6)],
+                colors[i % 2],
+            )
             self.box(left, y + 0.6, step, 0.12, tuple(0.82 * c for c in colors[i % 2]))
 
-    def leaves(self, center, spread, count: int, colors=((52, 84, 40), (72, 108, 48), (96, 128, 60))) -> None:
+    def leaves(
+        self, center, spread, count: int, colors=((52, 84, 40), (72, 108, 48), (96, 128, 60))
+    ) -> None:
         """Leaves scattered about (x, y) with the given spread (x, y) in meters."""
         for _ in range(count):
             x, y = self.rng.normal(center, spread)
             color = np.array(colors[self.rng.integers(len(colors))]) * self.rng.uniform(0.8, 1.15)
             size = self.rng.uniform(0.05, 0.12)
             turn = self.rng.uniform(0, np.pi) + np.arange(4) * np.pi / 2
-            offsets = size * np.column_stack([np.cos(turn), np.sin(turn)]) * [[1], [0.5], [1], [0.5]]
+            offsets = (
+                size * np.column_stack([np.cos(turn), np.sin(turn)]) * [[1], [0.5], [1], [0.5]]
+            )
             self.shape(np.array([x, y]) + offsets, color.tolist())
 
     def finished(self, damp: bool = True) -> np.ndarray:

@@ -30,14 +30,22 @@ class World:
     @property
     def faces(self) -> list[Face]:
         """Every face, the ground first."""
-        return [self.ground, *self.walls, *(face for s in self.solids for part in s.parts for face in part)]
+        return [
+            self.ground,
+            *self.walls,
+            *(face for s in self.solids for part in s.parts for face in part),
+        ]
 
 
 def make_world(seed: int) -> World:
     """The courtyard of one seed."""
     rng = np.random.default_rng([seed, 0])
-    ground = make_face((-HALF_X, HALF_Y, 0), (2 * HALF_X, 0, 0), (0, -2 * HALF_Y, 0), facades.paving(rng, 24, 18))
-    return World(ground, _walls(rng), make_solids(rng), [Texture(_person(rng)) for _ in range(14)], sky(rng))
+    ground = make_face(
+        (-HALF_X, HALF_Y, 0), (2 * HALF_X, 0, 0), (0, -2 * HALF_Y, 0), facades.paving(rng, 24, 18)
+    )
+    return World(
+        ground, _walls(rng), make_solids(rng), [Texture(_person(rng)) for _ in range(14)], sky(rng)
+    )
 
 
 def _walls(rng: np.random.Generator) -> list[Face]:
@@ -50,7 +58,9 @@ def _walls(rng: np.random.Generator) -> list[Face]:
         along = np.array([*(end - start), 0])
         length = np.linalg.norm(along)
         outward = np.cross((0, 0, 1), along) / length
-        walls.append(make_face((*start, height), along, (0, 0, -height), painter(rng, length, height)))
+        walls.append(
+            make_face((*start, height), along, (0, 0, -height), painter(rng, length, height))
+        )
         slope = 3.0 * outward + (0, 0, 2.2)
         tiles = facades.tiles(rng, length, np.linalg.norm(slope), ROOFS[side])
         roofs.append(make_face(np.array([*start, height]) + slope, along, -slope, tiles))
@@ -70,21 +80,44 @@ def _person(rng: np.random.Generator) -> np.ndarray:
     stride, swing = rng.uniform(4, 26), rng.uniform(4, 20)
 
     def limb(start, end, width, color):
-        cv2.line(figure, np.int32(start).tolist(), np.int32(end).tolist(), (*color, 255), int(width), cv2.LINE_AA)
+        cv2.line(
+            figure,
+            np.int32(start).tolist(),
+            np.int32(end).tolist(),
+            (*color, 255),
+            int(width),
+            cv2.LINE_AA,
+        )
 
     for sign, tone in ((-1, 0.8), (1, 1.0)):
         limb((90 + sign * 11, 220), (90 + sign * stride, 385), 25, tone * trousers)
         limb((90 + sign * stride - 4, 390), (90 + sign * stride + 12, 390), 14, (30, 28, 28))
         limb((90 + sign * 34, 108), (90 + sign * (38 + swing * 0.6), 165), 19, 0.85 * tone * coat)
-        limb((90 + sign * (38 + swing * 0.6), 165), (90 + sign * (36 + swing), 215), 16, 0.85 * tone * coat)
-        cv2.circle(figure, (int(90 + sign * (36 + swing)), 222), 9, (*skin, 255), cv2.FILLED, cv2.LINE_AA)
-    body = np.array([(58, 95), (122, 95), (130, 110), (118, 180), (122, 240), (58, 240), (62, 180), (50, 110)])
+        limb(
+            (90 + sign * (38 + swing * 0.6), 165),
+            (90 + sign * (36 + swing), 215),
+            16,
+            0.85 * tone * coat,
+        )
+        cv2.circle(
+            figure, (int(90 + sign * (36 + swing)), 222), 9, (*skin, 255), cv2.FILLED, cv2.LINE_AA
+        )
+    body = np.array(
+        [(58, 95), (122, 95), (130, 110), (118, 180), (122, 240), (58, 240), (62, 180), (50, 110)]
+    )
     cv2.fillPoly(figure, [body], (*coat, 255), cv2.LINE_AA)
     cv2.line(figure, (90, 98), (90, 238), (*(0.7 * coat), 255), 3)
     limb((90, 70), (90, 92), 20, 0.9 * skin)
     cv2.ellipse(figure, (90, 58), (20, 27), 0, 0, 360, (*skin, 255), cv2.FILLED, cv2.LINE_AA)
     cv2.ellipse(
-        figure, (90, 48), (22, 22), 0, 160 - 40 * rng.random(), 380 + 40 * rng.random(), (*hair, 255), cv2.FILLED
+        figure,
+        (90, 48),
+        (22, 22),
+        0,
+        160 - 40 * rng.random(),
+        380 + 40 * rng.random(),
+        (*hair, 255),
+        cv2.FILLED,
     )
     if rng.random() < 0.4:
         limb((55, 130), (48, 200), 26, rng.uniform(30, 160, 3))

@@ -31,7 +31,10 @@ _SEQUENCE = re.compile(r"(seq-?\d+)[-_]")
 
 def recognizes(folder: Path) -> bool:
     """Whether a split's images and poses are there."""
-    return any((folder / split / "rgb").is_dir() and (folder / split / "poses").is_dir() for split in ("train", "test"))
+    return any(
+        (folder / split / "rgb").is_dir() and (folder / split / "poses").is_dir()
+        for split in ("train", "test")
+    )
 
 
 def read(folder: Path) -> RawScene:
@@ -45,12 +48,16 @@ def read(folder: Path) -> RawScene:
     cameras: list[Camera | None] = []
     for split in ("train", "test"):
         base = folder / split
-        images, poses, calibrations = (_stems(base / kind) for kind in ("rgb", "poses", "calibration"))
+        images, poses, calibrations = (
+            _stems(base / kind) for kind in ("rgb", "poses", "calibration")
+        )
         for stem in sorted(images, key=natural_key):
             names.append(f"{split}/rgb/{images[stem]}")
             splits.append(split)
             pose_files.append(base / "poses" / poses.get(stem, f"{stem}.txt"))
-            calibration = base / "calibration" / calibrations[stem] if stem in calibrations else None
+            calibration = (
+                base / "calibration" / calibrations[stem] if stem in calibrations else None
+            )
             cameras.append(_camera(calibration, folder / names[-1]))
     matrices = np.array([read_pose(path) for path in pose_files], np.float64).reshape(-1, 4, 4)
     positions, quaternions = from_matrices(matrices)
@@ -83,11 +90,15 @@ def _camera(path: Path | None, image: Path) -> Camera | None:
     lines = read_lines(path)
     if len(lines) == 1 and len(lines[0][1].split()) == 1:
         place, line = lines[0]
-        (focal,) = parse_floats([line], place, "a calibration must be a focal length or a 3 x 3 matrix")
+        (focal,) = parse_floats(
+            [line], place, "a calibration must be a focal length or a 3 x 3 matrix"
+        )
         fx, fy, cx, cy = focal, focal, size[0] / 2, size[1] / 2
     else:
         k = read_matrix(path, 3)
         fx, fy, cx, cy = (float(k[at]) for at in ((0, 0), (1, 1), (0, 2), (1, 2)))
     if not (np.isfinite((fx, fy, cx, cy)).all() and min(fx, fy) > 0):
-        raise PoseNetError(f"{path}:1: a focal length must be finite and above 0, received {fx} and {fy}")
+        raise PoseNetError(
+            f"{path}:1: a focal length must be finite and above 0, received {fx} and {fy}"
+        )
     return Camera(size[0], size[1], fx, fy, cx, cy)

@@ -39,7 +39,9 @@ __all__ = ["LOOKS_FOR", "NAME", "ListRow", "read", "read_list", "read_lists", "r
 NAME = "Cambridge Landmarks"
 LOOKS_FOR = "dataset_train.txt or dataset_test.txt"
 FILES = {"train": "dataset_train.txt", "test": "dataset_test.txt"}
-CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])  # by signs alone: broken quaternions reach the label hygiene
+CONJUGATE = np.array(
+    [1.0, -1.0, -1.0, -1.0]
+)  # by signs alone: broken quaternions reach the label hygiene
 HEADER = "Visual Landmark Dataset V1\nImageFile, Camera Position [X Y Z W P Q R]\n\n"
 _KENDALL_NAME = re.compile(r"/seq-[0-9]+/frame-[0-9]+")
 
@@ -57,7 +59,9 @@ def is_kendall_list(path: Path) -> bool:
 
 def read(folder: Path) -> RawScene:
     """Read both lists. Raises PoseNetError (file:line) for a malformed line."""
-    return read_lists(folder, {split: folder / name for split, name in FILES.items() if (folder / name).is_file()})
+    return read_lists(
+        folder, {split: folder / name for split, name in FILES.items() if (folder / name).is_file()}
+    )
 
 
 def read_lists(folder: Path, lists: dict[str, Path]) -> RawScene:
@@ -67,7 +71,9 @@ def read_lists(folder: Path, lists: dict[str, Path]) -> RawScene:
     """
     rows, splits = _sorted_rows(lists)
     camera_to_world = _one_convention(rows)
-    names = [existing_name(folder, row.name.lstrip("/") if camera_to_world else row.name) for row in rows]
+    names = [
+        existing_name(folder, row.name.lstrip("/") if camera_to_world else row.name) for row in rows
+    ]
     numbers = np.array([row.numbers for row in rows], np.float64).reshape(-1, 7)
     cameras, points, faults = _reconstruction(folder, names)
     return RawScene(
@@ -81,11 +87,17 @@ def read_lists(folder: Path, lists: dict[str, Path]) -> RawScene:
 
 def _sorted_rows(lists: dict[str, Path]) -> tuple[list[ListRow], list[str]]:
     """The rows of all lists and the split of each, every sequence in the order of its frames."""
-    found = [(row, split) for split, path in lists.items() for row in read_list(path, extra_columns=False)]
+    found = [
+        (row, split)
+        for split, path in lists.items()
+        for row in read_list(path, extra_columns=False)
+    ]
     order: dict[tuple[str, str], int] = {}
     for row, split in found:
         order.setdefault((split, _sequence(row.name)), len(order))
-    found.sort(key=lambda each: (order[each[1], _sequence(each[0].name)], natural_key(each[0].name)))
+    found.sort(
+        key=lambda each: (order[each[1], _sequence(each[0].name)], natural_key(each[0].name))
+    )
     return [row for row, _ in found], [split for _, split in found]
 
 
@@ -107,7 +119,9 @@ def _sequence(name: str) -> str:
     return parts[0] if len(parts) > 1 else "all"
 
 
-def _reconstruction(folder: Path, names: list[str]) -> tuple[list[Camera | None], ScenePoints | None, list[LabelIssue]]:
+def _reconstruction(
+    folder: Path, names: list[str]
+) -> tuple[list[Camera | None], ScenePoints | None, list[LabelIssue]]:
     """Cameras and points of reconstruction.nvm, matched to the names without their suffix, and what is wrong there."""
     cameras: list[Camera | None] = [None] * len(names)
     path = folder / "reconstruction.nvm"
@@ -129,7 +143,10 @@ def _reconstruction(folder: Path, names: list[str]) -> tuple[list[Camera | None]
 
 def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     """Write both lists, and reconstruction.nvm where all intrinsics are known; a folder for each sequence."""
-    names = [_written_name(name, sequence) for name, sequence in zip(scene.names, scene.sequences, strict=True)]
+    names = [
+        _written_name(name, sequence)
+        for name, sequence in zip(scene.names, scene.sequences, strict=True)
+    ]
     for split, file in FILES.items():
         chosen = np.flatnonzero(scene.splits == split)
         write_list(folder / file, [names[row] for row in chosen], scene.poses[chosen])
@@ -139,7 +156,9 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     if len(cameras) < len(scene):
         lost.append("intrinsics, which are not known for every image")
         return names
-    if any(abs(c.fx / c.fy - 1) > 1e-9 or (c.cx, c.cy) != (c.width / 2, c.height / 2) for c in cameras):
+    if any(
+        abs(c.fx / c.fy - 1) > 1e-9 or (c.cx, c.cy) != (c.width / 2, c.height / 2) for c in cameras
+    ):
         lost.append("principal points, and the difference between fx and fy")
     if any(c.lens not in ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL") for c in cameras):
         lost.append("lens distortion, but for a single radial coefficient")
@@ -147,7 +166,9 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     points, tracks = measured_points(scene, lost, from_middle=True)
     focals = [np.sqrt(c.fx * c.fy) for c in cameras]
     gray = np.full((len(points), 3), 128)
-    write_nvm(folder / "reconstruction.nvm", names, scene.poses, focals, radials, points, gray, tracks)
+    write_nvm(
+        folder / "reconstruction.nvm", names, scene.poses, focals, radials, points, gray, tracks
+    )
     return names
 
 
@@ -159,5 +180,8 @@ def _written_name(name: str, sequence: str) -> str:
 def write_list(path: Path, names: list[str], poses: Poses) -> None:
     """A Cambridge list: camera centers, and quaternions world to camera, in digits that read back exactly."""
     table = np.hstack([poses.positions, poses.inverse().quaternions_wxyz]).tolist()
-    lines = [f"{escape_comment(name)} {' '.join(map(repr, row))}\n" for name, row in zip(names, table, strict=True)]
+    lines = [
+        f"{escape_comment(name)} {' '.join(map(repr, row))}\n"
+        for name, row in zip(names, table, strict=True)
+    ]
     write_text(path, HEADER + "".join(lines))

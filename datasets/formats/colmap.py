@@ -54,11 +54,15 @@ def read(folder: Path) -> RawScene:
     model = read_model(place)
     order = sorted(range(len(model.names)), key=lambda row: natural_key(model.names[row]))
     names = _names_below(folder, [model.names[row] for row in order])
-    positions, quaternions = from_camera_from_world(model.quaternions_wxyz[order], model.translations[order])
+    positions, quaternions = from_camera_from_world(
+        model.quaternions_wxyz[order], model.translations[order]
+    )
     cameras = [model.cameras[row] for row in order]
     said = _said(folder)
     if not said.get("upright"):
-        quaternions, cameras = apply_exif_orientation(quaternions, cameras, [folder / name for name in names])
+        quaternions, cameras = apply_exif_orientation(
+            quaternions, cameras, [folder / name for name in names]
+        )
     cameras, faults = fitted_cameras(cameras, folder, names)
     new_row = np.argsort(order)
     observations = np.stack([new_row[model.observations[:, 0]], model.observations[:, 1]], axis=1)
@@ -73,10 +77,14 @@ def read(folder: Path) -> RawScene:
 
 def _names_below(folder: Path, names: list[str]) -> list[str]:
     """The images' names below the folder: in images/, unless some lie in the folder itself and none there."""
-    inside, beside = ([existing_name(folder, place + name) for name in names] for place in ("images/", ""))
+    inside, beside = (
+        [existing_name(folder, place + name) for name in names] for place in ("images/", "")
+    )
     if not (folder / "images").is_dir():
         return beside
-    some_inside, some_beside = (any(is_there(folder / name) for name in each) for each in (inside, beside))
+    some_inside, some_beside = (
+        any(is_there(folder / name) for name in each) for each in (inside, beside)
+    )
     return beside if some_beside and not some_inside else inside
 
 
@@ -85,10 +93,18 @@ def _models(folder: Path) -> list[Path]:
     folders, each in a world of its own."""
     for place in MODELS:
         there = folder / place
-        numbered = [path for path in there.glob("[0-9]*") if path.name.isdigit()] if place in NUMBERED else []
-        found = [path for path in sorted(numbered) if model_suffix(path)] or [there] * bool(model_suffix(there))
+        numbered = (
+            [path for path in there.glob("[0-9]*") if path.name.isdigit()]
+            if place in NUMBERED
+            else []
+        )
+        found = [path for path in sorted(numbered) if model_suffix(path)] or [there] * bool(
+            model_suffix(there)
+        )
         if found:
-            return sorted(found, key=lambda path: -(path / f"images{model_suffix(path)}").stat().st_size)
+            return sorted(
+                found, key=lambda path: -(path / f"images{model_suffix(path)}").stat().st_size
+            )
     return []
 
 

@@ -61,10 +61,14 @@ def read_model(folder: Path) -> ColmapModel:
     rows = (_binary_images if binary else _text_images)(folder / f"images{suffix}")
     for row in rows:
         if row.camera not in cameras:
-            raise PoseNetError(f"{row.source}: the camera {row.camera} must stand in cameras{suffix}, it does not")
+            raise PoseNetError(
+                f"{row.source}: the camera {row.camera} must stand in cameras{suffix}, it does not"
+            )
     file = folder / f"points3D{suffix}"
     numbers = {row.number: at for at, row in enumerate(rows)}
-    points, seen = (_binary_points if binary else _text_points)(file) if file.is_file() else ([], [])
+    points, seen = (
+        (_binary_points if binary else _text_points)(file) if file.is_file() else ([], [])
+    )
     counts = [len(images) for images in seen]
     images = np.array([numbers.get(image, -1) for each in seen for image in each], np.int64)
     observations = np.stack([images, np.repeat(np.arange(len(points)), counts)], axis=1)
@@ -89,12 +93,16 @@ def _camera(lens: str, size: tuple[int, int], parameters: tuple[float, ...], pla
     try:
         camera = camera_from_colmap(lens, *size, parameters)
     except KeyError:
-        raise PoseNetError(f"{place}: the camera model must be one of COLMAP's, received {shortened(lens)}") from None
+        raise PoseNetError(
+            f"{place}: the camera model must be one of COLMAP's, received {shortened(lens)}"
+        ) from None
     except ValueError as error:
         raise PoseNetError(f"{place}: {error}") from None
     good = min(size) > 0 and np.isfinite(parameters).all() and min(camera.fx, camera.fy) > 0
     if not good:
-        raise PoseNetError(f"{place}: a camera's size and focal length must be finite and above 0, received {camera}")
+        raise PoseNetError(
+            f"{place}: a camera's size and focal length must be finite and above 0, received {camera}"
+        )
     return camera
 
 
@@ -118,7 +126,9 @@ def _text_cameras(path: Path) -> dict[int, Camera]:
             raise PoseNetError(f"{place}: {wanted}, received {shortened(line)}")
         size = _whole(columns[2], place, "the width"), _whole(columns[3], place, "the height")
         parameters = parse_floats(columns[4:], place, wanted)
-        cameras[_whole(columns[0], place, "the camera's number")] = _camera(columns[1], size, parameters, place)
+        cameras[_whole(columns[0], place, "the camera's number")] = _camera(
+            columns[1], size, parameters, place
+        )
     return cameras
 
 
@@ -136,7 +146,10 @@ def _text_images(path: Path) -> list[_Image]:
         columns = line.split(maxsplit=9)
         if len(columns) != 10:
             raise PoseNetError(f"{place}: {wanted}, received {shortened(line)}")
-        number, camera = _whole(columns[0], place, "IMAGE_ID"), _whole(columns[8], place, "CAMERA_ID")
+        number, camera = (
+            _whole(columns[0], place, "IMAGE_ID"),
+            _whole(columns[8], place, "CAMERA_ID"),
+        )
         pose = parse_floats(columns[1:8], place, wanted)
         if at + 1 < len(lines) and len(lines[at + 1][1].split()) % 3:
             raise PoseNetError(
@@ -185,7 +198,9 @@ class _Bytes:
     def need(self, size: int) -> None:
         left = len(self.data) - self.at
         if size > left:
-            raise PoseNetError(f"{self.path}: {size} more bytes are needed at byte {self.at}, only {left} follow")
+            raise PoseNetError(
+                f"{self.path}: {size} more bytes are needed at byte {self.at}, only {left} follow"
+            )
 
     def count(self, smallest: int) -> int:
         """A count of entries of at least so many bytes each: one that the file cannot hold is refused."""
@@ -196,7 +211,9 @@ class _Bytes:
     def text(self) -> str:
         end = self.data.find(b"\0", self.at)
         if end < 0:
-            raise PoseNetError(f"{self.path}: the name at byte {self.at} must end, the file does before")
+            raise PoseNetError(
+                f"{self.path}: the name at byte {self.at} must end, the file does before"
+            )
         piece, self.at = self.data[self.at : end], end + 1
         try:
             return piece.decode("utf-8")
@@ -259,12 +276,18 @@ def write_model(folder: Path, scene: Scene, names: list[str], lost: list[str]) -
     A image of unknown intrinsics gets guessed ones, which `lost` says. Keypoints are the projections of the
     scene's points.
     """
-    cameras = [camera or guess_camera(path) for camera, path in zip(scene.cameras, scene.paths, strict=True)]
+    cameras = [
+        camera or guess_camera(path)
+        for camera, path in zip(scene.cameras, scene.paths, strict=True)
+    ]
     if None in scene.cameras:
         lost.append("that intrinsics are unknown: guessed ones are written")
     numbers = {camera: number for number, camera in enumerate(dict.fromkeys(cameras), 1)}
     folder.mkdir(parents=True)
-    write_text(folder / "cameras.txt", "".join(_camera_line(number, each) for each, number in numbers.items()))
+    write_text(
+        folder / "cameras.txt",
+        "".join(_camera_line(number, each) for each, number in numbers.items()),
+    )
     points, tracks = measured_points(scene, lost)
     keypoints: list[list[tuple[float, float, int]]] = [[] for _ in names]
     for point, track in enumerate(tracks):
@@ -273,7 +296,11 @@ def write_model(folder: Path, scene: Scene, names: list[str], lost: list[str]) -
     camera_from_world = scene.poses.inverse()
     lines = []
     for row, (quaternion, translation) in enumerate(
-        zip(camera_from_world.quaternions_wxyz.tolist(), camera_from_world.positions.tolist(), strict=True)
+        zip(
+            camera_from_world.quaternions_wxyz.tolist(),
+            camera_from_world.positions.tolist(),
+            strict=True,
+        )
     ):
         pose = " ".join(map(repr, (*quaternion, *translation)))
         lines.append(f"{row + 1} {pose} {numbers[cameras[row]]} {names[row]}\n")
@@ -286,7 +313,10 @@ def write_model(folder: Path, scene: Scene, names: list[str], lost: list[str]) -
         for row, *_ in track:
             seen.append(f"{row + 1} {at[row]}")
             at[row] += 1
-        lines.append(f"{point + 1} {' '.join(map(repr, place))} 128 128 128 0 {' '.join(seen)}".rstrip() + "\n")
+        lines.append(
+            f"{point + 1} {' '.join(map(repr, place))} 128 128 128 0 {' '.join(seen)}".rstrip()
+            + "\n"
+        )
     write_text(folder / "points3D.txt", "".join(lines))
 
 

@@ -16,7 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from posenet.datasets.formats.image_files import existing_name, sequence_of, size_or_none
-from posenet.datasets.formats.parsing import escape_comment, parse_floats, read_lines, read_text, shortened, tidy_name
+from posenet.datasets.formats.parsing import (
+    escape_comment,
+    parse_floats,
+    read_lines,
+    read_text,
+    shortened,
+    tidy_name,
+)
 from posenet.datasets.scene import Scene
 from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError
@@ -41,11 +48,22 @@ def read(folder: Path) -> RawScene:
     columns, rows, places = _table(folder / FILE)
     names = [existing_name(folder, tidy_name(row["image"])) for row in rows]
     wanted = "a pose must be 7 numbers"
-    numbers = [parse_floats([row[key] for key in POSE], at, wanted) for row, at in zip(rows, places, strict=True)]
+    numbers = [
+        parse_floats([row[key] for key in POSE], at, wanted)
+        for row, at in zip(rows, places, strict=True)
+    ]
     table = np.array(numbers, np.float64).reshape(-1, 7)
-    splits = [_split(row["split"], at) for row, at in zip(rows, places, strict=True)] if "split" in columns else None
-    sequences = [row.get("sequence") or sequence_of(name) for row, name in zip(rows, names, strict=True)]
-    cameras = [_camera(row, folder / name, at) for row, name, at in zip(rows, names, places, strict=True)]
+    splits = (
+        [_split(row["split"], at) for row, at in zip(rows, places, strict=True)]
+        if "split" in columns
+        else None
+    )
+    sequences = [
+        row.get("sequence") or sequence_of(name) for row, name in zip(rows, names, strict=True)
+    ]
+    cameras = [
+        _camera(row, folder / name, at) for row, name, at in zip(rows, names, places, strict=True)
+    ]
     unit = re.search(r"^#\s*unit:\s*(\S.*?)\s*$", read_text(folder / FILE), re.MULTILINE)
     return RawScene(
         name=folder.resolve().name, root=folder, names=names, positions=table[:, :3], quaternions_wxyz=table[:, 3:],
@@ -57,15 +75,27 @@ def _table(path: Path) -> tuple[list[str], list[dict[str, str]], list[str]]:
     """The columns' names, the rows as {column: cell}, and their places."""
     lines = read_lines(path)
     if not lines:
-        raise PoseNetError(f"{path}:1: a table must begin with the names of its columns, the file is empty")
+        raise PoseNetError(
+            f"{path}:1: a table must begin with the names of its columns, the file is empty"
+        )
     columns = [column.lower() for column in _cells(lines[0][1], lines[0][0])]
     missing = [name for name in ("image", *POSE) if name not in columns]
     unknown = [name for name in columns if name not in KNOWN]
     if missing or unknown or len(set(columns)) != len(columns):
-        wrong = f"none called {', '.join(missing)}" if missing else ", ".join(unknown) or "the same column twice"
+        wrong = (
+            f"none called {', '.join(missing)}"
+            if missing
+            else ", ".join(unknown) or "the same column twice"
+        )
         known = f"image,{','.join(POSE)} and maybe split,sequence,{','.join(INTRINSICS)}"
-        raise PoseNetError(f"{lines[0][0]}: the columns must be {known}, received {shortened(wrong)}")
-    return columns, [_row(columns, line, place) for place, line in lines[1:]], [place for place, _ in lines[1:]]
+        raise PoseNetError(
+            f"{lines[0][0]}: the columns must be {known}, received {shortened(wrong)}"
+        )
+    return (
+        columns,
+        [_row(columns, line, place) for place, line in lines[1:]],
+        [place for place, _ in lines[1:]],
+    )
 
 
 def _cells(line: str, place: str) -> list[str]:
@@ -99,7 +129,9 @@ def _camera(row: dict[str, str], image: Path, place: str) -> Camera | None:
     values = [row.get(name) or default[name] if name != "fx" else row["fx"] for name in INTRINSICS]
     fx, fy, cx, cy = parse_floats(values, place, "intrinsics must be numbers")
     if not (np.isfinite((fx, fy, cx, cy)).all() and min(fx, fy) > 0):
-        raise PoseNetError(f"{place}: focal lengths must be finite and above 0, received {fx} and {fy}")
+        raise PoseNetError(
+            f"{place}: focal lengths must be finite and above 0, received {fx} and {fy}"
+        )
     return Camera(size[0], size[1], fx, fy, cx, cy)
 
 
@@ -113,7 +145,13 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     for row, camera in enumerate(scene.cameras):
         intrinsics = (camera.fx, camera.fy, camera.cx, camera.cy) if camera else ("",) * 4
         writer.writerow(
-            [escape_comment(scene.names[row]), *table[row], scene.splits[row], scene.sequences[row], *intrinsics]
+            [
+                escape_comment(scene.names[row]),
+                *table[row],
+                scene.splits[row],
+                scene.sequences[row],
+                *intrinsics,
+            ]
         )
     write_text(folder / FILE, text.getvalue())
     if any(camera and camera.has_distortion for camera in scene.cameras):

@@ -15,7 +15,14 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.datasets.formats.image_files import fitted_cameras, nearest
-from posenet.datasets.formats.parsing import is_number, parse_floats, read_lines, read_text, shortened, tidy_name
+from posenet.datasets.formats.parsing import (
+    is_number,
+    parse_floats,
+    read_lines,
+    read_text,
+    shortened,
+    tidy_name,
+)
 from posenet.datasets.formats.pose_conversion import is_rigid
 from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError
@@ -53,7 +60,10 @@ def read(folder: Path) -> RawScene:
 
 def _base(folder: Path) -> Path | None:
     places = (folder / "mav0", folder)
-    return next((at for at in places if (at / "cam0" / "data.csv").is_file() and (at / TRUTH).is_file()), None)
+    return next(
+        (at for at in places if (at / "cam0" / "data.csv").is_file() and (at / TRUTH).is_file()),
+        None,
+    )
 
 
 def _images(path: Path) -> list[tuple[float, str, str]]:
@@ -62,7 +72,9 @@ def _images(path: Path) -> list[tuple[float, str, str]]:
     for place, line in read_lines(path):
         columns = [column.strip() for column in line.split(",")]
         if len(columns) != 2 or not is_number(columns[0]):
-            raise PoseNetError(f"{place}: a line must be 'timestamp [ns],filename', received {shortened(line)}")
+            raise PoseNetError(
+                f"{place}: a line must be 'timestamp [ns],filename', received {shortened(line)}"
+            )
         images.append((float(columns[0]) * 1e-9, columns[1], place))
     return sorted(images)
 
@@ -74,7 +86,9 @@ def _truth(path: Path) -> np.ndarray:
     for place, line in read_lines(path):
         columns = line.rstrip(",").split(",")
         if len(columns) < 8:
-            raise PoseNetError(f"{place}: {wanted}, received {len(columns)} columns: {shortened(line)}")
+            raise PoseNetError(
+                f"{place}: {wanted}, received {len(columns)} columns: {shortened(line)}"
+            )
         rows.append(parse_floats(columns[:8], place, wanted))
     return np.array(rows, np.float64).reshape(-1, 8) * [1e-9, *[1.0] * 7]
 
@@ -82,7 +96,9 @@ def _truth(path: Path) -> np.ndarray:
 def _moved(positions: np.ndarray, quaternions: np.ndarray, body_from_camera: np.ndarray):
     """The camera's positions and quaternions, from the body's; what is broken stays so."""
     body, good = rotations_from_quaternions(quaternions)
-    turned = (body * Rotation.from_matrix(body_from_camera[:3, :3])).as_quat(canonical=True, scalar_first=True)
+    turned = (body * Rotation.from_matrix(body_from_camera[:3, :3])).as_quat(
+        canonical=True, scalar_first=True
+    )
     moved = positions + body.apply(body_from_camera[:3, 3]).reshape(-1, 3)
     return moved, np.where(good[:, None], turned.reshape(-1, 4), quaternions)
 

@@ -31,7 +31,18 @@ from posenet.io.images import (
 
 log = logging.getLogger("posenet")
 
-UNREAD_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", *VIDEO_SUFFIXES)
+UNREAD_SUFFIXES = (
+    ".heic",
+    ".heif",
+    ".avif",
+    ".jxl",
+    ".dng",
+    ".cr2",
+    ".cr3",
+    ".nef",
+    ".arw",
+    *VIDEO_SUFFIXES,
+)
 DEPTH = {"depth"}
 TOLERANCE = 0.02  # seconds between a image and a pose that is taken for its own
 SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
@@ -75,12 +86,17 @@ def photographs_in(folder: Path, below: bool = False) -> list[Path]:
     if depth:
         first = min(path.name for path in depth)
         log.warning("%s: %d depth maps are left out, such as %s", folder, len(depth), first)
-    return sorted((path for path in images if path not in depth), key=lambda path: natural_key(path.as_posix()))
+    return sorted(
+        (path for path in images if path not in depth),
+        key=lambda path: natural_key(path.as_posix()),
+    )
 
 
 def _is_depth(name: Path) -> bool:
     """Whether a image is called as RGB-D cameras call depth maps: frame-000000.depth.png, depth/1305031102.16.png."""
-    return bool(DEPTH & {*name.stem.lower().split(".")[1:], *(part.lower() for part in name.parent.parts)})
+    return bool(
+        DEPTH & {*name.stem.lower().split(".")[1:], *(part.lower() for part in name.parent.parts)}
+    )
 
 
 def _warn_of_unread(folder: Path, listed: Sequence[Path], below: bool) -> None:
@@ -89,7 +105,9 @@ def _warn_of_unread(folder: Path, listed: Sequence[Path], below: bool) -> None:
     unread = [path for path in others if path.suffix.lower() in UNREAD_SUFFIXES and path.is_file()]
     if unread:
         first = min(path.name for path in unread)
-        log.warning("%s: %d files are left out, such as %s: export JPEG", folder, len(unread), first)
+        log.warning(
+            "%s: %d files are left out, such as %s: export JPEG", folder, len(unread), first
+        )
     inside = [] if below else [path for path in others if path.is_dir()]
     if inside:
         first = min(path.name for path in inside)
@@ -116,7 +134,8 @@ def fitted_cameras(
 ) -> tuple[list[Camera | None], list[LabelIssue]]:
     """The cameras scaled to their images' real sizes; those that do not fit are left out, and reported."""
     fitted = [
-        fit_to_image(camera, root / name) if camera else None for camera, name in zip(cameras, names, strict=True)
+        fit_to_image(camera, root / name) if camera else None
+        for camera, name in zip(cameras, names, strict=True)
     ]
     lost = [name for name, old, new in zip(names, cameras, fitted, strict=True) if old and not new]
     kind = "image of another shape than its intrinsics (cut, or turned by 90 degrees?)"
@@ -135,7 +154,9 @@ def apply_exif_orientation(
     for row, path in enumerate(paths):
         (width, height), turns = stored_size_and_turns(path)
         camera, length = cameras[row], np.linalg.norm(quaternions[row])
-        stored = camera is None or abs(camera.width * height / max(camera.height * width, 1) - 1) < 0.02
+        stored = (
+            camera is None or abs(camera.width * height / max(camera.height * width, 1) - 1) < 0.02
+        )
         if turns and stored and 1e-6 < length < np.inf:
             cameras[row] = camera.rotate90(turns) if camera else None
             stored_pose = Rotation.from_quat(quaternions[row], scalar_first=True)
@@ -154,7 +175,10 @@ def copy_upright(source: Path, target: Path, link: bool = True) -> None:
     damaged images, PoseNetError where the target cannot be written.
     """
     with Image.open(source) as image:
-        exif, kind = exif_of(image), "JPEG" if image.format == "MPO" else image.format  # phones' JPEGs of two images
+        exif, kind = (
+            exif_of(image),
+            "JPEG" if image.format == "MPO" else image.format,
+        )  # phones' JPEGs of two images
     turned = exif.pop(EXIF_ORIENTATION, 1) != 1
     suffix, time = target.suffix.lower(), source.stat().st_mtime_ns
     upright = None
@@ -165,8 +189,12 @@ def copy_upright(source: Path, target: Path, link: bool = True) -> None:
             raise ValueError(str(error)) from None
     with atomic_path(target) as temporary:
         if upright:
-            options: dict[str, Any] = {"quality": 97} if suffix in (".jpg", ".jpeg", ".webp") else {}
-            options |= {"exif": exif} if suffix not in (".tif", ".tiff") else {}  # a TIFF's says how it is stored
+            options: dict[str, Any] = (
+                {"quality": 97} if suffix in (".jpg", ".jpeg", ".webp") else {}
+            )
+            options |= (
+                {"exif": exif} if suffix not in (".tif", ".tiff") else {}
+            )  # a TIFF's says how it is stored
             upright.save(temporary, **options)
         elif not (link and _linked(source, temporary)):
             shutil.copyfile(source, temporary)
@@ -190,7 +218,9 @@ def sequence_of(name: str) -> str:
     return folder or "all"
 
 
-def nearest(times: Sequence[float], known: Sequence[float], tolerance: float = TOLERANCE) -> np.ndarray:
+def nearest(
+    times: Sequence[float], known: Sequence[float], tolerance: float = TOLERANCE
+) -> np.ndarray:
     """(n,) for each of the times (n,) the row of the nearest known time (m,), -1 where none is within tolerance."""
     wanted, given = np.asarray(times, np.float64), np.asarray(known, np.float64)
     if len(given) == 0:

@@ -15,7 +15,9 @@ from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError
 
 NAME = "Kendall's 7-Scenes lists"
-LOOKS_FOR = "*_train.txt with *_val.txt or *_test.txt, of lines '/seq-01/frame-000000.color.png ...'"
+LOOKS_FOR = (
+    "*_train.txt with *_val.txt or *_test.txt, of lines '/seq-01/frame-000000.color.png ...'"
+)
 PATTERNS = {"train": ("*_train.txt",), "test": ("*_val.txt", "*_test.txt")}
 
 
@@ -45,6 +47,8 @@ def read(folder: Path) -> RawScene:
 def _lists(folder: Path) -> dict[str, list[Path]]:
     """The files of each split, by name alone."""
     return {
-        split: sorted(path for pattern in patterns for path in folder.glob(pattern) if path.is_file())
+        split: sorted(
+            path for pattern in patterns for path in folder.glob(pattern) if path.is_file()
+        )
         for split, patterns in PATTERNS.items()
     }

@@ -39,7 +39,9 @@ def read(folder: Path) -> RawScene:
     sequences = _sequences(folder)
     if len(sequences) > 1 and _pose_file(folder) is None:
         known = ", ".join(path.name for path in sequences)
-        raise PoseNetError(f"{folder}: each sequence has its own world, give one: {folder}/sequences/NN of {known}")
+        raise PoseNetError(
+            f"{folder}: each sequence has its own world, give one: {folder}/sequences/NN of {known}"
+        )
     below = f"sequences/{sequences[0].name}/" if sequences else ""
     sequence = folder / below
     pose_file = _pose_file(sequence)
@@ -80,8 +82,14 @@ def _pose_file(sequence: Path) -> Path | None:
 def _numbered_images(folder: Path) -> dict[int, str]:
     """{frame number: file name}."""
     images = sorted((path.name for path in folder.iterdir()), key=natural_key)
-    stems = ((name, Path(name).stem) for name in images if Path(name).suffix.lower() in IMAGE_SUFFIXES)
-    return {int(stem): name for name, stem in stems if stem.isascii() and stem.isdigit() and len(stem) < 10}
+    stems = (
+        (name, Path(name).stem) for name in images if Path(name).suffix.lower() in IMAGE_SUFFIXES
+    )
+    return {
+        int(stem): name
+        for name, stem in stems
+        if stem.isascii() and stem.isdigit() and len(stem) < 10
+    }
 
 
 def _matrices(lines: list[tuple[str, str]]) -> np.ndarray:
@@ -91,7 +99,9 @@ def _matrices(lines: list[tuple[str, str]]) -> np.ndarray:
     for place, line in lines:
         columns = line.split()
         if len(columns) != 12:
-            raise PoseNetError(f"{place}: {wanted}, received {len(columns)} columns: {shortened(line)}")
+            raise PoseNetError(
+                f"{place}: {wanted}, received {len(columns)} columns: {shortened(line)}"
+            )
         rows.append([*parse_floats(columns, place, wanted), 0.0, 0.0, 0.0, 1.0])
     return np.array(rows, np.float64).reshape(-1, 4, 4)
 
@@ -104,8 +114,14 @@ def _projection(path: Path, key: str) -> np.ndarray | None:
             continue
         wanted = f"{key} must be followed by 12 numbers"
         numbers = parse_floats(columns[1:], place, wanted)
-        if len(numbers) != 12 or not np.isfinite(numbers).all() or not (numbers[0] > 0 and numbers[5] > 0):
-            raise PoseNetError(f"{place}: {wanted}, focal lengths above 0, received {shortened(line)}")
+        if (
+            len(numbers) != 12
+            or not np.isfinite(numbers).all()
+            or not (numbers[0] > 0 and numbers[5] > 0)
+        ):
+            raise PoseNetError(
+                f"{place}: {wanted}, focal lengths above 0, received {shortened(line)}"
+            )
         return np.reshape(numbers, (3, 4))
     return None
 
@@ -118,7 +134,9 @@ def _camera0_from_camera(projection: np.ndarray | None) -> np.ndarray:
     return matrix
 
 
-def _cameras(projection: np.ndarray | None, sequence: Path, names: list[str], folder: Path) -> list[Camera | None]:
+def _cameras(
+    projection: np.ndarray | None, sequence: Path, names: list[str], folder: Path
+) -> list[Camera | None]:
     """The intrinsics, of images as large as the first."""
     size = next(filter(None, (size_or_none(folder / name) for name in names)), None)
     if projection is None or size is None:
@@ -132,7 +150,10 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
 
     The world stays the scene's own: the first pose need not be the identity.
     """
-    names = [f"image_2/{row:06d}{PurePosixPath(name).suffix.lower()}" for row, name in enumerate(scene.names)]
+    names = [
+        f"image_2/{row:06d}{PurePosixPath(name).suffix.lower()}"
+        for row, name in enumerate(scene.names)
+    ]
     rows = scene.poses.matrices[:, :3].reshape(-1, 12).tolist()
     lost.append("names and sequences: images are numbered")
     write_text(folder / "poses.txt", "".join(" ".join(map(repr, row)) + "\n" for row in rows))
@@ -142,9 +163,24 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     if camera is None or set(scene.cameras) != {camera}:
         lost.append("intrinsics of several cameras, or unknown ones")
     else:
-        numbers = (camera.fx, 0.0, camera.cx - 0.5, 0.0, 0.0, camera.fy, camera.cy - 0.5, 0.0, 0.0, 0.0, 1.0, 0.0)
+        numbers = (
+            camera.fx,
+            0.0,
+            camera.cx - 0.5,
+            0.0,
+            0.0,
+            camera.fy,
+            camera.cy - 0.5,
+            0.0,
+            0.0,
+            0.0,
+            1.0,
+            0.0,
+        )
         projection = " ".join(map(repr, numbers))
-        write_text(folder / "calib.txt", "".join(f"P{number}: {projection}\n" for number in range(4)))
+        write_text(
+            folder / "calib.txt", "".join(f"P{number}: {projection}\n" for number in range(4))
+        )
         if camera.has_distortion:
             lost.append("lens distortion")
     return names

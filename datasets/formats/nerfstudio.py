@@ -15,8 +15,20 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.formats.image_files import apply_exif_orientation, existing_name, fitted_cameras, sequence_of
-from posenet.datasets.formats.parsing import below, is_number, natural_key, read_text, shortened, tidy_name
+from posenet.datasets.formats.image_files import (
+    apply_exif_orientation,
+    existing_name,
+    fitted_cameras,
+    sequence_of,
+)
+from posenet.datasets.formats.parsing import (
+    below,
+    is_number,
+    natural_key,
+    read_text,
+    shortened,
+    tidy_name,
+)
 from posenet.datasets.formats.pose_conversion import OPENCV_FROM_OPENGL, from_matrices
 from posenet.datasets.scene import Scene
 from posenet.datasets.validation import RawScene
@@ -30,12 +42,16 @@ NAME = "NeRF, nerfstudio, instant-ngp"
 LOOKS_FOR = "transforms.json or transforms_train.json"
 ARIA, ARIAS = "FISHEYE624", "RAD_TAN_THIN_PRISM_FISHEYE"  # nerfstudio's name and COLMAP's
 WRITTEN_AS = {
-    **dict.fromkeys(("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV"), "OPENCV"),
+    **dict.fromkeys(
+        ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV"), "OPENCV"
+    ),
     **dict.fromkeys(FISHEYES, "OPENCV_FISHEYE"),
     PANORAMA: PANORAMA,
     ARIAS: ARIA,
 }
-ALL, TRAIN, VALIDATION, TEST = (f"transforms{part}.json" for part in ("", "_train", "_val", "_test"))
+ALL, TRAIN, VALIDATION, TEST = (
+    f"transforms{part}.json" for part in ("", "_train", "_val", "_test")
+)
 
 
 def recognizes(folder: Path) -> bool:
@@ -49,11 +65,18 @@ def read(folder: Path) -> RawScene:
     The split files decide; _val counts as training where there is a _test, and as test otherwise. transforms.json
     alone may name its own in train_filenames and test_filenames (nerfstudio). Raises PoseNetError for malformed files.
     """
-    files = {TRAIN: "train", VALIDATION: "train" if (folder / TEST).is_file() else "test", TEST: "test"}
+    files = {
+        TRAIN: "train",
+        VALIDATION: "train" if (folder / TEST).is_file() else "test",
+        TEST: "test",
+    }
     if not (folder / TRAIN).is_file():
         files = {ALL: ""}
     frames = [
-        frame for name, split in files.items() if (folder / name).is_file() for frame in _frames(folder / name, split)
+        frame
+        for name, split in files.items()
+        if (folder / name).is_file()
+        for frame in _frames(folder / name, split)
     ]
     names = [existing_name(folder, _relative(folder, frame.name)) for frame in frames]
     matrices = np.array([frame.matrix for frame in frames], np.float64).reshape(-1, 4, 4)
@@ -61,8 +84,12 @@ def read(folder: Path) -> RawScene:
         matrices[:, :3, :3] = matrices[:, :3, :3] @ OPENCV_FROM_OPENGL
     positions, quaternions = from_matrices(matrices)
     paths = [folder / name for name in names]
-    given: list[Camera | None] = [_camera(frame, path) for frame, path in zip(frames, paths, strict=True)]
-    if not all("unit" in frame.values for frame in frames):  # convert wrote it, of images as they are seen
+    given: list[Camera | None] = [
+        _camera(frame, path) for frame, path in zip(frames, paths, strict=True)
+    ]
+    if not all(
+        "unit" in frame.values for frame in frames
+    ):  # convert wrote it, of images as they are seen
         quaternions, given = apply_exif_orientation(quaternions, given, paths)
     cameras, faults = fitted_cameras(given, folder, names)
     splits = [frame.split for frame in frames]
@@ -98,21 +125,29 @@ class _Frame:
         if self.matrix.shape == (3, 4):
             self.matrix = np.vstack([self.matrix, [0, 0, 0, 1]])
         if self.matrix.shape != (4, 4):
-            raise PoseNetError(f"{place} must hold a transform_matrix of 4 x 4 numbers, {self.name} does not")
+            raise PoseNetError(
+                f"{place} must hold a transform_matrix of 4 x 4 numbers, {self.name} does not"
+            )
 
     def number(self, key: str, default: float = 0.0) -> float:
         value = self.values.get(key, default)
         if isinstance(value, str) and is_number(value):
             value = float(value)
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e12:
-            raise PoseNetError(f"{self.place}: {key} must be a number, received {shortened(repr(value))}")
+            raise PoseNetError(
+                f"{self.place}: {key} must be a number, received {shortened(repr(value))}"
+            )
         return float(value)
 
     def numbers(self, key: str, count: int) -> tuple[float, ...]:
         values = self.values.get(key)
         numbers = values if isinstance(values, list) else []
-        if len(numbers) != count or not all(type(each) in (int, float) and abs(each) < 1e12 for each in numbers):
-            raise PoseNetError(f"{self.place}: {key} must be {count} numbers, received {shortened(repr(values))}")
+        if len(numbers) != count or not all(
+            type(each) in (int, float) and abs(each) < 1e12 for each in numbers
+        ):
+            raise PoseNetError(
+                f"{self.place}: {key} must be {count} numbers, received {shortened(repr(values))}"
+            )
         return tuple(map(float, numbers))
 
 
@@ -121,10 +156,14 @@ def _frames(path: Path, split: str) -> list[_Frame]:
         top = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
-        raise PoseNetError(f"{path}:{line}: the file must be JSON, {error}".split("\n")[0]) from None
+        raise PoseNetError(
+            f"{path}:{line}: the file must be JSON, {error}".split("\n")[0]
+        ) from None
     if not isinstance(top, dict) or not isinstance(top.get("frames"), list):
         raise PoseNetError(f"{path}: the file must be an object with a list of frames")
-    frames = [_Frame(top, entry, f"{path}: frame {at}", split) for at, entry in enumerate(top["frames"])]
+    frames = [
+        _Frame(top, entry, f"{path}: frame {at}", split) for at, entry in enumerate(top["frames"])
+    ]
     if not split:
         _take_listed_splits(top, frames)
     return sorted(frames, key=lambda frame: natural_key(frame.name))
@@ -132,7 +171,9 @@ def _frames(path: Path, split: str) -> list[_Frame]:
 
 def _take_listed_splits(top: dict, frames: list[_Frame]) -> None:
     """Give the frames the split of nerfstudio's lists, where there are some."""
-    testing = [top[key] for key in ("test_filenames", "val_filenames") if isinstance(top.get(key), list)]
+    testing = [
+        top[key] for key in ("test_filenames", "val_filenames") if isinstance(top.get(key), list)
+    ]
     if testing and isinstance(top.get("train_filenames"), list):
         names = {tidy_name(str(each)) for each in next(filter(None, testing), [])}
         for frame in frames:
@@ -191,13 +232,20 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
         lost.append("intrinsics, which are not known for every image")
     if other := {camera.lens for camera in scene.cameras if camera} - set(WRITTEN_AS):
         lost.append(f"intrinsics of the lenses {', '.join(sorted(other))}")
-    if any(camera and camera.lens == "FULL_OPENCV" and any(camera.distortion[5:]) for camera in scene.cameras):
+    if any(
+        camera and camera.lens == "FULL_OPENCV" and any(camera.distortion[5:])
+        for camera in scene.cameras
+    ):
         lost.append("the lens' parameters k4 to k6")
     lists = {
-        f"{split}_filenames": [name for name, its in zip(names, scene.splits, strict=True) if its == split]
+        f"{split}_filenames": [
+            name for name, its in zip(names, scene.splits, strict=True) if its == split
+        ]
         for split in ("train", "test")
     }
-    write_text(folder / ALL, json.dumps({"unit": scene.unit} | lists | {"frames": frames}, indent=1) + "\n")
+    write_text(
+        folder / ALL, json.dumps({"unit": scene.unit} | lists | {"frames": frames}, indent=1) + "\n"
+    )
     return names
 
 

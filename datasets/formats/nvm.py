@@ -90,7 +90,9 @@ def read_nvm(path: Path) -> NVMModel:
     if version != "NVM_V3":
         raise lines.wrong("an NVM file must begin with NVM_V3")
     if calibration:  # the images' size is not to be told from measurements then: they may count from its own point
-        log.warning("%s: the fixed calibration is not used, %s", lines.lines[0][0], " ".join(calibration))
+        log.warning(
+            "%s: the fixed calibration is not used, %s", lines.lines[0][0], " ".join(calibration)
+        )
     models = [_read_model(lines)]
     while lines.another_model():
         models.append(_read_model(lines))
@@ -98,7 +100,9 @@ def read_nvm(path: Path) -> NVMModel:
     largest = max(placed, key=lambda model: len(model.names))
     if len(placed) > 1:
         counts = " + ".join(str(len(model.names)) for model in placed)
-        log.warning("%s: of models of %s images that of %d is read", path, counts, len(largest.names))
+        log.warning(
+            "%s: of models of %s images that of %d is read", path, counts, len(largest.names)
+        )
     return replace(largest, reach=np.zeros_like(largest.reach)) if calibration else largest
 
 
@@ -114,12 +118,24 @@ def _read_model(lines: _Lines) -> NVMModel:
             numbers = ()
         if len(numbers) != 10:
             raise lines.wrong("a camera line must be a name and 10 numbers")
-        names.append(tidy_name(words[0].replace('"', " ")))  # VisualSFM writes a space as a quotation mark
+        names.append(
+            tidy_name(words[0].replace('"', " "))
+        )  # VisualSFM writes a space as a quotation mark
         sources.append(lines.lines[lines.at - 1][0])
         cameras.append(numbers)
     points, observations, reach = _read_points(lines, len(names))
     table = np.array(cameras, np.float64).reshape(-1, 10)
-    return NVMModel(names, sources, table[:, 0], table[:, 1:5], table[:, 5:8], table[:, 8], points, observations, reach)
+    return NVMModel(
+        names,
+        sources,
+        table[:, 0],
+        table[:, 1:5],
+        table[:, 5:8],
+        table[:, 8],
+        points,
+        observations,
+        reach,
+    )
 
 
 def _read_points(lines: _Lines, cameras: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -138,13 +154,17 @@ def _read_points(lines: _Lines, cameras: int) -> tuple[np.ndarray, np.ndarray, n
         except (ValueError, IndexError):
             complete = False
         if not complete:
-            raise lines.wrong("a point line must be X Y Z R G B, a count, and 4 numbers for each measurement")
+            raise lines.wrong(
+                "a point line must be X Y Z R G B, a count, and 4 numbers for each measurement"
+            )
         if by and not 0 <= min(by) <= max(by) < cameras:
             raise lines.wrong(f"a point must be seen by cameras 0 to {cameras - 1}")
         seen += by
         measured += xy
         counts.append(len(by))
-    observations = np.column_stack([np.array(seen, np.int64), np.repeat(np.arange(len(points)), counts)])
+    observations = np.column_stack(
+        [np.array(seen, np.int64), np.repeat(np.arange(len(points)), counts)]
+    )
     reach = np.zeros((cameras, 2))
     spots = np.array(measured).reshape(-1, 2)
     if len(spots) and spots.min() >= 0:  # from the corner
@@ -170,15 +190,21 @@ def nvm_cameras(
     ]
     resized = [name for name, size in zip(names, sizes, strict=True) if size in shrunk]
     kind = "image smaller than the reconstruction's"
-    return cameras, [LabelIssue(kind, len(resized), resized[0], "focal length shrunk too")] if resized else []
+    return cameras, [
+        LabelIssue(kind, len(resized), resized[0], "focal length shrunk too")
+    ] if resized else []
 
 
-def _shrinking(reach: np.ndarray, sizes: Sequence[tuple[int, int] | None]) -> dict[tuple[int, int], float]:
+def _shrinking(
+    reach: np.ndarray, sizes: Sequence[tuple[int, int] | None]
+) -> dict[tuple[int, int], float]:
     """By how much the images of each size were shrunk, where they were. reach: (n, 2)."""
     factors = {}
     for size in {size for size in sizes if size}:
         of_size = np.array([each == size for each in sizes])
-        farthest = np.sort(reach[of_size], axis=1).max(axis=0)  # files may be of images before their EXIF turned them
+        farthest = np.sort(reach[of_size], axis=1).max(
+            axis=0
+        )  # files may be of images before their EXIF turned them
         factor = float((farthest / (np.sort(size) / 2)).max())
         if factor > SHRUNK:
             factors[size] = factor
@@ -194,14 +220,18 @@ def _camera(focal: float, radial: float, size: tuple[int, int] | None) -> Camera
     return Camera(width, height, focal, focal, width / 2, height / 2, lens, distortion)
 
 
-def write_nvm(path: Path, names: list[str], poses: Poses, focals, radials, points, colors, tracks) -> None:
+def write_nvm(
+    path: Path, names: list[str], poses: Poses, focals, radials, points, colors, tracks
+) -> None:
     """Write a model: n names, poses, focals (n,) and radials (n,), points (m, 3) with colors (m, 3) of 0-255.
 
     tracks: for each point its measurements (image, keypoint, x, y), pixels from the image's middle; points that
     nobody sees are left out.
     """
     lines = ["NVM_V3", "", str(len(names))]
-    table = np.column_stack([focals, poses.inverse().quaternions_wxyz, poses.positions, radials]).tolist()
+    table = np.column_stack(
+        [focals, poses.inverse().quaternions_wxyz, poses.positions, radials]
+    ).tolist()
     for name, row in zip(names, table, strict=True):
         lines.append(f"{escape_comment(name.replace(' ', chr(34)))} {' '.join(map(repr, row))} 0")
     kept = [number for number, track in enumerate(tracks) if track]
@@ -209,6 +239,8 @@ def write_nvm(path: Path, names: list[str], poses: Poses, focals, radials, point
     for number in kept:
         place = " ".join(f"{value:.9f}" for value in points[number])
         color = " ".join(map(str, colors[number]))
-        seen = " ".join(f"{row} {keypoint} {x:.6f} {y:.6f}" for row, keypoint, x, y in tracks[number])
+        seen = " ".join(
+            f"{row} {keypoint} {x:.6f} {y:.6f}" for row, keypoint, x, y in tracks[number]
+        )
         lines.append(f"{place} {color} {len(tracks[number])} {seen}")
     write_text(path, "\n".join([*lines, "", "0", ""]))

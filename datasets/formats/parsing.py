@@ -35,7 +35,10 @@ def read_lines(path: Path) -> list[tuple[str, str]]:
 
 def raw_lines(path: Path) -> list[tuple[str, str]]:
     """As read_lines, with the blank lines."""
-    lines = [(f"{path}:{number}", line.strip()) for number, line in enumerate(read_text(path).split("\n"), 1)]
+    lines = [
+        (f"{path}:{number}", line.strip())
+        for number, line in enumerate(read_text(path).split("\n"), 1)
+    ]
     return [(place, line) for place, line in lines if not line.startswith("#")]
 
 
@@ -52,7 +55,9 @@ def read_text(path: Path) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise PoseNetError(f"{path}:{line}: the file must be text in UTF-8, received other bytes") from None
+        raise PoseNetError(
+            f"{path}:{line}: the file must be text in UTF-8, received other bytes"
+        ) from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise PoseNetError(f"{path}:{line}: the file must be text, received binary content")
@@ -68,7 +73,9 @@ def parse_floats(columns: Sequence[str], place: str, wanted: str) -> tuple[float
         return tuple(map(float, columns))
     except ValueError:
         culprit = next(column for column in columns if not is_number(column))
-        raise PoseNetError(f"{place}: {wanted}, received {shortened(culprit)} where a number belongs") from None
+        raise PoseNetError(
+            f"{place}: {wanted}, received {shortened(culprit)} where a number belongs"
+        ) from None
 
 
 def is_number(column: str) -> bool:
@@ -97,10 +104,14 @@ def read_list(path: Path, extra_columns: bool = True) -> list[ListRow]:
             continue
         columns = line.split()
         if len(columns) < 8 or (len(columns) > 8 and not extra_columns):
-            raise PoseNetError(f"{place}: {_ROW}, received {len(columns)} columns: {shortened(line)}")
+            raise PoseNetError(
+                f"{place}: {_ROW}, received {len(columns)} columns: {shortened(line)}"
+            )
         at = end_of_name(columns, 7)
         numbers = parse_floats(columns[at : at + 7], place, _ROW)
-        rows.append(ListRow(tidy_name(" ".join(columns[:at])), numbers, tuple(columns[at + 7 :]), place))
+        rows.append(
+            ListRow(tidy_name(" ".join(columns[:at])), numbers, tuple(columns[at + 7 :]), place)
+        )
     return rows
 
 
@@ -108,7 +119,9 @@ def end_of_name(columns: list[str], numbers: int) -> int:
     """How many of a row's columns are its name, before so many numbers: more than one where it holds blanks and ends as
     images' names do."""
     for at in range(2, len(columns) - numbers + 1):
-        if columns[at - 1].lower().endswith(IMAGE_SUFFIXES) and all(map(is_number, columns[at : at + numbers])):
+        if columns[at - 1].lower().endswith(IMAGE_SUFFIXES) and all(
+            map(is_number, columns[at : at + numbers])
+        ):
             return at
     return 1
 

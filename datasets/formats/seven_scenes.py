@@ -30,7 +30,9 @@ LOOKS_FOR = "TrainSplit.txt or TestSplit.txt beside seq-NN folders"
 SPLITS = {"train": "TrainSplit.txt", "test": "TestSplit.txt"}
 KINECT = Camera(640, 480, 585.0, 585.0, 320.0, 240.0)
 _WINDOWS_NAN = re.compile(rb"-?1\.#[A-Z0-9]+")
-_FRAME = re.compile(rf"(frame-[^.]+)\.(?:color\.({'|'.join(each[1:] for each in IMAGE_SUFFIXES)})|pose\.txt)")
+_FRAME = re.compile(
+    rf"(frame-[^.]+)\.(?:color\.({'|'.join(each[1:] for each in IMAGE_SUFFIXES)})|pose\.txt)"
+)
 
 
 def recognizes(folder: Path) -> bool:
@@ -74,10 +76,14 @@ def _listed_sequences(path: Path) -> list[str]:
     for place, line in read_lines(path) if path.is_file() else []:
         found = re.fullmatch(r"(?:sequence|seq-?)\s*([0-9]{1,9})", line)
         if not found:
-            raise PoseNetError(f"{place}: a line must name a sequence like 'sequence1', received {shortened(line)}")
+            raise PoseNetError(
+                f"{place}: a line must name a sequence like 'sequence1', received {shortened(line)}"
+            )
         sequence = f"seq-{int(found[1]):02d}"
         if not (path.parent / sequence).is_dir():
-            raise PoseNetError(f"{place}: the listed sequence needs a folder {path.parent / sequence}")
+            raise PoseNetError(
+                f"{place}: the listed sequence needs a folder {path.parent / sequence}"
+            )
         sequences.append(sequence)
     return sequences
 
@@ -91,7 +97,10 @@ def _frames(sequence: Path) -> list[tuple[str, Path]]:
             frames[match[1]] = match[2] or frames.get(match[1])
     usual = next((suffix for suffix in frames.values() if suffix), "png")
     ordered = sorted(frames, key=natural_key)
-    return [(f"{frame}.color.{frames[frame] or usual}", sequence / f"{frame}.pose.txt") for frame in ordered]
+    return [
+        (f"{frame}.color.{frames[frame] or usual}", sequence / f"{frame}.pose.txt")
+        for frame in ordered
+    ]
 
 
 def read_pose(path: Path) -> list[float]:
@@ -107,7 +116,9 @@ def read_pose(path: Path) -> list[float]:
     except ValueError:
         values = []
     if len(values) != 16:
-        return read_matrix(path, 4).ravel().tolist()  # takes comments and byte order marks, or says what is wrong
+        return (
+            read_matrix(path, 4).ravel().tolist()
+        )  # takes comments and byte order marks, or says what is wrong
     return values
 
 
@@ -118,7 +129,9 @@ def read_matrix(path: Path, size: int) -> np.ndarray:
     for place, line in read_lines(path):
         words = line.split()
         if len(words) != size or len(rows) == size:
-            raise PoseNetError(f"{place}: {wanted}, received {shortened(line)} as line {len(rows) + 1}")
+            raise PoseNetError(
+                f"{place}: {wanted}, received {shortened(line)} as line {len(rows) + 1}"
+            )
         rows.append(parse_floats(words, place, wanted))
     if len(rows) != size:
         raise PoseNetError(f"{path}:{len(rows) + 1}: {wanted}, the file ends after {len(rows)}")
@@ -133,9 +146,13 @@ def _cameras(folder: Path, names: list[str]) -> list[Camera | None]:
         return [kinect_camera(size) for size in sizes]
     k = read_matrix(file, 3)
     if not (np.isfinite(k).all() and k[0, 0] > 0 and k[1, 1] > 0):
-        raise PoseNetError(f"{file}:1: focal lengths must be finite and above 0, received {k[0, 0]} and {k[1, 1]}")
+        raise PoseNetError(
+            f"{file}:1: focal lengths must be finite and above 0, received {k[0, 0]} and {k[1, 1]}"
+        )
     fx, fy, cx, cy = (float(value) for value in (k[0, 0], k[1, 1], k[0, 2], k[1, 2]))
-    return [Camera(size[0], size[1], fx, fy, cx, cy) if size is not None else None for size in sizes]
+    return [
+        Camera(size[0], size[1], fx, fy, cx, cy) if size is not None else None for size in sizes
+    ]
 
 
 def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
@@ -157,11 +174,17 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
         write_text(folder / f"{frame}.pose.txt", _text(matrix))
     lost.append("names: sequences and images are numbered")
     for split, file in SPLITS.items():
-        listed = [f"sequence{number}\n" for (its_split, _), number in numbers.items() if its_split == split]
+        listed = [
+            f"sequence{number}\n"
+            for (its_split, _), number in numbers.items()
+            if its_split == split
+        ]
         write_text(folder / file, "".join(listed))
     camera = scene.cameras[0]
     if camera is None or set(scene.cameras) != {camera}:
-        lost.append("intrinsics, which are unknown or not the same for all images; readers take the Kinect's")
+        lost.append(
+            "intrinsics, which are unknown or not the same for all images; readers take the Kinect's"
+        )
     else:
         write_text(folder / "camera-intrinsics.txt", _text(camera.matrix))
         if camera.has_distortion:

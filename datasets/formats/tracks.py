@@ -10,7 +10,9 @@ from posenet.geometry.camera_models import projected
 Track = list[tuple[int, int, float, float]]
 
 
-def measured_points(scene: Scene, lost: list[str], from_middle: bool = False) -> tuple[np.ndarray, list[Track]]:
+def measured_points(
+    scene: Scene, lost: list[str], from_middle: bool = False
+) -> tuple[np.ndarray, list[Track]]:
     """The points (m, 3), and for each its measurements (image, keypoint, x, y).
 
     x, y: pixels of the point's projection, (0.5, 0.5) at the first pixel's center, or counted from the image's
@@ -29,7 +31,10 @@ def measured_points(scene: Scene, lost: list[str], from_middle: bool = False) ->
         seen = observations[order[starts[row] : starts[row + 1]], 1]
         if camera is None or len(seen) == 0:
             continue
-        local = camera_from_world.rotations[row].apply(world_points[seen]) + camera_from_world.positions[row]
+        local = (
+            camera_from_world.rotations[row].apply(world_points[seen])
+            + camera_from_world.positions[row]
+        )
         seen, local = seen[local[:, 2] > 0], local[local[:, 2] > 0]
         pixels = projected(camera, local)
         if pixels is None:

@@ -16,7 +16,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from posenet.datasets.formats.image_files import fitted_cameras, nearest, size_or_none
-from posenet.datasets.formats.parsing import is_number, parse_floats, read_lines, read_text, shortened, tidy_name
+from posenet.datasets.formats.parsing import (
+    is_number,
+    parse_floats,
+    read_lines,
+    read_text,
+    shortened,
+    tidy_name,
+)
 from posenet.datasets.scene import Scene
 from posenet.datasets.splits import write_test_list
 from posenet.datasets.validation import RawScene
@@ -33,7 +40,9 @@ _LINE = "a TUM line must be 8 numbers, stamp x y z qx qy qz qw"
 def _calibration(fx: float, fy: float, cx: float, cy: float, *lens: float) -> Camera:
     """The page's numbers: pixel (0, 0)'s center is at (0, 0) there; lens k1 k2 p1 p2 k3."""
     distortion = (*lens, 0.0, 0.0, 0.0) if lens else ()
-    return Camera(640, 480, fx, fy, cx + 0.5, cy + 0.5, "FULL_OPENCV" if lens else "PINHOLE", distortion)
+    return Camera(
+        640, 480, fx, fy, cx + 0.5, cy + 0.5, "FULL_OPENCV" if lens else "PINHOLE", distortion
+    )
 
 
 CAMERAS = {
@@ -70,7 +79,9 @@ def _images(path: Path) -> list[tuple[float, str, str]]:
     for place, line in read_lines(path):
         columns = line.split(maxsplit=1)
         if len(columns) != 2 or not is_number(columns[0]):
-            raise PoseNetError(f"{place}: a line must be 'timestamp file', received {shortened(line)}")
+            raise PoseNetError(
+                f"{place}: a line must be 'timestamp file', received {shortened(line)}"
+            )
         images.append((float(columns[0]), tidy_name(columns[1]), place))
     return sorted(images)
 
@@ -102,7 +113,9 @@ def _own_calibration(path: Path, folder: Path, names: list[str]) -> Camera | Non
 
 def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     """Write rgb.txt, groundtruth.txt, calibration.txt and test.txt; the images belong into rgb/, a second apart."""
-    names = [f"rgb/{row:06d}{PurePosixPath(name).suffix.lower()}" for row, name in enumerate(scene.names)]
+    names = [
+        f"rgb/{row:06d}{PurePosixPath(name).suffix.lower()}" for row, name in enumerate(scene.names)
+    ]
     lines = [f"{row:.6f} {name}\n" for row, name in enumerate(names)]
     write_text(folder / "rgb.txt", "# timestamp filename\n" + "".join(lines))
     write_tum(folder / "groundtruth.txt", scene.poses, range(len(names)))
@@ -120,7 +133,14 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     return names
 
 
-_WRITABLE = {"PINHOLE": 0, "SIMPLE_PINHOLE": 0, "SIMPLE_RADIAL": 4, "RADIAL": 4, "OPENCV": 4, "FULL_OPENCV": 5}
+_WRITABLE = {
+    "PINHOLE": 0,
+    "SIMPLE_PINHOLE": 0,
+    "SIMPLE_RADIAL": 4,
+    "RADIAL": 4,
+    "OPENCV": 4,
+    "FULL_OPENCV": 5,
+}
 
 
 def tum_table(path: Path) -> tuple[np.ndarray, list[str]]:
@@ -129,7 +149,9 @@ def tum_table(path: Path) -> tuple[np.ndarray, list[str]]:
     for place, line in read_lines(path):
         columns = line.split()
         if len(columns) != 8:
-            raise PoseNetError(f"{place}: {_LINE}, received {len(columns)} columns: {shortened(line)}")
+            raise PoseNetError(
+                f"{place}: {_LINE}, received {len(columns)} columns: {shortened(line)}"
+            )
         rows.append(parse_floats(columns, place, _LINE))
         places.append(place)
     return np.array(rows, np.float64).reshape(-1, 8), places
@@ -142,6 +164,8 @@ def write_tum(path: Path, poses: Poses, stamps: Iterable[float]) -> None:
     """
     stamps = np.asarray(list(stamps), np.float64)
     if len(stamps) != len(poses):
-        raise ValueError(f"as many stamps as poses ({len(poses)}) are needed. Received: {len(stamps)}")
+        raise ValueError(
+            f"as many stamps as poses ({len(poses)}) are needed. Received: {len(stamps)}"
+        )
     table = np.column_stack([stamps, poses.positions, np.roll(poses.quaternions_wxyz, -1, axis=1)])
     write_text(path, "".join(" ".join(map(repr, row)) + "\n" for row in table.tolist()))

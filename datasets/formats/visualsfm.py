@@ -31,7 +31,9 @@ def read(folder: Path) -> RawScene:
     """Read the model, rows in the natural order of names. Raises PoseNetError for several files and malformed lines."""
     files = sorted(folder.glob("*.nvm"))
     if len(files) != 1:
-        raise PoseNetError(f"{folder} must hold one .nvm file, received {', '.join(path.name for path in files)}")
+        raise PoseNetError(
+            f"{folder} must hold one .nvm file, received {', '.join(path.name for path in files)}"
+        )
     model = read_nvm(files[0])
     order = sorted(range(len(model.names)), key=lambda row: natural_key(model.names[row]))
     names = [existing_name(folder, model.names[row]) for row in order]

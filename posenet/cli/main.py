@@ -48,7 +48,9 @@ def train(config: TrainConfig) -> None:
         config = replace(
             config,
             scene=COURTYARD,
-            backbone="googlenet" if config.backbone == "auto" and not config.resume else config.backbone,
+            backbone="googlenet"
+            if config.backbone == "auto" and not config.resume
+            else config.backbone,
         )
         if config.epochs is None and config.minutes is None and not config.resume:
             config = replace(config, minutes=COURTYARD_MINUTES)
@@ -57,7 +59,9 @@ def train(config: TrainConfig) -> None:
 
             log.info("making the courtyard in %s", COURTYARD)
             make_courtyard(COURTYARD)
-    if config.scene is not None and (config.scene.is_file() or config.scene.suffix.lower() in VIDEO_SUFFIXES):
+    if config.scene is not None and (
+        config.scene.is_file() or config.scene.suffix.lower() in VIDEO_SUFFIXES
+    ):
         config = replace(config, scene=captured(config.scene, there=config.resume))
     if config.output is None and config.scene is not None:
         config = replace(config, output=Path("runs") / Path(config.scene).resolve().name)
@@ -78,15 +82,27 @@ def evaluate(config: EvaluateConfig) -> None:
     from posenet.evaluation import evaluate as evaluation
     from posenet.evaluation.report import report, report_folder, write_evaluation
 
-    published = config.poses is None and not config.run.is_dir() and (config.run.is_file() or config.scene is not None)
-    if (config.poses or published) and (config.views, config.smooth, config.refine) != (VIEWS, False, False):
-        raise PoseNetError("--views, --smooth and --refine need a run, received a pose file or published weights")
+    published = (
+        config.poses is None
+        and not config.run.is_dir()
+        and (config.run.is_file() or config.scene is not None)
+    )
+    if (config.poses or published) and (config.tta_views, config.smooth, config.refine) != (
+        VIEWS,
+        False,
+        False,
+    ):
+        raise PoseNetError(
+            "--tta-views, --smooth and --refine need a run, received a pose file or published weights"
+        )
     if not config.poses and not published and config.split != "auto":
         raise PoseNetError(
             f"--split is for pose files and published weights, a run has its own; received {config.split}"
         )
     if config.poses is not None:
-        result = evaluation.evaluate_poses(config.poses, config.run, strict=config.strict, test_split=config.split)
+        result = evaluation.evaluate_poses(
+            config.poses, config.run, strict=config.strict, test_split=config.split
+        )
         folder = config.output
     elif published:
         from posenet.cli.startup import start_tensorflow
@@ -112,12 +128,14 @@ def evaluate(config: EvaluateConfig) -> None:
         from posenet.run import open_run
 
         run = open_run(config.run)
-        folder = report_folder(config.output or run.folder / "evaluation")  # what is wrong with it is said first
+        folder = report_folder(
+            config.output or run.folder / "evaluation"
+        )  # what is wrong with it is said first
         start_tensorflow()
         from posenet.localization.localizer import LocalizationOptions
 
-        manner = LocalizationOptions(config.views, config.smooth, config.refine)
-        result = evaluation.evaluate_run(run, config.scene, config.strict, manner)
+        options = LocalizationOptions(config.tta_views, config.smooth, config.refine)
+        result = evaluation.evaluate_run(run, config.scene, config.strict, options)
     if folder is not None:
         write_evaluation(result, folder, config.plot)
         log.info("written: %s", folder)
@@ -138,12 +156,20 @@ def predict(config: PredictConfig) -> None:
     from posenet.localization.localizer import LocalizationOptions
 
     paths = prediction.image_files(config.images)
-    manner = LocalizationOptions(config.views, config.smooth, config.refine)
-    found = prediction.predict(run, paths, manner, config.nearest)
+    options = LocalizationOptions(config.tta_views, config.smooth, config.refine)
+    found = prediction.predict(run, paths, options, config.show_retrieved)
     answers, refined = found.answers, found.answers.refinement
-    print(f"{PREDICTED}; then doubt_deg" + ", inliers, deviation" * config.refine + ", nearest" * config.nearest)
+    print(
+        f"{PREDICTED}; then doubt_deg"
+        + ", inliers, deviation" * config.refine
+        + ", nearest" * config.show_retrieved
+    )
     table = np.hstack([answers.poses.positions, answers.poses.quaternions_wxyz])
-    columns = [["nan"] * len(table) if answers.doubt_deg is None else [f"{each:.3f}" for each in answers.doubt_deg]]
+    columns = [
+        ["nan"] * len(table)
+        if answers.doubt_deg is None
+        else [f"{each:.3f}" for each in answers.doubt_deg]
+    ]
     if refined:
         columns += [refined.inliers.tolist(), [f"{each:.4g}" for each in refined.deviations[:, 0]]]
     columns += [found.nearest] if found.nearest else []
@@ -173,11 +199,15 @@ def main(arguments: list[str] | None = None, command=AnyCommand, program: str = 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     chosen = None
     with suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is half done is cleared away
+        signal.signal(
+            signal.SIGTERM, signal.default_int_handler
+        )  # as Ctrl-C: what is half done is cleared away
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of files need not be UTF-8
         sys.stdout.reconfigure(errors="surrogateescape")
     try:
-        chosen = tyro.cli(command, prog=program, args=arguments, config=(tyro.conf.OmitArgPrefixes,))
+        chosen = tyro.cli(
+            command, prog=program, args=arguments, config=(tyro.conf.OmitArgPrefixes,)
+        )
         chosen = chosen.command if isinstance(chosen, SceneCommand | WeightsCommand) else chosen
         COMMANDS[type(chosen)](chosen)
         sys.stdout.flush()
@@ -196,7 +226,11 @@ def main(arguments: list[str] | None = None, command=AnyCommand, program: str = 
         train_hint = "; --resume goes on from the last epoch, if there was one"
         hints = {TrainConfig: train_hint, CaptureConfig: "; the same command goes on"}
         refining = getattr(chosen, "refine", False)
-        hint = "; a map that was being made goes on with the same command" if refining else hints.get(type(chosen), "")
+        hint = (
+            "; a map that was being made goes on with the same command"
+            if refining
+            else hints.get(type(chosen), "")
+        )
         print(f"interrupted{hint}", file=sys.stderr)
         return 130
     return 0

@@ -33,7 +33,7 @@ class EvaluateConfig:
     """Draw the camera path and the error curves."""
     strict: bool = False
     """Refuse a scene with any label fault instead of reporting and dropping."""
-    views: int = VIEWS
+    tta_views: int = VIEWS
     """Views of each image, turned a little, that the answer is the mean of: 1 to 11. One is fastest, more are surer,
     and only more than one tell how sure they are."""
     smooth: bool = False
@@ -60,7 +60,7 @@ class PredictConfig:
     """Tell where the camera stood for new images.
 
     Prints lines `name x y z qw qx qy qz doubt_deg`: the camera center, the rotation from camera to world axes, and how
-    far the views of the image lie apart ("nan" for one view). With --refine then `inliers deviation`, with --nearest
+    far the views of the image lie apart ("nan" for one view). With --refine then `inliers deviation`, with --show-retrieved
     a name. Images without an answer have no line.
     """
 
@@ -68,13 +68,13 @@ class PredictConfig:
     """Run folder that training wrote."""
     images: Annotated[tuple[Path, ...], Positional, tyro.conf.arg(metavar="IMAGE...")]
     """Images, or folders of images."""
-    views: int = VIEWS
+    tta_views: int = VIEWS
     """As for evaluate."""
     smooth: bool = False
     """The images of each folder are a video's, in this order: draw their path smooth."""
     refine: bool = False
     """As for evaluate."""
-    nearest: bool = False
+    show_retrieved: bool = False
     """Also name the training image that is most like each."""
     plot: Path | None = None
     """Draw the path, in the order of the images, in this PNG file."""

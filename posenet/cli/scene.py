@@ -24,7 +24,9 @@ def captured(video: Path, there: bool = False) -> Path:
     if not is_video(video):
         raise PoseNetError(f"{video} must be a scene's folder or a video, it is another file")
     name = replace_spaces(video.stem)
-    folders = (Path("scenes") / (name if number == 1 else f"{name}_{number}") for number in range(1, 10**6))
+    folders = (
+        Path("scenes") / (name if number == 1 else f"{name}_{number}") for number in range(1, 10**6)
+    )
     folder = next(each for each in folders if not each.exists() or belongs_to(each, video))
     if not is_finished(folder, video):
         if there:
@@ -57,7 +59,9 @@ def info(config: InfoConfig) -> None:
     raw = read_scene(config.scene)
     images = any(is_there(raw.root / name) for name in raw.names)
     if not images:
-        log.warning("%s: none of the listed images is there, the labels alone are looked at", raw.name)
+        log.warning(
+            "%s: none of the listed images is there, the labels alone are looked at", raw.name
+        )
     level = log.level
     log.setLevel(logging.ERROR)  # the report says it all
     try:
@@ -67,7 +71,14 @@ def info(config: InfoConfig) -> None:
     convention = check_convention(scene, images)
     training = scene.subset(scene.splits == "train")
     corrections = estimate_corrections(training) if images and convention.verdict != "wrong" else {}
-    facts = scene_facts(scene, faults, raw.format, resolve_split(config.scene, config.split), convention, corrections)
+    facts = scene_facts(
+        scene,
+        faults,
+        raw.format,
+        resolve_split(config.scene, config.split),
+        convention,
+        corrections,
+    )
     print(json.dumps(facts.to_dict(), indent=2) if config.json else facts_text(facts), flush=True)
     if config.plot:
         from posenet.viz.scene_map import write_scene_map
@@ -93,10 +104,16 @@ def capture(config: CaptureConfig) -> None:
 
     if len(config.paths) < 2:
         received = ", ".join(map(str, config.paths)) or "nothing"
-        raise PoseNetError(f"photographs or a video and a folder to write are needed, received {received}")
+        raise PoseNetError(
+            f"photographs or a video and a folder to write are needed, received {received}"
+        )
     *inputs, output = config.paths
     result = capturing.capture(
-        tuple(inputs), output, config.scale if any(config.scale) else None, config.align, config.images
+        tuple(inputs),
+        output,
+        config.scale if any(config.scale) else None,
+        config.align,
+        config.images,
     )
     print(
         f"captured: {output}, {result.placed} of {result.images} images placed, {result.points} 3-D points, ",

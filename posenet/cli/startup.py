@@ -18,8 +18,12 @@ def start_tensorflow() -> None:
     try:
         import tensorflow as tf
 
-        with contextlib.suppress(RuntimeError):  # TensorFlow runs already, with the threads that it has
-            tf.config.threading.set_inter_op_parallelism_threads(1 if not tf.config.list_physical_devices("GPU") else 0)
+        with contextlib.suppress(
+            RuntimeError
+        ):  # TensorFlow runs already, with the threads that it has
+            tf.config.threading.set_inter_op_parallelism_threads(
+                1 if not tf.config.list_physical_devices("GPU") else 0
+            )
         tf.constant(0.0) + 1.0
     finally:
         os.dup2(kept, 2)

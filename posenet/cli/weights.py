@@ -16,13 +16,19 @@ def inspect_weights(config: InspectConfig) -> None:
 
     kind = weight_format(config.file)
     weights = read_weights(config.file, config.order)
-    shapes = {layer: {name: list(array.shape) for name, array in arrays.items()} for layer, arrays in weights.items()}
+    shapes = {
+        layer: {name: list(array.shape) for name, array in arrays.items()}
+        for layer, arrays in weights.items()
+    }
     count = sum(array.size for arrays in weights.values() for array in arrays.values())
     if config.json:
         print(json.dumps({"format": kind, "parameters": count, "layers": shapes}, indent=2))
         return
     for layer, parts in shapes.items():
-        print(f"{layer:<40} " + ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in parts.items()))
+        print(
+            f"{layer:<40} "
+            + ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in parts.items())
+        )
     print(f"{kind}: {len(shapes)} layers, {count:,} numbers")
 
 

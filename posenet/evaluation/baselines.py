@@ -2,4 +2,8 @@
 
 from __future__ import annotations
 
-BASELINE_NAMES = {"network": "network alone", "retrieval": "nearest image", "mean_pose": "mean training pose"}
+BASELINE_NAMES = {
+    "network": "network alone",
+    "retrieval": "nearest image",
+    "mean_pose": "mean training pose",
+}

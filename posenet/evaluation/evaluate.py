@@ -14,7 +14,7 @@ from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.evaluation.pose_files import read_poses
-from posenet.geometry.cropping import whole_frame
+from posenet.geometry.cropping import full_image_crop
 from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
 from posenet.io.image_cache import load_images
@@ -65,23 +65,32 @@ class Evaluation:
     def summary(self) -> dict:
         """What summary.json holds; figures that are not finite become None."""
         values: dict = {"scene": self.scene.name, "split": self.split, "images": len(self.scene)}
-        values |= {"missing": int((~self.found).sum()), "unit": self.scene.unit, "method": self.method}
+        values |= {
+            "missing": int((~self.found).sum()),
+            "unit": self.scene.unit,
+            "method": self.method,
+        }
         values |= _statistics(self.errors, self.errors_deg)
         values["recall"] = {}
         if self.scene.unit == "m":
             for meters, degrees in RECALL_M_DEG:
                 share = np.mean((self.errors <= meters) & (self.errors_deg <= degrees))
                 values["recall"][f"{meters}m_{degrees}deg"] = float(share)
-        values["baselines"] = {name: _statistics(*errors) for name, errors in self.baselines.items()}
+        values["baselines"] = {
+            name: _statistics(*errors) for name, errors in self.baselines.items()
+        }
         if not self.found.all() and self.found.any():
             values["predicted"] = _statistics(*(each[self.found] for each in self.both))
             values["predicted"]["baselines"] = {
-                name: _statistics(*(each[self.found] for each in errors)) for name, errors in self.baselines.items()
+                name: _statistics(*(each[self.found] for each in errors))
+                for name, errors in self.baselines.items()
             }
         if self.doubt is not None:
             order = np.argsort(self.doubt, kind="stable")
             values["surest"] = {
-                f"{share}%": _statistics(*(each[order[: max(1, len(order) * share // 100)]] for each in self.both))
+                f"{share}%": _statistics(
+                    *(each[order[: max(1, len(order) * share // 100)]] for each in self.both)
+                )
                 for share in SHARES
             }
         if self.refinement is not None:
@@ -113,7 +122,10 @@ def _percentile_95(values: np.ndarray) -> float:
 
 
 def evaluate_run(
-    run: Run, scene_path: Path | None = None, strict: bool = False, manner: LocalizationOptions | None = None
+    run: Run,
+    scene_path: Path | None = None,
+    strict: bool = False,
+    options: LocalizationOptions | None = None,
 ) -> Evaluation:
     """Predict the test split with the run's model and compare. scene_path: another place of the scene than the run's.
 
@@ -123,26 +135,42 @@ def evaluate_run(
 
     scene = run.open_scene(scene_path, strict)
     test = run.exclude_training_images(scene.split("test"))
-    manner = manner or LocalizationOptions()
+    options = options or LocalizationOptions()
     training = run.known_training_images(scene)
     answerer = Localizer(run, training)
-    images = load_images(test.paths, run.framing.stored, "test images")
+    images = load_images(test.paths, run.crop.resized, "test images")
     test = test.subset(images.rows)
-    together = contiguous_segments(scene.sequences, np.flatnonzero(np.isin(scene.names, test.names)))
-    answers = answerer.answer(images, test.paths, test.cameras, together, manner)
+    together = contiguous_segments(
+        scene.sequences, np.flatnonzero(np.isin(scene.names, test.names))
+    )
+    answers = answerer.answer(images, test.paths, test.cameras, together, options)
     retrieved = answerer.gallery.nearest_poses(answers.descriptors) if training else None
-    method = "network" + (", smoothed" if manner.smooth else "") + (", refined" if manner.refine else "")
+    method = (
+        "network"
+        + (", smoothed" if options.smooth else "")
+        + (", refined" if options.refine else "")
+    )
     result = compare(scene, test, "test", method, answers.poses, answers.found, retrieved)
     if answers.refinement is None:
         return replace(result, doubt=answers.doubt_deg)
     doubt = answers.refinement.deviations[:, 0]
     regressed = _errors(answers.regressed, answers.answered, test.poses)
     baselines = {"network": regressed} | result.baselines
-    return replace(result, baselines=baselines, doubt=doubt, regressed=answers.regressed, refinement=answers.refinement)
+    return replace(
+        result,
+        baselines=baselines,
+        doubt=doubt,
+        regressed=answers.regressed,
+        refinement=answers.refinement,
+    )
 
 
 def evaluate_poses(
-    file: Path, scene_path: Path, split: str = "test", strict: bool = False, test_split: str = "auto"
+    file: Path,
+    scene_path: Path,
+    split: str = "test",
+    strict: bool = False,
+    test_split: str = "auto",
 ) -> Evaluation:
     """Score a pose file alone: TUM, or lines `name X Y Z W P Q R`. No images are needed.
 
@@ -191,7 +219,7 @@ def _retrieve(training: Scene, chosen: Scene) -> Poses | None:
     if not all(path.is_file() for path in (*training.paths, *chosen.paths)):
         return None
     try:
-        stored = whole_frame(some_sizes(training.paths), 192).stored
+        stored = full_image_crop(some_sizes(training.paths), 192).resized
         training_images = load_images(training.paths, stored, "training images")
         queries = load_images(chosen.paths, stored, "images")
     except PoseNetError as error:

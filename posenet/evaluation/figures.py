@@ -19,26 +19,36 @@ WORST = 8
 def write_report_images(folder: Path, evaluation: Evaluation) -> list[Path]:
     """Write trajectory.png, trajectory_3d.png, errors.png, worst.png, where the method tells its doubt uncertainty.png,
     and matches.png of refined poses; each whole or not at all."""
-    figures = {"trajectory": _path(evaluation), "trajectory_3d": _path_3d(evaluation), "errors": _errors(evaluation)}
+    figures = {
+        "trajectory": _path(evaluation),
+        "trajectory_3d": _path_3d(evaluation),
+        "errors": _errors(evaluation),
+    }
     if evaluation.doubt is not None and np.isfinite(evaluation.errors).all():
         figures["uncertainty"] = _uncertainty(evaluation, evaluation.doubt)
     largest = np.argsort(-np.where(np.isfinite(evaluation.errors), evaluation.errors, -1))[:WORST]
     worst = [row for row in largest if evaluation.scene.paths[row].is_file()]
     if worst:
         figures["worst"] = _worst(evaluation, worst)
-    if evaluation.refinement is not None and (matches := matches_figure(evaluation.scene, evaluation.refinement)):
+    if evaluation.refinement is not None and (
+        matches := matches_figure(evaluation.scene, evaluation.refinement)
+    ):
         figures["matches"] = matches
     return [save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
 
 
 def _title(evaluation: Evaluation) -> str:
     meters, degrees = (np.median(each) for each in evaluation.both)
-    return f"{evaluation.scene.name}: median {meters:.3g} {evaluation.scene.unit}, {degrees:.3g} deg"
+    return (
+        f"{evaluation.scene.name}: median {meters:.3g} {evaluation.scene.unit}, {degrees:.3g} deg"
+    )
 
 
 def _kinds(evaluation: Evaluation):
     """Errors, what they are of, and their unit, for position and rotation."""
-    return zip(evaluation.both, ("position", "rotation"), (evaluation.scene.unit, "deg"), strict=True)
+    return zip(
+        evaluation.both, ("position", "rotation"), (evaluation.scene.unit, "deg"), strict=True
+    )
 
 
 def _path(evaluation: Evaluation):
@@ -87,7 +97,10 @@ def _uncertainty(evaluation: Evaluation, doubt: np.ndarray):
 def _worst(evaluation: Evaluation, rows: list[int]):
     scene, (errors, errors_deg) = evaluation.scene, evaluation.both
     figure = new_figure(12, 6.4)
-    captions = [f"{scene.names[row]}\n{errors[row]:.3g} {scene.unit}, {errors_deg[row]:.3g} deg" for row in rows]
+    captions = [
+        f"{scene.names[row]}\n{errors[row]:.3g} {scene.unit}, {errors_deg[row]:.3g} deg"
+        for row in rows
+    ]
     contact_sheet(figure, [scene.paths[row] for row in rows], captions)
     figure.suptitle(f"{scene.name}: the images with the largest position errors")
     return figure

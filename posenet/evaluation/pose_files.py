@@ -40,7 +40,9 @@ def read_tum(path: Path) -> tuple[Poses, np.ndarray]:
     table, places = tum_table(path)
     usable = _usable(table[:, 1:4], table[:, 4:])
     if not usable.all():
-        raise PoseNetError(f"{places[int(np.argmin(usable))]}: a pose must be finite and its quaternion not zero")
+        raise PoseNetError(
+            f"{places[int(np.argmin(usable))]}: a pose must be finite and its quaternion not zero"
+        )
     return Poses.from_quaternions(table[:, 1:4], np.roll(table[:, 4:], 1, axis=1)), table[:, 0]
 
 
@@ -73,7 +75,9 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
     else:
         keys, positions, quaternions, places = _named(path, scene)
         images = {name: number for number, name in enumerate(scene.names)}
-        by_end = _alone((end, name) for name in scene.names for end in path_suffixes(without_suffix(name)))
+        by_end = _alone(
+            (end, name) for name in scene.names for end in path_suffixes(without_suffix(name))
+        )
         by_end |= {without_suffix(name): name for name in scene.names}
         keys = [key if key in images else by_end.get(without_suffix(key), key) for key in keys]
     targets = _match(keys, images, places, path)
@@ -91,10 +95,14 @@ def _timed(path: Path, times: np.ndarray) -> tuple[Poses, np.ndarray]:
         )
     images = np.arange(len(times))
     if np.array_equal(np.sort(table[:, 0]), images) and not np.array_equal(times, images):
-        log.warning("%s: its stamps are taken for times in seconds, not for the test images' numbers", path)
+        log.warning(
+            "%s: its stamps are taken for times in seconds, not for the test images' numbers", path
+        )
     table = table[lines]
     targets = np.where(lines >= 0, images, -1)
-    return _poses_in_order(targets, table[:, 1:4], np.roll(table[:, 4:], 1, axis=1), len(times), path)
+    return _poses_in_order(
+        targets, table[:, 1:4], np.roll(table[:, 4:], 1, axis=1), len(times), path
+    )
 
 
 def _numbered(path: Path, count: int) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
@@ -113,7 +121,9 @@ def _named(path: Path, scene: Scene) -> tuple[list[str], np.ndarray, np.ndarray,
     rows = read_list(path)
     table = np.array([row.numbers for row in rows], np.float64).reshape(-1, 7)
     predicted = any(line.startswith(PREDICTED) for line in read_text(path).split("\n"))
-    sign = _CONJUGATE if scene.quaternion_convention == "camera_from_world" and not predicted else 1.0
+    sign = (
+        _CONJUGATE if scene.quaternion_convention == "camera_from_world" and not predicted else 1.0
+    )
     known = set(map(without_suffix, scene.names))
     names = [_name(row.name, scene.root, known) for row in rows]
     return names, table[:, :3], table[:, 3:] * sign, [row.source for row in rows]
@@ -138,7 +148,9 @@ def _match(keys: list[str], images: dict[str, int], places: list[str], path: Pat
     first_places: dict[str, str] = {}
     for key, place in zip(keys, places, strict=True):
         if key in first_places:
-            raise PoseNetError(f"{place}: a image must be given once, {key} is already at {first_places[key]}")
+            raise PoseNetError(
+                f"{place}: a image must be given once, {key} is already at {first_places[key]}"
+            )
         first_places[key] = place
     targets = np.array([images.get(key, -1) for key in keys])
     unknown = int((targets < 0).sum())
@@ -159,9 +171,14 @@ def _poses_in_order(
     usable = _usable(positions, quaternions)
     broken = int((~usable & (targets >= 0)).sum())
     if broken:
-        log.warning("%s: %d poses that are not finite or have no rotation count as missing", path, broken)
+        log.warning(
+            "%s: %d poses that are not finite or have no rotation count as missing", path, broken
+        )
     kept = usable & (targets >= 0)
-    ordered_positions, ordered_quaternions = np.zeros((count, 3)), np.tile([1.0, 0, 0, 0], (count, 1))
+    ordered_positions, ordered_quaternions = (
+        np.zeros((count, 3)),
+        np.tile([1.0, 0, 0, 0], (count, 1)),
+    )
     ordered_positions[targets[kept]] = positions[kept]
     ordered_quaternions[targets[kept]] = quaternions[kept]
     found = np.zeros(count, bool)

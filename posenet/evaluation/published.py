@@ -21,7 +21,10 @@ from posenet.models.weights.caffe import read_binaryproto
 from posenet.models.weights.load import load_network
 
 SHORT_SIDE, CUT, BATCH = 256, 224, 32
-PORTS_SIZE, PORTS_CORNER = (455, 256), (0, 87)  # (width, height) and (top, left) of the TensorFlow and Keras ports
+PORTS_SIZE, PORTS_CORNER = (
+    (455, 256),
+    (0, 87),
+)  # (width, height) and (top, left) of the TensorFlow and Keras ports
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,9 @@ def read_mean(path: Path) -> np.ndarray:
             mean = np.asarray(np.lib.format.open_memmap(path, mode="r"), np.float32)
         except Exception as error:  # a header may hold any literal
             reason = first_line(error)
-            raise PoseNetError(f"{path} must be an .npy file of numbers, it cannot be read ({reason})") from None
+            raise PoseNetError(
+                f"{path} must be an .npy file of numbers, it cannot be read ({reason})"
+            ) from None
     else:
         mean = read_binaryproto(path)
     whole = mean.ndim == 3 and min(mean.shape[:2]) == SHORT_SIDE and mean.shape[2] == 3
@@ -104,9 +109,17 @@ def evaluate_weights(
     color = np.array(CAFFE_MEAN_BGR[::-1] if rgb else CAFFE_MEAN_BGR, np.float32)
     recipe = Preprocessing(read_mean(mean) if mean else color, legacy, rgb)
     if own_mean:
-        total = sum(cuts.sum(axis=0, dtype=np.float64) for cuts in _cuts(recipe, test.paths, "mean of the images"))
+        total = sum(
+            cuts.sum(axis=0, dtype=np.float64)
+            for cuts in _cuts(recipe, test.paths, "mean of the images")
+        )
         recipe = Preprocessing((total / len(test)).astype(np.float32), legacy, rgb)
-    answers = [network.predict_on_batch(recipe.apply(cuts)) for cuts in _cuts(recipe, test.paths, "images")]
-    outputs = {name: np.concatenate([each[name] for each in answers]).astype(np.float64) for name in answers[0]}
+    answers = [
+        network.predict_on_batch(recipe.apply(cuts)) for cuts in _cuts(recipe, test.paths, "images")
+    ]
+    outputs = {
+        name: np.concatenate([each[name] for each in answers]).astype(np.float64)
+        for name in answers[0]
+    }
     estimate, found = valid_poses(outputs)
     return compare(scene, test, "test", weights.name, estimate, found)

@@ -18,7 +18,13 @@ from posenet.io.files import write_text
 
 POSE_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz")
 DRAWINGS = ("trajectory", "trajectory_3d", "errors", "uncertainty", "worst", "matches")
-ERROR_COLUMNS = ("name", "error", "error_deg", *POSE_COLUMNS, *(f"true_{name}" for name in POSE_COLUMNS))
+ERROR_COLUMNS = (
+    "name",
+    "error",
+    "error_deg",
+    *POSE_COLUMNS,
+    *(f"true_{name}" for name in POSE_COLUMNS),
+)
 
 
 def report(evaluation: Evaluation) -> str:
@@ -47,7 +53,11 @@ def report(evaluation: Evaluation) -> str:
     return "\n".join(
         [
             *lines,
-            *(_verdict(summary, name, title) for name, title in BASELINE_NAMES.items() if name in summary["baselines"]),
+            *(
+                _verdict(summary, name, title)
+                for name, title in BASELINE_NAMES.items()
+                if name in summary["baselines"]
+            ),
         ]
     )
 
@@ -55,12 +65,19 @@ def report(evaluation: Evaluation) -> str:
 def _table(method: str, values: dict, unit: str) -> list[str]:
     """A head, and a line for the method and for each baseline."""
     rows = [(method, values)]
-    rows += [(BASELINE_NAMES[n], values["baselines"][n]) for n in BASELINE_NAMES if n in values["baselines"]]
+    rows += [
+        (BASELINE_NAMES[n], values["baselines"][n])
+        for n in BASELINE_NAMES
+        if n in values["baselines"]
+    ]
     width, column = max(len(name) for name, _ in rows) + 2, 23 + len(unit)
-    lines = [" " * width + "".join(f"{head:>{column}}" for head in ("median", "mean", "95 % within"))]
+    lines = [
+        " " * width + "".join(f"{head:>{column}}" for head in ("median", "mean", "95 % within"))
+    ]
     for name, each in rows:
         cells = (
-            f"{_figure(each[f'{k}_m'])} {unit} {_figure(each[f'{k}_deg'], 2)} deg" for k in ("median", "mean", "p95")
+            f"{_figure(each[f'{k}_m'])} {unit} {_figure(each[f'{k}_deg'], 2)} deg"
+            for k in ("median", "mean", "p95")
         )
         lines.append(f"{name:<{width}}" + "".join(f"{cell:>{column}}" for cell in cells))
     return lines
@@ -84,11 +101,22 @@ def _figure(value: float | None, digits: int = 3) -> str:
 def _verdict(summary: dict, baseline: str, title: str) -> str:
     """One line: does the method beat the baseline, in which of the two medians; if need be, where it has an answer."""
     own = summary.get("predicted", summary)
-    other, where = own["baselines"][baseline], ", where it has a prediction" if "predicted" in summary else ""
-    won = [what for what, key in (("position", "median_m"), ("rotation", "median_deg")) if _less(own[key], other[key])]
+    other, where = (
+        own["baselines"][baseline],
+        ", where it has a prediction" if "predicted" in summary else "",
+    )
+    won = [
+        what
+        for what, key in (("position", "median_m"), ("rotation", "median_deg"))
+        if _less(own[key], other[key])
+    ]
     if len(won) == 2:
         return f"It beats the {title} in position and rotation{where}."
-    return f"It beats the {title} in {won[0]} only{where}." if won else f"It does not beat the {title}{where}."
+    return (
+        f"It beats the {title} in {won[0]} only{where}."
+        if won
+        else f"It does not beat the {title}{where}."
+    )
 
 
 def _less(a: float | None, b: float | None) -> bool:
@@ -100,7 +128,9 @@ def report_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise PoseNetError(f"{folder} must be a folder to write to, it cannot be made: {error.strerror}") from None
+        raise PoseNetError(
+            f"{folder} must be a folder to write to, it cannot be made: {error.strerror}"
+        ) from None
     return folder
 
 
@@ -112,7 +142,9 @@ def write_evaluation(evaluation: Evaluation, folder: Path, images: bool = True) 
     write_text(folder / "errors.csv", _errors_csv(evaluation))
     stamps = evaluation.scene.stamps
     write_tum(folder / "groundtruth.tum", evaluation.scene.poses, stamps)
-    write_tum(folder / "estimate.tum", evaluation.estimate[evaluation.found], stamps[evaluation.found])
+    write_tum(
+        folder / "estimate.tum", evaluation.estimate[evaluation.found], stamps[evaluation.found]
+    )
     written = []
     if images:
         from posenet.evaluation.figures import write_report_images
@@ -129,10 +161,19 @@ def _errors_csv(evaluation: Evaluation) -> str:
     more = _more_columns(evaluation)
     writer.writerow([*ERROR_COLUMNS[:3], *more, *ERROR_COLUMNS[3:]])
     estimate, truth = evaluation.estimate, evaluation.scene.poses
-    table = np.hstack([estimate.positions, estimate.quaternions_wxyz, truth.positions, truth.quaternions_wxyz])
+    table = np.hstack(
+        [estimate.positions, estimate.quaternions_wxyz, truth.positions, truth.quaternions_wxyz]
+    )
     for row, (name, found) in enumerate(zip(evaluation.scene.names, evaluation.found, strict=True)):
-        numbers = [evaluation.errors[row], evaluation.errors_deg[row], *(column[row] for column in more.values())]
-        shown = [value if found or column >= 7 else "" for column, value in enumerate(table[row].tolist())]
+        numbers = [
+            evaluation.errors[row],
+            evaluation.errors_deg[row],
+            *(column[row] for column in more.values()),
+        ]
+        shown = [
+            value if found or column >= 7 else ""
+            for column, value in enumerate(table[row].tolist())
+        ]
         writer.writerow([name, *(f"{value:.9g}" for value in numbers), *shown])
     return text.getvalue()
 
@@ -142,4 +183,8 @@ def _more_columns(evaluation: Evaluation) -> dict[str, np.ndarray]:
     if evaluation.refinement is None:
         return {} if evaluation.doubt is None else {"doubt_deg": evaluation.doubt}
     position, degrees = evaluation.refinement.deviations.T
-    return {"inliers": evaluation.refinement.inliers, "deviation": position, "deviation_deg": degrees}
+    return {
+        "inliers": evaluation.refinement.inliers,
+        "deviation": position,
+        "deviation_deg": degrees,
+    }

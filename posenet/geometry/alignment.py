@@ -68,9 +68,14 @@ def align_similarity(source: Poses, target: Poses, with_scale: bool = True) -> S
         )
     source_mean, target_mean = source.positions.mean(axis=0), target.positions.mean(axis=0)
     centerd, aimed = source.positions - source_mean, target.positions - target_mean
-    for spread in (np.linalg.svd(centerd, compute_uv=False), np.linalg.svd(aimed, compute_uv=False)):
+    for spread in (
+        np.linalg.svd(centerd, compute_uv=False),
+        np.linalg.svd(aimed, compute_uv=False),
+    ):
         if spread[1] <= 1e-9 * max(spread[0], 1e-300):
             raise PoseNetError("alignment needs cameras that do not all stand on one line")
     rotation, _ = Rotation.align_vectors(aimed, centerd)
-    scale = float((aimed * rotation.apply(centerd)).sum() / (centerd**2).sum()) if with_scale else 1.0
+    scale = (
+        float((aimed * rotation.apply(centerd)).sum() / (centerd**2).sum()) if with_scale else 1.0
+    )
     return Sim3(scale, rotation, target_mean - scale * rotation.apply(source_mean))

@@ -59,7 +59,15 @@ class Camera:
     def resized(self, width: int, height: int) -> Camera:
         """The same camera for its image resized to width x height."""
         x, y = width / self.width, height / self.height
-        return replace(self, width=width, height=height, fx=self.fx * x, fy=self.fy * y, cx=self.cx * x, cy=self.cy * y)
+        return replace(
+            self,
+            width=width,
+            height=height,
+            fx=self.fx * x,
+            fy=self.fy * y,
+            cx=self.cx * x,
+            cy=self.cy * y,
+        )
 
     def rotate90(self, count: int = 1) -> Camera:
         """The camera of its image turned counter-clockwise by count right angles.

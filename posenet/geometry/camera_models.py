@@ -56,8 +56,18 @@ CAMERA_MODELS = {
 }
 PANORAMA = "EQUIRECTANGULAR"
 # by angle, with up to four coefficients: OpenCV's fisheye
-FISHEYES = ("OPENCV_FISHEYE", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE", "SIMPLE_FISHEYE", "FISHEYE")
-UNTIL = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 60, 1e-9)  # OpenCV's own five rounds leave pixels, far out
+FISHEYES = (
+    "OPENCV_FISHEYE",
+    "SIMPLE_RADIAL_FISHEYE",
+    "RADIAL_FISHEYE",
+    "SIMPLE_FISHEYE",
+    "FISHEYE",
+)
+UNTIL = (
+    cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS,
+    60,
+    1e-9,
+)  # OpenCV's own five rounds leave pixels, far out
 
 
 def camera_from_colmap(lens: str, width: int, height: int, parameters: tuple[float, ...]) -> Camera:
@@ -69,7 +79,9 @@ def camera_from_colmap(lens: str, width: int, height: int, parameters: tuple[flo
     if len(parameters) != model.parameters:
         raise ValueError(f"{lens} has {model.parameters} parameters. Received: {len(parameters)}")
     if lens == PANORAMA:
-        return Camera(width, height, width / math.tau, height / math.pi, width / 2, height / 2, lens)
+        return Camera(
+            width, height, width / math.tau, height / math.pi, width / 2, height / 2, lens
+        )
     fx, fy = parameters[0], parameters[model.focals - 1]
     cx, cy = parameters[model.focals : model.focals + 2]
     return Camera(width, height, fx, fy, cx, cy, lens, tuple(parameters[model.focals + 2 :]))
@@ -114,7 +126,11 @@ def projected(camera: Camera, points: np.ndarray) -> np.ndarray | None:
         return np.zeros((0, 2))
     lens, module = _for_opencv(camera)
     nothing = np.zeros(3)
-    return None if lens is None else module.projectPoints(points, nothing, nothing, camera.matrix, lens)[0][:, 0]
+    return (
+        None
+        if lens is None
+        else module.projectPoints(points, nothing, nothing, camera.matrix, lens)[0][:, 0]
+    )
 
 
 def unprojected(camera: Camera, pixels: np.ndarray) -> np.ndarray | None:
@@ -140,7 +156,14 @@ def _for_opencv(camera: Camera):
     k1 = values.get("k1", values.get("k", 0.0))
     if camera.lens in FISHEYES:
         return np.array([k1, *(values.get(name, 0.0) for name in ("k2", "k3", "k4"))]), cv2.fisheye
-    if camera.lens in ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV"):
+    if camera.lens in (
+        "SIMPLE_PINHOLE",
+        "PINHOLE",
+        "SIMPLE_RADIAL",
+        "RADIAL",
+        "OPENCV",
+        "FULL_OPENCV",
+    ):
         names = ("k2", "p1", "p2", "k3", "k4", "k5", "k6")
         return np.array([k1, *(values.get(name, 0.0) for name in names)]), cv2
     return None, cv2

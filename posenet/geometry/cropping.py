@@ -17,34 +17,34 @@ SHORT_NODES = 13  # of a coarse grid, along the image's short side
 class Crop:
     """stored: (height, width) of the cached images. cut: (height, width) that the network sees."""
 
-    stored: tuple[int, int]
-    cut: tuple[int, int]
+    resized: tuple[int, int]
+    size: tuple[int, int]
 
     @property
     def corner(self) -> tuple[int, int]:
         """(top, left) of the middle cut in a stored image."""
-        return (self.stored[0] - self.cut[0]) // 2, (self.stored[1] - self.cut[1]) // 2
+        return (self.resized[0] - self.size[0]) // 2, (self.resized[1] - self.size[1]) // 2
 
     @property
-    def cells(self) -> tuple[int, int]:
+    def grid(self) -> tuple[int, int]:
         """(rows, columns) of cells of 16 x 16 pixels that cover the cut: those of a feature map of stride 16."""
-        return -(-self.cut[0] // CELL), -(-self.cut[1] // CELL)
+        return -(-self.size[0] // CELL), -(-self.size[1] // CELL)
 
     def middle(self, images: np.ndarray) -> np.ndarray:
         """The middle cut of stored images (..., h, w, 3)."""
         top, left = self.corner
-        return images[..., top : top + self.cut[0], left : left + self.cut[1], :]
+        return images[..., top : top + self.size[0], left : left + self.size[1], :]
 
-    def stored_camera(self, camera: Camera) -> Camera:
+    def resized_camera(self, camera: Camera) -> Camera:
         """A image's camera after `resize_to_cover` to the stored size."""
-        height, width = self.stored
+        height, width = self.resized
         size, (left, top) = cover_transform(camera.width, camera.height, width, height)
         scaled = camera.resized(*size)
         return replace(scaled, width=width, height=height, cx=scaled.cx - left, cy=scaled.cy - top)
 
 
-def whole_frame(sizes: list[tuple[int, int]], short_side: int) -> Crop:
-    """The framing that shows the network the whole image, its short side scaled to short_side.
+def full_image_crop(sizes: list[tuple[int, int]], short_side: int) -> Crop:
+    """The crop that shows the network the whole image, its short side scaled to short_side.
 
     sizes: (width, height) of the scene's images; the middle (median) aspect ratio decides, between 2:1 and 1:2,
     and the long side is rounded to a multiple of 16.
@@ -55,8 +55,8 @@ def whole_frame(sizes: list[tuple[int, int]], short_side: int) -> Crop:
     return Crop(size, size)
 
 
-def square_cut(sizes: list[tuple[int, int]], short_side: int = 256, cut: int = 224) -> Crop:
-    """PoseNet's framing: the short side scaled to 256, the network sees a square of 224."""
+def square_crop(sizes: list[tuple[int, int]], short_side: int = 256, cut: int = 224) -> Crop:
+    """PoseNet's crop: the short side scaled to 256, the network sees a square of 224."""
     ratio = float(np.clip(np.median([width / height for width, height in sizes]), 0.5, 2.0))
     long_side = math.ceil(short_side * max(ratio, 1 / ratio))
     return Crop((short_side, long_side) if ratio >= 1 else (long_side, short_side), (cut, cut))

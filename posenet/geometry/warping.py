@@ -22,7 +22,9 @@ def turning_homography(stored: np.ndarray, cut: np.ndarray, turn: Rotation) -> n
     return np.linalg.inv(half) @ stored @ turn.as_matrix() @ np.linalg.inv(cut) @ half
 
 
-def reproject_with_depth(rays: np.ndarray, move: np.ndarray, camera: Camera, depth: np.ndarray, size):
+def reproject_with_depth(
+    rays: np.ndarray, move: np.ndarray, camera: Camera, depth: np.ndarray, size
+):
     """What rays (n, 3), in the camera's axes, meet when they start at move (3,).
 
     depth: (rows, columns) inverse depths of the camera's image of size (height, width). Gives the pixels (n, 2) that
@@ -32,14 +34,19 @@ def reproject_with_depth(rays: np.ndarray, move: np.ndarray, camera: Camera, dep
     points, along = rays, np.ones((len(rays), 1))
     for _ in range(FIXED_POINT_ROUNDS):
         nodes = (_pixels(points, camera) * scale).astype(np.float32)
-        inverse = cv2.remap(depth, nodes[:, :1], nodes[:, 1:], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        inverse = cv2.remap(
+            depth, nodes[:, :1], nodes[:, 1:], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         along = np.maximum((1 / inverse - move[2]) / np.maximum(rays[:, 2:], 0.1), 1e-6)
         points = move + along * rays
     return _pixels(points, camera), along
 
 
 def _pixels(points: np.ndarray, camera: Camera) -> np.ndarray:
-    return points[:, :2] / np.maximum(points[:, 2:], 1e-6) * (camera.fx, camera.fy) + (camera.cx, camera.cy)
+    return points[:, :2] / np.maximum(points[:, 2:], 1e-6) * (camera.fx, camera.fy) + (
+        camera.cx,
+        camera.cy,
+    )
 
 
 def _grid_weights(nodes: int, places: int) -> tuple[np.ndarray, np.ndarray]:
@@ -61,12 +68,12 @@ def _interpolate_grid(values: np.ndarray, between) -> np.ndarray:
 class Warper:
     """Cuts of stored images as a rotated or translated camera sees them."""
 
-    def __init__(self, framing: Crop):
-        self.framing = framing
-        self.nodes = grid_shape(framing.cut)
+    def __init__(self, crop: Crop):
+        self.crop = crop
+        self.nodes = grid_shape(crop.size)
         self.between_pixels, self.between_cells = (
             [_grid_weights(count, side) for count, side in zip(self.nodes, sides, strict=True)]
-            for sides in (framing.cut, framing.cells)
+            for sides in (crop.size, crop.grid)
         )
 
     def turned(
@@ -82,11 +89,15 @@ class Warper:
         camera: as for `view`; where it is unknown, only rolls are exact. seen_by: the stored camera that turned, where
         it is not the image's own.
         """
-        height, width = self.framing.stored
+        height, width = self.crop.resized
         size = float(max(height, width))
         stored = (camera or Camera(width, height, size, size, width / 2, height / 2)).matrix
-        top, left = self.framing.corner
-        cut = (seen_by.matrix if seen_by else stored) - [[0, 0, left + shift[0]], [0, 0, top + shift[1]], [0, 0, 0]]
+        top, left = self.crop.corner
+        cut = (seen_by.matrix if seen_by else stored) - [
+            [0, 0, left + shift[0]],
+            [0, 0, top + shift[1]],
+            [0, 0, 0],
+        ]
         return self._warp(image, turning_homography(stored, cut, turn))
 
     def moved(self, image, camera: Camera, turn: Rotation, move: np.ndarray, depth: np.ndarray):
@@ -95,22 +106,33 @@ class Warper:
         depth: (rows, columns) inverse depths of the stored image. What the old camera did not see is made up. Also
         gives the points that its cells show, as in `AugmentedView`.
         """
-        height, width = self.framing.cut
-        top, left = self.framing.corner
-        nodes = np.stack(np.meshgrid(np.linspace(0, width, self.nodes[1]), np.linspace(0, height, self.nodes[0])), -1)
+        height, width = self.crop.size
+        top, left = self.crop.corner
+        nodes = np.stack(
+            np.meshgrid(
+                np.linspace(0, width, self.nodes[1]), np.linspace(0, height, self.nodes[0])
+            ),
+            -1,
+        )
         straight = (nodes + (left - camera.cx, top - camera.cy)) / (camera.fx, camera.fy)
         straight = np.concatenate([straight, np.ones((*self.nodes, 1))], -1)
         pixels, along = reproject_with_depth(
-            turn.apply(straight.reshape(-1, 3)), move, camera, depth, self.framing.stored
+            turn.apply(straight.reshape(-1, 3)), move, camera, depth, self.crop.resized
         )
         pixels, along = pixels.reshape(*self.nodes, 2), along.reshape(*self.nodes, 1)
         maps = _interpolate_grid((pixels - 0.5).astype(np.float32), self.between_pixels)
-        view = cv2.remap(image, maps[..., 0], maps[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        points, place = (_interpolate_grid(each, self.between_cells) for each in (along * straight, pixels))
-        inside = ((place > 0) & (place < self.framing.stored[::-1])).all(axis=-1, keepdims=True)
+        view = cv2.remap(
+            image, maps[..., 0], maps[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        )
+        points, place = (
+            _interpolate_grid(each, self.between_cells) for each in (along * straight, pixels)
+        )
+        inside = ((place > 0) & (place < self.crop.resized[::-1])).all(axis=-1, keepdims=True)
         return view, np.where(inside, points, np.nan)
 
     def _warp(self, image, homography):
-        height, width = self.framing.cut
+        height, width = self.crop.size
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return cv2.warpPerspective(image, homography, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+        return cv2.warpPerspective(
+            image, homography, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT_101
+        )

@@ -42,9 +42,15 @@ def fetch(url: str, digest: str | None) -> Path:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             _download(url, part)
-        except (OSError, ValueError, http.client.HTTPException) as error:  # urllib's errors are OSErrors
+        except (
+            OSError,
+            ValueError,
+            http.client.HTTPException,
+        ) as error:  # urllib's errors are OSErrors
             reason = getattr(error, "reason", None) or error
-            raise PoseNetError(f"{url} cannot be fetched ({reason}): put the file at {target} by other means") from None
+            raise PoseNetError(
+                f"{url} cannot be fetched ({reason}): put the file at {target} by other means"
+            ) from None
         _check(part, digest, url)
         os.replace(part, target)
         return target
@@ -61,7 +67,9 @@ def _download(url: str, part: Path) -> None:
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
-        answer = urllib.request.build_opener().open(request, timeout=_PATIENCE)  # reads the proxy variables now
+        answer = urllib.request.build_opener().open(
+            request, timeout=_PATIENCE
+        )  # reads the proxy variables now
     except urllib.error.HTTPError as error:
         if error.code == 416 and have:  # nothing is left to fetch
             return
@@ -73,13 +81,21 @@ def _download(url: str, part: Path) -> None:
         log.info("fetching %s%s", url, f", {have / 1e6:.0f} MB are here already" if resumed else "")
         with (
             open(part, "ab" if resumed else "wb") as file,
-            tqdm(total=whole or None, initial=have if resumed else 0, unit="B", unit_scale=True, desc=part.stem) as bar,
+            tqdm(
+                total=whole or None,
+                initial=have if resumed else 0,
+                unit="B",
+                unit_scale=True,
+                desc=part.stem,
+            ) as bar,
         ):
             while chunk := answer.read(_CHUNK):
                 file.write(chunk)
                 bar.update(len(chunk))
     if whole and part.stat().st_size < whole:
-        raise OSError(f"the connection ended after {part.stat().st_size} of {whole} bytes, try again to go on")
+        raise OSError(
+            f"the connection ended after {part.stat().st_size} of {whole} bytes, try again to go on"
+        )
 
 
 def _check(path: Path, digest: str | None, url: str) -> None:

@@ -115,4 +115,6 @@ def require_free_space(folder: Path, size: int) -> None:
     """Raise PoseNetError when folder's disk has less than size bytes free."""
     free = shutil.disk_usage(folder).free
     if free < size:
-        raise PoseNetError(f"{folder} needs {size / 1e9:.2f} GB of free space, its disk has {free / 1e9:.2f} GB")
+        raise PoseNetError(
+            f"{folder} needs {size / 1e9:.2f} GB of free space, its disk has {free / 1e9:.2f} GB"
+        )

@@ -28,7 +28,11 @@ DAYS_KEPT, DAYS_HALF_WRITTEN = 30, 2
 def cache_folder() -> Path:
     """Where caches are kept: POSENET_CACHE, else posenet/ in the user's cache folder."""
     own = os.environ.get("POSENET_CACHE")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "posenet"
+    return (
+        Path(own)
+        if own
+        else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "posenet"
+    )
 
 
 class ImageArray:
@@ -103,7 +107,9 @@ def load_images(
         faults = _decode_all(paths, (*size, quarter_turns), array, label)
         array.flush()
         del array
-        target.with_suffix(".json").write_text(json.dumps({str(row): why for row, why in faults.items()}))
+        target.with_suffix(".json").write_text(
+            json.dumps({str(row): why for row, why in faults.items()})
+        )
     return _opened(target, shape)
 
 
@@ -112,7 +118,10 @@ def _tidy(folder: Path) -> None:
     now = time.time()
     for path in folder.glob("*.npy"):
         with suppress(OSError):  # another process may be as tidy
-            if now - path.stat().st_mtime > (DAYS_HALF_WRITTEN if path.name.startswith(".") else DAYS_KEPT) * 86400:
+            if (
+                now - path.stat().st_mtime
+                > (DAYS_HALF_WRITTEN if path.name.startswith(".") else DAYS_KEPT) * 86400
+            ):
                 path.unlink()
                 path.with_suffix(".json").unlink(missing_ok=True)
 
@@ -130,7 +139,9 @@ def _opened(target: Path, shape) -> ImageArray:
 def _kept(array, faults: dict[int, str]) -> ImageArray:
     rows = np.setdiff1d(np.arange(len(array)), list(faults))
     if len(rows) == 0:
-        raise PoseNetError(f"at least one image must decode: {next(iter(faults.values()), 'no image was given')}")
+        raise PoseNetError(
+            f"at least one image must decode: {next(iter(faults.values()), 'no image was given')}"
+        )
     for why in list(faults.values())[:3]:
         log.warning("image dropped: %s", why)
     if len(faults) > 3:
@@ -152,7 +163,14 @@ def _decode_all(paths, how, array, label) -> dict[int, str]:
 
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        tqdm(total=len(paths), desc=f"reading {label}", unit="", leave=False, disable=None, file=sys.stderr) as bar,
+        tqdm(
+            total=len(paths),
+            desc=f"reading {label}",
+            unit="",
+            leave=False,
+            disable=None,
+            file=sys.stderr,
+        ) as bar,
     ):
         for start in range(0, len(paths), step):
             for row, why in pool.map(decode, range(start, min(start + step, len(paths)))):

@@ -16,13 +16,22 @@ from posenet.errors import PoseNetError
 from posenet.geometry.cropping import cover_transform
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
-NO_IMAGE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)  # what Pillow raises
+NO_IMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    struct.error,
+    Image.DecompressionBombError,
+)  # what Pillow raises
 EXIF_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # the orientations that swap width and height
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # tags of TIFF 6.0
 _SHOWN_TURNED = {3: 2, 6: 3, 8: 1}
 Image.MAX_IMAGE_PIXELS = 2**29  # Pillow refuses images of twice as many; OpenCV has the same limit
 READING = "7"  # raised whenever the same files give other images or keypoints
-DIM, MOST_LIGHT = 160, 8.0  # images whose brightest hundredth is darker get more light, by at most so much
+DIM, MOST_LIGHT = (
+    160,
+    8.0,
+)  # images whose brightest hundredth is darker get more light, by at most so much
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -33,7 +42,9 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         (width, height), orientation = _header(path)
     except NO_IMAGE as error:
-        raise PoseNetError(f"{path}: a image is needed, this cannot be read as one ({error})") from None
+        raise PoseNetError(
+            f"{path}: a image is needed, this cannot be read as one ({error})"
+        ) from None
     return (height, width) if orientation in _TURNED else (width, height)
 
 
@@ -147,9 +158,13 @@ def read_image(path: Path, at_least: tuple[int, int] | None = None) -> np.ndarra
     except cv2.error:  # a header that promises an impossible size
         image = None
     if image is None:
-        raise PoseNetError(f"{path}: a image is needed, this does not decode as one ({len(content)} bytes)")
+        raise PoseNetError(
+            f"{path}: a image is needed, this does not decode as one ({len(content)} bytes)"
+        )
     if not _is_complete(io.BytesIO(content)):
-        raise PoseNetError(f"{path}: a whole image is needed, this one is cut off ({len(content)} bytes)")
+        raise PoseNetError(
+            f"{path}: a whole image is needed, this one is cut off ({len(content)} bytes)"
+        )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
 
@@ -187,7 +202,9 @@ def resize_to_cover(image: np.ndarray, height: int, width: int) -> np.ndarray:
     scaled, (left, top) = cover_transform(image.shape[1], image.shape[0], width, height)
     if scaled != (image.shape[1], image.shape[0]):
         shrinks = scaled[0] < image.shape[1]
-        image = cv2.resize(image, scaled, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        image = cv2.resize(
+            image, scaled, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+        )
     return np.ascontiguousarray(image[top : top + height, left : left + width])
 
 
@@ -197,13 +214,19 @@ def load_image(path: Path, height: int, width: int, quarter_turns: int = 0) -> n
     quarter_turns: by how many right angles it is turned counter-clockwise before.
     """
     at_least = (width, height) if quarter_turns % 2 else (height, width)
-    return brightened(resize_to_cover(np.rot90(read_image(path, at_least), quarter_turns), height, width))
+    return brightened(
+        resize_to_cover(np.rot90(read_image(path, at_least), quarter_turns), height, width)
+    )
 
 
 def brightened(image: np.ndarray) -> np.ndarray:
     """A uint8 image; a dark one with so much more light that its brightest hundredth is at 160 of 255."""
     top = float(np.percentile(image[::3, ::3], 99))
-    return image if top >= DIM else cv2.convertScaleAbs(image, alpha=min(MOST_LIGHT, DIM / max(top, 1.0)))
+    return (
+        image
+        if top >= DIM
+        else cv2.convertScaleAbs(image, alpha=min(MOST_LIGHT, DIM / max(top, 1.0)))
+    )
 
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp")

@@ -8,7 +8,14 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from posenet.localization.pnp import MIN_INLIERS, distances, focal_factor, ransac, refined, residuals
+from posenet.localization.pnp import (
+    MIN_INLIERS,
+    distances,
+    focal_factor,
+    ransac,
+    refined,
+    residuals,
+)
 from posenet.mapping.keypoints import Keypoints
 from posenet.mapping.matching import match, root_sift
 from posenet.mapping.triangulation import Observations
@@ -46,7 +53,9 @@ class AbsolutePose:
         return float(np.sqrt(variances[:3].sum())), float(np.degrees(np.sqrt(variances[3:].sum())))
 
 
-def locate(keypoints: Keypoints, seen: list[Observations], has_known_focal_length: bool = True) -> AbsolutePose | None:
+def locate(
+    keypoints: Keypoints, seen: list[Observations], has_known_focal_length: bool = True
+) -> AbsolutePose | None:
     """The pose of a image's camera, by what some of the scene's images see; None where too little agrees.
 
     has_known_focal_length: False where the focal length must be found too; None, then, also where it stays vague.
@@ -55,7 +64,9 @@ def locate(keypoints: Keypoints, seen: list[Observations], has_known_focal_lengt
     theirs = [root_sift(each.keypoints.descriptors) for each in seen]
     pairs = [match(ours, each) for each in theirs]
     rows = np.concatenate([np.zeros(0, int), *(pair[0] for pair in pairs)])
-    points = np.concatenate([np.zeros((0, 3)), *(each.points[pair[1]] for each, pair in zip(seen, pairs, strict=True))])
+    points = np.concatenate(
+        [np.zeros((0, 3)), *(each.points[pair[1]] for each, pair in zip(seen, pairs, strict=True))]
+    )
     factor = 1.0 if has_known_focal_length else focal_factor(keypoints, rows, points)
     if factor is None:
         return None
@@ -97,7 +108,13 @@ def _guided_matching(keypoints: Keypoints, ours, points, theirs, position, rotat
 
 
 def _verify_pose(
-    keypoints: Keypoints, rows, points, images, position, rotation: Rotation, has_known_focal_length: bool
+    keypoints: Keypoints,
+    rows,
+    points,
+    images,
+    position,
+    rotation: Rotation,
+    has_known_focal_length: bool,
 ) -> AbsolutePose | None:
     """The pose with what speaks for it; None where that is too little. images: (n,) where each point was seen.
 
@@ -114,14 +131,28 @@ def _verify_pose(
     if good.sum() < MIN_INLIERS or spread < FEWEST_CELLS:
         return None
     step, unknowns = 1e-6, 6 if has_known_focal_length else 7
-    jacobian = np.stack([(off(step * each) - off(-step * each)) / (2 * step) for each in np.eye(unknowns)], axis=1)
+    jacobian = np.stack(
+        [(off(step * each) - off(-step * each)) / (2 * step) for each in np.eye(unknowns)], axis=1
+    )
     jacobian = jacobian.reshape(-1, 2, unknowns)[good].reshape(-1, unknowns)
-    covariance = clustered_covariance(jacobian, errors[good].ravel(), np.repeat(images[good], 2))[:6, :6]
+    covariance = clustered_covariance(jacobian, errors[good].ravel(), np.repeat(images[good], 2))[
+        :6, :6
+    ]
     agreeing = rows[good]
-    return AbsolutePose(position, rotation, len(agreeing), covariance, agreeing, keypoints.rays[agreeing], points[good])
+    return AbsolutePose(
+        position,
+        rotation,
+        len(agreeing),
+        covariance,
+        agreeing,
+        keypoints.rays[agreeing],
+        points[good],
+    )
 
 
-def clustered_covariance(jacobian: np.ndarray, errors: np.ndarray, groups: np.ndarray) -> np.ndarray:
+def clustered_covariance(
+    jacobian: np.ndarray, errors: np.ndarray, groups: np.ndarray
+) -> np.ndarray:
     """(k, k) of unknowns fitted by least squares to n values of slopes jacobian (n, k), that are left with errors (n,).
 
     Values of one group err together, as points of one training image do with its pose. To the covariance of

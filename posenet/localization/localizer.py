@@ -18,10 +18,20 @@ from posenet.io.files import fingerprint_files
 from posenet.io.image_cache import ImageArray, load_images
 from posenet.localization.orientation import resolve_orientation
 from posenet.localization.refinement import PnPRefiner, RefinementResult
-from posenet.localization.retrieval import Gallery, descriptors, load_or_build_gallery, with_descriptor_output
+from posenet.localization.retrieval import (
+    Gallery,
+    descriptors,
+    load_or_build_gallery,
+    with_descriptor_output,
+)
 from posenet.localization.smoothing import contiguous_segments, smooth
 from posenet.localization.test_time_augmentation import predict_with_tta
-from posenet.localization.uncertainty import UncertaintyModel, calibrate_uncertainty, load_uncertainty, save_uncertainty
+from posenet.localization.uncertainty import (
+    UncertaintyModel,
+    calibrate_uncertainty,
+    load_uncertainty,
+    save_uncertainty,
+)
 from posenet.mapping.landmarks import MAP, load_or_build_landmarks
 from posenet.run import MODEL, Run
 
@@ -38,7 +48,7 @@ class LocalizationOptions:
     smooth. refine: make poses exact by matching with the training images.
     """
 
-    views: int = VIEWS
+    tta_views: int = VIEWS
     smooth: bool = False
     refine: bool = False
 
@@ -67,7 +77,9 @@ class Localizer:
 
     def __init__(self, run: Run, training: Scene | None = None):
         self.run, self.training = run, training
-        self.made_of = fingerprint_files([run.folder / MODEL])  # before it is loaded: a training may write a newer one
+        self.made_of = fingerprint_files(
+            [run.folder / MODEL]
+        )  # before it is loaded: a training may write a newer one
         self.network = with_descriptor_output(run.load_model())
 
     @cached_property
@@ -78,7 +90,9 @@ class Localizer:
     @cached_property
     def refiner(self) -> PnPRefiner:
         """Refines by the training images."""
-        return PnPRefiner(self.gallery, load_or_build_landmarks(self.run.folder, self.gallery.scene))
+        return PnPRefiner(
+            self.gallery, load_or_build_landmarks(self.run.folder, self.gallery.scene)
+        )
 
     @cached_property
     def trust(self) -> UncertaintyModel:
@@ -88,7 +102,7 @@ class Localizer:
         if kept is not None:
             return kept
         scene = self.gallery.scene
-        rows = np.flatnonzero(np.isin(scene.names, self.run.held_out))
+        rows = np.flatnonzero(np.isin(scene.names, self.run.validation_images))
         if len(rows) < FEWEST_HELD_OUT:
             log.warning(
                 "%d training images were held out, fewer than %d: how far to trust a pose is only assumed",
@@ -96,7 +110,7 @@ class Localizer:
             )  # fmt: skip
             return UncertaintyModel(0.05 * self.refiner.depth, 3.0, 10.0)
         held_out = scene.subset(rows)
-        images = load_images(held_out.paths, self.run.framing.stored, "held-out images")
+        images = load_images(held_out.paths, self.run.crop.resized, "held-out images")
         held_out = held_out.subset(images.rows)
         outputs = self._views(images, held_out.cameras)
         regressed, _ = self._poses(outputs)
@@ -112,12 +126,16 @@ class Localizer:
         return Poses(poses.positions + self.run.origin, poses.rotations), usable
 
     @property
-    def trained_on(self) -> Camera | None:
+    def reference_camera(self) -> Camera | None:
         """The camera of all training images, if it was one."""
-        return self.run.camera if self.run.one_camera else None
+        return self.run.camera if self.run.single_camera else None
 
-    def _views(self, images: ImageArray, cameras: Sequence[Camera | None], count: int = VIEWS) -> dict[str, np.ndarray]:
-        return predict_with_tta(self.network, images, cameras, self.run.framing, count, self.trained_on)
+    def _views(
+        self, images: ImageArray, cameras: Sequence[Camera | None], count: int = VIEWS
+    ) -> dict[str, np.ndarray]:
+        return predict_with_tta(
+            self.network, images, cameras, self.run.crop, count, self.reference_camera
+        )
 
     def answer(
         self,
@@ -125,23 +143,27 @@ class Localizer:
         paths: Sequence[Path],
         cameras: Sequence[Camera | None],
         sequences: np.ndarray,
-        manner: LocalizationOptions,
+        options: LocalizationOptions,
     ) -> PoseEstimates:
         """Poses of n stored images, whose files, cameras and sequences (n,) are given in the same order."""
-        outputs = self._views(images, cameras, manner.views)
-        if self.trained_on and manner.views > 1:
-            ask = partial(self._views, count=manner.views)
-            outputs = resolve_orientation(outputs, paths, cameras, self.trained_on, self.run.framing.stored, ask)
+        outputs = self._views(images, cameras, options.tta_views)
+        if self.reference_camera and options.tta_views > 1:
+            ask = partial(self._views, count=options.tta_views)
+            outputs = resolve_orientation(
+                outputs, paths, cameras, self.reference_camera, self.run.crop.resized, ask
+            )
         regressed, answered = self._poses(outputs)
-        if manner.smooth:
+        if options.smooth:
             regressed = _smoothed(regressed, answered, sequences)
-        doubt = outputs["spread_deg"] if manner.views > 1 else None
+        doubt = outputs["spread_deg"] if options.tta_views > 1 else None
         described = descriptors(outputs["pooled"])
-        if not manner.refine:
+        if not options.refine:
             return PoseEstimates(regressed, answered, regressed, answered, doubt, described)
         refinement = self.refiner.refine(paths, cameras, regressed, described, self.trust, answered)
         found = answered | refinement.refined
-        poses = _smoothed(refinement.poses, found, sequences) if manner.smooth else refinement.poses
+        poses = (
+            _smoothed(refinement.poses, found, sequences) if options.smooth else refinement.poses
+        )
         return PoseEstimates(poses, found, regressed, answered, doubt, described, refinement)
 
 

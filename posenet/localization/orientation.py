@@ -27,23 +27,39 @@ Ask = Callable[[ImageArray, Sequence[Camera | None]], Outputs]
 
 
 def resolve_orientation(
-    outputs: Outputs, paths: Sequence[Path], cameras: Sequence[Camera | None], trained_on: Camera, stored, ask: Ask
+    outputs: Outputs,
+    paths: Sequence[Path],
+    cameras: Sequence[Camera | None],
+    reference_camera: Camera,
+    stored,
+    ask: Ask,
 ) -> Outputs:
     """What `ask` says of n images, in place of `outputs`, where they turn out to lie on their side.
 
     outputs: what it says of them as they are, with "quaternion" (n, 4) world_from_camera and "spread_deg" (n,), how far
-    its views lie apart. trained_on: the camera of all training images. stored: (height, width) of stored images.
+    its views lie apart. reference_camera: the camera of all training images. stored: (height, width) of stored images.
     """
-    rows = np.array([row for row, each in enumerate(cameras) if each and has_other_orientation(each, trained_on)], int)
+    rows = np.array(
+        [
+            row
+            for row, each in enumerate(cameras)
+            if each and has_other_orientation(each, reference_camera)
+        ],
+        int,
+    )
     best = {name: values.copy() for name, values in outputs.items()}
     sideways: set[int] = set()
     for count in (1, 3) if len(rows) else ():
-        images = load_images([paths[row] for row in rows], stored, "images, turned", quarter_turns=count)
+        images = load_images(
+            [paths[row] for row in rows], stored, "images, turned", quarter_turns=count
+        )
         rows = rows[images.rows]
         answers = ask(images, [each.rotate90(count) for row in rows if (each := cameras[row])])
         ours_from_turned = Rotation.from_euler("z", 90 * count, degrees=True)
         answers["quaternion"] = undo_rotation(answers["quaternion"], ours_from_turned)
-        better = _doubt(answers) < SURER * _doubt({name: values[rows] for name, values in best.items()})
+        better = _doubt(answers) < SURER * _doubt(
+            {name: values[rows] for name, values in best.items()}
+        )
         for name, values in answers.items():
             best[name][rows[better]] = values[better]
         sideways |= set(rows[better])
@@ -57,6 +73,6 @@ def _doubt(outputs: Outputs) -> np.ndarray:
     return np.where(is_valid_quaternion(outputs["quaternion"]), outputs["spread_deg"], np.inf)
 
 
-def has_other_orientation(camera: Camera, trained_on: Camera) -> bool:
+def has_other_orientation(camera: Camera, reference_camera: Camera) -> bool:
     """Whether one of the two images is tall and the other wide."""
-    return (camera.width - camera.height) * (trained_on.width - trained_on.height) < 0
+    return (camera.width - camera.height) * (reference_camera.width - reference_camera.height) < 0

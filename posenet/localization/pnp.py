@@ -18,12 +18,16 @@ NEAR_PIXELS = 12.0
 Pose = tuple[np.ndarray, Rotation]  # camera center (3,) in the world, camera axes to world axes
 
 
-def ransac(keypoints: Keypoints, rows: np.ndarray, points: np.ndarray, rounds: int = RANSAC_ROUNDS) -> Pose | None:
+def ransac(
+    keypoints: Keypoints, rows: np.ndarray, points: np.ndarray, rounds: int = RANSAC_ROUNDS
+) -> Pose | None:
     """The pose that most pairs of a keypoint rows (n,) and a point (n, 3) agree with; None where hardly any do."""
     if len(np.unique(rows)) < MIN_INLIERS:
         return None
     cv2.setRNGSeed(0)
-    middle = points.mean(axis=0)  # OpenCV works in float32, and the world's own zero may lie too far away for that
+    middle = points.mean(
+        axis=0
+    )  # OpenCV works in float32, and the world's own zero may lie too far away for that
     try:
         good, turn, shift, inliers = cv2.solvePnPRansac(
             points - middle, keypoints.rays[rows], np.eye(3), None, iterationsCount=rounds, confidence=0.9999,
@@ -47,7 +51,9 @@ def refined(keypoints: Keypoints, rows, points, position, rotation: Rotation) ->
     return position + found.x[:3], rotation * Rotation.from_rotvec(found.x[3:])
 
 
-def residuals(change, keypoints: Keypoints, rows, points, position, rotation: Rotation) -> np.ndarray:
+def residuals(
+    change, keypoints: Keypoints, rows, points, position, rotation: Rotation
+) -> np.ndarray:
     """(2n,) reprojection errors in pixels after a change (6,) of the position and a turn of the camera; a seventh
     number is the logarithm of a change of the focal length."""
     turned = rotation * Rotation.from_rotvec(change[3:6])

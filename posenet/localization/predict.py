@@ -23,7 +23,9 @@ from posenet.run import Run
 
 log = logging.getLogger("posenet")
 
-ZOOMED = 1.25  # EXIF's focal lengths are seldom so far off; phones' lenses are twice as long, or half
+ZOOMED = (
+    1.25  # EXIF's focal lengths are seldom so far off; phones' lenses are twice as long, or half
+)
 
 
 def image_files(given: Sequence[Path]) -> list[Path]:
@@ -39,7 +41,9 @@ def image_files(given: Sequence[Path]) -> list[Path]:
             raise PoseNetError(f"{path}: no such image or folder")
         inside = photographs_in(path, below=True) if path.is_dir() else [path]
         if not inside:
-            raise PoseNetError(f"{path} must hold images ({', '.join(IMAGE_SUFFIXES)}), it holds none")
+            raise PoseNetError(
+                f"{path} must hold images ({', '.join(IMAGE_SUFFIXES)}), it holds none"
+            )
         files += inside
     return files
 
@@ -58,16 +62,16 @@ class Prediction:
 
 
 def predict(
-    run: Run, paths: list[Path], manner: LocalizationOptions | None = None, nearest: bool = False
+    run: Run, paths: list[Path], options: LocalizationOptions | None = None, nearest: bool = False
 ) -> Prediction:
-    """Poses of new images; where manner.smooth says so, those of each folder are a video's, in their order."""
+    """Poses of new images; where options.smooth says so, those of each folder are a video's, in their order."""
     answerer = Localizer(run)
-    images = load_images(paths, run.framing.stored, "images")
+    images = load_images(paths, run.crop.resized, "images")
     decoded = [paths[row] for row in images.rows]
     cameras = [camera_for(run, path) for path in decoded]
     folders = np.array([str(path.parent) for path in paths], object)
     sequences = contiguous_segments(folders, images.rows)
-    answers = answerer.answer(images, decoded, cameras, sequences, manner or LocalizationOptions())
+    answers = answerer.answer(images, decoded, cameras, sequences, options or LocalizationOptions())
     if not nearest:
         return Prediction(answers, images.rows)
     likest = answerer.gallery.nearest(answers.descriptors)[:, 0]
@@ -110,7 +114,9 @@ def camera_for(run: Run, path: Path) -> Camera:
     told = guess_camera(path)
     if told.source in run.corrections and told.has_known_focal_length:
         told = run.corrections[told.source].of(told)
-    if camera is None or (told.has_known_focal_length and max(told.fx / camera.fx, camera.fx / told.fx) > ZOOMED):
+    if camera is None or (
+        told.has_known_focal_length and max(told.fx / camera.fx, camera.fx / told.fx) > ZOOMED
+    ):
         return told
     return camera
 
@@ -119,7 +125,10 @@ def _held_otherwise(camera: Camera) -> Camera:
     """The camera held upright instead of on its side, or the other way round: what depends on which way is left out."""
     turned = camera.rotate90()
     names = CAMERA_MODELS[camera.lens].extra
-    lens = [0.0 if name in ("p1", "p2") else value for name, value in zip(names, camera.distortion, strict=True)]
+    lens = [
+        0.0 if name in ("p1", "p2") else value
+        for name, value in zip(names, camera.distortion, strict=True)
+    ]
     return replace(turned, cx=turned.width / 2, cy=turned.height / 2, distortion=tuple(lens))
 
 

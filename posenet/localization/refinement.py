@@ -84,13 +84,20 @@ class PnPRefiner:
 
         Where a image's focal length is only assumed, it is found together with the pose, if the image tells it.
         """
-        if unknown := sum(camera is not None and not camera.has_known_focal_length for camera in cameras):
-            log.warning("the focal length of %d images is not known, it is sought together with their pose", unknown)
+        if unknown := sum(
+            camera is not None and not camera.has_known_focal_length for camera in cameras
+        ):
+            log.warning(
+                "the focal length of %d images is not known, it is sought together with their pose",
+                unknown,
+            )
         located = self.locate(paths, cameras, first, descriptors)
         positions, quaternions = first.positions.copy(), first.quaternions_wxyz.copy()
         for row, each in enumerate(located):
             regressed = first.positions[row], first.rotations[row]
-            if each is None or not _stands(each, regressed if answered is None or answered[row] else None, trust):
+            if each is None or not _stands(
+                each, regressed if answered is None or answered[row] else None, trust
+            ):
                 located[row] = None
             else:
                 positions[row] = each.position
@@ -114,7 +121,10 @@ class PnPRefiner:
         alike = self.gallery.nearest(descriptors, MORE_NEIGHBOURS + int((~usable).sum()))
 
         def work(row: int) -> AbsolutePose | None:
-            nearby, similar = (each[usable[each]][:MORE_NEIGHBOURS] for each in (self.nearby(first, row), alike[row]))
+            nearby, similar = (
+                each[usable[each]][:MORE_NEIGHBOURS]
+                for each in (self.nearby(first, row), alike[row])
+            )
             return self._one(paths[row], cameras[row], _merged(similar, nearby))
 
         return in_parallel(work, range(len(paths)), "refining")
@@ -137,9 +147,13 @@ class PnPRefiner:
         return None
 
 
-def _stands(found: AbsolutePose, regressed: tuple[np.ndarray, Rotation] | None, trust: UncertaintyModel) -> bool:
+def _stands(
+    found: AbsolutePose, regressed: tuple[np.ndarray, Rotation] | None, trust: UncertaintyModel
+) -> bool:
     """Whether a refined pose is believed: by its keypoints alone, or because the regressed one agrees."""
-    return found.inliers >= CERTAIN_INLIERS or (regressed is not None and trust.allows(*regressed, found))
+    return found.inliers >= CERTAIN_INLIERS or (
+        regressed is not None and trust.allows(*regressed, found)
+    )
 
 
 def _merged(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -18,7 +18,10 @@ from posenet.models.inference import predict_in_batches
 from posenet.run import Run
 
 GALLERY = "gallery.npz"
-POOLED = ("points_pool", "cls3_pool")  # the layers that average the backbone's last feature map, by the network's head
+POOLED = (
+    "points_pool",
+    "cls3_pool",
+)  # the layers that average the backbone's last feature map, by the network's head
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +52,9 @@ def descriptors(pooled: np.ndarray) -> np.ndarray:
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
 
 
-def load_or_build_gallery(run: Run, network: keras.Model, made_of: str, scene: Scene | None = None) -> Gallery:
+def load_or_build_gallery(
+    run: Run, network: keras.Model, made_of: str, scene: Scene | None = None
+) -> Gallery:
     """The run's training images as its network sees them; kept in RUN/gallery.npz as long as both stay the same.
 
     network: a describing one. made_of: the digest of the file that it was loaded from. scene: the training split, if it
@@ -61,11 +66,15 @@ def load_or_build_gallery(run: Run, network: keras.Model, made_of: str, scene: S
     try:
         with np.load(path, allow_pickle=False) as kept:
             if str(kept["stamp"]) == stamp:
-                return Gallery(training.subset(kept["rows"]), kept["descriptors"].astype(np.float32))
+                return Gallery(
+                    training.subset(kept["rows"]), kept["descriptors"].astype(np.float32)
+                )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass  # made anew
-    images = load_images(training.paths, run.framing.stored, "training images")
-    described = descriptors(predict_in_batches(network, images, run.framing)["pooled"]).astype(np.float16)
+    images = load_images(training.paths, run.crop.resized, "training images")
+    described = descriptors(predict_in_batches(network, images, run.crop)["pooled"]).astype(
+        np.float16
+    )
     with best_effort_write(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, stamp=stamp, rows=images.rows, descriptors=described)
     return Gallery(training.subset(images.rows), described.astype(np.float32))

@@ -59,7 +59,9 @@ def _aligned(quaternions: np.ndarray) -> np.ndarray:
 
 def _smooth_rows(values: np.ndarray, stiffness: float) -> np.ndarray:
     """The smooth rows nearest to values (n, d)."""
-    bands = np.zeros((3, len(values)))  # the lower form of B^T B, five diagonals, with the second differences B
+    bands = np.zeros(
+        (3, len(values))
+    )  # the lower form of B^T B, five diagonals, with the second differences B
     for first, one in enumerate((1.0, -2.0, 1.0)):
         for second, other in enumerate((1.0, -2.0, 1.0)[: first + 1]):
             bands[first - second, second : len(values) - 2 + second] += stiffness * one * other
@@ -70,6 +72,8 @@ def _smooth_rows(values: np.ndarray, stiffness: float) -> np.ndarray:
         system[0] += weights
         path = solveh_banded(system, weights[:, None] * values, lower=True)
         off = np.linalg.norm(values - path, axis=1)
-        spread = max(1.4826 * float(np.median(off)), 0.5 * step, 1e-12)  # less than half a step is no fault
+        spread = max(
+            1.4826 * float(np.median(off)), 0.5 * step, 1e-12
+        )  # less than half a step is no fault
         weights = 1 / (1 + (off / (DOUBT * spread)) ** 2)
     return path

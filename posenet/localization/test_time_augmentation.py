@@ -24,7 +24,9 @@ TURNS_DEG = np.array([
     (0, 0, 0), (0, 5, 0), (0, -5, 0), (5, 0, 0), (-5, 0, 0), (0, 0, 7), (0, 0, -7),
     (3, 7, 0), (-3, -7, 0), (3, -7, 4), (-3, 7, -4),
 ], float)  # fmt: skip
-ROLLS_DEG = np.array([0, 5, -5, 3, -3, 7, -7, 9, -9, 11, -11.0])  # instead, where the focal length is not known
+ROLLS_DEG = np.array(
+    [0, 5, -5, 3, -3, 7, -7, 9, -9, 11, -11.0]
+)  # instead, where the focal length is not known
 MOST = len(TURNS_DEG)
 
 
@@ -51,21 +53,28 @@ class _Turned:
 
 
 def predict_with_tta(
-    network, images, cameras: Sequence[Camera | None], framing: Crop, count: int, trained_on: Camera | None = None
+    network,
+    images,
+    cameras: Sequence[Camera | None],
+    crop: Crop,
+    count: int,
+    reference_camera: Camera | None = None,
 ) -> dict:
     """One pose of `count` views (1 to 11) of each of n stored images, as `predict_in_batches` gives them.
 
-    cameras: of the images themselves; None or bent lines: they only roll. trained_on: the camera of all training
+    cameras: of the images themselves; None or bent lines: they only roll. reference_camera: the camera of all training
     images, if it was one: what other cameras took is shown to the network as that one would see it. Adds "spread_deg"
     (n,), the rotations' mean distance from their mean, infinite where not all views tell one. The network's other
     outputs are those of the images themselves.
     Raises PoseNetError for another count.
     """
     if not 1 <= count <= MOST:
-        raise PoseNetError(f"--views must be from 1 to {MOST}, received {count}")
-    known = [framing.stored_camera(each) if each and each.is_perspective else None for each in cameras]
-    warper, cut = Warper(framing), Crop(framing.cut, framing.cut)
-    seen_by = [_seen_by(each, trained_on, framing) for each in cameras]
+        raise PoseNetError(f"--tta-views must be from 1 to {MOST}, received {count}")
+    known = [
+        crop.resized_camera(each) if each and each.is_perspective else None for each in cameras
+    ]
+    warper, cut = Warper(crop), Crop(crop.size, crop.size)
+    seen_by = [_seen_by(each, reference_camera, crop) for each in cameras]
     rolls_only = np.array([camera is None for camera in known])
     positions, quaternions = [], []
     others: dict[str, np.ndarray] = {}
@@ -79,10 +88,10 @@ def predict_with_tta(
     return others | _joined(np.stack(positions), np.stack(quaternions))
 
 
-def _seen_by(camera: Camera | None, trained_on: Camera | None, framing: Crop) -> Camera | None:
+def _seen_by(camera: Camera | None, reference_camera: Camera | None, crop: Crop) -> Camera | None:
     """The stored training camera, where it can see another one's image."""
-    known = [each is not None and each.is_perspective for each in (camera, trained_on)]
-    return framing.stored_camera(trained_on) if trained_on and all(known) else None
+    known = [each is not None and each.is_perspective for each in (camera, reference_camera)]
+    return crop.resized_camera(reference_camera) if reference_camera and all(known) else None
 
 
 def undo_rotation(quaternions: np.ndarray, turns: Rotation) -> np.ndarray:
@@ -97,7 +106,11 @@ def undo_rotation(quaternions: np.ndarray, turns: Rotation) -> np.ndarray:
 def _joined(positions: np.ndarray, quaternions: np.ndarray) -> dict:
     """The views' means, and how far they lie apart; (v, n, 3) and (v, n, 4)."""
     spread = np.full(len(positions[0]), np.inf)
-    joined = {"position": positions.mean(axis=0), "quaternion": quaternions[0].copy(), "spread_deg": spread}
+    joined = {
+        "position": positions.mean(axis=0),
+        "quaternion": quaternions[0].copy(),
+        "spread_deg": spread,
+    }
     for row in range(positions.shape[1]):
         views = quaternions[:, row]
         if is_valid_quaternion(views).all():

@@ -45,11 +45,14 @@ class UncertaintyModel:
         away = np.linalg.norm(located.position - position)
         turned = np.degrees((located.rotation.inv() * rotation).magnitude())
         return bool(
-            away < FARTHEST * np.hypot(own, self.position) and turned < FARTHEST * np.hypot(own_degrees, self.degrees)
+            away < FARTHEST * np.hypot(own, self.position)
+            and turned < FARTHEST * np.hypot(own_degrees, self.degrees)
         )
 
 
-def calibrate_uncertainty(regressed: Poses, located: list[AbsolutePose | None], truth: Poses) -> UncertaintyModel:
+def calibrate_uncertainty(
+    regressed: Poses, located: list[AbsolutePose | None], truth: Poses
+) -> UncertaintyModel:
     """From what became of held-out images, whose true poses are known."""
     position = float(np.median(position_errors(regressed, truth)))
     degrees = float(np.median(rotation_errors_deg(regressed, truth)))
@@ -79,4 +82,6 @@ def load_uncertainty(folder: Path, stamp: str) -> UncertaintyModel | None:
 def save_uncertainty(folder: Path, stamp: str, trust: UncertaintyModel) -> None:
     """Keep what was measured."""
     with best_effort_write(folder / TRUST) as temporary:
-        temporary.write_text(json.dumps(asdict(trust) | {"stamp": f"{VERSION} {stamp}"}) + "\n", encoding="utf-8")
+        temporary.write_text(
+            json.dumps(asdict(trust) | {"stamp": f"{VERSION} {stamp}"}) + "\n", encoding="utf-8"
+        )

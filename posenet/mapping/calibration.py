@@ -22,7 +22,10 @@ from posenet.mapping.parallel import in_parallel
 from posenet.mapping.triangulation import epipolar_errors, pairs_from_poses, world_rays
 
 RANKS, PAIRS, KEYPOINTS = (1, 3, 6, 10, 16), 200, 1200
-BLOCKS, FEWEST_PAIRS = 8, 10  # of time, every second of them to either half, which must have so many pairs
+BLOCKS, FEWEST_PAIRS = (
+    8,
+    10,
+)  # of time, every second of them to either half, which must have so many pairs
 MATCHES_A_PAIR, FEWEST_MATCHES, FEWEST_A_PAIR = 100, 500, 20
 FACTORS = np.exp(np.linspace(np.log(0.4), np.log(2.5), 75))
 SLACK = 2.0  # pixels; larger errors count by their logarithm (Cauchy)
@@ -52,7 +55,9 @@ class IntrinsicsCorrection(NamedTuple):
         )  # fmt: skip
 
 
-Corrections = Mapping[str, IntrinsicsCorrection]  # by what the focal lengths came from, as in Camera.source
+Corrections = Mapping[
+    str, IntrinsicsCorrection
+]  # by what the focal lengths came from, as in Camera.source
 
 
 def estimate_corrections(scene: Scene) -> Corrections:
@@ -90,7 +95,10 @@ def corrected(scene: Scene, corrections: Corrections) -> Scene:
 
 def _sources(scene: Scene) -> list[str]:
     """What each camera's focal length came from; "" where nothing can be measured of it, nor corrected."""
-    return [camera.source if camera and camera.lens in PERSPECTIVE_MODELS else "" for camera in scene.cameras]
+    return [
+        camera.source if camera and camera.lens in PERSPECTIVE_MODELS else ""
+        for camera in scene.cameras
+    ]
 
 
 def told(scene: Scene, corrections: Corrections) -> list[str]:
@@ -98,15 +106,24 @@ def told(scene: Scene, corrections: Corrections) -> list[str]:
     sentences = []
     for source, each in corrections.items():
         old = next(
-            camera for camera, its in zip(scene.cameras, _sources(scene), strict=True) if camera and its == source
+            camera
+            for camera, its in zip(scene.cameras, _sources(scene), strict=True)
+            if camera and its == source
         )
-        new, where = each.of(old), {"file": "its files say", "EXIF": "EXIF says", "assumed": "was assumed"}[source]
+        new, where = (
+            each.of(old),
+            {"file": "its files say", "EXIF": "EXIF says", "assumed": "was assumed"}[source],
+        )
         facts = []
         if each.factor != 1 or source == "assumed":
             facts.append(f"a focal length of {new.fx:.0f} pixels, not {old.fx:.0f}")
         if each.right or each.down:
-            facts.append(f"a principal point at {new.cx:.0f}, {new.cy:.0f}, not {old.cx:.0f}, {old.cy:.0f}")
-        sentences.append(f"images and poses agree on {' and '.join(facts)} as {where}: training uses it")
+            facts.append(
+                f"a principal point at {new.cx:.0f}, {new.cy:.0f}, not {old.cx:.0f}, {old.cy:.0f}"
+            )
+        sentences.append(
+            f"images and poses agree on {' and '.join(facts)} as {where}: training uses it"
+        )
     return sentences
 
 
@@ -117,9 +134,13 @@ def _correction(scene: Scene, assumed: bool) -> IntrinsicsCorrection | None:
     if found is None:
         return None
     camera = scene.cameras[0]
-    moved = _proven_shift(matches, poses, found) if camera and len(set(scene.cameras)) == 1 else None
+    moved = (
+        _proven_shift(matches, poses, found) if camera and len(set(scene.cameras)) == 1 else None
+    )
     if camera and moved:
-        found = _best_factor(matches, poses, moved) or moved  # each changes what the other seems to be
+        found = (
+            _best_factor(matches, poses, moved) or moved
+        )  # each changes what the other seems to be
         found = _best_shift(matches, poses, found)
         found = _best_factor(matches, poses, found) or found
         found = found._replace(aspect=camera.width / camera.height)
@@ -142,9 +163,13 @@ def _cost(errors: np.ndarray) -> float:
     return float(np.log1p((errors / SLACK) ** 2).mean())
 
 
-def _best_factor(matches: list[_Matches], poses: Poses, known: IntrinsicsCorrection) -> IntrinsicsCorrection | None:
+def _best_factor(
+    matches: list[_Matches], poses: Poses, known: IntrinsicsCorrection
+) -> IntrinsicsCorrection | None:
     """With the best factor of all focal lengths, where the images tell it clearly; the shift is that of `known`."""
-    costs = np.array([_cost(_errors(matches, poses, known._replace(factor=factor))) for factor in FACTORS])
+    costs = np.array(
+        [_cost(_errors(matches, poses, known._replace(factor=factor))) for factor in FACTORS]
+    )
     place = int(costs.argmin())
     if place in (0, len(FACTORS) - 1):
         return None
@@ -152,15 +177,23 @@ def _best_factor(matches: list[_Matches], poses: Poses, known: IntrinsicsCorrect
     left, middle, right = costs[place - 1 : place + 2]
     shift = 0.5 * (left - right) / max(left - 2 * middle + right, 1e-12)
     best = float(FACTORS[place] * (FACTORS[1] / FACTORS[0]) ** shift)
-    beside = [np.interp(np.log(best * each), np.log(FACTORS), costs) for each in (BESIDE, 1 / BESIDE)]
+    beside = [
+        np.interp(np.log(best * each), np.log(FACTORS), costs) for each in (BESIDE, 1 / BESIDE)
+    ]
     return known._replace(factor=best) if min(beside) > DISTINCT * middle else None
 
 
-def _proven_shift(matches: list[_Matches], poses: Poses, known: IntrinsicsCorrection) -> IntrinsicsCorrection | None:
+def _proven_shift(
+    matches: list[_Matches], poses: Poses, known: IntrinsicsCorrection
+) -> IntrinsicsCorrection | None:
     """As `_best_shift`; None for less than a pixel, or where a half of the pairs does not agree better by what the
     other half tells."""
-    half_of = np.arange(len(poses)) * BLOCKS // len(poses) % 2  # of a image: the halves have none in common
-    halves = [[m for m in matches if half_of[m.first] == half_of[m.second] == half] for half in (0, 1)]
+    half_of = (
+        np.arange(len(poses)) * BLOCKS // len(poses) % 2
+    )  # of a image: the halves have none in common
+    halves = [
+        [m for m in matches if half_of[m.first] == half_of[m.second] == half] for half in (0, 1)
+    ]
     if min(map(len, halves)) < FEWEST_PAIRS:
         return None
     found = [_best_shift(half, poses, known) for half in halves]
@@ -172,14 +205,21 @@ def _proven_shift(matches: list[_Matches], poses: Poses, known: IntrinsicsCorrec
     return whole if float(np.hypot(whole.right, whole.down)) > matches[0].pixel else None
 
 
-def _best_shift(matches: list[_Matches], poses: Poses, known: IntrinsicsCorrection) -> IntrinsicsCorrection:
+def _best_shift(
+    matches: list[_Matches], poses: Poses, known: IntrinsicsCorrection
+) -> IntrinsicsCorrection:
     """With the shift under which matching keypoints miss each other least; the factor is that of `known`."""
 
     def errors(hundredths):
-        return _errors(matches, poses, known._replace(right=hundredths[0] / 100, down=hundredths[1] / 100))
+        return _errors(
+            matches, poses, known._replace(right=hundredths[0] / 100, down=hundredths[1] / 100)
+        )
 
     start = 100 * np.array([known.right, known.down])
-    right, down = least_squares(errors, start, loss="cauchy", f_scale=SLACK, diff_step=1e-3, x_scale=1.0).x / 100
+    right, down = (
+        least_squares(errors, start, loss="cauchy", f_scale=SLACK, diff_step=1e-3, x_scale=1.0).x
+        / 100
+    )
     return known._replace(right=float(right), down=float(down))
 
 
@@ -199,7 +239,11 @@ def _errors(matches: list[_Matches], poses: Poses, correction: IntrinsicsCorrect
 def _matches(scene: Scene) -> list[_Matches]:
     """Matches of some 200 pairs of neighboring images; none where too few keypoints match."""
     pairs = pairs_from_poses(scene.poses, RANKS)
-    pairs = [pairs[row] for row in np.unique(np.linspace(0, len(pairs) - 1, PAIRS).astype(int))] if pairs else []
+    pairs = (
+        [pairs[row] for row in np.unique(np.linspace(0, len(pairs) - 1, PAIRS).astype(int))]
+        if pairs
+        else []
+    )
     rows = sorted({row for pair in pairs for row in pair})
 
     def detected(row: int) -> Keypoints:
@@ -212,5 +256,9 @@ def _matches(scene: Scene) -> list[_Matches]:
         ours, theirs = match(root_sift(ones.descriptors), root_sift(others.descriptors))
         some = random.permutation(len(ours))[:MATCHES_A_PAIR]
         if len(ours) >= FEWEST_A_PAIR:
-            kept.append(_Matches(first, second, ones.rays[ours[some]], others.rays[theirs[some]], ones.pixel))
+            kept.append(
+                _Matches(
+                    first, second, ones.rays[ours[some]], others.rays[theirs[some]], ones.pixel
+                )
+            )
     return kept if sum(len(each.ours) for each in kept) >= FEWEST_MATCHES else []

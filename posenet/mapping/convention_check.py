@@ -110,7 +110,11 @@ def _flatness(positions: np.ndarray) -> float:
 def _tilt(positions: np.ndarray, rotations: Rotation) -> float:
     """RMS angle in degrees between the cameras' right axes and the plane of their positions."""
     _, normal = _plane(positions)
-    return float(np.degrees(np.sqrt(np.mean(np.arcsin(np.clip(rotations.apply([1, 0, 0]) @ normal, -1, 1)) ** 2))))
+    return float(
+        np.degrees(
+            np.sqrt(np.mean(np.arcsin(np.clip(rotations.apply([1, 0, 0]) @ normal, -1, 1)) ** 2))
+        )
+    )
 
 
 def _in_view(scene: Scene, rotations: Rotation, most: int = 5000) -> float | None:
@@ -124,7 +128,9 @@ def _in_view(scene: Scene, rotations: Rotation, most: int = 5000) -> float | Non
     seen = seen[:: max(1, len(seen) // most)]
     offsets = scene.points.positions[seen[:, 1]] - scene.poses.positions[seen[:, 0]]
     x, y, z = rotations[seen[:, 0]].inv().apply(offsets).T
-    sizes = np.array([(c.fx, c.fy, c.cx, c.cy, c.width, c.height) if c else (1,) * 6 for c in scene.cameras])
+    sizes = np.array(
+        [(c.fx, c.fy, c.cx, c.cy, c.width, c.height) if c else (1,) * 6 for c in scene.cameras]
+    )
     fx, fy, cx, cy, width, height = sizes[seen[:, 0]].T
     with np.errstate(divide="ignore", invalid="ignore"):
         u, v = fx * x / z + cx, fy * y / z + cy
@@ -139,7 +145,10 @@ MIN_INLIERS, FEWEST_PAIRS = 30, 4
 
 def measured_rotation(paths: list[Path], cameras: tuple[Camera, Camera]) -> Rotation | None:
     """second_from_first rotation of camera axes between two images; None where too little matches."""
-    first, second = (detect_or_empty(path, camera, KEYPOINTS) for path, camera in zip(paths, cameras, strict=True))
+    first, second = (
+        detect_or_empty(path, camera, KEYPOINTS)
+        for path, camera in zip(paths, cameras, strict=True)
+    )
     rows, others = match(root_sift(first.descriptors), root_sift(second.descriptors), RATIO)
     if len(rows) < MIN_INLIERS:
         return None
@@ -152,7 +161,9 @@ def measured_rotation(paths: list[Path], cameras: tuple[Camera, Camera]) -> Rota
     return Rotation.from_matrix(turn)
 
 
-def rotation_agreement(scene: Scene, rotations: list[Rotation], most: int = 12) -> list[float] | None:
+def rotation_agreement(
+    scene: Scene, rotations: list[Rotation], most: int = 12
+) -> list[float] | None:
     """For each of several readings of the scene's rotations (camera to world), the median angle in degrees between
     the turns that it gives for neighboring images and those measured; None where fewer than 4 pairs tell.
 
@@ -183,4 +194,8 @@ def _turned_pairs(scene: Scene, most: int) -> np.ndarray:
             rows = np.flatnonzero(same & (turned > 3) & (turned < 30))
             pairs.append(np.stack([rows, rows + step], axis=1))
     joined = np.concatenate([np.zeros((0, 2), int), *pairs])
-    return joined[np.unique(np.linspace(0, max(0, len(joined) - 1), most).astype(int))] if len(joined) else joined
+    return (
+        joined[np.unique(np.linspace(0, max(0, len(joined) - 1), most).astype(int))]
+        if len(joined)
+        else joined
+    )

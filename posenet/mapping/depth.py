@@ -32,7 +32,7 @@ def most_images(minutes: float) -> int:
     return int(min(MOST_IMAGES, max(FEWEST_IMAGES, IMAGES_A_MINUTE * minutes)))
 
 
-def scene_depths(scene: Scene, framing: Crop, most: int = MOST_IMAGES) -> np.ndarray | None:
+def scene_depths(scene: Scene, crop: Crop, most: int = MOST_IMAGES) -> np.ndarray | None:
     """(n, rows, columns) float32 inverse depths, 1 / scene unit, of the stored images; NaN for those without.
 
     The grid's first and last nodes lie on the stored image's edges. Points are the scene's own where it has some
@@ -41,20 +41,20 @@ def scene_depths(scene: Scene, framing: Crop, most: int = MOST_IMAGES) -> np.nda
     """
     chosen = np.unique(np.linspace(0, len(scene) - 1, min(len(scene), most)).round().astype(int))
     if len(chosen) < len(scene):
-        some = scene_depths(scene.subset(chosen), framing, most)
-        grids = np.full((len(scene), *grid_shape(framing.stored)), np.nan, np.float32)
+        some = scene_depths(scene.subset(chosen), crop, most)
+        grids = np.full((len(scene), *grid_shape(crop.resized)), np.nan, np.float32)
         if some is not None:
             grids[chosen] = some
         return None if some is None else grids
     if sum(camera is not None and camera.is_perspective for camera in scene.cameras) < 2:
         return None
     sights = _own_points(scene) if scene.points is not None else _triangulated_points(scene)
-    grids = np.full((len(scene), *grid_shape(framing.stored)), np.nan, np.float32)
+    grids = np.full((len(scene), *grid_shape(crop.resized)), np.nan, np.float32)
     camera_from_world = scene.poses.inverse()
     for row, sight in enumerate(_with_neighbors(sights, scene.poses)):
         camera = scene.cameras[row]
         if camera is not None and camera.is_perspective:
-            grid = _grid(sight, camera_from_world, row, camera, framing)
+            grid = _grid(sight, camera_from_world, row, camera, crop)
             if grid is not None:
                 grids[row] = grid
     known = np.isfinite(grids[:, 0, 0])
@@ -72,7 +72,9 @@ def _own_points(scene: Scene) -> list[WeightedPoints]:
 
 def _triangulated_points(scene: Scene) -> list[WeightedPoints]:
     """The triangulated points that each image sees."""
-    return [(seen.points, np.ones(len(seen.points))) for seen in triangulate_scene(scene, KEYPOINTS)]
+    return [
+        (seen.points, np.ones(len(seen.points))) for seen in triangulate_scene(scene, KEYPOINTS)
+    ]
 
 
 def _with_neighbors(sights: list[WeightedPoints], poses: Poses) -> list[WeightedPoints]:
@@ -92,27 +94,29 @@ def _with_neighbors(sights: list[WeightedPoints], poses: Poses) -> list[Weighted
 
 
 def _grid(
-    sight: WeightedPoints, camera_from_world: Poses, row: int, camera: Camera, framing: Crop
+    sight: WeightedPoints, camera_from_world: Poses, row: int, camera: Camera, crop: Crop
 ) -> np.ndarray | None:
     """The grid of one image; None where it sees too few points."""
     points, weights = sight
     local = camera_from_world.rotations[row].apply(points) + camera_from_world.positions[row]
     ahead = local[:, 2] > 1e-9
     local, weights = local[ahead], weights[ahead]
-    stored = framing.stored_camera(camera)
+    stored = crop.resized_camera(camera)
     pixels = projected(stored, local)
     if pixels is None:
         return None
-    height, width = framing.stored
+    height, width = crop.resized
     inside = ((pixels > 0) & (pixels < (width, height))).all(axis=1)
     if inside.sum() < FEWEST_POINTS:
         return None
-    shape = grid_shape(framing.stored)
+    shape = grid_shape(crop.resized)
     nodes = pixels[inside] / (width, height) * (shape[1] - 1, shape[0] - 1)
     return fit_grid(nodes, 1 / local[inside, 2], weights[inside], shape)
 
 
-def fit_grid(nodes: np.ndarray, values: np.ndarray, weights: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def fit_grid(
+    nodes: np.ndarray, values: np.ndarray, weights: np.ndarray, shape: tuple[int, int]
+) -> np.ndarray:
     """The smooth grid (rows, columns) nearest to values (n,) > 0 seen at (n, 2) x, y in units of nodes.
 
     Robust: values far off the surface lose their weight (Cauchy's, four rounds).
@@ -144,7 +148,10 @@ def _bilinear(nodes, shape) -> np.ndarray:
 def _smoothness(rows: int, columns: int) -> np.ndarray:
     """The quadratic form that punishes bends, and a little every slope, along both axes."""
     total = np.zeros((rows * columns, rows * columns))
-    for count, place in ((rows, lambda d: np.kron(d, np.eye(columns))), (columns, lambda d: np.kron(np.eye(rows), d))):
+    for count, place in (
+        (rows, lambda d: np.kron(d, np.eye(columns))),
+        (columns, lambda d: np.kron(np.eye(rows), d)),
+    ):
         slopes = place(np.diff(np.eye(count), axis=0))
         bends = place(np.diff(np.eye(count), n=2, axis=0))
         total += SLOPE * slopes.T @ slopes + BENDING * bends.T @ bends

@@ -5,7 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-SIZE, CELL, ORIENTATIONS = (96, 128), 32, 8  # pixels that images are described at (height, width), and bins
+SIZE, CELL, ORIENTATIONS = (
+    (96, 128),
+    32,
+    8,
+)  # pixels that images are described at (height, width), and bins
 
 
 def describe(images) -> np.ndarray:
@@ -21,13 +25,17 @@ def describe(images) -> np.ndarray:
 
 def _orientations(image: np.ndarray) -> np.ndarray:
     """Orientation histograms of one image, one a cell, joined."""
-    gray = cv2.cvtColor(cv2.resize(image, SIZE[::-1], interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor(
+        cv2.resize(image, SIZE[::-1], interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY
+    )
     x, y = (cv2.Sobel(gray, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1)))
     strength, angle = cv2.cartToPolar(x, y)
     bins = (angle * (ORIENTATIONS / np.pi)).astype(int) % ORIENTATIONS
     rows, columns = np.indices(SIZE) // CELL
     cells = (rows * (SIZE[1] // CELL) + columns) * ORIENTATIONS + bins
-    counts = np.bincount(cells.ravel(), strength.ravel(), minlength=SIZE[0] * SIZE[1] // CELL**2 * ORIENTATIONS)
+    counts = np.bincount(
+        cells.ravel(), strength.ravel(), minlength=SIZE[0] * SIZE[1] // CELL**2 * ORIENTATIONS
+    )
     counts = counts.reshape(-1, ORIENTATIONS)
     return np.sqrt(counts / (counts.sum(axis=1, keepdims=True) + 200.0)).ravel()
 

@@ -96,7 +96,9 @@ def detect_or_empty(path: Path, camera: Camera | None, most: int) -> Keypoints:
     return Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), 1.0)
 
 
-def detect_in(image: np.ndarray, camera: Camera, most: int, long_side: int = LONG_SIDE) -> Keypoints:
+def detect_in(
+    image: np.ndarray, camera: Camera, most: int, long_side: int = LONG_SIDE
+) -> Keypoints:
     """As `detect`, of a decoded image (h, w, 3) uint8 RGB, of the camera's size or scaled from it."""
     return _seen_by(camera, _spots(image, most, long_side))
 
@@ -123,5 +125,7 @@ def _seen_by(camera: Camera, spots: _DetectedKeypoints) -> Keypoints:
     pixel = 2.0 / (camera.fx + camera.fy)
     if rays is None:
         return Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), pixel)
-    good = np.linalg.norm(rays, axis=1) < WIDEST_RAY  # not those of a fisheye that look sideways, or nowhere
+    good = (
+        np.linalg.norm(rays, axis=1) < WIDEST_RAY
+    )  # not those of a fisheye that look sideways, or nowhere
     return Keypoints(rays[good], spots.descriptors[good], pixel)

@@ -45,7 +45,9 @@ class Landmarks:
         """What one image sees."""
         rows = slice(self.starts[row], self.starts[row + 1])
         keypoints = Keypoints(
-            np.array(self.rays[rows], float), np.array(self.descriptors[rows]), float(self.pixels[row])
+            np.array(self.rays[rows], float),
+            np.array(self.descriptors[rows]),
+            float(self.pixels[row]),
         )
         return Observations(keypoints, self.origin + self.points[rows])
 
@@ -65,7 +67,9 @@ def load_or_build_landmarks(folder: Path, training: Scene) -> Landmarks:
     if kept is not None:
         return kept
     if not any(camera and camera.has_known_focal_length for camera in training.cameras):
-        raise PoseNetError(f"--refine needs the intrinsics of the training images, {training.root} does not tell them")
+        raise PoseNetError(
+            f"--refine needs the intrinsics of the training images, {training.root} does not tell them"
+        )
     log.info("making the map of %d training images", len(training))
     try:
         _make(folder, training, stamp)
@@ -74,7 +78,9 @@ def load_or_build_landmarks(folder: Path, training: Scene) -> Landmarks:
             raise
     made = _opened(target, stamp)
     if made is None:
-        raise PoseNetError(f"{target} must be made by one process at a time, another one is making it: try again")
+        raise PoseNetError(
+            f"{target} must be made by one process at a time, another one is making it: try again"
+        )
     log.info("written: %s, %d points, %.0f MB", target, len(made.points), made.megabytes)
     return made
 
@@ -104,7 +110,9 @@ def _begun(folder: Path, stamp: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise PoseNetError(f"--refine needs to write {folder}, which cannot be made: {error.strerror}") from None
+        raise PoseNetError(
+            f"--refine needs to write {folder}, which cannot be made: {error.strerror}"
+        ) from None
     write_text(folder / "stamp", stamp)
     return folder
 
@@ -128,10 +136,17 @@ def _opened(folder: Path, stamp: str) -> Landmarks | None:
     try:
         if json.loads((folder / "map.json").read_text())["stamp"] != stamp:
             return None
-        parts = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
+        parts = {
+            name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            for name in ARRAYS
+        }
         rows = len(parts["points"])
         whole = all(len(parts[name]) == rows for name in ("rays", "descriptors"))
-        whole = whole and len(parts["starts"]) == len(parts["pixels"]) + 1 and parts["starts"][-1] == rows
+        whole = (
+            whole
+            and len(parts["starts"]) == len(parts["pixels"]) + 1
+            and parts["starts"][-1] == rows
+        )
     except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError):
         return None
     return Landmarks(**parts) if whole else None

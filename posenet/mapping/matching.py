@@ -11,7 +11,9 @@ def root_sift(descriptors: np.ndarray) -> np.ndarray:
     return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
 
 
-def match(ours: np.ndarray, theirs: np.ndarray, ratio: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
+def match(
+    ours: np.ndarray, theirs: np.ndarray, ratio: float = 0.8
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows of root_sift descriptors (n, 128) and (m, 128) that are each other's nearest, (k,) and (k,).
 
     ratio: the nearest must lie nearer than this share of the second nearest's distance (Lowe 2004).

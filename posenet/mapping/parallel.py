@@ -30,13 +30,17 @@ def in_parallel(work: Callable, items: Sequence, label: str) -> list:
     try:
         with threadpool_limits(1, "blas"):
             done = pool.map(work, items)
-            return list(tqdm(done, total=len(items), desc=label, leave=False, disable=None, file=sys.stderr))
+            return list(
+                tqdm(done, total=len(items), desc=label, leave=False, disable=None, file=sys.stderr)
+            )
     finally:
         pool.shutdown(cancel_futures=True)  # what is stopped ends soon
         cv2.setNumThreads(threads)
 
 
-def kept_in_parallel(work: Callable[..., Arrays], items: Sequence, label: str, folder: Path | None) -> list[Arrays]:
+def kept_in_parallel(
+    work: Callable[..., Arrays], items: Sequence, label: str, folder: Path | None
+) -> list[Arrays]:
     """As in_parallel, for work that gives tuples of arrays: they are kept in a folder, and stopped work goes on.
 
     The folder must hold nothing of other work. None: nothing is kept.
@@ -57,7 +61,9 @@ def kept_in_parallel(work: Callable[..., Arrays], items: Sequence, label: str, f
 
 def _keep(file: Path, results: list[Arrays]) -> None:
     arrays: dict[str, Any] = {
-        f"{row:06d}-{place}": array for row, each in enumerate(results) for place, array in enumerate(each)
+        f"{row:06d}-{place}": array
+        for row, each in enumerate(results)
+        for place, array in enumerate(each)
     }
     with atomic_path(file) as temporary, open(temporary, "wb") as opened:
         np.savez(opened, **arrays)

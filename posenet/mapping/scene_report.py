@@ -71,12 +71,18 @@ def scene_facts(
         format=format_name,
         unit=scene.unit,
         images={name: int(mask.sum()) for name, mask in chosen.items()},
-        sequences={name: list(dict.fromkeys(scene.sequences[mask].tolist())) for name, mask in chosen.items()},
+        sequences={
+            name: list(dict.fromkeys(scene.sequences[mask].tolist()))
+            for name, mask in chosen.items()
+        },
         split=split,
         extent=np.ptp(scene.poses.positions, axis=0).tolist(),
         path_length=path_length(scene),
         up=estimate_up(scene.poses.rotations).tolist(),
-        intrinsics=dict(Counter(camera.source for camera in cameras) | Counter({"unknown": len(scene) - len(cameras)})),
+        intrinsics=dict(
+            Counter(camera.source for camera in cameras)
+            | Counter({"unknown": len(scene) - len(cameras)})
+        ),
         view_deg=[min(views), max(views)] if views else None,
         lenses=dict(Counter(camera.lens for camera in cameras)),
         image_sizes=dict(Counter(f"{camera.width} x {camera.height}" for camera in cameras)),
@@ -111,8 +117,14 @@ def facts_text(facts: SceneReport) -> str:
             f"  {'test cameras':<13}nearest training camera {near['median']:.3g} {unit} away (median; "
             f"95 % {near['p95']:.3g}, most {near['max']:.3g}), turned by {near['median_deg']:.3g} deg"
         )
-    verdicts = {"right": "read rightly", "wrong": "READ THE WRONG WAY ROUND", "cannot tell": "cannot tell"}
-    lines.append(f"  {'rotations':<13}{verdicts[facts.convention.verdict]}: {facts.convention.reason}")
+    verdicts = {
+        "right": "read rightly",
+        "wrong": "READ THE WRONG WAY ROUND",
+        "cannot tell": "cannot tell",
+    }
+    lines.append(
+        f"  {'rotations':<13}{verdicts[facts.convention.verdict]}: {facts.convention.reason}"
+    )
     lines += [f"  {'fault':<13}{fault}" for fault in facts.faults]
     return "\n".join(lines + [f"  {'warning':<13}{warning}" for warning in facts.warnings])
 
@@ -144,8 +156,14 @@ def nearest_training(scene: Scene) -> dict[str, float] | None:
         return None
     distance, row = cKDTree(train.positions).query(test.positions)
     angle = np.degrees((train.rotations[row].inv() * test.rotations).magnitude())
-    values = {"median": np.median(distance), "p95": np.percentile(distance, 95), "max": distance.max()}
-    return {name: float(value) for name, value in (values | {"median_deg": np.median(angle)}).items()}
+    values = {
+        "median": np.median(distance),
+        "p95": np.percentile(distance, 95),
+        "max": distance.max(),
+    }
+    return {
+        name: float(value) for name, value in (values | {"median_deg": np.median(angle)}).items()
+    }
 
 
 def _warnings(scene: Scene) -> list[str]:

@@ -40,12 +40,16 @@ def triangulate_scene(
     most: keypoints a image. ranks: which neighbors are matched. keep: a folder for what is done, so that stopped
     work goes on; it must hold nothing of other work.
     """
-    arrays = kept_in_parallel(lambda row: _keypoints(scene, row, most), range(len(scene)), "keypoints", keep)
+    arrays = kept_in_parallel(
+        lambda row: _keypoints(scene, row, most), range(len(scene)), "keypoints", keep
+    )
     found = [Keypoints(rays, descriptors, float(pixel)) for rays, descriptors, pixel in arrays]
     rows = np.flatnonzero([len(each) > 0 for each in found])  # the others have nothing to match
     pairs = [(int(rows[a]), int(rows[b])) for a, b in pairs_from_poses(scene.poses[rows], ranks)]
 
-    def matched(pair):  # from bytes each time: as floats all of them would take four times the memory
+    def matched(
+        pair,
+    ):  # from bytes each time: as floats all of them would take four times the memory
         return match(*(root_sift(found[row].descriptors) for row in pair))
 
     matches = kept_in_parallel(matched, pairs, "matching", keep)
@@ -64,8 +68,14 @@ def pairs_from_poses(poses: Poses, ranks: Iterable[int]) -> list[tuple[int, int]
     for row in range(len(poses)):
         alike = np.flatnonzero(forward @ forward[row] > np.cos(np.radians(WIDEST_DEG)))
         alike = alike[alike != row]
-        order = alike[np.argsort(np.linalg.norm(poses.positions[alike] - poses.positions[row], axis=1), kind="stable")]
-        pairs |= {(min(row, int(order[r])), max(row, int(order[r]))) for r in ranks if r < len(order)}
+        order = alike[
+            np.argsort(
+                np.linalg.norm(poses.positions[alike] - poses.positions[row], axis=1), kind="stable"
+            )
+        ]
+        pairs |= {
+            (min(row, int(order[r])), max(row, int(order[r]))) for r in ranks if r < len(order)
+        }
     return sorted(pairs)
 
 
@@ -77,7 +87,9 @@ def _keypoints(scene: Scene, row: int, most: int) -> Arrays:
     return found.rays, found.descriptors, np.array(found.pixel)
 
 
-def _triangulate_image(row: int, found: list[Keypoints], poses: Poses, seen_by: list) -> Observations:
+def _triangulate_image(
+    row: int, found: list[Keypoints], poses: Poses, seen_by: list
+) -> Observations:
     """The points of one image's keypoints: on the keypoint's own ray, where the neighbors' rays pass nearest."""
     own = found[row]
     rays, center = world_rays(own.rays, poses, row), poses.positions[row]
@@ -90,7 +102,10 @@ def _triangulate_image(row: int, found: list[Keypoints], poses: Poses, seen_by: 
         inverse[ours[good], column], parallax[ours[good], column] = 1 / along[good], angle[good]
     middle = _row_median(inverse)
     # an error of a pixel in the other image moves 1 / distance by about pixel / (parallax * distance)
-    agree = np.abs(inverse - middle[:, None]) * np.maximum(parallax, 1e-9) < 2 * TOLERANCE * own.pixel * middle[:, None]
+    agree = (
+        np.abs(inverse - middle[:, None]) * np.maximum(parallax, 1e-9)
+        < 2 * TOLERANCE * own.pixel * middle[:, None]
+    )
     weight = np.where(agree, parallax**2, 0)
     widest = np.where(agree, parallax, 0).max(axis=1)
     good = (agree.sum(axis=1) >= 2) | ((agree.sum(axis=1) == 1) & (widest > 2 * LEAST_PARALLAX))

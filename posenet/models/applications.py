@@ -29,7 +29,11 @@ _MEAN_RGB, _DEVIATION_RGB = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 @cache
 def application_names() -> tuple[str, ...]:
     """The networks of keras.applications whose preprocessing is known."""
-    made = {name: getattr(keras.applications, name) for name in dir(keras.applications) if name[0].isupper()}
+    made = {
+        name: getattr(keras.applications, name)
+        for name in dir(keras.applications)
+        if name[0].isupper()
+    }
     return tuple(name for name, make in made.items() if _family(make) in _PREPROCESSING)
 
 
@@ -44,17 +48,27 @@ def preprocessing(name: str) -> layers.Layer:
         return ToMeanBGR(_MEAN_BGR, name="preprocess")
     if mode == "torch":
         scale = [1 / (255 * deviation) for deviation in _DEVIATION_RGB]
-        offset = [-mean / deviation for mean, deviation in zip(_MEAN_RGB, _DEVIATION_RGB, strict=True)]
+        offset = [
+            -mean / deviation for mean, deviation in zip(_MEAN_RGB, _DEVIATION_RGB, strict=True)
+        ]
         return layers.Rescaling(scale, offset, name="preprocess")
-    return layers.Rescaling(1 / 127.5, -1.0, name="preprocess") if mode == "tf" else layers.Identity(name="preprocess")
+    return (
+        layers.Rescaling(1 / 127.5, -1.0, name="preprocess")
+        if mode == "tf"
+        else layers.Identity(name="preprocess")
+    )
 
 
-def application_heads(image, name: str, auxiliary: bool = True, rotation: Rotation = "quaternion") -> dict:
+def application_heads(
+    image, name: str, auxiliary: bool = True, rotation: Rotation = "quaternion"
+) -> dict:
     """Position and quaternion of raw RGB images; there are no auxiliary heads. Outputs as `posenet_2015`."""
     backbone = _made(name, include_top=False, input_shape=tuple(image.shape[1:]))
     for layer in backbone.layers:
         if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = 0.9  # a training of minutes is over before averages of 0.99 have followed it
+            layer.momentum = (
+                0.9  # a training of minutes is over before averages of 0.99 have followed it
+            )
     return PoseHead("cls3", rotation=rotation)(backbone(preprocessing(name)(image)))
 
 
@@ -85,4 +99,6 @@ def _with_imagenet_colors(layer: layers.Layer) -> layers.Layer:
     if not isinstance(layer, layers.Normalization):
         return type(layer).from_config(layer.get_config())
     offset = [-mean / deviation for mean, deviation in zip(_MEAN_RGB, _DEVIATION_RGB, strict=True)]
-    return layers.Rescaling([1 / deviation for deviation in _DEVIATION_RGB], offset, name=layer.name)
+    return layers.Rescaling(
+        [1 / deviation for deviation in _DEVIATION_RGB], offset, name=layer.name
+    )

@@ -42,7 +42,9 @@ class Backbone:
 
 
 BACKBONES = {
-    "googlenet": Backbone(googlenet_bn, 2e-3, maps=googlenet.feature_maps, classifier=googlenet.classifier),
+    "googlenet": Backbone(
+        googlenet_bn, 2e-3, maps=googlenet.feature_maps, classifier=googlenet.classifier
+    ),
     "efficientnet_lite0": Backbone(
         efficientnet_lite0_heads,
         2e-3,
@@ -50,7 +52,9 @@ BACKBONES = {
         maps=efficientnet_lite.feature_maps,
         classifier=efficientnet_lite.classifier,
     ),
-    "inception_v4": Backbone(inception_v4_heads, 1e-3, auxiliary=False, classifier=inception_v4.classifier),
+    "inception_v4": Backbone(
+        inception_v4_heads, 1e-3, auxiliary=False, classifier=inception_v4.classifier
+    ),
     "posenet": Backbone(partial(posenet_2015, graph="caffe"), 1e-4, (224, 224)),
     "posenet_tensorflow": Backbone(partial(posenet_2015, graph="tensorflow"), 1e-4, (224, 224)),
     "posenet_keras": Backbone(partial(posenet_2015, graph="keras"), 1e-4, (224, 224)),
@@ -62,7 +66,10 @@ def get_backbone(name: str) -> Backbone:
     if name in BACKBONES:
         return BACKBONES[name]
     if name in application_names():
-        heads, classifier = partial(application_heads, name=name), partial(application_classifier, name)
+        heads, classifier = (
+            partial(application_heads, name=name),
+            partial(application_classifier, name),
+        )
         return Backbone(
             heads,
             1e-3,
@@ -84,34 +91,44 @@ def build_network(
     Its outputs are a dict: "position" (b, 3) in the scene's unit (what the heads say, times scale, plus
     center), "quaternion" (b, 4) wxyz, not normalized (the head of poses tells it by what `rotation` says), and with
     auxiliary=True the training heads "aux1_position", "aux1_quaternion", "aux2_...". The head
-    "points" also tells "doubt" (b,) in the scene's unit and, with auxiliary=True, "scene_points" and "camera_points"
+    "scene-coordinates" also gives "residual_rms" (b,) in the scene's unit and, with auxiliary=True, "scene_coordinates" and "camera_coordinates"
     (b, h / 16, w / 16, 3).
     """
     image = keras.Input((*size, 3), name="image")
     chosen = get_backbone(backbone)
-    if head == "points":
+    if head == "scene-coordinates":
         assert chosen.maps, f"{backbone} has no feature maps for the head of points"
         outputs = SceneCoordinateHead()(*chosen.maps(image))
         if not auxiliary:
-            outputs = {name: value for name, value in outputs.items() if not name.endswith("points")}
+            outputs = {
+                name: value for name, value in outputs.items() if not name.endswith("_coordinates")
+            }
     elif chosen.fixed_size:
         outputs = chosen.outputs(image, auxiliary=auxiliary)
     else:
         outputs = chosen.outputs(image, auxiliary=auxiliary, rotation=rotation)
     center = [float(c) for c in center]
     for name in outputs:
-        if name.endswith(("position", "points", "doubt")):
-            offset = center if name.endswith("position") or name == "scene_points" else 0.0
-            outputs[name] = layers.Rescaling(scale, offset, dtype="float32", name=f"{name}_world")(outputs[name])
+        if name.endswith(("position", "_coordinates", "residual_rms")):
+            offset = center if name.endswith("position") or name == "scene_coordinates" else 0.0
+            outputs[name] = layers.Rescaling(scale, offset, dtype="float32", name=f"{name}_world")(
+                outputs[name]
+            )
     return keras.Model(image, outputs, name="posenet")
 
 
 def inference_network(
-    trained: keras.Model, backbone: str, size, center, scale, head: Head = "pose", rotation: Rotation = "quaternion"
+    trained: keras.Model,
+    backbone: str,
+    size,
+    center,
+    scale,
+    head: Head = "pose",
+    rotation: Rotation = "quaternion",
 ) -> keras.Model:
     """The float32 network of the final head alone, with the trained network's weights.
 
-    Outputs "position" (b, 3), "quaternion" (b, 4) of unit length, and "doubt" (b,) of the head of points.
+    Outputs "position" (b, 3), "quaternion" (b, 4) of unit length, and "residual_rms" (b,) of the head of points.
     Always float32, and of Keras' own layers wherever there is one, so that the file runs everywhere and exports.
     """
     policy = keras.config.dtype_policy()
@@ -124,9 +141,14 @@ def inference_network(
     for layer in plain.layers:
         if layer.weights:
             layer.set_weights(
-                [np.asarray(weight, np.float32) for weight in trained.get_layer(layer.name).get_weights()]
+                [
+                    np.asarray(weight, np.float32)
+                    for weight in trained.get_layer(layer.name).get_weights()
+                ]
             )
-    unit = layers.UnitNormalization(name="unit_quaternion", dtype="float32")(plain.output["quaternion"])
+    unit = layers.UnitNormalization(name="unit_quaternion", dtype="float32")(
+        plain.output["quaternion"]
+    )
     outputs = plain.output | {"quaternion": unit}
     return keras.Model(plain.input, outputs, name="posenet")
 

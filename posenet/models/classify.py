@@ -14,7 +14,9 @@ from posenet.models.weights.keras_h5 import Order
 from posenet.models.weights.pretrained import class_names, imagenet_file, load_weights
 
 
-def classifier_network(backbone: str, weights: Path | None = None, order: Order = "auto") -> keras.Model:
+def classifier_network(
+    backbone: str, weights: Path | None = None, order: Order = "auto"
+) -> keras.Model:
     """A backbone's ImageNet network, raw RGB images (b, h, w, 3) -> probabilities, with its weights.
 
     weights: their file; by default ImageNet's, fetched if need be. order: of an .h5 file's kernels. Raises PoseNetError
@@ -34,7 +36,9 @@ def classifier_network(backbone: str, weights: Path | None = None, order: Order 
     return network
 
 
-def classify(image: Path, backbone: str, weights: Path | None = None, top: int = 5) -> list[tuple[str, float]]:
+def classify(
+    image: Path, backbone: str, weights: Path | None = None, top: int = 5
+) -> list[tuple[str, float]]:
     """The most likely ImageNet classes of a image and their probabilities, the likeliest first.
 
     The middle of the image is seen, 0.875 of its short side. Raises PoseNetError as `classifier_network`, and for a

@@ -40,14 +40,18 @@ def feature_maps(image):
     number = 0
     for kernel, repeats, _, filters, expansion, stride in STAGES:
         for repeat in range(repeats):
-            x = _block(x, f"_blocks_{number}", kernel, filters, expansion, stride if repeat == 0 else 1)
+            x = _block(
+                x, f"_blocks_{number}", kernel, filters, expansion, stride if repeat == 0 else 1
+            )
             number += 1
         if filters == 112:
             fine = x
     return fine, x
 
 
-def efficientnet_lite0_heads(image, auxiliary: bool = True, rotation: Rotation = "quaternion") -> dict:
+def efficientnet_lite0_heads(
+    image, auxiliary: bool = True, rotation: Rotation = "quaternion"
+) -> dict:
     """Position and quaternion of raw RGB images; there are no auxiliary heads. Outputs as `posenet_2015`."""
     return PoseHead("cls3", rotation=rotation)(efficientnet_lite0(image))
 
@@ -63,7 +67,9 @@ def _block(x, name, kernel, filters, expansion, stride):
     """Inverted residual: widen, filter each channel, narrow."""
     inputs = x
     if expansion > 1:
-        x = layers.Conv2D(expansion * x.shape[-1], 1, use_bias=False, name=f"{name}__expand_conv")(x)
+        x = layers.Conv2D(expansion * x.shape[-1], 1, use_bias=False, name=f"{name}__expand_conv")(
+            x
+        )
         x = _norm_relu6(x, f"{name}__bn0")
     x = FastDepthwise(kernel, stride, "same", use_bias=False, name=f"{name}__depthwise_conv")(x)
     x = _norm_relu6(x, f"{name}__bn1")

@@ -60,7 +60,11 @@ GRAPHS = {
 
 
 def posenet_2015(
-    image, graph: str = "caffe", auxiliary: bool = True, preprocess: bool = True, epsilon: float = 1e-3
+    image,
+    graph: str = "caffe",
+    auxiliary: bool = True,
+    preprocess: bool = True,
+    epsilon: float = 1e-3,
 ) -> dict:
     """PoseNet on raw RGB images (b, 224, 224, 3); with preprocess=False on the graph's own channels, mean subtracted.
 
@@ -92,7 +96,9 @@ def classifier() -> keras.Model:
 
 def _minus_mean(image, variant: Graph):
     if variant.rgb:
-        return layers.Rescaling(1.0, [-mean for mean in reversed(CAFFE_MEAN_BGR)], name="preprocess")(image)
+        return layers.Rescaling(
+            1.0, [-mean for mean in reversed(CAFFE_MEAN_BGR)], name="preprocess"
+        )(image)
     return ToMeanBGR(name="preprocess")(image)
 
 
@@ -188,6 +194,8 @@ def _normalized_blocks(image) -> dict:
 
 
 def _conv_bn(x, filters, size, name, strides=1):
-    x = layers.Conv2D(filters, size, strides, "same", use_bias=False, kernel_initializer="he_normal", name=name)(x)
+    x = layers.Conv2D(
+        filters, size, strides, "same", use_bias=False, kernel_initializer="he_normal", name=name
+    )(x)
     x = FastBatchNorm(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)

@@ -14,7 +14,11 @@ HIDDEN = 256
 
 
 def pose_outputs(
-    x, names: tuple[str, str], prefix: str = "", spread: float | None = None, rotation: Rotation = "quaternion"
+    x,
+    names: tuple[str, str],
+    prefix: str = "",
+    spread: float | None = None,
+    rotation: Rotation = "quaternion",
 ) -> dict:
     """Features (b, n) -> {prefix + "position": (b, 3), prefix + "quaternion": (b, 4)}, both float32.
 
@@ -50,5 +54,9 @@ class PoseHead:
         where = layers.ReLU(name=f"{self.name}_where_relu")(where)
         where = layers.Flatten(name=f"{self.name}_where_flat")(where)
         x = layers.Concatenate(name=f"{self.name}_features")([pooled, where])
-        x = layers.Dense(HIDDEN, kernel_initializer="he_normal", activation="relu", name=f"{self.name}_hidden")(x)
-        return pose_outputs(x, (f"{self.name}_xyz", f"{self.name}_wpqr"), self.prefix, 0.01, self.rotation)
+        x = layers.Dense(
+            HIDDEN, kernel_initializer="he_normal", activation="relu", name=f"{self.name}_hidden"
+        )(x)
+        return pose_outputs(
+            x, (f"{self.name}_xyz", f"{self.name}_wpqr"), self.prefix, 0.01, self.rotation
+        )

@@ -27,7 +27,16 @@ class _Builder:
 
     names: list[str] = field(default_factory=list)
 
-    def conv(self, x, scope: str, filters: int, height: int, width: int, stride: int = 1, padding: str = "same"):
+    def conv(
+        self,
+        x,
+        scope: str,
+        filters: int,
+        height: int,
+        width: int,
+        stride: int = 1,
+        padding: str = "same",
+    ):
         """scope: Mixed_5b_Branch_1_Conv2d_0b; the kernel's size is added, as TF-Slim does."""
         name = f"{scope}_{height}x{width}"
         self.names.append(name)
@@ -46,7 +55,9 @@ class _Builder:
         x = self.conv(x, "Conv2d_2a", 32, 3, 3, 1, "valid")
         x = self.conv(x, "Conv2d_2b", 64, 3, 3)
         pooled = layers.MaxPooling2D(3, 2, name="Mixed_3a_pool")(x)
-        x = _join("Mixed_3a", pooled, self.conv(x, "Mixed_3a_Branch_1_Conv2d_0a", 96, 3, 3, 2, "valid"))
+        x = _join(
+            "Mixed_3a", pooled, self.conv(x, "Mixed_3a_Branch_1_Conv2d_0a", 96, 3, 3, 2, "valid")
+        )
         first = self.chain(x, "Mixed_4a_Branch_0", (64, 1, 1))
         first = self.conv(first, "Mixed_4a_Branch_0_Conv2d_1a", 96, 3, 3, 1, "valid")
         second = self.chain(x, "Mixed_4a_Branch_1", (64, 1, 1), (64, 1, 7), (64, 7, 1))

@@ -30,7 +30,12 @@ class LocalResponseNorm(keras.layers.Layer):
         return x * ops.power(self.k + (self.alpha / self.size) * total, -self.beta)
 
     def get_config(self):
-        return super().get_config() | {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k}
+        return super().get_config() | {
+            "size": self.size,
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "k": self.k,
+        }
 
 
 @keras.saving.register_keras_serializable("posenet")

@@ -66,7 +66,9 @@ def largest_eigenvector(matrices):
     for _ in range(SQUARINGS):
         power = power / _size(power)
         power = ops.matmul(power, power)
-    longest = ops.one_hot(ops.argmax(ops.sum(ops.square(power), axis=1), axis=-1), 4, dtype=matrices.dtype)
+    longest = ops.one_hot(
+        ops.argmax(ops.sum(ops.square(power), axis=1), axis=-1), 4, dtype=matrices.dtype
+    )
     column = ops.sum(power * longest[:, None], axis=-1)
     return column * ops.rsqrt(ops.sum(ops.square(column), axis=-1, keepdims=True) + 1e-24)
 

@@ -31,28 +31,38 @@ class SceneCoordinateHead:
         whole = layers.Conv2D(WIDTH, 1, name=f"{name}_whole")(pooled)
         far = layers.Add(name=f"{name}_context")([far, whole])
         far = layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_up")(far)
-        far = layers.Cropping2D(((0, far.shape[1] - rows), (0, far.shape[2] - columns)), name=f"{name}_cut")(far)
+        far = layers.Cropping2D(
+            ((0, far.shape[1] - rows), (0, far.shape[2] - columns)), name=f"{name}_cut"
+        )(far)
         x = layers.Concatenate(name=f"{name}_joined")([self._convolution(fine, 1, "fine"), far])
         x = self._convolution(x, 3, "mix")
         x = self._convolution(x, 1, "deep")
         x = layers.Conv2D(
-            7, 1, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), dtype="float32", name=f"{name}_out"
+            7,
+            1,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+            dtype="float32",
+            name=f"{name}_out",
         )(x)
         outputs = CoordinatesToPose(dtype="float32", name=f"{name}_pose")(x)
         direct = layers.Dense(256, activation="relu", name=f"{name}_hidden")(
             layers.Flatten(name=f"{name}_flat")(pooled)
         )
         direct = layers.Dense(3, dtype="float32", name=f"{name}_direct")(direct)
-        outputs["position"] = BlendedPosition(dtype="float32", name=f"{name}_mixed")([outputs["position"], direct])
+        outputs["position"] = BlendedPosition(dtype="float32", name=f"{name}_mixed")(
+            [outputs["position"], direct]
+        )
         return outputs
 
     def _convolution(self, x, size: int, name: str):
-        x = layers.Conv2D(WIDTH, size, padding="same", use_bias=False, name=f"{self.name}_{name}")(x)
+        x = layers.Conv2D(WIDTH, size, padding="same", use_bias=False, name=f"{self.name}_{name}")(
+            x
+        )
         x = FastBatchNorm(momentum=0.9, name=f"{self.name}_{name}_bn")(x)
         return layers.ReLU(name=f"{self.name}_{name}_relu")(x)
 
 
-@keras.saving.register_keras_serializable("posenet")
+@keras.saving.register_keras_serializable("posenet", name="PointsToPose")  # as saved models call it
 class CoordinatesToPose(keras.layers.Layer):
     """(b, h, w, 7) -> points and pose.
 
@@ -62,10 +72,16 @@ class CoordinatesToPose(keras.layers.Layer):
 
     def build(self, shape):
         rows, columns = shape[1:3]
-        y, x = (np.linspace(-1, 1, count) * count / max(rows, columns) * 0.55 for count in (rows, columns))
+        y, x = (
+            np.linspace(-1, 1, count) * count / max(rows, columns) * 0.55
+            for count in (rows, columns)
+        )
         start = np.stack(np.meshgrid(x, y), -1)
         self.rays = self.add_weight(
-            shape=(rows, columns, 2), initializer=keras.initializers.Constant(start), name="rays", dtype="float32"
+            shape=(rows, columns, 2),
+            initializer=keras.initializers.Constant(start),
+            name="rays",
+            dtype="float32",
         )
 
     def call(self, x):
@@ -75,14 +91,16 @@ class CoordinatesToPose(keras.layers.Layer):
         camera = depth * ops.concatenate([beside, ops.ones_like(depth)], axis=-1)
         trust = ops.softmax(ops.reshape(x[..., 6], (-1, x.shape[1] * x.shape[2])), axis=-1)
         flat = (-1, x.shape[1] * x.shape[2], 3)
-        position, quaternion, doubt = weighted_procrustes(ops.reshape(camera, flat), ops.reshape(scene, flat), trust)
+        position, quaternion, residual = weighted_procrustes(
+            ops.reshape(camera, flat), ops.reshape(scene, flat), trust
+        )
         return {
-            "position": position, "quaternion": quaternion, "doubt": doubt,
-            "scene_points": scene, "camera_points": camera,
+            "position": position, "quaternion": quaternion, "residual_rms": residual,
+            "scene_coordinates": scene, "camera_coordinates": camera,
         }  # fmt: skip
 
 
-@keras.saving.register_keras_serializable("posenet")
+@keras.saving.register_keras_serializable("posenet", name="Mixed")  # as saved models call it
 class BlendedPosition(keras.layers.Layer):
     """Two answers (b, 3), mixed by one learned share: how well geometry tells the position depends on the scene.
 
@@ -93,7 +111,9 @@ class BlendedPosition(keras.layers.Layer):
     PACE = 10.0
 
     def build(self, *_):
-        self.paced = self.add_weight(shape=(), initializer=keras.initializers.Constant(0.1), name="paced")
+        self.paced = self.add_weight(
+            shape=(), initializer=keras.initializers.Constant(0.1), name="paced"
+        )
 
     def call(self, answers):
         share = ops.sigmoid(self.PACE * ops.convert_to_tensor(self.paced))

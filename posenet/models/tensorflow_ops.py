@@ -17,7 +17,9 @@ def fused_batch_norm(x, gamma, beta, epsilon: float, moving=None):
     gamma, beta = tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta)
     if moving is not None:
         mean, variance = (tf.convert_to_tensor(value) for value in moving)
-        outputs, *_ = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, mean, variance, epsilon, is_training=False)
+        outputs, *_ = tf.compat.v1.nn.fused_batch_norm(
+            x, gamma, beta, mean, variance, epsilon, is_training=False
+        )
         return outputs, mean, variance
     outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon)
     count = tf.cast(tf.size(x) / tf.shape(x)[-1], variance.dtype)
@@ -46,7 +48,9 @@ def depthwise_conv(x, kernel, stride: int):
             )  # fmt: skip
             return tf.cast(dx, x.dtype), _kernel_gradient(x, kernel.shape, dy, stride)
 
-        return tf.raw_ops.DepthwiseConv2dNative(input=x, filter=kernel, strides=strides, padding="SAME"), gradient
+        return tf.raw_ops.DepthwiseConv2dNative(
+            input=x, filter=kernel, strides=strides, padding="SAME"
+        ), gradient
 
     return convolution(tf.convert_to_tensor(x), tf.convert_to_tensor(kernel))
 
@@ -55,7 +59,10 @@ def _kernel_gradient(x, shape, dy, stride: int):
     """The gradient of a depthwise kernel, three of its columns at a time."""
     rows, columns = shape[:2]
     sizes, outputs = x.shape[1:3], dy.shape[1:3]
-    missing = [max((o - 1) * stride + k - n, 0) for n, o, k in zip(sizes, outputs, (rows, columns), strict=True)]
+    missing = [
+        max((o - 1) * stride + k - n, 0)
+        for n, o, k in zip(sizes, outputs, (rows, columns), strict=True)
+    ]
     padded = tf.pad(x, [[0, 0], *([m // 2, m - m // 2] for m in missing), [0, 0]])
     width, count, parts = (outputs[1] - 1) * stride, min(3, columns), []
     for done in range(0, columns, 3):

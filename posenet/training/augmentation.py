@@ -61,12 +61,16 @@ NO_AUGMENTATION = Augmentation((0, 0, 0), 0, 0, 0, 0, 0)
 class Augmenter:
     """Makes augmented cuts of stored images, with their rotations."""
 
-    def __init__(self, framing: Crop, settings: Augmentation):
-        self.framing, self.settings = framing, settings
-        self.warper = Warper(framing)
+    def __init__(self, crop: Crop, settings: Augmentation):
+        self.crop, self.settings = crop, settings
+        self.warper = Warper(crop)
 
     def view(
-        self, image: np.ndarray, camera: Camera | None, rng: np.random.Generator, depth: np.ndarray | None = None
+        self,
+        image: np.ndarray,
+        camera: Camera | None,
+        rng: np.random.Generator,
+        depth: np.ndarray | None = None,
     ) -> AugmentedView:
         """One random view of a stored image (h, w, 3) uint8.
 
@@ -74,14 +78,14 @@ class Augmenter:
         None where unknown.
         """
         pitch, yaw, roll = np.radians(self.settings.turn_deg) * rng.uniform(-1, 1, 3)
-        top, left = self.framing.corner
+        top, left = self.crop.corner
         shift = self.settings.shift * rng.uniform(-1, 1, 2) * (left, top)
         if camera is None:
             pitch = yaw = 0.0
         else:
             shift = np.zeros(2)
         turn, move = Rotation.from_rotvec([pitch, yaw, roll]), np.zeros(3)
-        points = np.full((*self.framing.cells, 3), np.nan)
+        points = np.full((*self.crop.grid, 3), np.nan)
         if camera is None or depth is None:
             view = self.warper.turned(image, camera, turn, shift)
         else:

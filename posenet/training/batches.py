@@ -34,19 +34,24 @@ class TrainingBatches:
         self,
         scene: Scene,
         images: ImageArray,
-        framing: Crop,
+        crop: Crop,
         augmentation: Augmentation,
         batch_size: int,
         seed: int,
         depths: np.ndarray | None = None,
     ):
-        self.scene, self.images, self.framing, self.seed = scene, images, framing, seed
+        self.scene, self.images, self.crop, self.seed = scene, images, crop, seed
         self.batch_size = min(batch_size, len(scene))
         self.steps = len(scene) // self.batch_size
-        self.augmenter = Augmenter(framing, augmentation)
-        self.depths = [grid if np.isfinite(grid).all() else None for grid in depths] if depths is not None else None
+        self.augmenter = Augmenter(crop, augmentation)
+        self.depths = (
+            [grid if np.isfinite(grid).all() else None for grid in depths]
+            if depths is not None
+            else None
+        )
         self.cameras = [
-            framing.stored_camera(camera) if camera and camera.is_perspective else None for camera in scene.cameras
+            crop.resized_camera(camera) if camera and camera.is_perspective else None
+            for camera in scene.cameras
         ]
 
     @property
@@ -57,8 +62,8 @@ class TrainingBatches:
     def epoch(self, number: int):
         """Yield (images (b, h, w, 3) uint8, truth float32) of one epoch.
 
-        truth: "position" (b, 3), "quaternion" (b, 4), and what the cells of the images show, "camera_points" in the
-        camera's axes and "scene_points" in the world, (b, rows, columns, 3), NaN where that is not known.
+        truth: "position" (b, 3), "quaternion" (b, 4), and what the cells of the images show, "camera_coordinates" in the
+        camera's axes and "scene_coordinates" in the world, (b, rows, columns, 3), NaN where that is not known.
         """
         rng = np.random.default_rng((self.seed, number))
         order = rng.permutation(len(self.scene))
@@ -75,11 +80,16 @@ class TrainingBatches:
         poses = self.scene.poses[rows]
         positions = poses.positions + poses.rotations.apply([view.move for view in views])
         rotations = poses.rotations * Rotation.concatenate([view.turn for view in views])
-        truth = {"position": positions, "quaternion": rotations.as_quat(canonical=True, scalar_first=True)}
-        truth["camera_points"] = np.stack([view.points for view in views])
-        turned = np.einsum("nij,nrcj->nrci", rotations.as_matrix(), truth["camera_points"])
-        truth["scene_points"] = positions[:, None, None] + turned
-        return np.stack([view.image for view in views]), {k: v.astype(np.float32) for k, v in truth.items()}
+        truth = {
+            "position": positions,
+            "quaternion": rotations.as_quat(canonical=True, scalar_first=True),
+        }
+        truth["camera_coordinates"] = np.stack([view.points for view in views])
+        turned = np.einsum("nij,nrcj->nrci", rotations.as_matrix(), truth["camera_coordinates"])
+        truth["scene_coordinates"] = positions[:, None, None] + turned
+        return np.stack([view.image for view in views]), {
+            k: v.astype(np.float32) for k, v in truth.items()
+        }
 
     def stream(self, first_epoch: int = 0) -> tf.data.Dataset:
         """All epochs from first_epoch on, endless, prefetched."""
@@ -90,11 +100,16 @@ class TrainingBatches:
                 yield from self.epoch(epoch)
                 epoch += 1
 
-        shape = (self.batch_size, *self.framing.cut, 3)
+        shape = (self.batch_size, *self.crop.size, 3)
         truth: dict[str, tuple[int, ...]] = {"position": (3,), "quaternion": (4,)}
-        truth |= {name: (*self.framing.cells, 3) for name in ("camera_points", "scene_points")}
+        truth |= {
+            name: (*self.crop.grid, 3) for name in ("camera_coordinates", "scene_coordinates")
+        }
         signature = (
             tf.TensorSpec(shape, tf.uint8),
-            {name: tf.TensorSpec((self.batch_size, *size), tf.float32) for name, size in truth.items()},
+            {
+                name: tf.TensorSpec((self.batch_size, *size), tf.float32)
+                for name, size in truth.items()
+            },
         )
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(3)

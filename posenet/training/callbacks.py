@@ -24,7 +24,9 @@ class TrainingBudget:
     def __init__(self, epochs: int | None, seconds: float, steps: int, started: float):
         self.epochs, self.seconds, self.steps, self.started = epochs, seconds, steps, started
         self.step = 0
-        self.start: float | None = None  # the progress before the first step: no part of the warm-up
+        self.start: float | None = (
+            None  # the progress before the first step: no part of the warm-up
+        )
         self.reserve = 0.0  # seconds kept for the last validation and saving
 
     @property
@@ -52,7 +54,11 @@ class WarmupCosine(keras.callbacks.Callback):
         if self.budget.start is None:
             self.budget.start = progress
         share = (progress - self.budget.start) / max(1e-9, 1 - self.budget.start)
-        rate = share / WARM_UP if share < WARM_UP else 0.5 + 0.5 * math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP))
+        rate = (
+            share / WARM_UP
+            if share < WARM_UP
+            else 0.5 + 0.5 * math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP))
+        )
         self.model.optimizer.learning_rate = self.peak * max(rate, 1e-3)
 
     def on_train_batch_end(self, batch, logs=None):
@@ -91,10 +97,21 @@ class BestModel(keras.callbacks.Callback):
     CHANCE = 1.1
 
     def __init__(
-        self, measure: Callable, save: Callable, scales: tuple[float, float], budget: TrainingBudget, share=0.06
+        self,
+        measure: Callable,
+        save: Callable,
+        scales: tuple[float, float],
+        budget: TrainingBudget,
+        share=0.06,
     ):
         super().__init__()
-        self.measure, self.save, self.scales, self.budget, self.share = measure, save, scales, budget, share
+        self.measure, self.save, self.scales, self.budget, self.share = (
+            measure,
+            save,
+            scales,
+            budget,
+            share,
+        )
         self.best, self.best_epoch, self.best_errors = math.inf, 0, (math.nan, math.nan)
         self.spent = self.began = 0.0
 
@@ -111,7 +128,11 @@ class BestModel(keras.callbacks.Callback):
         logs |= {"val_position": position, "val_rotation_deg": degrees}
         score = position / self.scales[0] + degrees / self.scales[1]
         if score <= self.CHANCE * self.best:
-            self.best, self.best_epoch, self.best_errors = min(score, self.best), epoch + 1, (position, degrees)
+            self.best, self.best_epoch, self.best_errors = (
+                min(score, self.best),
+                epoch + 1,
+                (position, degrees),
+            )
             self.save()
         took = time.monotonic() - began
         self.spent += took if self.spent else 0.5 * took  # the first one also compiles
@@ -139,7 +160,11 @@ class History(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         rate = float(self.model.optimizer.learning_rate)
-        values = {"epoch": epoch + 1, "minutes": self.budget.elapsed / 60, "learning_rate": rate} | (logs or {})
+        values = {
+            "epoch": epoch + 1,
+            "minutes": self.budget.elapsed / 60,
+            "learning_rate": rate,
+        } | (logs or {})
         self.rows.append({name: _short(values.get(name, "")) for name in self.COLUMNS})
         text = io.StringIO()
         writer = csv.DictWriter(text, self.COLUMNS, lineterminator="\n")
@@ -166,30 +191,55 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, path: Path, budget: TrainingBudget, validation: BestModel | None, save: Callable, every_seconds=15.0
+        self,
+        path: Path,
+        budget: TrainingBudget,
+        validation: BestModel | None,
+        save: Callable,
+        every_seconds=15.0,
     ):
         super().__init__()
-        self.path, self.budget, self.validation, self.save, self.every = path, budget, validation, save, every_seconds
+        self.path, self.budget, self.validation, self.save, self.every = (
+            path,
+            budget,
+            validation,
+            save,
+            every_seconds,
+        )
         self.written = -math.inf
         self.best_epoch_written = 0
 
     def on_epoch_end(self, epoch, logs=None):
         best_epoch = self.validation.best_epoch if self.validation else 0
-        last = self.budget.progress >= 1 or self.model.stop_training  # a finished run is not trained further
-        if not last and time.monotonic() - self.written < self.every and best_epoch == self.best_epoch_written:
+        last = (
+            self.budget.progress >= 1 or self.model.stop_training
+        )  # a finished run is not trained further
+        if (
+            not last
+            and time.monotonic() - self.written < self.every
+            and best_epoch == self.best_epoch_written
+        ):
             return
         self.written, self.best_epoch_written = time.monotonic(), best_epoch
         arrays = {f"v{i}": np.asarray(variable) for i, variable in enumerate(_state(self.model))}
         if not all(np.isfinite(array).all() for array in arrays.values()):
             raise _diverged(f"the weights became no numbers at the end of epoch {epoch + 1}")
-        best_of = (self.validation.best, best_epoch, *self.validation.best_errors) if self.validation else ()
+        best_of = (
+            (self.validation.best, best_epoch, *self.validation.best_errors)
+            if self.validation
+            else ()
+        )
         if not self.validation:
             self.save()
         self.path.parent.mkdir(exist_ok=True)
         with atomic_path(self.path) as temporary, open(temporary, "wb") as file:
             # a training ends a little before its time, what it kept for saving: nothing of it is left
             elapsed = max(self.budget.elapsed, self.budget.seconds) if last else self.budget.elapsed
-            clock = {"step": self.budget.step, "elapsed": elapsed, "start": self.budget.start or 0.0}
+            clock = {
+                "step": self.budget.step,
+                "elapsed": elapsed,
+                "start": self.budget.start or 0.0,
+            }
             np.savez(file, epoch=epoch + 1, best=best_of, **clock, **arrays)
 
     def restore(self, model) -> int:

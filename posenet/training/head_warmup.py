@@ -43,18 +43,31 @@ def warm_up_heads(trainer: Trainer, batches: TrainingBatches, minutes: float) ->
         rows = np.sort(rng.choice(count, min(BATCH, count), replace=False))
         maps = [each[rows].astype(np.float32) for each in seen]
         heads.train_on_batch(maps, {name: each[rows] for name, each in poses.items()})
-    log.info("heads trained on the frozen backbone's features of %d views in %.0f s", count, time.monotonic() - began)
+    log.info(
+        "heads trained on the frozen backbone's features of %d views in %.0f s",
+        count,
+        time.monotonic() - began,
+    )
 
 
-def _features(backbone, batches: TrainingBatches, share: float) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+def _features(
+    backbone, batches: TrainingBatches, share: float
+) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     """Feature maps (n, h, w, c) float16 of augmented views, and the truth about them."""
     seen: list[list[np.ndarray]] = []
     truth, epoch, count = [], VIEW_EPOCH, 0
     wanted = share * min(VIEWS, VIEWS_EACH * len(batches.scene))
     while count < wanted:
         for images, each in batches.epoch(epoch):
-            maps = backbone.predict_on_batch(images.astype(np.float32))  # not a list where there is only one
-            seen.append([np.asarray(each, np.float16) for each in (maps if isinstance(maps, list) else [maps])])
+            maps = backbone.predict_on_batch(
+                images.astype(np.float32)
+            )  # not a list where there is only one
+            seen.append(
+                [
+                    np.asarray(each, np.float16)
+                    for each in (maps if isinstance(maps, list) else [maps])
+                ]
+            )
             truth.append(each)
             count += len(images)
             wanted = min(wanted, MOST_BYTES * len(images) / sum(each.nbytes for each in seen[0]))

@@ -20,7 +20,9 @@ class PoseNetLoss(keras.layers.Layer):
     """
 
     def __init__(self, beta: float = 500.0, **kwargs):
-        super().__init__(**{"dtype": "float32"} | kwargs)  # a mixed policy would round the truth to three digits
+        super().__init__(
+            **{"dtype": "float32"} | kwargs
+        )  # a mixed policy would round the truth to three digits
         self.beta = beta
 
     def call(self, truth, heads):
@@ -68,14 +70,17 @@ class LearnedWeightsLoss(keras.layers.Layer):
         """truth {"position", "quaternion"}, heads as the network gives them -> (b,)."""
         log_position, log_rotation, log_points = ops.unstack(self.log_variances)
         total = 0.0
-        if "scene_points" in heads:
+        if "scene_coordinates" in heads:
             total = _points_off(truth, heads) / self.scale * ops.exp(-log_points) + log_points
         for prefix, weight in _present(heads):
             quaternion = unit(heads[f"{prefix}quaternion"])
             position = _l1(heads[f"{prefix}position"], truth["position"]) / self.scale
             rotation = _l1(quaternion, nearer_sign(quaternion, truth["quaternion"]))
             total = total + weight * (
-                position * ops.exp(-log_position) + log_position + rotation * ops.exp(-log_rotation) + log_rotation
+                position * ops.exp(-log_position)
+                + log_position
+                + rotation * ops.exp(-log_rotation)
+                + log_rotation
             )
         return total
 
@@ -93,18 +98,21 @@ class GeometricLoss(LearnedWeightsLoss):
     """
 
     def call(self, truth, heads):
-        """truth {"position", "quaternion", "scene_points", "camera_points"}, heads -> (b,)."""
+        """truth {"position", "quaternion", "scene_coordinates", "camera_coordinates"}, heads -> (b,)."""
         log_pose, _, log_points = ops.unstack(self.log_variances)
         total = 0.0
-        if "scene_points" in heads:
+        if "scene_coordinates" in heads:
             total = _points_off(truth, heads) / self.scale * ops.exp(-log_points) + log_points
-        known = ops.cast(ops.isfinite(truth["scene_points"][..., 0]), "float32")
+        known = ops.cast(ops.isfinite(truth["scene_coordinates"][..., 0]), "float32")
         scene, camera = (
-            ops.where(known[..., None] > 0, truth[name], 1.0) for name in ("scene_points", "camera_points")
+            ops.where(known[..., None] > 0, truth[name], 1.0)
+            for name in ("scene_coordinates", "camera_coordinates")
         )
         for prefix, weight in _present(heads):
             quaternion = unit(heads[f"{prefix}quaternion"]) * ops.array([1.0, -1.0, -1.0, -1.0])
-            seen = rotate(quaternion[:, None, None], scene - heads[f"{prefix}position"][:, None, None])
+            seen = rotate(
+                quaternion[:, None, None], scene - heads[f"{prefix}position"][:, None, None]
+            )
             off = distance(seen, camera) / ops.maximum(camera[..., 2], 1e-6)
             mean = ops.sum(known * off, axis=(1, 2)) / ops.maximum(ops.sum(known, axis=(1, 2)), 1.0)
             total = total + weight * (mean * ops.exp(-log_pose) + log_pose)
@@ -113,9 +121,9 @@ class GeometricLoss(LearnedWeightsLoss):
 
 def _points_off(truth, heads):
     """(b,) mean distance of both kinds of points from the true ones, over the cells where these are known."""
-    known = ops.cast(ops.isfinite(truth["scene_points"][..., 0]), "float32")
+    known = ops.cast(ops.isfinite(truth["scene_coordinates"][..., 0]), "float32")
     total = 0.0
-    for name in ("scene_points", "camera_points"):
+    for name in ("scene_coordinates", "camera_coordinates"):
         aim = ops.where(known[..., None] > 0, truth[name], heads[name])
         total = total + ops.sum(known * distance(aim, heads[name]), axis=(1, 2))
     return total / ops.maximum(ops.sum(known, axis=(1, 2)), 1.0)

@@ -47,12 +47,18 @@ class Progress(keras.callbacks.Callback):
     def _line(self, head: str, logs) -> str:
         logs = logs or {}
         rate = self.steps * self.batch_size / max(1e-9, time.monotonic() - self.began)
-        parts = [head, f"{100 * self.budget.progress:3.0f} %", f"loss {logs.get('loss', math.nan):.3f}"]
+        parts = [
+            head,
+            f"{100 * self.budget.progress:3.0f} %",
+            f"loss {logs.get('loss', math.nan):.3f}",
+        ]
         parts.append(
             f"training {logs.get('position', math.nan):.3f} {self.unit} {logs.get('rotation_deg', math.nan):.1f} deg"
         )
         if "val_position" in logs:
-            parts.append(f"held out {logs['val_position']:.3f} {self.unit} {logs['val_rotation_deg']:.1f} deg")
+            parts.append(
+                f"held out {logs['val_position']:.3f} {self.unit} {logs['val_rotation_deg']:.1f} deg"
+            )
         parts += [f"{rate:.0f} images/s", f"{self._left()} left"]
         return "  ".join(part for part in parts if part)
 
@@ -61,5 +67,7 @@ class Progress(keras.callbacks.Callback):
             seconds = max(0.0, self.budget.seconds - self.budget.elapsed)
         else:
             done = self.budget.progress - self.start_progress
-            seconds = (time.monotonic() - self.start_time) * (1 - self.budget.progress) / max(done, 1e-6)
+            seconds = (
+                (time.monotonic() - self.start_time) * (1 - self.budget.progress) / max(done, 1e-6)
+            )
         return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -29,7 +29,13 @@ from posenet.training.batches import TrainingBatches
 from posenet.training.device import configure_device
 from posenet.training.head_warmup import warm_up_heads
 from posenet.training.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
-from posenet.training.prepare import check_backbone, check_resume_settings, choose_head, described, training_batches
+from posenet.training.prepare import (
+    check_backbone,
+    check_resume_settings,
+    choose_head,
+    described,
+    training_batches,
+)
 from posenet.training.progress import Progress
 from posenet.training.run_folder import new_run_folder, resumed_run_folder
 from posenet.training.trainer import Trainer
@@ -66,24 +72,31 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
     keras.utils.set_random_seed(config.seed)
     with remembered():
         run, scene, images, batches = _prepared(config, resumed, precision)
-    held_out, state = np.isin(scene.names, run.held_out), run.folder / STATE
+    held_out, state = np.isin(scene.names, run.validation_images), run.folder / STATE
     if not state.is_file():
         run = replace(run, head=choose_head(config, batches))
         run.save()
     budget = callbacks.TrainingBudget(config.epochs, 60 * config.budget, batches.steps, started)
     trainer = _trainer(config, run, None if resumed and state.is_file() else batches, budget)
-    validation = _validation(trainer, run, scene.subset(held_out), images, np.flatnonzero(held_out), budget)
+    validation = _validation(
+        trainer, run, scene.subset(held_out), images, np.flatnonzero(held_out), budget
+    )
     backup = callbacks.TrainingCheckpoint(state, budget, validation, lambda: _save(trainer, run))
     done = backup.restore(trainer) if resumed and state.is_file() else 0
     if budget.progress >= 1:
         log.warning(
-            "%s", "nothing is left to train" if done else "the preparation took all the time: one step is trained"
+            "%s",
+            "nothing is left to train"
+            if done
+            else "the preparation took all the time: one step is trained",
         )
     if budget.progress < 1 or not done:
         kept = [validation] if validation else []
         progress = Progress(budget, scene.unit, batches.batch_size)
         history = callbacks.History(run.folder / HISTORY, budget, done)
-        schedule = callbacks.WarmupCosine(budget, config.learning_rate or get_backbone(config.backbone).learning_rate)
+        schedule = callbacks.WarmupCosine(
+            budget, config.learning_rate or get_backbone(config.backbone).learning_rate
+        )
         trainer.fit(
             batches.stream(done), epochs=config.epochs or 10**6, initial_epoch=done, steps_per_epoch=batches.steps,
             callbacks=[schedule, callbacks.StopOnNaN(), *kept, progress, history, backup], verbose=0, shuffle=False,
@@ -91,7 +104,13 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
         gc.collect()  # the batches' thread must end before Python does
     if validation:
         position, degrees = validation.best_errors
-        log.info("kept epoch %d: held out %.3f %s %.1f deg", validation.best_epoch, position, scene.unit, degrees)
+        log.info(
+            "kept epoch %d: held out %.3f %s %.1f deg",
+            validation.best_epoch,
+            position,
+            scene.unit,
+            degrees,
+        )
     else:
         _save(trainer, run)
     return run
@@ -104,33 +123,43 @@ def _prepared(
     if resumed:
         run, scene = resumed, resumed.training_scene(config.strict)
     else:
-        scene = open_scene(config.scene or Path(), strict=config.strict, split=config.split).split("train")
+        scene = open_scene(config.scene or Path(), strict=config.strict, split=config.split).split(
+            "train"
+        )
         run, scene = described(config, scene, precision)
-    images = load_images(scene.paths, run.framing.stored, "training images")
+    images = load_images(scene.paths, run.crop.resized, "training images")
     scene = scene.subset(images.rows).moved(-np.array(run.origin))
-    held_out = np.isin(scene.names, run.held_out)
+    held_out = np.isin(scene.names, run.validation_images)
     run.save()
     log.info(
         "%s: %d images to train on, %d held out; the network sees %d x %d, %s",
-        scene.name, (~held_out).sum(), held_out.sum(), *run.framing.cut[::-1], precision,
+        scene.name, (~held_out).sum(), held_out.sum(), *run.crop.size[::-1], precision,
     )  # fmt: skip
     return run, scene, images, training_batches(config, scene, images, run, ~held_out)
 
 
-def _trainer(config: TrainConfig, run: Run, fresh: TrainingBatches | None, budget: callbacks.TrainingBudget) -> Trainer:
+def _trainer(
+    config: TrainConfig, run: Run, fresh: TrainingBatches | None, budget: callbacks.TrainingBudget
+) -> Trainer:
     """The network with its loss and optimizer; fresh: what to start its heads with, None for a run that goes on."""
     try:
         network = build_network(*_plan(run), head=run.head, rotation=config.rotation)
     except ValueError as error:
         raise PoseNetError(
-            f"--backbone {config.backbone} takes no images of {run.framing.cut}: {first_line(error)}"
+            f"--backbone {config.backbone} takes no images of {run.crop.size}: {first_line(error)}"
         ) from None
     kinds = {"learned": LearnedWeightsLoss, "geometric": GeometricLoss}
-    loss = kinds[config.loss](run.scale) if config.loss in kinds else PoseNetLoss(config.beta)
+    loss = (
+        kinds[config.loss](run.position_scale) if config.loss in kinds else PoseNetLoss(config.beta)
+    )
     trainer = Trainer(network, loss)
     loaded = initialize_backbone(network, config.backbone, config.weights) if fresh else None
     if fresh and loaded:
-        told = f"{len(loaded.matched)} of its layers" if config.weights in ("auto", "imagenet") else loaded
+        told = (
+            f"{len(loaded.matched)} of its layers"
+            if config.weights in ("auto", "imagenet")
+            else loaded
+        )
         log.info("the backbone starts from published weights: %s", told)
         if not get_backbone(config.backbone).auxiliary and budget.progress < 1:
             warm_up_heads(trainer, fresh, config.budget)
@@ -149,7 +178,11 @@ def _optimizer() -> keras.optimizers.Optimizer:
     """
     others = ["_xyz", "_wpqr", "_fc"]
     return keras.optimizers.Muon(
-        exclude_layers=others, weight_decay=None, adam_weight_decay=None, adam_lr_ratio=0.5, adam_beta_2=0.95
+        exclude_layers=others,
+        weight_decay=None,
+        adam_weight_decay=None,
+        adam_lr_ratio=0.5,
+        adam_beta_2=0.95,
     )
 
 
@@ -160,7 +193,7 @@ def _save(trainer: Trainer, run: Run) -> None:
 
 def _plan(run: Run) -> tuple[str, tuple[int, int], tuple[float, ...], float]:
     """Backbone, input size, and the positions' center and scale of a run's network."""
-    return run.config.backbone, run.framing.cut, run.center, run.scale
+    return run.config.backbone, run.crop.size, run.position_mean, run.position_scale
 
 
 def _validation(trainer: Trainer, run: Run, scene: Scene, images, rows: np.ndarray, budget):
@@ -170,13 +203,18 @@ def _validation(trainer: Trainer, run: Run, scene: Scene, images, rows: np.ndarr
     held_out = images.subset(rows)
 
     def measure() -> tuple[float, float]:
-        outputs = predict_in_batches(trainer.final_head, held_out, run.framing)
+        outputs = predict_in_batches(trainer.final_head, held_out, run.crop)
         if not all(np.isfinite(each).all() for each in outputs.values()):
             return math.nan, math.nan
         estimate = Poses.from_quaternions(outputs["position"], outputs["quaternion"])
         errors = position_errors(estimate, scene.poses), rotation_errors_deg(estimate, scene.poses)
         return float(np.median(errors[0])), float(np.median(errors[1]))
 
-    spread, turn = (float(np.median(errors)) for errors in mean_pose_errors(scene.poses, scene.poses))
-    scales = max(spread, 0.01 * run.scale), max(turn, 0.1)  # those of images from one place tell nothing
+    spread, turn = (
+        float(np.median(errors)) for errors in mean_pose_errors(scene.poses, scene.poses)
+    )
+    scales = (
+        max(spread, 0.01 * run.position_scale),
+        max(turn, 0.1),
+    )  # those of images from one place tell nothing
     return callbacks.BestModel(measure, lambda: _save(trainer, run), scales, budget)

@@ -38,5 +38,7 @@ class Trainer(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         each = self.pose_loss(y, y_pred)
         self.position_error.update_state(distance(y_pred["position"], y["position"]))
-        self.rotation_error.update_state(rotation_angle(y_pred["quaternion"], y["quaternion"]) * 57.29577951308232)
+        self.rotation_error.update_state(
+            rotation_angle(y_pred["quaternion"], y["quaternion"]) * 57.29577951308232
+        )
         return self.mean_over_images(ops.zeros_like(each), each)

@@ -26,7 +26,9 @@ def validation_mask(scene: Scene, share: float) -> np.ndarray:
         blocks *= 2
         mask = _blocks(scene, blocks, wanted)
     if mask.all():
-        raise PoseNetError(f"--validation {share} must leave images to train on, it holds out all {len(scene)}")
+        raise PoseNetError(
+            f"--validation-split {share} must leave images to train on, it holds out all {len(scene)}"
+        )
     return mask
 
 

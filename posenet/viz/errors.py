@@ -7,11 +7,15 @@ import numpy as np
 from posenet.evaluation.baselines import BASELINE_NAMES
 from posenet.viz.figure import NETWORK, OTHERS, quiet
 
-COLORS = dict(zip(BASELINE_NAMES.values(), (OTHERS[2], OTHERS[0], OTHERS[1]), strict=True))  # the same in all drawings
+COLORS = dict(
+    zip(BASELINE_NAMES.values(), (OTHERS[2], OTHERS[0], OTHERS[1]), strict=True)
+)  # the same in all drawings
 WIDE = 20.0  # times the median: errors of such a range are drawn on a logarithmic axis
 
 
-def plot_errors(ax, errors: np.ndarray, unit: str, what: str, baselines: dict[str, np.ndarray], sequences=None):
+def plot_errors(
+    ax, errors: np.ndarray, unit: str, what: str, baselines: dict[str, np.ndarray], sequences=None
+):
     """Errors (n,) image by image, with their median and the baselines' medians as labeled lines."""
     finite = np.isfinite(errors)
     numbers = np.arange(len(errors))
@@ -25,7 +29,11 @@ def plot_errors(ax, errors: np.ndarray, unit: str, what: str, baselines: dict[st
     if sequences is not None:
         for start in np.flatnonzero(np.asarray(sequences)[1:] != np.asarray(sequences)[:-1]):
             ax.axvline(start + 0.5, color="#b9bec7", lw=0.8)
-    largest = [np.median(each) for each in baselines.values()] + [errors[finite].max()] if finite.any() else []
+    largest = (
+        [np.median(each) for each in baselines.values()] + [errors[finite].max()]
+        if finite.any()
+        else []
+    )
     if finite.any() and max(largest) > WIDE * max(np.median(errors[finite]), 1e-12):
         ax.set_yscale("log")
     else:
@@ -38,7 +46,11 @@ def plot_errors(ax, errors: np.ndarray, unit: str, what: str, baselines: dict[st
 
 def plot_cumulative(ax, named: dict[str, np.ndarray], unit: str, what: str):
     """Share of images (%) below an error, a curve for each method in named {name: errors (n,)}."""
-    limits = [np.percentile(each[np.isfinite(each)], 95) for each in named.values() if np.isfinite(each).any()]
+    limits = [
+        np.percentile(each[np.isfinite(each)], 95)
+        for each in named.values()
+        if np.isfinite(each).any()
+    ]
     for name, each in named.items():
         color = COLORS.get(name, NETWORK)
         ordered = np.sort(each)
@@ -75,8 +87,12 @@ def plot_coverage(ax, errors: np.ndarray, doubt: np.ndarray, unit: str, what: st
         ("ordered by its true errors", errors, OTHERS[0], "--"),
     ):
         ordered = errors[np.argsort(by, kind="stable")]
-        ax.plot(share, [np.median(ordered[:count]) for count in kept], style, color=color, label=label)
-    ax.axhline(np.median(errors), color=OTHERS[1], ls=":", label=f"all: {np.median(errors):.3g} {unit}")
+        ax.plot(
+            share, [np.median(ordered[:count]) for count in kept], style, color=color, label=label
+        )
+    ax.axhline(
+        np.median(errors), color=OTHERS[1], ls=":", label=f"all: {np.median(errors):.3g} {unit}"
+    )
     ax.set(xlim=(0, 100), xlabel="surest images (%)", ylabel=f"median {what} error ({unit})")
     ax.set_ylim(bottom=0)
     ax.legend(frameon=False, fontsize=9, loc="lower right")

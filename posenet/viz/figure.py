@@ -33,7 +33,9 @@ def plot_image(ax, path: Path, title: str, at_least: tuple[int, int] | None = No
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
-    for _ in range(2):  # where the axes' aspect is fixed the layout settles in up to three rounds; saving is the last
+    for _ in range(
+        2
+    ):  # where the axes' aspect is fixed the layout settles in up to three rounds; saving is the last
         figure.draw_without_rendering()
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=130, format="png")

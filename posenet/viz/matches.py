@@ -31,7 +31,9 @@ def matches_figure(scene: Scene, refinement: RefinementResult) -> Figure | None:
         return None
     rows = order[np.unique(np.linspace(0, len(order) - 1, SHOWN).round().astype(int))]
     camera = scene.cameras[rows[0]]
-    width = 9.2 * (camera.width / camera.height if camera else 4 / 3)  # two images and the room between them
+    width = 9.2 * (
+        camera.width / camera.height if camera else 4 / 3
+    )  # two images and the room between them
     figure = new_figure(min(max(width, 6.5), 11), 4.2 * len(rows))
     axes = figure.subplots(len(rows), 2, squeeze=False)
     for pair, row in zip(axes, rows, strict=True):
@@ -40,13 +42,19 @@ def matches_figure(scene: Scene, refinement: RefinementResult) -> Figure | None:
         deviation = f"deviation {refinement.deviations[row, 0]:.2g} {scene.unit}"
         title = f"{scene.names[row]}: {located.inliers} inliers,\n{deviation}"
         plot_matches(
-            pair, (scene.paths[row], scene.cameras[row]), title, located, refinement.training.subset([neighbor])
+            pair,
+            (scene.paths[row], scene.cameras[row]),
+            title,
+            located,
+            refinement.training.subset([neighbor]),
         )
     figure.suptitle(f"{scene.name}: what the refined poses rest on")
     return figure
 
 
-def plot_matches(pair, image: tuple[Path, Camera | None], title: str, located: AbsolutePose, neighbor: Scene) -> None:
+def plot_matches(
+    pair, image: tuple[Path, Camera | None], title: str, located: AbsolutePose, neighbor: Scene
+) -> None:
     """Draw a image and a training image on a pair of axes, and join the points that agree to where the training
     image's pose shows them, whether that was one of the images they were matched in or not.
 
@@ -66,7 +74,15 @@ def plot_matches(pair, image: tuple[Path, Camera | None], title: str, located: A
     pair[1].scatter(*theirs[shown].T, s=2, color=NETWORK)
     for row in shown[:: max(1, len(shown) // MOST_LINES)]:
         line = ConnectionPatch(
-            theirs[row], ours[row], "data", "data", axesA=pair[1], axesB=pair[0], color=NETWORK, lw=0.4, alpha=0.6
+            theirs[row],
+            ours[row],
+            "data",
+            "data",
+            axesA=pair[1],
+            axesB=pair[0],
+            color=NETWORK,
+            lw=0.4,
+            alpha=0.6,
         )
         line.set_in_layout(False)  # else the images shrink to make room for it
         pair[1].add_artist(line)

@@ -42,7 +42,14 @@ def _color_limits(errors: np.ndarray) -> tuple[float, float]:
 
 
 def plot_trajectory(
-    ax, truth: Poses, estimate: Poses, training: Poses | None, errors, unit: str, sequences=None, regressed=None
+    ax,
+    truth: Poses,
+    estimate: Poses,
+    training: Poses | None,
+    errors,
+    unit: str,
+    sequences=None,
+    regressed=None,
 ):
     """Top view in the scene's main plane: the true path, predictions colored by their position error, the training
     positions faint, and frusta where the camera looked.
@@ -71,20 +78,42 @@ def plot_trajectory(
     )  # fmt: skip
     if regressed is not None:
         ax.scatter(
-            *flat(regressed.positions).T, s=14, marker="x", color=OTHERS[1], lw=0.8, label="network alone", zorder=3
+            *flat(regressed.positions).T,
+            s=14,
+            marker="x",
+            color=OTHERS[1],
+            lw=0.8,
+            label="network alone",
+            zorder=3,
         )
     shown = np.unique(np.linspace(0, len(truth) - 1, 15).round().astype(int))
     size = 0.035 * max((high - low).max(), 1e-6)
-    draw_frusta(ax, true[shown], truth.rotations[shown].apply([0, 0, 1]) @ axes[:2].T, size, TRUTH, "true view")
+    draw_frusta(
+        ax,
+        true[shown],
+        truth.rotations[shown].apply([0, 0, 1]) @ axes[:2].T,
+        size,
+        TRUTH,
+        "true view",
+    )
     shown = shown[found[shown]]
     if len(shown):
         directions = estimate.rotations[shown].apply([0, 0, 1]) @ axes[:2].T
         draw_frusta(ax, predicted[shown], directions, size, NETWORK, "predicted view")
     ax.set_xlim(low[0] - margin, high[0] + margin)
     ax.set_ylim(low[1] - margin, high[1] + margin)
-    outside = ((predicted[found] < low - margin) | (predicted[found] > high + margin)).any(axis=1).sum()
+    outside = (
+        ((predicted[found] < low - margin) | (predicted[found] > high + margin)).any(axis=1).sum()
+    )
     if outside:
-        ax.text(0.99, 0.01, f"{outside} predictions outside the view", transform=ax.transAxes, ha="right", fontsize=9)
+        ax.text(
+            0.99,
+            0.01,
+            f"{outside} predictions outside the view",
+            transform=ax.transAxes,
+            ha="right",
+            fontsize=9,
+        )
     return _finished(ax, dots, unit, f"position error ({unit})", extend="max")
 
 
@@ -99,10 +128,19 @@ def plot_path(ax, poses: Poses, training: Poses | None, unit: str):
         ax.scatter(*others.T, s=9, color=FAINT, label="training images", zorder=1)
     ax.plot(*at.T, color=NETWORK, lw=0.8, alpha=0.6, label="predicted path", zorder=2)
     order = np.arange(1, len(at) + 1)
-    dots = ax.scatter(*at.T, c=order, s=26, cmap=ERROR_COLORS, zorder=4, edgecolors="white", linewidths=0.5)
+    dots = ax.scatter(
+        *at.T, c=order, s=26, cmap=ERROR_COLORS, zorder=4, edgecolors="white", linewidths=0.5
+    )
     shown = np.unique(np.linspace(0, len(at) - 1, 25).round().astype(int))
     size = 0.035 * max(float(np.ptp(known, axis=0).max()), 1e-6)
-    draw_frusta(ax, at[shown], poses.rotations[shown].apply([0, 0, 1]) @ axes[:2].T, size, NETWORK, "predicted view")
+    draw_frusta(
+        ax,
+        at[shown],
+        poses.rotations[shown].apply([0, 0, 1]) @ axes[:2].T,
+        size,
+        NETWORK,
+        "predicted view",
+    )
     return _finished(ax, dots, unit, "image, in order")
 
 
@@ -115,19 +153,27 @@ def _finished(ax, dots, unit: str, colors: str, **bar):
     return ax
 
 
-def draw_frusta(ax, at: np.ndarray, directions: np.ndarray, size: float, color: str, label: str | None = None) -> None:
+def draw_frusta(
+    ax, at: np.ndarray, directions: np.ndarray, size: float, color: str, label: str | None = None
+) -> None:
     """Small open triangles that look along directions (n, 2), drawn shorter where the camera looks out of the plane."""
     across = np.stack([-directions[:, 1], directions[:, 0]], axis=1) * 0.5
     left, right = at + size * (directions + across), at + size * (directions - across)
     lines = np.stack([at, left, right, at], axis=1)
-    ax.add_collection(LineCollection(list(lines), colors=color, linewidths=1.0, zorder=5, label=label))
+    ax.add_collection(
+        LineCollection(list(lines), colors=color, linewidths=1.0, zorder=5, label=label)
+    )
 
 
-def plot_trajectory_3d(ax, truth: Poses, estimate: Poses, training: Poses | None, errors, unit: str, sequences=None):
+def plot_trajectory_3d(
+    ax, truth: Poses, estimate: Poses, training: Poses | None, errors, unit: str, sequences=None
+):
     """The same in three dimensions, along the scene's own axes. ax: a 3-D axes."""
     found = np.isfinite(errors)
     if training is not None and len(training):
-        ax.scatter(*training.positions.T, s=4, color=FAINT, label="training images", depthshade=False)
+        ax.scatter(
+            *training.positions.T, s=4, color=FAINT, label="training images", depthshade=False
+        )
     for number, piece in enumerate(path_pieces(truth.positions, sequences)):
         ax.plot(*piece.T, color=TRUTH, lw=1.6, label="true path" if number == 0 else None)
     low, high = _color_limits(errors)
@@ -138,12 +184,26 @@ def plot_trajectory_3d(ax, truth: Poses, estimate: Poses, training: Poses | None
     drawn = np.concatenate([truth.positions, *([] if training is None else [training.positions])])
     middle, half = (drawn.max(axis=0) + drawn.min(axis=0)) / 2, np.ptp(drawn, axis=0) / 2
     half = np.maximum(half, 0.15 * max(half.max(), 1e-6))  # a flat path keeps a readable third axis
-    ax.set(**{f"{axis}lim": (m - h, m + h) for axis, m, h in zip("xyz", middle, 1.05 * half, strict=True)})
+    ax.set(
+        **{
+            f"{axis}lim": (m - h, m + h)
+            for axis, m, h in zip("xyz", middle, 1.05 * half, strict=True)
+        }
+    )
     outside = (np.abs(estimate.positions[found] - middle) > 1.05 * half).any(axis=1).sum()
     if outside:
-        ax.text2D(0.99, 0.01, f"{outside} predictions outside the view", transform=ax.transAxes, ha="right", fontsize=9)
+        ax.text2D(
+            0.99,
+            0.01,
+            f"{outside} predictions outside the view",
+            transform=ax.transAxes,
+            ha="right",
+            fontsize=9,
+        )
     ax.locator_params(axis="z", nbins=3)
     ax.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})", zlabel=f"z ({unit})", aspect="equal")
-    ax.figure.colorbar(dots, ax=ax, label=f"position error ({unit})", extend="max", shrink=0.6, pad=0.1)
+    ax.figure.colorbar(
+        dots, ax=ax, label=f"position error ({unit})", extend="max", shrink=0.6, pad=0.1
+    )
     ax.legend(loc="upper left", frameon=False)
     return ax

@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def failure(capsys, *arguments, code=1):
     """Run a command that must fail; its one line on stderr."""
     assert main([str(argument) for argument in arguments]) == code
-    lines = [line for line in capsys.readouterr().err.strip().splitlines() if line.startswith("error: ")]
+    lines = [
+        line for line in capsys.readouterr().err.strip().splitlines() if line.startswith("error: ")
+    ]
     assert len(lines) == 1
     return lines[0]
 
@@ -30,7 +32,9 @@ def rewrite(path, change):
     path.write_text(change(path.read_text()))
 
 
-@pytest.mark.parametrize("program", [["-m", "posenet"], ["train.py"], ["evaluate.py"], ["-m", "posenet", "scene"]])
+@pytest.mark.parametrize(
+    "program", [["-m", "posenet"], ["train.py"], ["evaluate.py"], ["-m", "posenet", "scene"]]
+)
 def test_help_needs_no_heavy_import(program):
     check = (
         "import runpy, sys; sys.argv = sys.argv[1:] + ['-h']\n"
@@ -41,13 +45,21 @@ def test_help_needs_no_heavy_import(program):
         "heavy = {'tensorflow', 'keras', 'numpy', 'cv2', 'scipy', 'matplotlib'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", check, *program], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", check, *program], capture_output=True, text=True, cwd=ROOT
+    )
     assert done.returncode == 0, done.stderr
     assert "usage" in done.stdout
 
 
 def test_wrong_use_is_exit_code_2():
-    for arguments in ([], ["fly"], ["train", "--minutes", "soon"], ["evaluate"], ["train", "--precison", "float32"]):
+    for arguments in (
+        [],
+        ["fly"],
+        ["train", "--minutes", "soon"],
+        ["evaluate"],
+        ["train", "--precison", "float32"],
+    ):
         with pytest.raises(SystemExit) as error:
             main(arguments)
         assert error.value.code == 2
@@ -102,7 +114,11 @@ def test_a_reader_that_has_had_enough_is_no_error():
         "sys.exit(cli.main(['evaluate', 'run']))"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
     ) as running:
         assert running.stdout.readline() == "pose\n"
         running.stdout.close()
@@ -126,15 +142,19 @@ def test_train_alone_makes_the_courtyard_and_trains_on_it(tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     made, given = [], []
     monkeypatch.setattr(
-        "posenet.datasets.courtyard.generate.make_courtyard", lambda path: made.append(path) or path.mkdir(parents=True)
+        "posenet.datasets.courtyard.generate.make_courtyard",
+        lambda path: made.append(path) or path.mkdir(parents=True),
     )
     monkeypatch.setattr(
-        "posenet.training.train.train", lambda config: given.append(config) or SimpleNamespace(folder=config.output)
+        "posenet.training.train.train",
+        lambda config: given.append(config) or SimpleNamespace(folder=config.output),
     )
     for options in ([], ["--epochs", "2"], ["--backbone", "efficientnet_lite0", "--minutes", "3"]):
         assert main(["train", "--no-evaluate", *options]) == 0
     assert made == [Path("scenes/courtyard")]
-    assert {(config.scene, config.output) for config in given} == {(Path("scenes/courtyard"), Path("runs/courtyard"))}
+    assert {(config.scene, config.output) for config in given} == {
+        (Path("scenes/courtyard"), Path("runs/courtyard"))
+    }
     assert [(config.backbone, config.minutes, config.epochs) for config in given] == [
         ("googlenet", 4.5, None),
         ("googlenet", None, 2),
@@ -156,21 +176,32 @@ def test_options_of_predict_reach_it(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "open_run", lambda folder: None)
     monkeypatch.setattr(prediction, "image_files", lambda images: images)
     monkeypatch.setattr(prediction, "predict", asked)
-    for options, manner, nearest in (
+    for options, options, nearest in (
         ([], LocalizationOptions(), False),
-        (["--smooth", "--views", "3"], LocalizationOptions(3, True, False), False),
-        (["--refine", "--nearest"], LocalizationOptions(11, False, True), True),
+        (["--smooth", "--tta-views", "3"], LocalizationOptions(3, True, False), False),
+        (["--refine", "--show-retrieved"], LocalizationOptions(11, False, True), True),
     ):
         with pytest.raises(Asked) as found:
             main(["predict", "run", "a.png", *options])
-        assert found.value.args == (manner, nearest)
+        assert found.value.args == (options, nearest)
 
 
 def test_strict_training_refuses_what_is_only_reported_otherwise(capsys, cambridge, tmp_path):
     (cambridge / "seq1/frame00002.png").write_bytes(b"")
-    line = failure(capsys, "train", cambridge, "--strict", "--output", tmp_path / "run", "--backbone", "googlenet")
+    line = failure(
+        capsys,
+        "train",
+        cambridge,
+        "--strict",
+        "--output",
+        tmp_path / "run",
+        "--backbone",
+        "googlenet",
+    )
     assert "image of zero bytes" in line
-    line = failure(capsys, "scene", "convert", cambridge, tmp_path / "out", "--to", "csv", "--strict")
+    line = failure(
+        capsys, "scene", "convert", cambridge, tmp_path / "out", "--to", "csv", "--strict"
+    )
     assert "image of zero bytes" in line
 
 
@@ -181,14 +212,19 @@ def test_a_scene_without_test_images_is_trained_on_and_not_evaluated(
     monkeypatch.setattr("posenet.training.train.train", lambda config: open_run(config.output))
     assert main(["train", str(cambridge), "--output", str(trained)]) == 0
     assert capsys.readouterr().out == f"trained: {tmp_path / 'run'}\n"
-    assert f"not evaluated: the test split of {cambridge} must hold at least one usable image" in caplog.text
+    assert (
+        f"not evaluated: the test split of {cambridge} must hold at least one usable image"
+        in caplog.text
+    )
     # written in another layout it still has none
     assert main(["scene", "convert", str(cambridge), str(tmp_path / "tum"), "--to", "tum"]) == 0
     assert (open_scene(tmp_path / "tum").splits == "train").all()
 
 
 def test_no_such_folder_and_unknown_layout(capsys, tmp_path):
-    assert "no such folder" in failure(capsys, "train", tmp_path / "nowhere", "--output", tmp_path / "r")
+    assert "no such folder" in failure(
+        capsys, "train", tmp_path / "nowhere", "--output", tmp_path / "r"
+    )
     (tmp_path / "empty").mkdir()
     line = failure(capsys, "train", tmp_path / "empty", "--output", tmp_path / "r2")
     assert "dataset_train.txt" in line
@@ -254,7 +290,10 @@ def _cut(path):
 
 
 def test_names_that_leave_the_folder(capsys, cambridge):
-    rewrite(cambridge / "dataset_train.txt", lambda text: text.replace("seq1/frame00001.png", "../../secret.png", 1))
+    rewrite(
+        cambridge / "dataset_train.txt",
+        lambda text: text.replace("seq1/frame00001.png", "../../secret.png", 1),
+    )
     assert "must stay inside the scene's folder, received '../../secret.png'" in failure(
         capsys, "scene", "info", cambridge
     )
@@ -278,36 +317,91 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
     out = capsys.readouterr().out
     assert "Square, test split: 4 images" in out
     written = {path.name for path in (run / "evaluation").iterdir()}
-    assert written >= {"summary.json", "errors.csv", "estimate.tum", "groundtruth.tum", "trajectory.png", "errors.png"}
-    assert "run exists: give --resume" in failure(capsys, "train", cambridge, "--output", run, *options)
+    assert written >= {
+        "summary.json",
+        "errors.csv",
+        "estimate.tum",
+        "groundtruth.tum",
+        "trajectory.png",
+        "errors.png",
+    }
+    assert "run exists: give --resume" in failure(
+        capsys, "train", cambridge, "--output", run, *options
+    )
     other = tmp_path / "elsewhere"
     assert main(["evaluate", str(run), "--json", "--no-plot", "--output", str(other)]) == 0
     assert (other / "summary.json").read_text() == (run / "evaluation" / "summary.json").read_text()
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((run / "evaluation" / "summary.json").read_text())
-    assert main(["predict", str(run), str(cambridge / "seq3"), "--plot", str(tmp_path / "path.png")]) == 0
+    assert (
+        main(["predict", str(run), str(cambridge / "seq3"), "--plot", str(tmp_path / "path.png")])
+        == 0
+    )
     assert (tmp_path / "path.png").stat().st_size > 10_000
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + 4
-    assert main(["predict", str(run), str(cambridge / "seq3"), "--plot", str(tmp_path / "nowhere/path.png")]) == 1
-    assert capsys.readouterr().out.splitlines() == lines  # nothing of the answers is lost with the drawing
+    assert (
+        main(
+            [
+                "predict",
+                str(run),
+                str(cambridge / "seq3"),
+                "--plot",
+                str(tmp_path / "nowhere/path.png"),
+            ]
+        )
+        == 1
+    )
+    assert (
+        capsys.readouterr().out.splitlines() == lines
+    )  # nothing of the answers is lost with the drawing
     assert all(len(line.split()) == 9 for line in lines[1:])
     # what predict prints scores the same as the run itself, though Cambridge lists write the other rotation
-    (tmp_path / "p.txt").write_text(" seq1/nearest.png\n".join(lines) + "\n")  # as with --nearest
+    (tmp_path / "p.txt").write_text(
+        " seq1/nearest.png\n".join(lines) + "\n"
+    )  # as with --show-retrieved
     assert main(["evaluate", "--poses", str(tmp_path / "p.txt"), str(cambridge), "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["median_deg"] == pytest.approx(printed["median_deg"], abs=1e-3)
     assert again["median_m"] == pytest.approx(printed["median_m"], abs=1e-4)
-    assert main(["predict", str(run), str(cambridge / "seq1"), "--nearest", "--views", "1", "--smooth"]) == 0
+    assert (
+        main(
+            [
+                "predict",
+                str(run),
+                str(cambridge / "seq1"),
+                "--show-retrieved",
+                "--tta-views",
+                "1",
+                "--smooth",
+            ]
+        )
+        == 0
+    )
     nearest = [line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:]]
-    assert nearest == [f"seq1/frame{number:05d}.png" for number in range(1, 7)]  # they are training images
-    assert main(["evaluate", "--poses", str(tmp_path / "p.txt"), str(cambridge), "--split", "every:4"]) == 0
-    assert "4 images, 3 without a prediction" in capsys.readouterr().out  # of each sixth, one was predicted
+    assert nearest == [
+        f"seq1/frame{number:05d}.png" for number in range(1, 7)
+    ]  # they are training images
+    assert (
+        main(["evaluate", "--poses", str(tmp_path / "p.txt"), str(cambridge), "--split", "every:4"])
+        == 0
+    )
+    assert (
+        "4 images, 3 without a prediction" in capsys.readouterr().out
+    )  # of each sixth, one was predicted
     line = failure(capsys, "evaluate", run, "--split", "every:4")
-    assert line == "error: --split is for pose files and published weights, a run has its own; received every:4"
+    assert (
+        line
+        == "error: --split is for pose files and published weights, a run has its own; received every:4"
+    )
     line = failure(capsys, "evaluate", "--poses", tmp_path / "p.txt", cambridge, "--refine")
-    assert line == "error: --views, --smooth and --refine need a run, received a pose file or published weights"
-    assert "--views must be from 1 to 11, received 12" in failure(capsys, "evaluate", run, "--views", "12")
+    assert (
+        line
+        == "error: --tta-views, --smooth and --refine need a run, received a pose file or published weights"
+    )
+    assert "--tta-views must be from 1 to 11, received 12" in failure(
+        capsys, "evaluate", run, "--tta-views", "12"
+    )
     assert main(["evaluate", str(run), "--smooth", "--no-plot", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["method"] == "network, smoothed"
     (run / "model.keras").write_bytes(b"broken")
@@ -333,7 +427,16 @@ def test_a_full_disk_while_writing_a_run(capsys, cambridge, tmp_path, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("numpy.savez", full)
-    options = ("--epochs", "1", "--short-side", "32", "--backbone", "googlenet", "--validation", "0")
+    options = (
+        "--epochs",
+        "1",
+        "--short-side",
+        "32",
+        "--backbone",
+        "googlenet",
+        "--validation-split",
+        "0",
+    )
     line = failure(capsys, "train", cambridge, "--output", tmp_path / "r", *options)
     assert "state.npz cannot be written: No space left on device" in line
     assert list((tmp_path / "r" / "backup").iterdir()) == []

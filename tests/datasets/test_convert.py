@@ -28,7 +28,9 @@ def by_content(scene):
 def check_same(scene, again, tolerance=1e-6):
     scene, again = by_content(scene), by_content(again)
     assert len(scene) == len(again)
-    assert position_errors(again.poses, scene.poses).max() < tolerance * max(1, np.abs(scene.poses.positions).max())
+    assert position_errors(again.poses, scene.poses).max() < tolerance * max(
+        1, np.abs(scene.poses.positions).max()
+    )
     assert rotation_errors_deg(again.poses, scene.poses).max() < np.degrees(tolerance)
     np.testing.assert_array_equal(again.splits, scene.splits)
 
@@ -46,7 +48,9 @@ def test_every_layout_reads_back(tmp_path, to):
 
 @pytest.mark.parametrize("second", WRITERS)
 @pytest.mark.parametrize("first", WRITERS)
-@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(seed=st.integers(0, 10**6), scale=st.sampled_from([1e-3, 1.0, 1e4]))
 def test_every_pair_of_layouts(tmp_path, first, second, seed, scale):
     scene = make_scene(tmp_path / "in", seed, spread=scale)
@@ -63,9 +67,14 @@ def test_points_are_kept(tmp_path, to):
     scene = make_scene(tmp_path / "in")
     convert(scene, tmp_path / "out", to)
     points = open_scene(tmp_path / "out").points
-    least = {"colmap": 50, "cambridge": 20}[to]  # those in front of their cameras, or inside their images
+    least = {"colmap": 50, "cambridge": 20}[
+        to
+    ]  # those in front of their cameras, or inside their images
     assert len(points.observations) > least
-    kept = {tuple(np.round(point, 6)) for point in points.positions[np.unique(points.observations[:, 1])]}
+    kept = {
+        tuple(np.round(point, 6))
+        for point in points.positions[np.unique(points.observations[:, 1])]
+    }
     assert kept <= {tuple(np.round(point, 6)) for point in scene.points.positions}
 
 
@@ -73,23 +82,37 @@ def test_points_and_sequences_that_are_lost_are_named(tmp_path, caplog):
     scene = make_scene(tmp_path / "in")
     for to in WRITERS:
         convert(scene, tmp_path / to, to)
-    losers = [message.split()[0] for message in caplog.messages if message.endswith("does not keep 3-D points")]
+    losers = [
+        message.split()[0]
+        for message in caplog.messages
+        if message.endswith("does not keep 3-D points")
+    ]
     assert losers == ["7scenes", "transforms", "tum", "kitti", "csv"]
-    assert not [message for message in caplog.messages if "sequences that" in message or "folders" in message]
+    assert not [
+        message
+        for message in caplog.messages
+        if "sequences that" in message or "folders" in message
+    ]
     caplog.clear()
     named = replace(scene, sequences=np.repeat(["a", "b", "c"], 4), cameras=(None,) * 12)
     for to in ("colmap", "transforms", "cambridge"):
         convert(named, tmp_path / f"named_{to}", to)
     for to in ("colmap", "transforms"):
         assert f"{to} does not keep sequences that are not the images' folders" in caplog.messages
-    assert "cambridge does not keep the images' folders: each lies in one called as its sequence" in caplog.messages
+    assert (
+        "cambridge does not keep the images' folders: each lies in one called as its sequence"
+        in caplog.messages
+    )
     assert "cambridge does not keep 3-D points" in caplog.messages
 
 
 @pytest.mark.parametrize("to", WRITERS)
 def test_names_that_a_text_file_could_misread(tmp_path, to):
     scene = make_scene(tmp_path / "in")
-    names = [name.replace("walk0", "#1 lobby").replace("walk2", "#walk\u202ftwo\u3000") for name in scene.names]
+    names = [
+        name.replace("walk0", "#1 lobby").replace("walk2", "#walk\u202ftwo\u3000")
+        for name in scene.names
+    ]
     for old, new in zip(scene.names, names, strict=True):
         (tmp_path / "in" / new).parent.mkdir(exist_ok=True)
         (tmp_path / "in" / old).rename(tmp_path / "in" / new)
@@ -156,7 +179,9 @@ def test_points_of_lenses_that_cannot_be_computed_are_named(tmp_path, caplog):
 
 
 def test_parts_of_a_lens_that_are_lost_are_named(tmp_path, caplog):
-    rational = Camera(64, 48, 60.0, 60.0, 32.0, 24.0, "FULL_OPENCV", (0.1, 0.01, 0, 0, 0.1, 0.2, 0, 0))
+    rational = Camera(
+        64, 48, 60.0, 60.0, 32.0, 24.0, "FULL_OPENCV", (0.1, 0.01, 0, 0, 0.1, 0.2, 0, 0)
+    )
     scene = make_scene(tmp_path / "rational", camera=rational)
     for to in ("transforms", "tum"):
         convert(scene, tmp_path / f"rational_{to}", to)
@@ -166,7 +191,9 @@ def test_parts_of_a_lens_that_are_lost_are_named(tmp_path, caplog):
     for to in ("kitti", "7scenes", "csv"):
         convert(scene, tmp_path / f"fisheye_{to}", to)
         assert f"{to} does not keep lens distortion" in caplog.messages
-    scene = make_scene(tmp_path / "field", camera=Camera(64, 48, 60.0, 60.0, 32.0, 24.0, "FOV", (0.9,)))
+    scene = make_scene(
+        tmp_path / "field", camera=Camera(64, 48, 60.0, 60.0, 32.0, 24.0, "FOV", (0.9,))
+    )
     convert(scene, tmp_path / "field_transforms", "transforms")
     assert "transforms does not keep intrinsics of the lenses FOV" in caplog.messages
 
@@ -176,14 +203,22 @@ def test_unknown_intrinsics(tmp_path, caplog):
     for to in WRITERS:
         convert(scene, tmp_path / to, to)
         check_same(scene, open_scene(tmp_path / to))
-    assert "colmap does not keep that intrinsics are unknown: guessed ones are written" in caplog.messages
+    assert (
+        "colmap does not keep that intrinsics are unknown: guessed ones are written"
+        in caplog.messages
+    )
     assert (
         "tum does not keep intrinsics of several cameras, unknown ones, or of lenses other than OpenCV's"
         in caplog.messages
     )
     assert "kitti does not keep intrinsics of several cameras, or unknown ones" in caplog.messages
-    assert "transforms does not keep intrinsics, which are not known for every image" in caplog.messages
-    assert "cambridge does not keep intrinsics, which are not known for every image" in caplog.messages
+    assert (
+        "transforms does not keep intrinsics, which are not known for every image"
+        in caplog.messages
+    )
+    assert (
+        "cambridge does not keep intrinsics, which are not known for every image" in caplog.messages
+    )
 
 
 def test_images_are_linked_or_copied(tmp_path):
@@ -223,13 +258,19 @@ def test_nothing_is_left_behind_when_it_fails(tmp_path):
     with pytest.raises(PoseNetError, match=r"frame003.png cannot be copied to .*: No such file"):
         convert(scene, tmp_path / "out", "colmap")
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
-    with pytest.raises(PoseNetError, match=r"a folder that does not exist yet is needed, received .*in"):
+    with pytest.raises(
+        PoseNetError, match=r"a folder that does not exist yet is needed, received .*in"
+    ):
         convert(scene, tmp_path / "in", "colmap")
 
 
 @pytest.mark.skipif(shutil.which("evo_traj") is None, reason="evo is not installed")
-@pytest.mark.parametrize(("to", "kind", "file"), [("tum", "tum", "groundtruth.txt"), ("kitti", "kitti", "poses.txt")])
+@pytest.mark.parametrize(
+    ("to", "kind", "file"), [("tum", "tum", "groundtruth.txt"), ("kitti", "kitti", "poses.txt")]
+)
 def test_evo_reads_our_trajectories(tmp_path, to, kind, file):
     convert(make_scene(tmp_path / "in"), tmp_path / "out", to)
-    told = subprocess.run(["evo_traj", kind, tmp_path / "out" / file], capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        ["evo_traj", kind, tmp_path / "out" / file], capture_output=True, text=True, check=True
+    )
     assert "12 poses" in told.stdout

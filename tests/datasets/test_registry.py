@@ -42,24 +42,34 @@ def test_faults_are_returned_and_refused_when_strict(cambridge):
 
 
 def test_folder_that_does_not_exist(tmp_path):
-    assert refused(tmp_path / "none") == f"{tmp_path / 'none'}: a scene's folder is needed, there is no such folder"
+    assert (
+        refused(tmp_path / "none")
+        == f"{tmp_path / 'none'}: a scene's folder is needed, there is no such folder"
+    )
 
 
 def test_file_instead_of_a_folder(tmp_path):
     (tmp_path / "scene.zip").write_bytes(b"")
-    assert refused(tmp_path / "scene.zip") == f"{tmp_path / 'scene.zip'} must be a scene's folder, it is a file"
+    assert (
+        refused(tmp_path / "scene.zip")
+        == f"{tmp_path / 'scene.zip'} must be a scene's folder, it is a file"
+    )
 
 
 def test_unknown_folder_says_what_was_looked_for(tmp_path):
     message = refused(tmp_path)
-    assert message.startswith(f"{tmp_path} is no scene that posenet knows; looked for poses.csv with")
+    assert message.startswith(
+        f"{tmp_path} is no scene that posenet knows; looked for poses.csv with"
+    )
     for adapter in ADAPTERS:
         assert f"{adapter.LOOKS_FOR} ({adapter.NAME})" in message
 
 
 def test_a_folder_of_photographs_is_told_what_it_needs(tmp_path):
     (tmp_path / "a.JPG").write_bytes(b"a photograph")
-    assert refused(tmp_path).startswith(f"{tmp_path} holds images without poses: `posenet scene capture` finds them;")
+    assert refused(tmp_path).startswith(
+        f"{tmp_path} holds images without poses: `posenet scene capture` finds them;"
+    )
 
 
 def test_adapters_tell_each_others_real_scenes_apart(real_data):
@@ -72,7 +82,9 @@ def test_adapters_tell_each_others_real_scenes_apart(real_data):
         "gum_desk": transforms,
     }
     for folder, right in folders.items():
-        assert [adapter for adapter in ADAPTERS if adapter.recognizes(real_data / folder)] == [right]
+        assert [adapter for adapter in ADAPTERS if adapter.recognizes(real_data / folder)] == [
+            right
+        ]
 
 
 def test_adapters_read_raw_scenes(cambridge):
@@ -100,7 +112,12 @@ def test_links_in_a_circle_and_names_that_no_text_holds(cambridge):
     (cambridge / names[1]).symlink_to(cambridge)  # a folder, and the scene itself
     scene, faults = open_scene_with_issues(cambridge)
     assert len(scene) == 14
-    assert {fault.kind for fault in faults} <= {"image that does not exist", "image that is no file"}
+    assert {fault.kind for fault in faults} <= {
+        "image that does not exist",
+        "image that is no file",
+    }
     listed = cambridge / "dataset_train.txt"
     listed.write_bytes(listed.read_bytes().replace(b"frame00003", b"fr\xe4me00003"))
-    assert "dataset_train.txt:6: the file must be text in UTF-8, received other bytes" in refused(cambridge)
+    assert "dataset_train.txt:6: the file must be text in UTF-8, received other bytes" in refused(
+        cambridge
+    )

@@ -23,12 +23,16 @@ def scene():
         cameras=(None, Camera(4, 2, 5.0, 6.0, 2.0, 1.0), None, None),
         splits=np.array(["train", "train", "train", "test"]),
         sequences=np.array(["s", "s", "s", "t"]),
-        points=ScenePoints(np.array([[0, 0, 5.0], [1, 0, 5.0]]), np.array([[0, 0], [1, 0], [2, 1], [3, 1]])),
+        points=ScenePoints(
+            np.array([[0, 0, 5.0], [1, 0, 5.0]]), np.array([[0, 0], [1, 0], [2, 1], [3, 1]])
+        ),
     )
 
 
 def test_camera_matrix():
-    np.testing.assert_array_equal(Camera(4, 2, 5, 6, 2, 1).matrix, [[5, 0, 2], [0, 6, 1], [0, 0, 1]])
+    np.testing.assert_array_equal(
+        Camera(4, 2, 5, 6, 2, 1).matrix, [[5, 0, 2], [0, 6, 1], [0, 0, 1]]
+    )
 
 
 def test_resized_camera_sees_the_same_ray_at_the_scaled_pixel():
@@ -72,5 +76,7 @@ def test_split(scene):
 
 
 def test_empty_split_is_refused(scene):
-    with pytest.raises(PoseNetError, match="the test split of somewhere must hold at least one usable image, it is"):
+    with pytest.raises(
+        PoseNetError, match="the test split of somewhere must hold at least one usable image, it is"
+    ):
         scene.split("train").split("test")

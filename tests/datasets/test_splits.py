@@ -75,7 +75,9 @@ def test_wrong_choices(choice, message):
 
 def test_list_with_an_unknown_name(tmp_path):
     (tmp_path / "list.txt").write_text("images/0001.jpg\nimages/x.jpg\n")
-    with pytest.raises(PoseNetError, match=r"list.txt:2: 'images/x.jpg' is no image of the scene, names are"):
+    with pytest.raises(
+        PoseNetError, match=r"list.txt:2: 'images/x.jpg' is no image of the scene, names are"
+    ):
         split(str(tmp_path / "list.txt"))
     (tmp_path / "list.txt").write_text("1.jpg\n")  # fits a/1.jpg and b/1.jpg
     with pytest.raises(PoseNetError, match=r"list.txt:1: '1.jpg' fits several images"):
@@ -84,7 +86,10 @@ def test_list_with_an_unknown_name(tmp_path):
 
 def test_scene_takes_its_own_split_then_a_list_then_blocks(cambridge, tmp_path):
     assert resolve_split(cambridge) == "own"
-    table = ["image,x,y,z,qw,qx,qy,qz", *(f"{name},{row},0,0,1,0,0,0" for row, name in enumerate(names(32)))]
+    table = [
+        "image,x,y,z,qw,qx,qy,qz",
+        *(f"{name},{row},0,0,1,0,0,0" for row, name in enumerate(names(32))),
+    ]
     folder = tmp_path / "plain"
     folder.mkdir()
     (folder / "poses.csv").write_text("\n".join(table))

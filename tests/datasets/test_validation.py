@@ -38,7 +38,9 @@ def raw(tmp_path):
 def only_fault(raw, kind, rows, action="dropped", **options):
     """Assert that just this fault is found at these rows, and that strict refuses it; returns the scene."""
     scene, faults = validate_scene(raw, **options)
-    assert [(fault.kind, fault.count, fault.action) for fault in faults] == [(kind, len(rows), action)]
+    assert [(fault.kind, fault.count, fault.action) for fault in faults] == [
+        (kind, len(rows), action)
+    ]
     assert faults[0].first == f"{raw.sources[rows[0]]} {raw.names[rows[0]]}"
     with pytest.raises(PoseNetError) as refusal:
         validate_scene(raw, strict=True, **options)
@@ -63,7 +65,10 @@ def test_fault_reads_as_one_line(raw, caplog):
         validate_scene(raw)
     expected = "1 x pose that is missing or not finite, dropped (first: list.txt:6 s/2.png)"
     assert caplog.messages == [f"eight: {expected}"]
-    assert str(LabelIssue("pose that is missing or not finite", 1, "list.txt:6 s/2.png", "dropped")) == expected
+    assert (
+        str(LabelIssue("pose that is missing or not finite", 1, "list.txt:6 s/2.png", "dropped"))
+        == expected
+    )
 
 
 def test_poses_that_are_not_finite(raw):
@@ -155,9 +160,14 @@ def test_several_faults_are_reported_together(raw):
     raw.positions[0] = np.nan
     raw.root.joinpath("s/2.png").write_bytes(b"")
     scene, faults = validate_scene(raw)
-    assert [fault.kind for fault in faults] == ["pose that is missing or not finite", "image of zero bytes"]
+    assert [fault.kind for fault in faults] == [
+        "pose that is missing or not finite",
+        "image of zero bytes",
+    ]
     assert len(scene) == COUNT - 2
-    with pytest.raises(PoseNetError, match=r"not finite, dropped .*; 1 x image of zero bytes, dropped .*--strict"):
+    with pytest.raises(
+        PoseNetError, match=r"not finite, dropped .*; 1 x image of zero bytes, dropped .*--strict"
+    ):
         validate_scene(raw, strict=True)
 
 
@@ -167,23 +177,32 @@ def test_a_name_may_hold_the_time_of_day(raw):
     assert validate_scene(raw)[1] == []
 
 
-@pytest.mark.parametrize("name", ["../a.png", "s/../../a.png", "/etc/a.png", "..\\a.png", "C:/a.png", "", "."])
+@pytest.mark.parametrize(
+    "name", ["../a.png", "s/../../a.png", "/etc/a.png", "..\\a.png", "C:/a.png", "", "."]
+)
 def test_names_that_leave_the_folder_are_refused(raw, name):
     raw.names[3] = name
     with pytest.raises(PoseNetError) as refusal:
         validate_scene(raw)
-    assert str(refusal.value) == f"list.txt:7: a image's name must stay inside the scene's folder, received {name!r}"
+    assert (
+        str(refusal.value)
+        == f"list.txt:7: a image's name must stay inside the scene's folder, received {name!r}"
+    )
 
 
 def test_nothing_left_says_why(raw):
     raw.quaternions_wxyz[:] = 0
-    with pytest.raises(PoseNetError, match="must hold at least one usable image: 8 x quaternion of length zero"):
+    with pytest.raises(
+        PoseNetError, match="must hold at least one usable image: 8 x quaternion of length zero"
+    ):
         validate_scene(raw)
 
 
 def test_empty_list_is_refused(tmp_path):
     nothing = RawScene("none", tmp_path, [], np.zeros((0, 3)), np.zeros((0, 4)), [], [], [], [])
-    with pytest.raises(PoseNetError, match="must hold at least one usable image: no image is listed"):
+    with pytest.raises(
+        PoseNetError, match="must hold at least one usable image: no image is listed"
+    ):
         validate_scene(nothing)
 
 
@@ -196,5 +215,7 @@ def test_points_follow_the_rows_that_are_kept(raw):
 
 
 def test_points_that_nobody_sees_are_none(raw):
-    raw.points = ScenePoints(np.zeros((1, 3)), np.zeros((0, 2), int))  # as of a model that has only poses
+    raw.points = ScenePoints(
+        np.zeros((1, 3)), np.zeros((0, 2), int)
+    )  # as of a model that has only poses
     assert validate_scene(raw)[0].points is None

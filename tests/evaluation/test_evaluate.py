@@ -60,7 +60,10 @@ def test_a_missing_prediction_is_infinitely_wrong(cambridge, tmp_path):
     assert summary["predicted"]["median_m"] == pytest.approx(0.4)
     mean_pose = summary["predicted"]["baselines"]["mean_pose"]
     assert mean_pose["median_m"] == pytest.approx(result.baselines["mean_pose"][0][3])
-    assert "It beats the mean training pose in position and rotation, where it has a prediction." in text
+    assert (
+        "It beats the mean training pose in position and rotation, where it has a prediction."
+        in text
+    )
 
 
 def test_the_folder_holds_what_was_measured(cambridge, tmp_path):
@@ -78,10 +81,16 @@ def test_the_folder_holds_what_was_measured(cambridge, tmp_path):
     estimate = np.loadtxt(tmp_path / "out" / "estimate.tum")
     truth = np.loadtxt(tmp_path / "out" / "groundtruth.tum")
     assert estimate.shape == (3, 8)
-    np.testing.assert_allclose(estimate[:, 1:4] - truth[[0, 2, 3], 1:4], [[0.3, 0.4, 0]] * 3, atol=1e-6)
+    np.testing.assert_allclose(
+        estimate[:, 1:4] - truth[[0, 2, 3], 1:4], [[0.3, 0.4, 0]] * 3, atol=1e-6
+    )
     for name in ("trajectory.png", "errors.png"):
         assert (tmp_path / "out" / name).stat().st_size > 10_000
-    for name in ("matches.png", "uncertainty.png", "mine.png"):  # two of an earlier evaluation, one of the user's
+    for name in (
+        "matches.png",
+        "uncertainty.png",
+        "mine.png",
+    ):  # two of an earlier evaluation, one of the user's
         (tmp_path / "out" / name).write_bytes(b"old")
     write_evaluation(result, tmp_path / "out", images=False)
     assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["mine.png"]
@@ -102,13 +111,19 @@ def test_a_training_image_that_does_not_decode_costs_only_its_baseline(cambridge
 
 def test_the_written_estimate_scores_the_same_again(cambridge, tmp_path):
     test = open_scene(cambridge).split("test")
-    write_tum(tmp_path / "t.tum", Poses(test.poses.positions + [0, 0, 2.0], test.poses.rotations), np.arange(4.0))
+    write_tum(
+        tmp_path / "t.tum",
+        Poses(test.poses.positions + [0, 0, 2.0], test.poses.rotations),
+        np.arange(4.0),
+    )
     np.testing.assert_allclose(evaluate_poses(tmp_path / "t.tum", cambridge).errors, 2, rtol=1e-6)
 
 
 def test_a_run_is_evaluated_on_its_test_split(cambridge, trained, monkeypatch):
     together, answer = [], Localizer.answer
-    monkeypatch.setattr(Localizer, "answer", lambda *known: together.append(known[4].tolist()) or answer(*known))
+    monkeypatch.setattr(
+        Localizer, "answer", lambda *known: together.append(known[4].tolist()) or answer(*known)
+    )
     run = open_run(trained)
     result = evaluate_run(run)
     assert result.scene.names == open_scene(cambridge).split("test").names
@@ -117,12 +132,20 @@ def test_a_run_is_evaluated_on_its_test_split(cambridge, trained, monkeypatch):
     again = evaluate_run(run, scene_path=cambridge)
     np.testing.assert_array_equal(result.errors, again.errors)
     text = report(result)
-    for word in ("Square, test split: 4 images", "network", "nearest image", "mean training pose", "median"):
+    for word in (
+        "Square, test split: 4 images",
+        "network",
+        "nearest image",
+        "mean training pose",
+        "median",
+    ):
         assert word in text
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", None])
-def test_an_estimate_without_a_broken_image_scores_the_same_again(cambridge, trained, tmp_path, content):
+def test_an_estimate_without_a_broken_image_scores_the_same_again(
+    cambridge, trained, tmp_path, content
+):
     broken = open_scene(cambridge).split("test").paths[1]
     broken.write_bytes(content) if content is not None else broken.unlink()
     result = evaluate_run(open_run(trained))
@@ -136,7 +159,9 @@ def test_retrieval_finds_the_same_place_under_other_light():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (6, 12, 16, 3), np.uint8).repeat(8, axis=1).repeat(8, axis=2)
     darker = (images * 0.6 + 20).astype(np.uint8)[::-1]
-    np.testing.assert_array_equal(nearest_neighbors(describe(images), describe(darker))[:, 0], np.arange(6)[::-1])
+    np.testing.assert_array_equal(
+        nearest_neighbors(describe(images), describe(darker))[:, 0], np.arange(6)[::-1]
+    )
 
 
 def test_mean_pose_errors_by_hand():
@@ -155,13 +180,19 @@ def test_published_predictions(real_data):
         assert round(float(np.median(result.errors)), 2) == meters
         assert round(float(np.median(result.errors_deg)), 2) == degrees
         rows = {line.split()[0]: line.split() for line in file.read_text().splitlines()[3:] if line}
-        for name, error, error_deg in zip(result.scene.names, result.errors, result.errors_deg, strict=True):
+        for name, error, error_deg in zip(
+            result.scene.names, result.errors, result.errors_deg, strict=True
+        ):
             assert float(rows[name][8]) == pytest.approx(error, abs=1e-3)
-            assert float(rows[name][9]) == pytest.approx(error_deg, abs=5e-3)  # six printed digits of a quaternion
+            assert float(rows[name][9]) == pytest.approx(
+                error_deg, abs=5e-3
+            )  # six printed digits of a quaternion
 
 
 def test_no_pose_file(cambridge, tmp_path):
-    with pytest.raises(PoseNetError, match=r"p.txt: the file cannot be read \(No such file or directory\)"):
+    with pytest.raises(
+        PoseNetError, match=r"p.txt: the file cannot be read \(No such file or directory\)"
+    ):
         evaluate_poses(tmp_path / "p.txt", cambridge)
 
 
@@ -171,10 +202,12 @@ def test_refined_beside_regressed(plane_trained, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("posenet.mapping.landmarks.KEYPOINTS", 700)
     monkeypatch.setattr("posenet.localization.refinement.KEYPOINTS", 700)
     excluded, locate = [], PnPRefiner.locate
-    monkeypatch.setattr(PnPRefiner, "locate", lambda *known: excluded.extend(known[5:]) or locate(*known))
+    monkeypatch.setattr(
+        PnPRefiner, "locate", lambda *known: excluded.extend(known[5:]) or locate(*known)
+    )
     monkeypatch.setattr("posenet.localization.localizer.FEWEST_HELD_OUT", 3)
     run = open_run(plane_trained[0])
-    result = evaluate_run(run, manner=LocalizationOptions(refine=True, views=1))
+    result = evaluate_run(run, options=LocalizationOptions(refine=True, views=1))
     summary = result.summary()
     assert summary["method"] == "network, refined"
     assert summary["refined"]["share"] == 1.0
@@ -191,15 +224,17 @@ def test_refined_beside_regressed(plane_trained, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "out" / "matches.png").stat().st_size > 10_000
     assert (tmp_path / "out" / "uncertainty.png").is_file()
     surest = np.argsort([float(row["deviation"]) for row in rows], kind="stable")[: len(rows) // 2]
-    assert summary["surest"]["50%"]["median_m"] == pytest.approx(np.median([float(rows[k]["error"]) for k in surest]))
-    again = evaluate_run(run, manner=LocalizationOptions(refine=True, views=1))
+    assert summary["surest"]["50%"]["median_m"] == pytest.approx(
+        np.median([float(rows[k]["error"]) for k in surest])
+    )
+    again = evaluate_run(run, options=LocalizationOptions(refine=True, views=1))
     np.testing.assert_allclose(again.errors, result.errors, atol=1e-6)
     (rows_held_out,) = excluded  # measured once
-    assert {run.training_scene().names[row] for row in rows_held_out} == set(run.held_out)
+    assert {run.training_scene().names[row] for row in rows_held_out} == set(run.validation_images)
     measured = load_uncertainty(run.folder / "map", fingerprint_files([run.folder / "model.keras"]))
     assert result.refinement.trust == again.refinement.trust == measured
     image = result.scene.paths[0]
-    assert main(["predict", str(tmp_path / "run"), str(image), "--refine", "--views", "1"]) == 0
+    assert main(["predict", str(tmp_path / "run"), str(image), "--refine", "--tta-views", "1"]) == 0
     header, line = capsys.readouterr().out.splitlines()
     assert header.endswith("then doubt_deg, inliers, deviation")
     doubt, inliers, deviation = line.split()[-3:]
@@ -210,11 +245,16 @@ def test_refined_beside_regressed(plane_trained, tmp_path, monkeypatch, capsys):
 def test_inliers_are_those_of_the_refined_images(cambridge):
     scene = open_scene(cambridge)
     test = scene.split("test")
-    refinement = SimpleNamespace(refined=np.array([True, False, False, False]), inliers=np.array([40, 0, 0, 0]))
+    refinement = SimpleNamespace(
+        refined=np.array([True, False, False, False]), inliers=np.array([40, 0, 0, 0])
+    )
     result = compare(scene, test, "test", "network", test.poses, np.ones(4, bool), test.poses)
     assert replace(result, refinement=refinement).summary()["refined"]["inliers"] == 40
     refinement = SimpleNamespace(refined=np.zeros(4, bool), inliers=np.zeros(4, int))
-    assert replace(result, refinement=refinement).summary()["refined"] == {"share": 0.0, "inliers": 0.0}
+    assert replace(result, refinement=refinement).summary()["refined"] == {
+        "share": 0.0,
+        "inliers": 0.0,
+    }
 
 
 def test_small_errors_and_large_coordinates_keep_their_digits(cambridge, tmp_path):
@@ -228,7 +268,9 @@ def test_small_errors_and_large_coordinates_keep_their_digits(cambridge, tmp_pat
     write_evaluation(result, tmp_path / "out", images=False)
     with open(tmp_path / "out" / "errors.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    np.testing.assert_allclose([float(row["y"]) - float(row["true_y"]) for row in rows], 0.0003, rtol=1e-4)
+    np.testing.assert_allclose(
+        [float(row["y"]) - float(row["true_y"]) for row in rows], 0.0003, rtol=1e-4
+    )
 
 
 def test_the_surest_images_are_reported(trained, tmp_path):
@@ -241,4 +283,6 @@ def test_the_surest_images_are_reported(trained, tmp_path):
     write_evaluation(result, tmp_path / "out")
     assert (tmp_path / "out" / "uncertainty.png").is_file()
     with open(tmp_path / "out" / "errors.csv", newline="") as file:
-        assert [float(row["doubt_deg"]) for row in csv.DictReader(file)] == pytest.approx(result.doubt.tolist())
+        assert [float(row["doubt_deg"]) for row in csv.DictReader(file)] == pytest.approx(
+            result.doubt.tolist()
+        )

@@ -61,6 +61,8 @@ def test_the_old_image_survives_a_failure(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Figure, "savefig", full)
-    with pytest.raises(PoseNetError, match=r"trajectory.png cannot be written: No space left on device"):
+    with pytest.raises(
+        PoseNetError, match=r"trajectory.png cannot be written: No space left on device"
+    ):
         write_report_images(tmp_path, evaluation(tmp_path, circle(3), None, np.ones(3)))
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]

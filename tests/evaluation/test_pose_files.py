@@ -28,7 +28,16 @@ def make_scene(root, convention="world_from_camera"):
     names = ("s/0.png", "s/1.png", "s/2.png")
     poses = Poses(np.zeros((3, 3)), Rotation.identity(3))
     splits, sequences = np.array(["test"] * 3), np.array(["s"] * 3)
-    return Scene("three", root, names, poses, (None,) * 3, splits, sequences, quaternion_convention=convention)
+    return Scene(
+        "three",
+        root,
+        names,
+        poses,
+        (None,) * 3,
+        splits,
+        sequences,
+        quaternion_convention=convention,
+    )
 
 
 def given_file(tmp_path, text):
@@ -43,7 +52,11 @@ def refused(tmp_path, text):
 
 def test_written_line_by_hand(tmp_path):
     # wxyz (0.5, 0.5, -0.5, 0.5) is written x y z w.
-    write_tum(tmp_path / "a.tum", Poses.from_quaternions([[1, -2.5, 1e-9]], [[0.5, 0.5, -0.5, 0.5]]), [3.0])
+    write_tum(
+        tmp_path / "a.tum",
+        Poses.from_quaternions([[1, -2.5, 1e-9]], [[0.5, 0.5, -0.5, 0.5]]),
+        [3.0],
+    )
     assert (tmp_path / "a.tum").read_text() == "3.0 1.0 -2.5 1e-09 0.5 -0.5 0.5 0.5\n"
 
 
@@ -104,25 +117,45 @@ def test_tum_stamps_are_image_numbers_and_always_camera_to_world(tmp_path, conve
 
 def test_scenes_of_known_times_take_the_line_nearest_in_time(tmp_path, caplog):
     scene = replace(make_scene(tmp_path), times=np.array([100.0, 100.1, 100.2]))
-    lines = [(100.095, 3), (100.004, 2), (99.99, 1), (100.15, 4), ("nan", 5)]  # any order, other images' among them
-    path = given_file(tmp_path, "".join(f"{stamp} {x} 0 0 0 0 {HALF} {HALF}\n" for stamp, x in lines))
+    lines = [
+        (100.095, 3),
+        (100.004, 2),
+        (99.99, 1),
+        (100.15, 4),
+        ("nan", 5),
+    ]  # any order, other images' among them
+    path = given_file(
+        tmp_path, "".join(f"{stamp} {x} 0 0 0 0 {HALF} {HALF}\n" for stamp, x in lines)
+    )
     poses, found = read_poses(path, scene)
     assert found.tolist() == [True, True, False]  # 100.15 is 0.05 s from the third
     np.testing.assert_array_equal(poses.positions[:2, 0], [2, 3])
     np.testing.assert_allclose(poses.rotations[1].apply([1, 0, 0]), [0, 1, 0], atol=1e-15)
     assert caplog.messages == []
     numbered = given_file(tmp_path, "".join(f"{row} {row} 0 0 0 0 0 1\n" for row in range(3)))
-    assert read_poses(numbered, replace(scene, times=np.array([2.0, 3.0, 8.0])))[1].tolist() == [True, False, False]
-    assert "its stamps are taken for times in seconds, not for the test images' numbers" in caplog.text
+    assert read_poses(numbered, replace(scene, times=np.array([2.0, 3.0, 8.0])))[1].tolist() == [
+        True,
+        False,
+        False,
+    ]
+    assert (
+        "its stamps are taken for times in seconds, not for the test images' numbers" in caplog.text
+    )
     message = refusal(read_poses, given_file(tmp_path, "0 1 2 3 0 0 0 1\n"), scene)
-    says = "a stamp must be a image's time, here 100.000000 to 100.200000 seconds, received 0.000000"
+    says = (
+        "a stamp must be a image's time, here 100.000000 to 100.200000 seconds, received 0.000000"
+    )
     assert message == f"{tmp_path / 'poses.txt'}:1: {says}"
 
 
 @pytest.mark.parametrize(("convention", "y"), [("world_from_camera", 1), ("camera_from_world", -1)])
-@pytest.mark.parametrize("header", ["", "Visual Landmark Dataset V1\nImageFile, Camera Position [X Y Z W P Q R]\n\n"])
+@pytest.mark.parametrize(
+    "header", ["", "Visual Landmark Dataset V1\nImageFile, Camera Position [X Y Z W P Q R]\n\n"]
+)
 def test_names_have_the_scenes_convention(tmp_path, convention, y, header):
-    path = given_file(tmp_path, f"{header}s/1.png 1 2 3 {HALF} 0 0 {HALF} 0.5 9\n/s/0.jpg 4 5 6 1 0 0 0\n")
+    path = given_file(
+        tmp_path, f"{header}s/1.png 1 2 3 {HALF} 0 0 {HALF} 0.5 9\n/s/0.jpg 4 5 6 1 0 0 0\n"
+    )
     poses, found = read_poses(path, make_scene(tmp_path, convention))
     assert found.tolist() == [True, True, False]
     np.testing.assert_array_equal(poses.positions[:2], [[4, 5, 6], [1, 2, 3]])
@@ -131,7 +164,9 @@ def test_names_have_the_scenes_convention(tmp_path, convention, y, header):
 
 @pytest.mark.parametrize("before", ["", "\ufeff", "# mine\n"])
 def test_what_predict_printed_is_camera_to_world(tmp_path, before):
-    path = given_file(tmp_path, f"{before}{PREDICTED}; then doubt_deg\ns/1.png 1 2 3 {HALF} 0 0 {HALF} 0.5\n")
+    path = given_file(
+        tmp_path, f"{before}{PREDICTED}; then doubt_deg\ns/1.png 1 2 3 {HALF} 0 0 {HALF} 0.5\n"
+    )
     poses, _ = read_poses(path, make_scene(tmp_path, "camera_from_world"))
     np.testing.assert_allclose(poses.rotations[1].apply([1, 0, 0]), [0, 1, 0], atol=1e-15)
 
@@ -141,7 +176,9 @@ def test_poses_for_other_images_are_counted(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "posenet"):
         found = read_poses(given_file(tmp_path, text), make_scene(tmp_path))[1]
     assert found.tolist() == [False, True, False]
-    assert caplog.messages == [f"{tmp_path / 'poses.txt'}: 2 poses for images outside the scene are ignored"]
+    assert caplog.messages == [
+        f"{tmp_path / 'poses.txt'}: 2 poses for images outside the scene are ignored"
+    ]
 
 
 def test_unusable_predictions_count_as_missing(tmp_path, caplog):
@@ -156,15 +193,30 @@ def test_unusable_predictions_count_as_missing(tmp_path, caplog):
     ("text", "says"),
     [
         ("", ": a pose file must hold at least one pose, it is empty"),
-        ("x.png 1 2 3 1 0 0 0\n", ": a pose for a image of the scene is needed (names like s/0.png), received x.png"),
-        ("3 1 2 3 0 0 0 1\n", ":1: the stamp must be the image's number in the split, 0 to 2, received 3"),
+        (
+            "x.png 1 2 3 1 0 0 0\n",
+            ": a pose for a image of the scene is needed (names like s/0.png), received x.png",
+        ),
+        (
+            "3 1 2 3 0 0 0 1\n",
+            ":1: the stamp must be the image's number in the split, 0 to 2, received 3",
+        ),
         (
             "0 1 2 3 0 0 0 1\n7 1 2 3 0 0 0 1\n",
             ":2: the stamp must be the image's number in the split, 0 to 2, received 7",
         ),
-        ("0.5 1 2 3 0 0 0 1\n", ":1: the stamp must be the image's number in the split, 0 to 2, received 0.5"),
-        ("nan 1 2 3 0 0 0 1\n", ":1: the stamp must be the image's number in the split, 0 to 2, received nan"),
-        ("0 0 0 0 0 0 0 1\n0 0 0 0 0 0 0 1\n", ":2: a image must be given once, 0 is already at {file}:1"),
+        (
+            "0.5 1 2 3 0 0 0 1\n",
+            ":1: the stamp must be the image's number in the split, 0 to 2, received 0.5",
+        ),
+        (
+            "nan 1 2 3 0 0 0 1\n",
+            ":1: the stamp must be the image's number in the split, 0 to 2, received nan",
+        ),
+        (
+            "0 0 0 0 0 0 0 1\n0 0 0 0 0 0 0 1\n",
+            ":2: a image must be given once, 0 is already at {file}:1",
+        ),
         (
             "s/0.png 0 0 0 1 0 0 0\n/s/0.jpg 0 0 0 1 0 0 0\n",
             ":2: a image must be given once, s/0.png is already at {file}:1",
@@ -178,12 +230,16 @@ def test_pose_files_that_are_refused(tmp_path, text, says):
 
 
 def test_absent_pose_file(tmp_path):
-    with pytest.raises(PoseNetError, match=r"none.txt: the file cannot be read \(No such file or directory\)"):
+    with pytest.raises(
+        PoseNetError, match=r"none.txt: the file cannot be read \(No such file or directory\)"
+    ):
         read_poses(tmp_path / "none.txt", make_scene(tmp_path))
 
 
 def test_names_may_hold_blanks(tmp_path):
-    scene = replace(make_scene(tmp_path), names=("my walk/0.png", "my walk/pic 1.JPG", "my walk/2.png"))
+    scene = replace(
+        make_scene(tmp_path), names=("my walk/0.png", "my walk/pic 1.JPG", "my walk/2.png")
+    )
     text = "my walk/0.png 1 2 3 1 0 0 0 0.5\nmy walk/pic 1.JPG 4 5 6 1 0 0 0\n"
     estimate, found = read_poses(given_file(tmp_path, text), scene)
     assert found.tolist() == [True, True, False]
@@ -195,23 +251,50 @@ def test_names_may_hold_blanks(tmp_path):
 def test_names_may_be_paths_to_the_images_or_their_ends(tmp_path, monkeypatch):
     scene = make_scene(tmp_path)
     monkeypatch.chdir(tmp_path)
-    for name in ("s/0.png", "/s/0.png", "./s/0.png", f"{tmp_path}/s/0.png", f"{tmp_path}/s/../s/0.jpg", "0.png"):
+    for name in (
+        "s/0.png",
+        "/s/0.png",
+        "./s/0.png",
+        f"{tmp_path}/s/0.png",
+        f"{tmp_path}/s/../s/0.jpg",
+        "0.png",
+    ):
         estimate, found = read_poses(given_file(tmp_path, f"{name} 1 2 3 1 0 0 0\n"), scene)
         assert found.tolist() == [True, False, False], name
         np.testing.assert_allclose(estimate.positions[0], [1, 2, 3])
     (tmp_path / "results").mkdir()
     monkeypatch.chdir(tmp_path / "results")  # the scene's own names, asked from a folder in it
-    assert read_poses(given_file(tmp_path, "s/0.png 1 2 3 1 0 0 0\n"), scene)[1].tolist() == [True, False, False]
-    assert read_poses(given_file(tmp_path, "../s/1.png 1 2 3 1 0 0 0\n"), scene)[1].tolist() == [False, True, False]
+    assert read_poses(given_file(tmp_path, "s/0.png 1 2 3 1 0 0 0\n"), scene)[1].tolist() == [
+        True,
+        False,
+        False,
+    ]
+    assert read_poses(given_file(tmp_path, "../s/1.png 1 2 3 1 0 0 0\n"), scene)[1].tolist() == [
+        False,
+        True,
+        False,
+    ]
     monkeypatch.chdir(tmp_path)
     deep = replace(scene, names=("images/s/0.png", "images/t/0.png", "images/t/1.png"))
-    assert read_poses(given_file(tmp_path, "t/0.jpg 1 2 3 1 0 0 0\n"), deep)[1].tolist() == [False, True, False]
-    assert read_poses(given_file(tmp_path, "1.png 1 2 3 1 0 0 0\n"), deep)[1].tolist() == [False, False, True]
+    assert read_poses(given_file(tmp_path, "t/0.jpg 1 2 3 1 0 0 0\n"), deep)[1].tolist() == [
+        False,
+        True,
+        False,
+    ]
+    assert read_poses(given_file(tmp_path, "1.png 1 2 3 1 0 0 0\n"), deep)[1].tolist() == [
+        False,
+        False,
+        True,
+    ]
     twice = replace(scene, names=("s/0.png", "t/0.png", "t/1.png"))  # which of both is not told
-    assert "received 0.png" in refusal(read_poses, given_file(tmp_path, "0.png 1 2 3 1 0 0 0\n"), twice)
+    assert "received 0.png" in refusal(
+        read_poses, given_file(tmp_path, "0.png 1 2 3 1 0 0 0\n"), twice
+    )
 
 
-@pytest.mark.parametrize(("name", "meters", "degrees"), [("KingsCollege", 2.26, 2.58), ("ShopFacade", 3.70, 10.06)])
+@pytest.mark.parametrize(
+    ("name", "meters", "degrees"), [("KingsCollege", 2.26, 2.58), ("ShopFacade", 3.70, 10.06)]
+)
 def test_errors_of_real_predictions_agree_with_their_own_columns(real_data, name, meters, degrees):
     folder = real_data / "cambridge_predictions" / name
     scene = open_scene(folder, need_images=False).split("test")
@@ -219,7 +302,10 @@ def test_errors_of_real_predictions_agree_with_their_own_columns(real_data, name
     assert found.all()
     rows = {row.name: row.extra for row in read_list(folder / "dataset_test_predict.txt")}
     own = np.array([rows[name] for name in scene.names], float)
-    errors, errors_deg = position_errors(estimate, scene.poses), rotation_errors_deg(estimate, scene.poses)
+    errors, errors_deg = (
+        position_errors(estimate, scene.poses),
+        rotation_errors_deg(estimate, scene.poses),
+    )
     # The file prints six digits of a pose whose coordinates are hundreds of meters: each is up to 5e-4 m off.
     np.testing.assert_allclose(errors, own[:, 0], atol=5e-4 * 3**0.5 + 1e-4)
     np.testing.assert_allclose(errors_deg, own[:, 1], atol=5e-3)

@@ -18,7 +18,10 @@ from tests.helpers.errors import refusal
 from tests.helpers.weights import blob, random_weights, save_npy
 
 RAMP = np.zeros((256, 455, 3), np.uint8)
-RAMP[..., 0], RAMP[..., 1] = np.arange(256)[:, None], np.arange(455) % 256  # red tells the row, green the column
+RAMP[..., 0], RAMP[..., 1] = (
+    np.arange(256)[:, None],
+    np.arange(455) % 256,
+)  # red tells the row, green the column
 
 
 def test_center_cut_in_bgr():
@@ -47,8 +50,12 @@ def test_short_side_of_any_image_becomes_256():
 def test_means_of_the_image_of_the_cut_and_of_color():
     whole = RAMP[:, :, ::-1].astype(np.float32)
     assert np.abs(Preprocessing(whole).cut(RAMP)).max() == 0
-    square = np.linspace(0, 255, 256, dtype=np.float32)[:, None, None] * np.ones((1, 256, 3), np.float32)
-    wide = np.repeat(np.linspace(0, 255, 512).astype(np.uint8)[:, None], 1024, axis=1)[..., None].repeat(3, axis=2)
+    square = np.linspace(0, 255, 256, dtype=np.float32)[:, None, None] * np.ones(
+        (1, 256, 3), np.float32
+    )
+    wide = np.repeat(np.linspace(0, 255, 512).astype(np.uint8)[:, None], 1024, axis=1)[
+        ..., None
+    ].repeat(3, axis=2)
     assert np.abs(Preprocessing(square).cut(wide)).max() < 1  # a mean of another shape is stretched
     cuts = Preprocessing(np.zeros((224, 224, 3), np.float32)).cut(RAMP)[None]
     np.testing.assert_array_equal(Preprocessing(cuts[0]).apply(cuts), np.zeros_like(cuts))
@@ -63,10 +70,14 @@ def test_mean_files(tmp_path):
     np.save(tmp_path / "mean.npy", np.zeros((224, 224, 3)))
     assert read_mean(tmp_path / "mean.npy").shape == (224, 224, 3)
     np.save(tmp_path / "odd.npy", np.zeros((7, 7, 3)))
-    with pytest.raises(PoseNetError, match=r"odd.npy must be a mean color, or .* received \(7, 7, 3\)"):
+    with pytest.raises(
+        PoseNetError, match=r"odd.npy must be a mean color, or .* received \(7, 7, 3\)"
+    ):
         read_mean(tmp_path / "odd.npy")
     np.save(tmp_path / "gray.npy", np.zeros((256, 341, 1)))
-    with pytest.raises(PoseNetError, match=r"gray.npy must be a mean color, or .* received \(256, 341, 1\)"):
+    with pytest.raises(
+        PoseNetError, match=r"gray.npy must be a mean color, or .* received \(256, 341, 1\)"
+    ):
         read_mean(tmp_path / "gray.npy")
     np.save(tmp_path / "object.npy", np.array({}, object), allow_pickle=True)
     np.save(tmp_path / "text.npy", np.array(["a", "b", "c"]))
@@ -75,7 +86,9 @@ def test_mean_files(tmp_path):
     huge = b"{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,), }"
     (tmp_path / "huge.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00" + huge.ljust(117) + b"\n")
     for name in ("object.npy", "text.npy", "zip.npy", "huge.npy"):
-        assert f"{name} must be an .npy file of numbers, it cannot be read" in refusal(read_mean, tmp_path / name)
+        assert f"{name} must be an .npy file of numbers, it cannot be read" in refusal(
+            read_mean, tmp_path / name
+        )
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +101,13 @@ def test_a_scene_is_evaluated_with_its_own_convention(cambridge, weights):
     test = open_scene(cambridge).split("test")
     network = load_network(weights, "caffe", labels="camera_from_world")
     recipe = Preprocessing(np.array(CAFFE_MEAN_BGR, np.float32))
-    outputs = network.predict(recipe.apply(np.stack([recipe.cut(read_image(path)) for path in test.paths])), verbose=0)
+    outputs = network.predict(
+        recipe.apply(np.stack([recipe.cut(read_image(path)) for path in test.paths])), verbose=0
+    )
     np.testing.assert_allclose(found.estimate.positions, outputs["position"], rtol=1e-5)
-    quaternions = outputs["quaternion"] / np.linalg.norm(outputs["quaternion"], axis=1, keepdims=True)
+    quaternions = outputs["quaternion"] / np.linalg.norm(
+        outputs["quaternion"], axis=1, keepdims=True
+    )
     quaternions *= np.where(quaternions[:, :1] < 0, -1, 1)
     np.testing.assert_allclose(found.estimate.quaternions_wxyz, quaternions, atol=1e-5)
     assert set(found.baselines) == {"mean_pose", "retrieval"}
@@ -101,11 +118,15 @@ def test_legacy_subtracts_the_mean_of_the_images_themselves(cambridge, weights, 
     monkeypatch.setattr("posenet.evaluation.published.BATCH", 3)  # of four images
     found = evaluate_weights(weights, cambridge, legacy=True)
     test = open_scene(cambridge).split("test")
-    cuts = np.stack([Preprocessing(np.zeros(3), legacy=True).cut(read_image(path)) for path in test.paths])
+    cuts = np.stack(
+        [Preprocessing(np.zeros(3), legacy=True).cut(read_image(path)) for path in test.paths]
+    )
     network = load_network(weights, labels="camera_from_world")
     outputs = network.predict(cuts - cuts.mean(axis=0), verbose=0)
     np.testing.assert_allclose(found.estimate.positions, outputs["position"], rtol=1e-4)
-    assert not np.allclose(found.estimate.positions, network.predict(cuts, verbose=0)["position"], rtol=1e-3)
+    assert not np.allclose(
+        found.estimate.positions, network.predict(cuts, verbose=0)["position"], rtol=1e-3
+    )
 
 
 def test_options_reach_the_network_and_its_input(cambridge, tmp_path, monkeypatch):
@@ -126,9 +147,20 @@ def test_options_reach_the_network_and_its_input(cambridge, tmp_path, monkeypatc
     mean = np.array([10.0, 20, 30], np.float32)
     np.save(tmp_path / "mean.npy", mean)
     (tmp_path / "w.pth").write_bytes(b"")
-    options = ["--graph", "pytorch", "--mean", str(tmp_path / "mean.npy"), "--epsilon", "1e-5", "--split", "every:4"]
+    options = [
+        "--graph",
+        "pytorch",
+        "--mean",
+        str(tmp_path / "mean.npy"),
+        "--epsilon",
+        "1e-5",
+        "--split",
+        "every:4",
+    ]
     assert main(["evaluate", str(tmp_path / "w.pth"), str(cambridge), *options]) == 0
-    assert loaded == [((tmp_path / "w.pth", "pytorch"), {"labels": "camera_from_world", "epsilon": 1e-5})]
+    assert loaded == [
+        ((tmp_path / "w.pth", "pytorch"), {"labels": "camera_from_world", "epsilon": 1e-5})
+    ]
     test = open_scene(cambridge, split="every:4").split("test")
     first = Image.open(test.paths[0]).resize((341, 256), Image.Resampling.BICUBIC)  # of 64 x 48
     expected = np.asarray(first, np.float32)[16:240, 58:282] - mean  # RGB, its middle
@@ -138,13 +170,26 @@ def test_options_reach_the_network_and_its_input(cambridge, tmp_path, monkeypatc
 
 def test_evaluate_command_on_weights(cambridge, weights, capsys, tmp_path):
     assert (
-        main(["evaluate", str(weights), str(cambridge), "--json", "--output", str(tmp_path / "out"), "--no-plot"]) == 0
+        main(
+            [
+                "evaluate",
+                str(weights),
+                str(cambridge),
+                "--json",
+                "--output",
+                str(tmp_path / "out"),
+                "--no-plot",
+            ]
+        )
+        == 0
     )
     summary = json.loads(capsys.readouterr().out)
     assert summary["images"] == 4
     assert (tmp_path / "out" / "errors.csv").is_file()
     assert main(["evaluate", str(weights)]) == 1
-    assert "posenet.npy: published weights need a scene to be evaluated on" in capsys.readouterr().err
+    assert (
+        "posenet.npy: published weights need a scene to be evaluated on" in capsys.readouterr().err
+    )
     assert main(["evaluate", str(tmp_path / "none.npy"), str(cambridge)]) == 1
     assert "none.npy: a file of weights is needed, there is none" in capsys.readouterr().err
 
@@ -171,4 +216,7 @@ def test_convert(weights, capsys, tmp_path):
     assert main(["weights", "convert", str(weights), str(tmp_path / "w.npz")]) == 1
     assert "w.npz exists: give --overwrite to replace it" in capsys.readouterr().err
     assert main(["weights", "convert", str(weights), str(tmp_path / "w.txt")]) == 1
-    assert "the file to write must end in .npz or .weights.h5, received w.txt" in capsys.readouterr().err
+    assert (
+        "the file to write must end in .npz or .weights.h5, received w.txt"
+        in capsys.readouterr().err
+    )

@@ -65,7 +65,9 @@ def test_inverse_twice_is_the_same(position, turn):
 def test_wrong_shapes_are_refused():
     with pytest.raises(ValueError, match=r"positions must have shape \(n, 3\). Received: \(3,\)"):
         Poses(np.zeros(3), Rotation.identity(1))
-    with pytest.raises(ValueError, match=r"as many rotations as positions \(2\) are needed. Received: \(1,\)"):
+    with pytest.raises(
+        ValueError, match=r"as many rotations as positions \(2\) are needed. Received: \(1,\)"
+    ):
         Poses(np.zeros((2, 3)), Rotation.identity(1))
 
 
@@ -90,7 +92,9 @@ def test_rotation_error_is_the_angle_turned(degrees, axis):
 
 
 def test_rotation_error_ignores_the_quaternions_sign():
-    one, other = (Poses.from_quaternions([[0, 0, 0]], [q]) for q in ([0.6, 0, 0.8, 0], [-0.6, 0, -0.8, 0]))
+    one, other = (
+        Poses.from_quaternions([[0, 0, 0]], [q]) for q in ([0.6, 0, 0.8, 0], [-0.6, 0, -0.8, 0])
+    )
     assert rotation_errors_deg(one, other)[0] == 0
 
 
@@ -101,7 +105,9 @@ def test_rotation_error_is_symmetric_bounded_and_invariant(a, b, world):
     assert 0 <= error <= 180
     assert rotation_errors_deg(second, first)[0] == pytest.approx(error, abs=1e-9)
     moved = Sim3(1.0, Rotation.from_rotvec(world), np.zeros(3))
-    assert rotation_errors_deg(moved.apply(first), moved.apply(second))[0] == pytest.approx(error, abs=1e-6)
+    assert rotation_errors_deg(moved.apply(first), moved.apply(second))[0] == pytest.approx(
+        error, abs=1e-6
+    )
     by_trace = np.trace(first.rotations.as_matrix()[0].T @ second.rotations.as_matrix()[0])
     assert np.cos(np.radians(error)) == pytest.approx((by_trace - 1) / 2, abs=1e-9)
 
@@ -109,7 +115,9 @@ def test_rotation_error_is_symmetric_bounded_and_invariant(a, b, world):
 def test_mean_by_hand():
     # Turns of 10 and 50 degrees about one axis: the mean turns 30 degrees. One quaternion has its sign flipped.
     turns = [np.radians(10), np.radians(50)]
-    quaternions = [[np.cos(t / 2) * s, 0, np.sin(t / 2) * s, 0] for t, s in zip(turns, (1, -1), strict=True)]
+    quaternions = [
+        [np.cos(t / 2) * s, 0, np.sin(t / 2) * s, 0] for t, s in zip(turns, (1, -1), strict=True)
+    ]
     mean = mean_pose(Poses.from_quaternions([[0, 0, 2], [4, 0, 0]], quaternions))
     assert len(mean) == 1
     np.testing.assert_allclose(mean.positions, [[2, 0, 1]])
@@ -155,19 +163,27 @@ def test_alignment_scale_is_umeyamas_under_noise():
     x, y = (p.positions - p.positions.mean(axis=0) for p in (source, target))
     left, spread, right = np.linalg.svd(y.T @ x)
     sign = np.array([1, 1, np.sign(np.linalg.det(left) * np.linalg.det(right))])
-    assert align_similarity(source, target).scale == pytest.approx((spread * sign).sum() / (x**2).sum())
+    assert align_similarity(source, target).scale == pytest.approx(
+        (spread * sign).sum() / (x**2).sum()
+    )
 
 
 def test_alignment_needs_three_poses_and_equal_lengths():
     with pytest.raises(PoseNetError, match="at least 3 poses, received 2 and 2"):
         align_similarity(random_poses(2), random_poses(2))
-    with pytest.raises(PoseNetError, match="equally long lists of at least 3 poses, received 3 and 4"):
+    with pytest.raises(
+        PoseNetError, match="equally long lists of at least 3 poses, received 3 and 4"
+    ):
         align_similarity(random_poses(3), random_poses(4))
 
 
 def test_alignment_refuses_cameras_on_a_line():
     line = Poses(np.outer(np.arange(4), [1, 2, 3]), Rotation.identity(4))
-    for source, target in ((line, random_poses(4)), (random_poses(4), line), (line[[0, 0, 0]], line[[0, 0, 0]])):
+    for source, target in (
+        (line, random_poses(4)),
+        (random_poses(4), line),
+        (line[[0, 0, 0]], line[[0, 0, 0]]),
+    ):
         with pytest.raises(PoseNetError, match="cameras that do not all stand on one line"):
             align_similarity(source, target)
 
@@ -184,8 +200,12 @@ def test_up_of_cameras_that_all_look_one_way_is_their_own():
 @pytest.mark.parametrize("headings", [(0, 180), (0, 90, 180, 270)])
 def test_cameras_that_look_down_in_all_headings_have_up_behind_them(headings):
     rng = np.random.default_rng(0)
-    turned = np.column_stack([np.resize(headings, 200), np.zeros((200, 2))]) + rng.normal(0, 1.5, (200, 3))
-    down = Rotation.from_euler("zyx", turned, degrees=True) * Rotation.from_euler("x", 180, degrees=True)  # along -z
+    turned = np.column_stack([np.resize(headings, 200), np.zeros((200, 2))]) + rng.normal(
+        0, 1.5, (200, 3)
+    )
+    down = Rotation.from_euler("zyx", turned, degrees=True) * Rotation.from_euler(
+        "x", 180, degrees=True
+    )  # along -z
     np.testing.assert_allclose(estimate_up(down), [0, 0, 1], atol=0.02)
 
 

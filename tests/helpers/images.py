@@ -21,7 +21,9 @@ def photo(path, size=(400, 300), **tags):
     ifd = exif.get_ifd(0x8769)
     ifd.update({int(key[1:], 16): value for key, value in tags.items()})
     path.parent.mkdir(exist_ok=True)
-    Image.new("RGB", size).save(path, exif=exif.tobytes())  # as it is, one of an inner block alone counts as empty
+    Image.new("RGB", size).save(
+        path, exif=exif.tobytes()
+    )  # as it is, one of an inner block alone counts as empty
     return path
 
 

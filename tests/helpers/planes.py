@@ -20,23 +20,31 @@ def painting(seed=0) -> np.ndarray:
     image = np.full((int(2 * HALF * PIXELS_PER_METER),) * 2 + (3,), 128, np.uint8)
     for radius in np.repeat([40, 20, 10, 6], [60, 150, 500, 1500]):
         center = tuple(int(c) for c in rng.integers(0, image.shape[0], 2))
-        cv2.circle(image, center, int(radius), [int(c) for c in rng.integers(0, 255, 3)], -1, cv2.LINE_AA)
+        cv2.circle(
+            image, center, int(radius), [int(c) for c in rng.integers(0, 255, 3)], -1, cv2.LINE_AA
+        )
     return image
 
 
 def plane_to_pixels(camera: Camera, position, rotation: Rotation) -> np.ndarray:
     """(3, 3) from (x, y, 1) on the plane z = 0 to homogeneous pixels, the first pixel's center at 0.5."""
     camera_from_world = rotation.inv().as_matrix()
-    columns = np.column_stack([camera_from_world[:, 0], camera_from_world[:, 1], -camera_from_world @ position])
+    columns = np.column_stack(
+        [camera_from_world[:, 0], camera_from_world[:, 1], -camera_from_world @ position]
+    )
     return camera.matrix @ columns
 
 
 def image_of_plane(image, camera: Camera, position, rotation: Rotation) -> np.ndarray:
     """What a camera sees of the painting, (height, width, 3) uint8."""
     half = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1.0]])
-    to_plane = np.array([[1 / PIXELS_PER_METER, 0, -HALF], [0, 1 / PIXELS_PER_METER, -HALF], [0, 0, 1]])
+    to_plane = np.array(
+        [[1 / PIXELS_PER_METER, 0, -HALF], [0, 1 / PIXELS_PER_METER, -HALF], [0, 0, 1]]
+    )
     homography = half @ plane_to_pixels(camera, position, rotation) @ to_plane @ np.linalg.inv(half)
-    return cv2.warpPerspective(image, homography, (camera.width, camera.height), flags=cv2.INTER_AREA)
+    return cv2.warpPerspective(
+        image, homography, (camera.width, camera.height), flags=cv2.INTER_AREA
+    )
 
 
 def towards_plane(rng, spread=0.5) -> tuple[np.ndarray, Rotation]:
@@ -61,7 +69,9 @@ def plane_scene(folder, count=10, seed=0, camera=CAMERA) -> Scene:
     names = tuple(f"{row:03d}.png" for row in range(count))
     folder.mkdir(parents=True, exist_ok=True)
     for name, (position, rotation) in zip(names, poses, strict=True):
-        cv2.imwrite(str(folder / name), image_of_plane(image, camera, position, rotation)[..., ::-1])
+        cv2.imwrite(
+            str(folder / name), image_of_plane(image, camera, position, rotation)[..., ::-1]
+        )
     return Scene(
         "plane", folder, names, Poses(np.array([p for p, _ in poses]), Rotation.concatenate([r for _, r in poses])),
         (camera,) * count, np.array(["train"] * count), np.array(["a"] * count),

@@ -14,7 +14,12 @@ from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from tests.helpers.images import write_image
 
-SMALL = {"short_side": 64, "batch_size": 4, "validation": 0.25, "precision": "float32"}  # settings of short trainings
+SMALL = {
+    "short_side": 64,
+    "batch_size": 4,
+    "validation_split": 0.25,
+    "precision": "float32",
+}  # settings of short trainings
 QUICK = SMALL | {"backbone": "googlenet"}
 
 
@@ -27,8 +32,12 @@ def write_cambridge(folder: Path, train=12, test=4, seed=0) -> Path:
             name = f"{sequences[number * len(sequences) // count]}/frame{number + 1:05d}.png"
             write_image(folder / name, seed=int(rng.integers(1 << 30)))
             position = rng.uniform(0, (4, 3, 1))
-            camera_from_world = Rotation.from_rotvec(rng.normal(0, 0.4, 3)).as_quat(canonical=True, scalar_first=True)
-            lines.append(" ".join([name, *(f"{value:.9f}" for value in (*position, *camera_from_world))]))
+            camera_from_world = Rotation.from_rotvec(rng.normal(0, 0.4, 3)).as_quat(
+                canonical=True, scalar_first=True
+            )
+            lines.append(
+                " ".join([name, *(f"{value:.9f}" for value in (*position, *camera_from_world))])
+            )
         (folder / f"dataset_{split}.txt").write_text("\n".join(lines) + "\n")
     return folder
 
@@ -59,7 +68,9 @@ def walk(count=60, pitch=0.0):
     """A level walk round an ellipse in the x-y plane, looking about."""
     angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
     places = np.column_stack([5 * np.cos(angle), 3 * np.sin(angle), 0.02 * np.sin(9 * angle)])
-    turn = Rotation.from_euler("ZY", np.column_stack([np.degrees(angle) * 2, np.full(count, pitch)]), degrees=True)
+    turn = Rotation.from_euler(
+        "ZY", np.column_stack([np.degrees(angle) * 2, np.full(count, pitch)]), degrees=True
+    )
     return Poses(places, turn * LEVEL)
 
 

@@ -23,9 +23,19 @@ def random_weights(batch_norm=False):
     shapes = {"conv1": (7, 7, 3, 64), "reduction2": (1, 1, 64, 64), "conv2": (3, 3, 64, 192)}
     for name, (given, one, reduce3, three, reduce5, five, projection) in CHANNELS.items():
         shapes |= {f"{name}_out0": (1, 1, given, one), f"{name}_out3": (1, 1, given, projection)}
-        shapes |= {f"{name}_reduction1": (1, 1, given, reduce3), f"{name}_out1": (3, 3, reduce3, three)}
-        shapes |= {f"{name}_reduction2": (1, 1, given, reduce5), f"{name}_out2": (5, 5, reduce5, five)}
-    shapes |= {"cls3_fc1_pose": (1024, 2048), "cls3_fc_pose_xyz": (2048, 3), "cls3_fc_pose_wpqr": (2048, 4)}
+        shapes |= {
+            f"{name}_reduction1": (1, 1, given, reduce3),
+            f"{name}_out1": (3, 3, reduce3, three),
+        }
+        shapes |= {
+            f"{name}_reduction2": (1, 1, given, reduce5),
+            f"{name}_out2": (5, 5, reduce5, five),
+        }
+    shapes |= {
+        "cls3_fc1_pose": (1024, 2048),
+        "cls3_fc_pose_xyz": (2048, 3),
+        "cls3_fc_pose_wpqr": (2048, 4),
+    }
     weights = {
         name: {
             "weights": rng.normal(0, (2 / np.prod(shape[:-1])) ** 0.5, shape).astype("f4"),
@@ -35,7 +45,9 @@ def random_weights(batch_norm=False):
     }
     for name, size in (("norm1", 64), ("norm2", 192)) if batch_norm else ():
         parts = rng.uniform(0.5, 1.5, (4, size)).astype("f4")
-        weights[name] = dict(zip(("gamma", "beta", "running_mean", "running_std"), parts, strict=True))
+        weights[name] = dict(
+            zip(("gamma", "beta", "running_mean", "running_std"), parts, strict=True)
+        )
     return weights
 
 
@@ -68,5 +80,7 @@ def blob(array, packed=True, legacy=False):
     shape = np.shape(array)
     if legacy:
         sides = (1,) * (4 - len(shape)) + shape
-        return data + b"".join(varint(number << 3) + varint(side) for number, side in enumerate(sides, 1))
+        return data + b"".join(
+            varint(number << 3) + varint(side) for number, side in enumerate(sides, 1)
+        )
     return data + field(7, field(1, b"".join(varint(side) for side in shape)))

@@ -16,7 +16,14 @@ SHA1, MD5 = hashlib.sha1(CONTENT).hexdigest(), hashlib.md5(CONTENT).hexdigest()
 @pytest.fixture(autouse=True)
 def own_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+    for name in (
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -62,10 +69,14 @@ def test_fetched_once_and_kept(server, digest):
     assert [each.name for each in path.parent.iterdir()] == ["w.h5"]
 
 
-@pytest.mark.parametrize(("name", "second"), [("w.h5", len(CONTENT) - 1000), ("norange", len(CONTENT))])
+@pytest.mark.parametrize(
+    ("name", "second"), [("w.h5", len(CONTENT) - 1000), ("norange", len(CONTENT))]
+)
 def test_goes_on_where_it_broke_off(server, name, second):
     server.cut = 1000
-    with pytest.raises(PoseNetError, match=f"the connection ended after 1000 of {len(CONTENT)} bytes, try again"):
+    with pytest.raises(
+        PoseNetError, match=f"the connection ended after 1000 of {len(CONTENT)} bytes, try again"
+    ):
         fetch(f"{server.url}/{name}", SHA1)
     assert kept(f"{server.url}/{name}") is None
     server.cut = None
@@ -83,7 +94,9 @@ def test_a_whole_part_needs_only_its_name(server):
 def test_another_files_digest_is_refused_and_nothing_kept(server):
     with pytest.raises(PoseNetError) as refusal:
         fetch(f"{server.url}/w.h5", "0" * 40)
-    assert f"must be the file of {server.url}/w.h5, SHA1 {'0' * 40}, received {SHA1}" in str(refusal.value)
+    assert f"must be the file of {server.url}/w.h5, SHA1 {'0' * 40}, received {SHA1}" in str(
+        refusal.value
+    )
     assert kept(f"{server.url}/w.h5") is None
     assert fetch(f"{server.url}/w.h5", SHA1).read_bytes() == CONTENT
 
@@ -105,7 +118,9 @@ def test_a_file_put_there_by_hand_is_checked_and_taken(server, tmp_path):
 
 
 def test_offline_is_one_line():
-    with pytest.raises(PoseNetError, match=r"^http://127\.0\.0\.1:9/w\.h5 cannot be fetched \(.*refused\): put the"):
+    with pytest.raises(
+        PoseNetError, match=r"^http://127\.0\.0\.1:9/w\.h5 cannot be fetched \(.*refused\): put the"
+    ):
         fetch("http://127.0.0.1:9/w.h5", None)
 
 

@@ -3,7 +3,13 @@ from pathlib import Path
 import pytest
 
 from posenet.errors import PoseNetError
-from posenet.io.files import atomic_path, best_effort_write, exclusive_lock, fingerprint_files, write_text
+from posenet.io.files import (
+    atomic_path,
+    best_effort_write,
+    exclusive_lock,
+    fingerprint_files,
+    write_text,
+)
 from tests.helpers.errors import refusal
 
 
@@ -55,13 +61,17 @@ def test_what_can_be_made_again_need_not_be_written(tmp_path, caplog):
     (tmp_path / "a.npz").mkdir()
     with best_effort_write(tmp_path / "a.npz") as temporary:
         temporary.write_text("much")
-    assert caplog.messages == [f"{tmp_path / 'a.npz'} cannot be written: Is a directory: it will be made again"]
+    assert caplog.messages == [
+        f"{tmp_path / 'a.npz'} cannot be written: Is a directory: it will be made again"
+    ]
     with best_effort_write(tmp_path / "b.npz") as temporary:
         temporary.write_text("much")
     assert (tmp_path / "b.npz").read_text() == "much"
 
 
-def test_a_disk_that_is_read_only_costs_no_more_than_what_can_be_made_again(tmp_path, caplog, monkeypatch):
+def test_a_disk_that_is_read_only_costs_no_more_than_what_can_be_made_again(
+    tmp_path, caplog, monkeypatch
+):
     def read_only(self, *_, **__):
         raise OSError(30, "Read-only file system")
 
@@ -69,7 +79,9 @@ def test_a_disk_that_is_read_only_costs_no_more_than_what_can_be_made_again(tmp_
     monkeypatch.setattr(Path, "write_text", read_only)
     with best_effort_write(tmp_path / "a.npz") as temporary:
         temporary.write_text("much")
-    assert caplog.messages == [f"{tmp_path / 'a.npz'} cannot be written: Read-only file system: it will be made again"]
+    assert caplog.messages == [
+        f"{tmp_path / 'a.npz'} cannot be written: Read-only file system: it will be made again"
+    ]
 
 
 def test_a_folder_is_held_by_one_at_a_time(tmp_path):

@@ -47,7 +47,9 @@ def test_turned_images_are_others(paths):
 def test_the_disk_cache_is_read_again_and_only_while_the_images_are_unchanged(paths, monkeypatch):
     load_images(paths, (24, 32), in_memory_bytes=0)
     decoded = []
-    monkeypatch.setattr(cache, "load_image", lambda path, *size: decoded.append(path) or load_image(path, *size))
+    monkeypatch.setattr(
+        cache, "load_image", lambda path, *size: decoded.append(path) or load_image(path, *size)
+    )
     load_images(paths, (24, 32), in_memory_bytes=0)
     assert decoded == []
     write_image(paths[2], seed=99)
@@ -131,4 +133,7 @@ def test_a_cache_that_cannot_be_made_is_one_line(paths, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("POSENET_CACHE", str(tmp_path / "file" / "cache"))
     line = refusal(load_images, paths, (24, 32), in_memory_bytes=0)
-    assert line == f"{tmp_path}/file/cache cannot be made (Not a directory): set POSENET_CACHE to a folder"
+    assert (
+        line
+        == f"{tmp_path}/file/cache cannot be made (Not a directory): set POSENET_CACHE to a folder"
+    )

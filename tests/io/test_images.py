@@ -42,7 +42,9 @@ def test_sixteen_bits_become_eight(tmp_path, colors):
 
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])
 def test_cameras_of_more_bits_keep_their_upper_eight(tmp_path, colors, bits):
-    gray = (colors[..., 0].astype(np.uint16) << (bits - 8)) + 1  # up to 252: all of the camera's bits are in use
+    gray = (
+        colors[..., 0].astype(np.uint16) << (bits - 8)
+    ) + 1  # up to 252: all of the camera's bits are in use
     for name in ("a.png", "a.tif"):
         cv2.imwrite(str(tmp_path / name), gray)
         np.testing.assert_array_equal(read_image(tmp_path / name)[..., 1], colors[..., 0])
@@ -56,7 +58,9 @@ def test_images_of_floats_are_refused(tmp_path, colors):
 
 def test_grey_becomes_three_equal_channels(tmp_path, colors):
     Image.fromarray(colors[..., 0]).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.repeat(colors[..., :1], 3, axis=2))
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "a.png"), np.repeat(colors[..., :1], 3, axis=2)
+    )
 
 
 def test_alpha_is_left_out(tmp_path, colors):
@@ -77,7 +81,11 @@ def test_exif_orientation_is_applied(tmp_path, colors, orientation):
     Image.fromarray(colors).save(path, quality=95, exif=exif)
     expected = np.asarray(ImageOps.exif_transpose(Image.open(path)))
     image = read_image(path)
-    assert image_size(path) == (image.shape[1], image.shape[0]) == (expected.shape[1], expected.shape[0])
+    assert (
+        image_size(path)
+        == (image.shape[1], image.shape[0])
+        == (expected.shape[1], expected.shape[0])
+    )
     assert np.abs(image.astype(int) - expected).max() <= 4
     reduced = read_image(path, at_least=(expected.shape[0] // 2, expected.shape[1] // 2))
     assert reduced.shape == (expected.shape[0] // 2, expected.shape[1] // 2, 3)
@@ -118,8 +126,12 @@ def test_an_orientation_in_xmp_beside_other_exif_is_not_heeded(tmp_path, colors)
     exif[0x010F] = "maker"
     Image.fromarray(colors).save(tmp_path / "a.jpg", xmp=xmp, exif=exif)
     data = (tmp_path / "a.jpg").read_bytes()
-    jfif = data.index(b"\xff\xe0")  # camera files have none, and Pillow then seeks the resolution in EXIF
-    (tmp_path / "a.jpg").write_bytes(data[:jfif] + data[jfif + 2 + int.from_bytes(data[jfif + 2 : jfif + 4]) :])
+    jfif = data.index(
+        b"\xff\xe0"
+    )  # camera files have none, and Pillow then seeks the resolution in EXIF
+    (tmp_path / "a.jpg").write_bytes(
+        data[:jfif] + data[jfif + 2 + int.from_bytes(data[jfif + 2 : jfif + 4]) :]
+    )
     assert read_image(tmp_path / "a.jpg").shape == (48, 64, 3)
     assert image_size(tmp_path / "a.jpg") == (64, 48)
     assert stored_size_and_turns(tmp_path / "a.jpg") == ((64, 48), 0)
@@ -166,7 +178,11 @@ def test_size_of_a_png_is_read_without_decoding_it(tmp_path, colors):
 def test_reduced_jpeg_covers_and_is_close_to_the_whole(tmp_path, colors):
     path = tmp_path / "a.jpg"
     Image.fromarray(cv2.resize(colors, (1000, 760))).save(path, quality=95)
-    for wanted, expected in (((190, 250), (190, 250)), ((191, 250), (380, 500)), ((90, 120), (95, 125))):
+    for wanted, expected in (
+        ((190, 250), (190, 250)),
+        ((191, 250), (380, 500)),
+        ((90, 120), (95, 125)),
+    ):
         assert read_image(path, at_least=wanted).shape[:2] == expected
     reduced = load_image(path, 190, 250)
     whole = resize_to_cover(read_image(path), 190, 250)
@@ -176,7 +192,10 @@ def test_reduced_jpeg_covers_and_is_close_to_the_whole(tmp_path, colors):
 def test_missing_image(tmp_path):
     with pytest.raises(PoseNetError) as refusal:
         read_image(tmp_path / "a.png")
-    assert str(refusal.value) == f"{tmp_path / 'a.png'}: the image cannot be read (No such file or directory)"
+    assert (
+        str(refusal.value)
+        == f"{tmp_path / 'a.png'}: the image cannot be read (No such file or directory)"
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"404 not found"])
@@ -212,8 +231,13 @@ def test_malformed_number_in_a_header(tmp_path):
 def test_size_of_no_image(tmp_path, name):
     path = tmp_path / name
     path.write_text("404 not found")
-    for read in (image_size, lambda p: read_image(p, at_least=(2, 2)) if name == "a.jpg" else image_size(p)):
-        with pytest.raises(PoseNetError, match="a image is needed, this cannot be read as one") as refusal:
+    for read in (
+        image_size,
+        lambda p: read_image(p, at_least=(2, 2)) if name == "a.jpg" else image_size(p),
+    ):
+        with pytest.raises(
+            PoseNetError, match="a image is needed, this cannot be read as one"
+        ) as refusal:
             read(path)
         assert "\n" not in str(refusal.value)
 
@@ -256,7 +280,9 @@ def test_cut_jpeg_with_a_thumbnail_is_seen(tmp_path, length):
     assert image_fault(tmp_path / "a.jpg") == "image that is cut off"
 
 
-@pytest.mark.parametrize(("height", "width"), [(24, 24), (24, 32), (20, 60), (96, 96), (48, 64), (47, 64)])
+@pytest.mark.parametrize(
+    ("height", "width"), [(24, 24), (24, 32), (20, 60), (96, 96), (48, 64), (47, 64)]
+)
 def test_cover_cuts_what_the_transform_says(colors, height, width):
     out = resize_to_cover(colors, height, width)
     assert out.shape == (height, width, 3)
@@ -274,7 +300,9 @@ def test_cover_cuts_what_the_transform_says(colors, height, width):
 def test_cover_by_hand():
     # 64 x 48 to a square of 24: scaled by half to 32 x 24, then 4 columns are cut on either side.
     assert cover_transform(64, 48, 24, 24) == ((32, 24), (4, 0))
-    columns = np.repeat(np.repeat(np.arange(32, dtype=np.uint8), 2)[None, :, None], 48, axis=0).repeat(3, axis=2)
+    columns = np.repeat(
+        np.repeat(np.arange(32, dtype=np.uint8), 2)[None, :, None], 48, axis=0
+    ).repeat(3, axis=2)
     np.testing.assert_array_equal(resize_to_cover(columns, 24, 24)[0, :, 0], np.arange(4, 28))
 
 

@@ -13,13 +13,17 @@ from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_scene, 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
-    return triangulate_scene(plane_scene(tmp_path_factory.mktemp("plane"), 10), 800, ranks=(0, 1, 3, 6))
+    return triangulate_scene(
+        plane_scene(tmp_path_factory.mktemp("plane"), 10), 800, ranks=(0, 1, 3, 6)
+    )
 
 
 @pytest.mark.parametrize("seed", range(100, 104))
 def test_a_new_image_is_placed_within_a_centimeter(seen, seed):
     position, rotation = towards_plane(np.random.default_rng(seed), 0.4)
-    found = locate(detect_in(image_of_plane(painting(), CAMERA, position, rotation), CAMERA, 800), seen[:6])
+    found = locate(
+        detect_in(image_of_plane(painting(), CAMERA, position, rotation), CAMERA, 800), seen[:6]
+    )
     assert found.inliers > 60
     assert np.linalg.norm(found.position - position) < 0.01  # two meters away
     assert np.degrees((found.rotation.inv() * rotation).magnitude()) < 0.2
@@ -60,7 +64,9 @@ def test_a_focal_length_that_is_sought_makes_the_pose_less_sure():
         ours, known = noisy(np.random.default_rng(seed), 1 / 500, (10, 14), 1.0, -0.3)
         found = locate(ours, [known], has_known_focal_length=False)
         ratios.append(np.linalg.norm(found.position) / found.deviations[0])
-    assert 0.3 < np.median(ratios) < 1.7  # as if the length were known, deviations would be a third of the errors
+    assert (
+        0.3 < np.median(ratios) < 1.7
+    )  # as if the length were known, deviations would be a third of the errors
     sure = locate(ours, [known])
     assert sure.deviations[0] < 0.6 * found.deviations[0]
 
@@ -71,7 +77,9 @@ def test_groups_that_err_together_tell_how_far_they_pull_apart():
     errors, slopes = np.array([1.0, 1, 1, -1, -1, -1]), np.ones((6, 1))
     apart = clustered_covariance(slopes, errors, np.array([4, 4, 4, 7, 7, 7]))
     np.testing.assert_allclose(apart, [[1 / 6 + 1.0]])
-    mixed = clustered_covariance(slopes, errors, np.array([4, 7, 9, 4, 7, 9]))  # each group has both: they agree
+    mixed = clustered_covariance(
+        slopes, errors, np.array([4, 7, 9, 4, 7, 9])
+    )  # each group has both: they agree
     np.testing.assert_allclose(mixed, [[1 / 6]])
 
 
@@ -81,7 +89,11 @@ def test_inliers_in_a_quarter_of_a_telephoto_image_are_enough():
     narrow = 0.25  # degrees: the image is 9 wide
     ours = Keypoints(ours.rays * narrow, ours.descriptors, ours.pixel)
     points = np.column_stack([known.points[:, :2] * narrow, known.points[:, 2]])
-    others = Keypoints(rng.uniform(-0.08, 0.08, (300, 2)), rng.integers(0, 255, (300, 128)).astype(np.uint8), 1 / 4000)
+    others = Keypoints(
+        rng.uniform(-0.08, 0.08, (300, 2)),
+        rng.integers(0, 255, (300, 128)).astype(np.uint8),
+        1 / 4000,
+    )
     both = Keypoints(np.concatenate([ours.rays, others.rays]), np.concatenate([ours.descriptors, others.descriptors]),
                      1 / 4000)  # fmt: skip
     assert locate(both, [Observations(known.keypoints, points)]).inliers > 150

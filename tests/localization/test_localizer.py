@@ -28,13 +28,18 @@ def default_policy():
 def ready(cambridge, trained):
     """An answerer, and the test images with all that is known of them."""
     run, test = open_run(trained), open_scene(cambridge).split("test")
-    return Localizer(run), (load_images(test.paths, run.framing.stored), test.paths, test.cameras, test.sequences)
+    return Localizer(run), (
+        load_images(test.paths, run.crop.resized),
+        test.paths,
+        test.cameras,
+        test.sequences,
+    )
 
 
 def test_one_view_is_what_the_network_says(ready):
     answerer, known = ready
-    answers = answerer.answer(*known, LocalizationOptions(views=1))
-    images = answerer.run.framing.middle(known[0][np.arange(4)]).astype(np.float32)
+    answers = answerer.answer(*known, LocalizationOptions(tta_views=1))
+    images = answerer.run.crop.middle(known[0][np.arange(4)]).astype(np.float32)
     expected = answerer.network.predict_on_batch(images)
     np.testing.assert_allclose(answers.poses.positions, expected["position"], rtol=1e-4)
     assert answers.doubt_deg is None
@@ -44,7 +49,10 @@ def test_one_view_is_what_the_network_says(ready):
 
 def test_more_views_tell_doubt_and_a_video_is_smoothed(ready):
     answerer, known = ready
-    plain, smoothed = (answerer.answer(*known, LocalizationOptions(views=3, smooth=each)) for each in (False, True))
+    plain, smoothed = (
+        answerer.answer(*known, LocalizationOptions(tta_views=3, smooth=each))
+        for each in (False, True)
+    )
     assert (plain.doubt_deg > 0).all()
     expected = smooth(plain.poses, known[3])
     np.testing.assert_allclose(position_errors(smoothed.poses, expected), 0, atol=1e-9)
@@ -64,9 +72,11 @@ def test_a_scene_far_from_its_zero_is_learned_as_exactly(plane_trained, tmp_path
     far_run = train(TrainConfig(tmp_path / "far", tmp_path / "far_run", epochs=1, **QUICK)).folder
     for folder, run in ((plane, open_run(near_run)), (tmp_path / "far", open_run(far_run))):
         test = open_scene(folder).split("test")
-        known = load_images(test.paths, run.framing.stored), test.paths, test.cameras, test.sequences
-        answers.append(Localizer(run).answer(*known, LocalizationOptions(views=1)))
-    np.testing.assert_allclose(answers[1].poses.positions - far, answers[0].poses.positions, atol=0.02)
+        known = load_images(test.paths, run.crop.resized), test.paths, test.cameras, test.sequences
+        answers.append(Localizer(run).answer(*known, LocalizationOptions(tta_views=1)))
+    np.testing.assert_allclose(
+        answers[1].poses.positions - far, answers[0].poses.positions, atol=0.02
+    )
 
 
 def test_refining_without_intrinsics_is_one_line(ready):
@@ -76,7 +86,10 @@ def test_refining_without_intrinsics_is_one_line(ready):
 
 
 def test_only_finite_answers_with_a_rotation_are_usable():
-    outputs = {"position": np.array([[1.0, 2, 3], [np.nan, 0, 0], [0, 0, 0]]), "quaternion": np.zeros((3, 4))}
+    outputs = {
+        "position": np.array([[1.0, 2, 3], [np.nan, 0, 0], [0, 0, 0]]),
+        "quaternion": np.zeros((3, 4)),
+    }
     outputs["quaternion"][:2, 0] = 2.0
     poses, found = valid_poses(outputs)
     assert found.tolist() == [True, False, False]
@@ -86,7 +99,7 @@ def test_only_finite_answers_with_a_rotation_are_usable():
 
 def test_a_image_on_its_side_is_asked_turned_too(plane_trained, tmp_path, monkeypatch):
     run = open_run(plane_trained[0])
-    assert run.one_camera
+    assert run.single_camera
     path = tmp_path / "side.png"
     cv2.imwrite(str(path), np.rot90(cv2.imread(str(run.open_scene().paths[0]))))
     camera, asked = run.camera.rotate90(), []
@@ -100,7 +113,7 @@ def test_a_image_on_its_side_is_asked_turned_too(plane_trained, tmp_path, monkey
         }  # fmt: skip
 
     monkeypatch.setattr("posenet.localization.localizer.predict_with_tta", answer)
-    known = load_images([path], run.framing.stored), [path], [camera], np.zeros(1)
+    known = load_images([path], run.crop.resized), [path], [camera], np.zeros(1)
     answers = Localizer(run).answer(*known, LocalizationOptions())
     assert asked == [[(240, 320)], [(320, 240)], [(320, 240)]]
     np.testing.assert_array_equal(answers.poses.positions, [[2, 2, 2]])

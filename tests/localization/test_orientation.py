@@ -55,9 +55,13 @@ def test_images_on_either_side_are_found(tmp_path, caplog):
     for count, each in zip(turns, best["quaternion"], strict=True):
         # an axis of the turned camera, by hand: turned once counter-clockwise, its x axis is the old y axis
         expected = TRUE * Rotation.from_euler("z", 90 * count, degrees=True)
-        assert np.degrees((Rotation.from_quat(each, scalar_first=True).inv() * expected).magnitude()) < 1e-6
+        assert (
+            np.degrees((Rotation.from_quat(each, scalar_first=True).inv() * expected).magnitude())
+            < 1e-6
+        )
     np.testing.assert_allclose(
-        Rotation.from_quat(best["quaternion"][1], scalar_first=True).apply([1.0, 0, 0]), TRUE.apply([0, 1.0, 0])
+        Rotation.from_quat(best["quaternion"][1], scalar_first=True).apply([1.0, 0, 0]),
+        TRUE.apply([0, 1.0, 0]),
     )
     assert "2 of 3 images seem to lie on their side" in caplog.text
 
@@ -75,11 +79,15 @@ def test_a_tall_image_of_an_upright_place_stays(tmp_path):
 
 def test_other_images_are_not_even_read():
     outputs = {"quaternion": np.array([[1.0, 0, 0, 0]] * 2), "spread_deg": np.array([30.0, 30])}
-    best = resolve_orientation(outputs, ["missing", "missing"], [CAMERA, None], CAMERA, STORED, None)
+    best = resolve_orientation(
+        outputs, ["missing", "missing"], [CAMERA, None], CAMERA, STORED, None
+    )
     np.testing.assert_array_equal(best["quaternion"], outputs["quaternion"])
 
 
-@pytest.mark.parametrize(("size", "expected"), [((100, 200), True), ((200, 100), False), ((150, 150), False)])
+@pytest.mark.parametrize(
+    ("size", "expected"), [((100, 200), True), ((200, 100), False), ((150, 150), False)]
+)
 def test_held_otherwise_is_tall_beside_wide(size, expected):
     assert has_other_orientation(Camera(*size, 200, 200, 50, 50), CAMERA) == expected
 
@@ -94,14 +102,20 @@ def test_a_turned_camera_sees_the_same_rays():
     assert CAMERA.rotate90(4) == CAMERA
 
 
-@pytest.mark.parametrize("distortion", [(0.1, -0.05, 0.02, -0.03), (0.2, -0.1, 0.01, 0.02, 0.05, 0.0, 0.0, 0.0)])
+@pytest.mark.parametrize(
+    "distortion", [(0.1, -0.05, 0.02, -0.03), (0.2, -0.1, 0.01, 0.02, 0.05, 0.0, 0.0, 0.0)]
+)
 def test_a_turned_lens_bends_as_before(distortion):
-    camera = replace(CAMERA, lens="OPENCV" if len(distortion) == 4 else "FULL_OPENCV", distortion=distortion)
+    camera = replace(
+        CAMERA, lens="OPENCV" if len(distortion) == 4 else "FULL_OPENCV", distortion=distortion
+    )
     points = np.random.default_rng(0).uniform(-0.4, 0.4, (9, 3)) + (0, 0, 1.2)
     before = projected(camera, points)
     turned = Rotation.from_euler("z", 90, degrees=True).inv().apply(points)
     after = projected(camera.rotate90(), turned)
-    np.testing.assert_allclose(after, np.column_stack([before[:, 1], 200 - before[:, 0]]), atol=1e-9)
+    np.testing.assert_allclose(
+        after, np.column_stack([before[:, 1], 200 - before[:, 0]]), atol=1e-9
+    )
     assert camera.rotate90(4) == camera
 
 
@@ -109,10 +123,17 @@ def test_a_little_surer_is_not_enough_and_no_answer_is_never_believed(tmp_path):
     paths, cameras = written(tmp_path, [1, 3])
 
     def unsure(spread, quaternion):
-        return lambda images, _: {"quaternion": np.tile(quaternion, (2, 1)), "spread_deg": np.full(2, spread)}
+        return lambda images, _: {
+            "quaternion": np.tile(quaternion, (2, 1)),
+            "spread_deg": np.full(2, spread),
+        }
 
     asis = unsure(3.1, [1.0, 0, 0, 0])(None, None)
-    for ask_turned in (unsure(1.6, [0, 1.0, 0, 0]), unsure(0.0, [0.0, 0, 0, 0]), unsure(0.0, [np.nan, 0, 0, 0])):
+    for ask_turned in (
+        unsure(1.6, [0, 1.0, 0, 0]),
+        unsure(0.0, [0.0, 0, 0, 0]),
+        unsure(0.0, [np.nan, 0, 0, 0]),
+    ):
         best = resolve_orientation(asis, paths, cameras, CAMERA, STORED, ask_turned)
         np.testing.assert_array_equal(best["quaternion"], asis["quaternion"])
     failed = {"quaternion": np.zeros((2, 4)), "spread_deg": np.zeros(2)}

@@ -36,7 +36,9 @@ def test_a_third_of_wrong_pairs_does_not_matter(points):
 
 
 def test_a_place_far_from_the_worlds_zero_is_solved_as_exactly(points):
-    far = np.array([4.5e5, 5.3e6, 300.0])  # as surveyors' coordinates: float32 tells them to half a meter
+    far = np.array(
+        [4.5e5, 5.3e6, 300.0]
+    )  # as surveyors' coordinates: float32 tells them to half a meter
     position, rotation = ransac(view(points), EVERY, points + far)
     np.testing.assert_allclose(position - far, POSITION, atol=1e-4)
     assert (rotation.inv() * ROTATION).magnitude() < 1e-4
@@ -51,7 +53,9 @@ def test_least_squares_from_nearby(points):
 
 def test_residuals_are_pixels(points):
     seen = view(points)
-    np.testing.assert_allclose(residuals(np.zeros(6), seen, EVERY, points, POSITION, ROTATION), 0, atol=1e-9)
+    np.testing.assert_allclose(
+        residuals(np.zeros(6), seen, EVERY, points, POSITION, ROTATION), 0, atol=1e-9
+    )
     moved = replace(seen, rays=seen.rays + [0.01, 0])  # five pixels of 1 / 500
     found = residuals(np.zeros(6), moved, EVERY, points, POSITION, ROTATION).reshape(-1, 2)
     np.testing.assert_allclose(found, np.tile([-5.0, 0], (60, 1)), atol=1e-9)

@@ -18,9 +18,11 @@ from tests.helpers.images import photo, write_image
 
 @pytest.fixture
 def run(tmp_path):
-    framing = Crop((6, 8), (4, 4))
+    crop = Crop((6, 8), (4, 4))
     camera = Camera(640, 480, 500.0, 510.0, 322.0, 238.0)
-    return Run(tmp_path, TrainConfig(tmp_path), tmp_path, "m", framing, (0.0, 0.0, 0.0), 1.0, camera=camera)
+    return Run(
+        tmp_path, TrainConfig(tmp_path), tmp_path, "m", crop, (0.0, 0.0, 0.0), 1.0, camera=camera
+    )
 
 
 def test_a_image_of_the_training_images_shape_has_their_camera(run, tmp_path):
@@ -33,10 +35,16 @@ def test_a_camera_held_upright_keeps_its_focal_length(run, tmp_path):
     assert camera_for(run, tmp_path / "a.png") == Camera(480, 640, 510.0, 500.0, 240.0, 320.0)
     write_image(tmp_path / "b.png", (320, 240))
     assert camera_for(run, tmp_path / "b.png") == Camera(240, 320, 255.0, 250.0, 120.0, 160.0)
-    bent = replace(run, camera=replace(run.camera, lens="OPENCV", distortion=(-0.28, 0.07, 0.001, -0.002)))
-    camera = camera_for(bent, tmp_path / "a.png")  # what bends with the distance from the middle stays
+    bent = replace(
+        run, camera=replace(run.camera, lens="OPENCV", distortion=(-0.28, 0.07, 0.001, -0.002))
+    )
+    camera = camera_for(
+        bent, tmp_path / "a.png"
+    )  # what bends with the distance from the middle stays
     assert (camera.lens, camera.distortion) == ("OPENCV", (-0.28, 0.07, 0.0, 0.0))
-    fisheye = replace(run, camera=replace(run.camera, lens="OPENCV_FISHEYE", distortion=(0.1, 0.2, 0.3, 0.4)))
+    fisheye = replace(
+        run, camera=replace(run.camera, lens="OPENCV_FISHEYE", distortion=(0.1, 0.2, 0.3, 0.4))
+    )
     assert camera_for(fisheye, tmp_path / "a.png").distortion == (0.1, 0.2, 0.3, 0.4)
 
 
@@ -65,20 +73,35 @@ def test_what_training_found_of_exif_holds_for_new_images_too(run, tmp_path):
     square = camera_for(run, photo(tmp_path / "b.jpg", xA405=27, size=(480, 480)))
     assert square.fx == pytest.approx(1.3 * 27 / 43.2666 * np.hypot(480, 480), rel=1e-4)
     write_image(tmp_path / "c.png", (300, 300))
-    assert not camera_for(run, tmp_path / "c.png").has_known_focal_length  # another camera: its length stays a guess
+    assert not camera_for(
+        run, tmp_path / "c.png"
+    ).has_known_focal_length  # another camera: its length stays a guess
 
 
 def test_frames_come_in_the_order_of_their_numbers(tmp_path, caplog):
     for name in ("frame10.png", "frame2.png", "frame1.png"):
         write_image(tmp_path / name)
-    assert [path.name for path in image_files([tmp_path])] == ["frame1.png", "frame2.png", "frame10.png"]
+    assert [path.name for path in image_files([tmp_path])] == [
+        "frame1.png",
+        "frame2.png",
+        "frame10.png",
+    ]
     (tmp_path / "IMG.HEIC").write_bytes(b"x")
     image_files([tmp_path])
-    assert [message for message in caplog.messages if "1 files are left out, such as IMG.HEIC" in message]
+    assert [
+        message
+        for message in caplog.messages
+        if "1 files are left out, such as IMG.HEIC" in message
+    ]
 
 
 def test_depth_maps_are_no_photographs(tmp_path, caplog):
-    names = ("seq-01/frame-000000.color.png", "seq-01/frame-000000.depth.png", "rgb/1305.1.png", "depth/1305.1.png")
+    names = (
+        "seq-01/frame-000000.color.png",
+        "seq-01/frame-000000.depth.png",
+        "rgb/1305.1.png",
+        "depth/1305.1.png",
+    )
     for name in names:
         write_image(tmp_path / name)
     found = [path.relative_to(tmp_path).as_posix() for path in image_files([tmp_path])]
@@ -99,14 +122,16 @@ def test_each_folder_of_a_prediction_is_a_path_of_its_own(run, tmp_path, monkeyp
         def __init__(self, run):
             pass
 
-        def answer(self, images, paths, cameras, sequences, manner):
+        def answer(self, images, paths, cameras, sequences, options):
             asked.extend(sequences)
 
     monkeypatch.setattr("posenet.localization.predict.Localizer", Recording)
     predict(run, paths, LocalizationOptions(smooth=True))
     assert asked == [0, 0, 1, 1, 2]
     asked.clear()
-    predict(run, [paths[0], paths[6], paths[1], paths[4]], LocalizationOptions(smooth=True))  # the folders in turns
+    predict(
+        run, [paths[0], paths[6], paths[1], paths[4]], LocalizationOptions(smooth=True)
+    )  # the folders in turns
     assert asked == [0, 1, 0, 0]
 
 
@@ -116,5 +141,7 @@ def test_a_path_is_drawn_without_its_scene_too(run, tmp_path, caplog):
     assert "training images are not drawn" in caplog.text
     with pytest.raises(PoseNetError, match="path.png cannot be written: No such file"):
         draw(run, poses, tmp_path / "missing" / "path.png")
-    with pytest.raises(PoseNetError, match="--plot needs at least one image with a pose, received none"):
+    with pytest.raises(
+        PoseNetError, match="--plot needs at least one image with a pose, received none"
+    ):
         draw(run, poses[:0], tmp_path / "none.png")

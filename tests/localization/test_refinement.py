@@ -18,7 +18,14 @@ from posenet.localization.uncertainty import UncertaintyModel
 from posenet.mapping import landmarks
 from posenet.mapping.landmarks import load_or_build_landmarks
 from posenet.viz.matches import matches_figure, plot_matches
-from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_scene, plane_to_pixels, towards_plane
+from tests.helpers.planes import (
+    CAMERA,
+    image_of_plane,
+    painting,
+    plane_scene,
+    plane_to_pixels,
+    towards_plane,
+)
 
 TRUST = UncertaintyModel(0.1, 3.0, 1.0)
 
@@ -40,15 +47,22 @@ def queries(folder, paintings):
         poses.append(towards_plane(rng, 0.3))
         paths.append(folder / f"{number}.png")
         cv2.imwrite(str(paths[-1]), image_of_plane(painting(seed), CAMERA, *poses[-1])[..., ::-1])
-    return paths, Poses(np.array([p for p, _ in poses]), Rotation.concatenate([r for _, r in poses]))
+    return paths, Poses(
+        np.array([p for p, _ in poses]), Rotation.concatenate([r for _, r in poses])
+    )
 
 
 def off(poses, meters=0.1, degrees=3.0):
     """As a network would answer."""
     rng = np.random.default_rng(1)
     step = rng.normal(size=(len(poses), 3))
-    turn = Rotation.from_rotvec(np.radians(degrees) * step / np.linalg.norm(step, axis=1, keepdims=True))
-    return Poses(poses.positions + meters * step / np.linalg.norm(step, axis=1, keepdims=True), poses.rotations * turn)
+    turn = Rotation.from_rotvec(
+        np.radians(degrees) * step / np.linalg.norm(step, axis=1, keepdims=True)
+    )
+    return Poses(
+        poses.positions + meters * step / np.linalg.norm(step, axis=1, keepdims=True),
+        poses.rotations * turn,
+    )
 
 
 def test_regressed_poses_become_exact_and_other_places_stay_as_they_were(refiner, tmp_path):
@@ -71,21 +85,29 @@ def test_a_weak_match_must_agree_with_the_regressed_pose(refiner, tmp_path, monk
     paths, truth = queries(tmp_path, [0, 0])
     descriptors = np.full((2, 14), 0.1, np.float32)
     assert refiner.refine(paths, [CAMERA] * 2, off(truth), descriptors, TRUST).refined.all()
-    assert not refiner.refine(paths, [CAMERA] * 2, off(truth, meters=1.5), descriptors, TRUST).refined.any()
-    assert not refiner.refine(paths, [CAMERA] * 2, off(truth, degrees=40.0), descriptors, TRUST).refined.any()
+    assert not refiner.refine(
+        paths, [CAMERA] * 2, off(truth, meters=1.5), descriptors, TRUST
+    ).refined.any()
+    assert not refiner.refine(
+        paths, [CAMERA] * 2, off(truth, degrees=40.0), descriptors, TRUST
+    ).refined.any()
 
 
 def test_excluded_training_images_are_not_matched_with(refiner, tmp_path, monkeypatch):
     paths, truth = queries(tmp_path, [0, 0])
     asked = []
-    monkeypatch.setattr(PnPRefiner, "_one", lambda _self, _path, _camera, neighbors: asked.append(set(neighbors)))
+    monkeypatch.setattr(
+        PnPRefiner, "_one", lambda _self, _path, _camera, neighbors: asked.append(set(neighbors))
+    )
     descriptors = np.full((2, 14), 0.1, np.float32)
     refiner.locate(paths, [CAMERA] * 2, off(truth), descriptors)
     refiner.locate(paths, [CAMERA] * 2, off(truth), descriptors, np.array([0, 5]))
     assert asked == [set(range(14))] * 2 + [set(range(14)) - {0, 5}] * 2
 
 
-def test_where_the_network_has_no_answer_a_refined_pose_stands_alone(refiner, tmp_path, monkeypatch):
+def test_where_the_network_has_no_answer_a_refined_pose_stands_alone(
+    refiner, tmp_path, monkeypatch
+):
     paths, truth = queries(tmp_path, [0, 0])
     answers = off(truth), np.full((2, 14), 0.1, np.float32), TRUST, np.array([True, False])
     assert refiner.refine(paths, [CAMERA] * 2, *answers).refined.tolist() == [True, True]
@@ -96,25 +118,39 @@ def test_where_the_network_has_no_answer_a_refined_pose_stands_alone(refiner, tm
     assert refiner.refine(paths, [CAMERA] * 2, *answers).refined.tolist() == [True, False]
 
 
-def test_images_without_a_camera_or_that_do_not_decode_keep_the_regressed_pose(refiner, tmp_path, caplog):
+def test_images_without_a_camera_or_that_do_not_decode_keep_the_regressed_pose(
+    refiner, tmp_path, caplog
+):
     paths, truth = queries(tmp_path, [0, 0])
     paths[1].write_bytes(b"no image")
-    found = refiner.refine(paths, [None, CAMERA], off(truth), np.full((2, 14), 0.1, np.float32), TRUST)
+    found = refiner.refine(
+        paths, [None, CAMERA], off(truth), np.full((2, 14), 0.1, np.float32), TRUST
+    )
     assert not found.refined.any()
     assert caplog.text.count("a image is needed, this does not decode as one") == 1
     np.testing.assert_allclose(found.poses.positions, off(truth).positions)
 
 
 def test_an_assumed_focal_length_is_found_with_the_pose(refiner, tmp_path, caplog):
-    position, rotation = np.array([1.0, 0.1, -1.7]), Rotation.from_euler("y", -30, degrees=True)  # the plane slants
-    cv2.imwrite(str(tmp_path / "a.png"), image_of_plane(painting(), CAMERA, position, rotation)[..., ::-1])
+    position, rotation = (
+        np.array([1.0, 0.1, -1.7]),
+        Rotation.from_euler("y", -30, degrees=True),
+    )  # the plane slants
+    cv2.imwrite(
+        str(tmp_path / "a.png"), image_of_plane(painting(), CAMERA, position, rotation)[..., ::-1]
+    )
     truth = Poses(position[None], Rotation.concatenate([rotation]))
     camera = replace(CAMERA, fx=1.3 * CAMERA.fx, fy=1.3 * CAMERA.fy, source="assumed")
-    found = refiner.refine([tmp_path / "a.png"], [camera], off(truth), np.full((1, 14), 0.1, np.float32), TRUST)
+    found = refiner.refine(
+        [tmp_path / "a.png"], [camera], off(truth), np.full((1, 14), 0.1, np.float32), TRUST
+    )
     assert found.refined.all()
     assert found.located[0].focal == pytest.approx(1 / 1.3, rel=0.02)
     assert position_errors(found.poses, truth)[0] < 0.03
-    assert "the focal length of 1 images is not known, it is sought together with their pose" in caplog.text
+    assert (
+        "the focal length of 1 images is not known, it is sought together with their pose"
+        in caplog.text
+    )
 
 
 def test_the_nearest_see_the_same_first(refiner):
@@ -126,7 +162,9 @@ def test_the_nearest_see_the_same_first(refiner):
 
 def test_matches_are_drawn_between_the_same_spots(refiner, tmp_path):
     paths, truth = queries(tmp_path, [0, 9])
-    found = refiner.refine(paths, [CAMERA] * 2, off(truth), np.full((2, 14), 0.1, np.float32), TRUST)
+    found = refiner.refine(
+        paths, [CAMERA] * 2, off(truth), np.full((2, 14), 0.1, np.float32), TRUST
+    )
     pair = Figure().subplots(1, 2)
     neighbor = refiner.gallery.scene.subset([int(found.neighbors[0])])
     plot_matches(pair, (paths[0], CAMERA), "query", found.located[0], neighbor)

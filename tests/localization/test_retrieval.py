@@ -3,7 +3,12 @@ import numpy as np
 import pytest
 
 from posenet.datasets.registry import open_scene
-from posenet.localization.retrieval import GALLERY, descriptors, load_or_build_gallery, with_descriptor_output
+from posenet.localization.retrieval import (
+    GALLERY,
+    descriptors,
+    load_or_build_gallery,
+    with_descriptor_output,
+)
 from posenet.models.inference import predict_in_batches
 from posenet.run import open_run
 
@@ -24,7 +29,9 @@ def test_every_training_image_is_nearest_to_itself(run):
     assert len(gallery.scene) == 12
     np.testing.assert_allclose(np.linalg.norm(gallery.descriptors, axis=1), 1, atol=1e-3)
     assert gallery.nearest(gallery.descriptors)[:, 0].tolist() == list(range(12))
-    np.testing.assert_allclose(gallery.nearest_poses(gallery.descriptors).positions, gallery.scene.poses.positions)
+    np.testing.assert_allclose(
+        gallery.nearest_poses(gallery.descriptors).positions, gallery.scene.poses.positions
+    )
 
 
 def test_descriptors_are_the_average_of_the_last_map(run):
@@ -35,13 +42,19 @@ def test_descriptors_are_the_average_of_the_last_map(run):
             return 2
 
         def __getitem__(self, rows):
-            return np.full((len(rows), *run.framing.stored, 3), 50 * (1 + np.asarray(rows))[:, None, None, None])
+            return np.full(
+                (len(rows), *run.crop.resized, 3), 50 * (1 + np.asarray(rows))[:, None, None, None]
+            )
 
-    found = descriptors(predict_in_batches(with_descriptor_output(network), Two(), run.framing)["pooled"])
+    found = descriptors(
+        predict_in_batches(with_descriptor_output(network), Two(), run.crop)["pooled"]
+    )
     maps = keras.Model(network.input, network.get_layer("cls3_pool").input)
     images = Two()[np.arange(2)].astype(np.float32)
     expected = np.asarray(maps.predict_on_batch(images)).mean(axis=(1, 2))
-    np.testing.assert_allclose(found, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-5)
+    np.testing.assert_allclose(
+        found, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-5
+    )
 
 
 def test_the_gallery_is_kept_and_made_anew_when_something_changed(run, cambridge):
@@ -56,7 +69,9 @@ def test_the_gallery_is_kept_and_made_anew_when_something_changed(run, cambridge
     changed = load_or_build_gallery(run, network, "first")
     np.testing.assert_allclose(changed.descriptors[0], changed.descriptors[1], atol=1e-3)
     (run.folder / GALLERY).write_bytes(b"damaged")
-    np.testing.assert_allclose(load_or_build_gallery(run, network, "first").descriptors, changed.descriptors, atol=1e-3)
+    np.testing.assert_allclose(
+        load_or_build_gallery(run, network, "first").descriptors, changed.descriptors, atol=1e-3
+    )
     written = (run.folder / GALLERY).stat().st_mtime_ns
     load_or_build_gallery(run, network, "second")  # another network's
     assert (run.folder / GALLERY).stat().st_mtime_ns > written
@@ -64,5 +79,8 @@ def test_the_gallery_is_kept_and_made_anew_when_something_changed(run, cambridge
 
 def test_a_run_that_cannot_be_written_to_still_has_a_gallery(run, caplog):
     (run.folder / GALLERY).mkdir()
-    assert len(load_or_build_gallery(run, with_descriptor_output(run.load_model()), "first").scene) == 12
+    assert (
+        len(load_or_build_gallery(run, with_descriptor_output(run.load_model()), "first").scene)
+        == 12
+    )
     assert "gallery.npz cannot be written" in caplog.text

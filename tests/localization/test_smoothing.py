@@ -12,29 +12,40 @@ def walk(count=60):
     """A bend in space, the camera turning as it goes."""
     time = np.linspace(0, 1, count)
     positions = np.column_stack([4 * time, np.sin(3 * time), 0.3 * time])
-    turned = Rotation.from_euler("y", np.linspace(-170, 190, count)[:, None], degrees=True)  # through w = 0
+    turned = Rotation.from_euler(
+        "y", np.linspace(-170, 190, count)[:, None], degrees=True
+    )  # through w = 0
     return Poses(positions, turned)
 
 
 def noisy(poses, meters, degrees, seed=0):
     rng = np.random.default_rng(seed)
     turn = Rotation.from_rotvec(np.radians(degrees) * rng.normal(size=(len(poses), 3)))
-    return Poses(poses.positions + meters * rng.normal(size=(len(poses), 3)), poses.rotations * turn)
+    return Poses(
+        poses.positions + meters * rng.normal(size=(len(poses), 3)), poses.rotations * turn
+    )
 
 
 def test_noise_falls_and_the_path_stays():
     truth, one = walk(), np.array(["a"] * 60)
     given = noisy(truth, 0.05, 3.0)
     found = smooth(given, one)
-    assert np.median(position_errors(found, truth)) < 0.75 * np.median(position_errors(given, truth))
-    assert np.median(rotation_errors_deg(found, truth)) < 0.75 * np.median(rotation_errors_deg(given, truth))
+    assert np.median(position_errors(found, truth)) < 0.75 * np.median(
+        position_errors(given, truth)
+    )
+    assert np.median(rotation_errors_deg(found, truth)) < 0.75 * np.median(
+        rotation_errors_deg(given, truth)
+    )
     still = smooth(truth, one)
     assert position_errors(still, truth).max() < 0.01
     assert rotation_errors_deg(still, truth).max() < 0.5
 
 
 def test_stretches_end_where_images_of_others_lie_between():
-    names, rows = np.array(["a"] * 13 + ["b"] * 2), np.array([0, 1, 3, 10, 11, 12, 13, 14])  # image 2 does not decode
+    names, rows = (
+        np.array(["a"] * 13 + ["b"] * 2),
+        np.array([0, 1, 3, 10, 11, 12, 13, 14]),
+    )  # image 2 does not decode
     assert contiguous_segments(names, rows).tolist() == [0, 0, 0, 1, 1, 1, 2, 2]
     every_fifth = np.array([0, 5, 10, 15])  # one video still
     assert contiguous_segments(np.array(["a"] * 16), every_fifth).tolist() == [0] * 4
@@ -50,7 +61,9 @@ def test_sequences_may_be_given_in_turns():
 
 
 def test_a_camera_that_turns_quickly_is_followed():
-    truth = Poses(np.zeros((40, 3)), Rotation.from_euler("y", 80.0 * np.arange(40)[:, None], degrees=True))
+    truth = Poses(
+        np.zeros((40, 3)), Rotation.from_euler("y", 80.0 * np.arange(40)[:, None], degrees=True)
+    )
     found = smooth(noisy(truth, 0, 1.0), np.array(["a"] * 40))
     assert np.median(rotation_errors_deg(found, truth)) < 2
 
@@ -62,7 +75,9 @@ def test_the_ends_of_a_stretch_are_not_drawn_to_the_next():
     rows = np.r_[0:20, 100:120]
     drawn = smooth(both, contiguous_segments(np.array(["all"] * 120), rows))
     assert position_errors(drawn, both).max() < 0.01
-    assert position_errors(smooth(both, np.array(["all"] * 40)), both)[[19, 20]].min() > 0.02  # as one path
+    assert (
+        position_errors(smooth(both, np.array(["all"] * 40)), both)[[19, 20]].min() > 0.02
+    )  # as one path
 
 
 def test_the_path_is_what_the_dense_equations_say(monkeypatch):
@@ -70,7 +85,9 @@ def test_the_path_is_what_the_dense_equations_say(monkeypatch):
     bends = np.diff(np.eye(7), n=2, axis=0)
     monkeypatch.setattr(smoothing, "ROUNDS", 1)  # all weights are 1
     path = smoothing._smooth_rows(values, 0.7)
-    np.testing.assert_allclose(path, np.linalg.solve(np.eye(7) + 0.7 * bends.T @ bends, values), atol=1e-12)
+    np.testing.assert_allclose(
+        path, np.linalg.solve(np.eye(7) + 0.7 * bends.T @ bends, values), atol=1e-12
+    )
 
 
 def test_a_long_video_is_smoothed_in_a_moment():
@@ -99,7 +116,9 @@ def test_two_wild_rotations_do_not_bend_the_path():
 
 
 def test_sequences_do_not_touch_and_short_ones_stay():
-    poses = Poses(np.array([[0.0, 0, 0], [0, 0, 0], [9, 0, 0], [9, 0, 0], [9, 0, 0]]), Rotation.identity(5))
+    poses = Poses(
+        np.array([[0.0, 0, 0], [0, 0, 0], [9, 0, 0], [9, 0, 0], [9, 0, 0]]), Rotation.identity(5)
+    )
     found = smooth(poses, np.array(["a", "a", "b", "b", "b"]))
     np.testing.assert_allclose(found.positions, poses.positions, atol=1e-9)
 

@@ -12,7 +12,7 @@ from posenet.localization import test_time_augmentation as views
 from posenet.localization.test_time_augmentation import predict_with_tta
 
 CAMERA = Camera(200, 160, 220.0, 220.0, 100.0, 80.0)
-FRAMING = Crop((160, 200), (160, 200))
+CROP = Crop((160, 200), (160, 200))
 STARS = {0: np.array([0.1, 0.05, 1.0]), 2: np.array([-0.12, -0.08, 1.0])}  # far away: red and blue
 
 
@@ -39,10 +39,16 @@ class StarReader:
             for channel in STARS:
                 weights = image[..., channel] / image[..., channel].sum()
                 ys, xs = np.mgrid[:160, :200] + 0.5
-                rays.append([((weights * xs).sum() - 100) / 220, ((weights * ys).sum() - 80) / 220, 1.0])
+                rays.append(
+                    [((weights * xs).sum() - 100) / 220, ((weights * ys).sum() - 80) / 220, 1.0]
+                )
             rays = np.array(rays) / np.linalg.norm(rays, axis=1, keepdims=True)
             stars = np.array(list(STARS.values()))
-            found.append(Rotation.align_vectors(stars / np.linalg.norm(stars, axis=1, keepdims=True), rays)[0])
+            found.append(
+                Rotation.align_vectors(stars / np.linalg.norm(stars, axis=1, keepdims=True), rays)[
+                    0
+                ]
+            )
         quaternions = Rotation.concatenate(found).as_quat(scalar_first=True)
         positions = np.array([1.0, 2, 3]) + self.bias * quaternions[:, 1:]
         return {"position": positions, "quaternion": quaternions}
@@ -53,7 +59,7 @@ ROTATIONS = [Rotation.from_rotvec(v) for v in ([0, 0, 0], [0.02, -0.03, 0.2], [0
 
 def test_every_view_turned_back_gives_the_same_rotation():
     images = np.stack([sky(rotation) for rotation in ROTATIONS])
-    answer = predict_with_tta(StarReader(), images, [CAMERA] * 3, FRAMING, 11)
+    answer = predict_with_tta(StarReader(), images, [CAMERA] * 3, CROP, 11)
     found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
     assert np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude()).max() < 0.1
     assert answer["spread_deg"].max() < 0.3
@@ -70,14 +76,16 @@ def test_doubt_is_how_far_the_rotations_lie_from_their_mean():
 
 def test_views_that_disagree_are_averaged():
     images = np.stack([sky(rotation) for rotation in ROTATIONS])
-    one, many = (predict_with_tta(StarReader(1.0), images, [CAMERA] * 3, FRAMING, count) for count in (1, 5))
+    one, many = (
+        predict_with_tta(StarReader(1.0), images, [CAMERA] * 3, CROP, count) for count in (1, 5)
+    )
     # the five turns cancel, and so do their biases
     np.testing.assert_allclose(many["position"], one["position"], atol=2e-3)
 
 
 def test_without_intrinsics_views_only_roll():
     images = np.stack([cv2.GaussianBlur(sky(rotation), (3, 3), 0) for rotation in ROTATIONS])
-    answer = predict_with_tta(StarReader(), images, [None] * 3, FRAMING, 7)
+    answer = predict_with_tta(StarReader(), images, [None] * 3, CROP, 7)
     found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
     # rolls about the image's middle, which is the camera's axis here, are exact
     assert np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude()).max() < 0.3
@@ -86,33 +94,42 @@ def test_without_intrinsics_views_only_roll():
 def test_an_answer_without_a_rotation_stays_unusable():
     class Broken:
         def predict_on_batch(self, images):
-            return {"position": np.full((len(images), 3), np.nan), "quaternion": np.zeros((len(images), 4))}
+            return {
+                "position": np.full((len(images), 3), np.nan),
+                "quaternion": np.zeros((len(images), 4)),
+            }
 
-    answer = predict_with_tta(Broken(), np.zeros((2, 160, 200, 3), np.uint8), [CAMERA, None], FRAMING, 3)
+    answer = predict_with_tta(
+        Broken(), np.zeros((2, 160, 200, 3), np.uint8), [CAMERA, None], CROP, 3
+    )
     assert np.isnan(answer["position"]).all()
     assert (answer["quaternion"] == 0).all()
 
 
 @pytest.mark.parametrize("count", [0, 12])
 def test_the_number_of_views_is_checked(count):
-    with pytest.raises(PoseNetError, match=f"--views must be from 1 to 11, received {count}"):
-        predict_with_tta(StarReader(), np.zeros((1, 160, 200, 3), np.uint8), [None], FRAMING, count)
+    with pytest.raises(PoseNetError, match=f"--tta-views must be from 1 to 11, received {count}"):
+        predict_with_tta(StarReader(), np.zeros((1, 160, 200, 3), np.uint8), [None], CROP, count)
 
 
 def test_what_another_camera_took_is_shown_as_the_training_camera_would_see_it():
     longer = Camera(200, 160, 264.0, 264.0, 104.0, 78.0)
     images = np.stack([sky(rotation, longer) for rotation in ROTATIONS])
-    for trained_on, most in ((CAMERA, 0.15), (None, 90.0)):
-        answer = predict_with_tta(StarReader(), images, [longer] * 3, FRAMING, 1, trained_on)
+    for reference_camera, most in ((CAMERA, 0.15), (None, 90.0)):
+        answer = predict_with_tta(StarReader(), images, [longer] * 3, CROP, 1, reference_camera)
         found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
         errors = np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude())
         assert errors.max() < most
     assert errors.max() > 0.5  # the other camera's images as they are mislead the network
-    unknown = predict_with_tta(StarReader(), images, [None] * 3, FRAMING, 1, CAMERA)
-    plain = predict_with_tta(StarReader(), images, [None] * 3, FRAMING, 1)
+    unknown = predict_with_tta(StarReader(), images, [None] * 3, CROP, 1, CAMERA)
+    plain = predict_with_tta(StarReader(), images, [None] * 3, CROP, 1)
     np.testing.assert_allclose(unknown["quaternion"], plain["quaternion"])
-    upright = Camera(160, 200, 220.0, 220.0, 80.0, 100.0)  # the same camera; stored, 1.25 times as large
-    images = np.stack([sky(rotation, Camera(200, 160, 275.0, 275.0, 100.0, 80.0)) for rotation in ROTATIONS])
-    answer = predict_with_tta(StarReader(), images, [upright] * 3, FRAMING, 1, CAMERA)
+    upright = Camera(
+        160, 200, 220.0, 220.0, 80.0, 100.0
+    )  # the same camera; stored, 1.25 times as large
+    images = np.stack(
+        [sky(rotation, Camera(200, 160, 275.0, 275.0, 100.0, 80.0)) for rotation in ROTATIONS]
+    )
+    answer = predict_with_tta(StarReader(), images, [upright] * 3, CROP, 1, CAMERA)
     found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
     assert np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude()).max() < 0.15

@@ -4,14 +4,21 @@ from scipy.spatial.transform import Rotation
 
 from posenet.geometry.poses import Poses
 from posenet.localization.absolute_pose import AbsolutePose
-from posenet.localization.uncertainty import UncertaintyModel, calibrate_uncertainty, load_uncertainty, save_uncertainty
+from posenet.localization.uncertainty import (
+    UncertaintyModel,
+    calibrate_uncertainty,
+    load_uncertainty,
+    save_uncertainty,
+)
 
 
 def located(position, deviation=0.01, degrees=0.1, rotation=None):
     """A refined pose whose deviations are these, the same along each axis."""
     variances = np.repeat([deviation**2, np.radians(degrees) ** 2], 3) / 3
     rotation = rotation or Rotation.identity()
-    return AbsolutePose(np.array(position, float), rotation, 50, np.diag(variances), *[np.zeros((0, 2))] * 3)
+    return AbsolutePose(
+        np.array(position, float), rotation, 50, np.diag(variances), *[np.zeros((0, 2))] * 3
+    )
 
 
 def test_deviations_are_over_all_directions():
@@ -21,7 +28,9 @@ def test_deviations_are_over_all_directions():
 def test_a_refined_pose_may_lie_three_deviations_from_the_regressed_one():
     # deviations 0.3 (10 x 0.03) and 0.4: together 0.5, so 1.5 is the limit; in rotation 3 and 4 degrees: 15
     trust, found = UncertaintyModel(0.4, 4.0, 10.0), located([0, 0, 0], 0.03, 0.3)
-    turn = {degrees: Rotation.from_rotvec([0, np.radians(degrees), 0]) for degrees in (0, 14.9, 15.1)}
+    turn = {
+        degrees: Rotation.from_rotvec([0, np.radians(degrees), 0]) for degrees in (0, 14.9, 15.1)
+    }
     assert trust.allows(np.array([1.49, 0, 0]), turn[0], found)
     assert not trust.allows(np.array([1.51, 0, 0]), turn[0], found)
     assert trust.allows(np.zeros(3), turn[14.9], found)
@@ -34,7 +43,9 @@ def test_trust_is_what_held_out_images_show():
     regressed = Poses(truth.positions + 0.1 * rng.normal(size=(4000, 3)), truth.rotations)
     refined = [located(p + 0.02 * rng.normal(size=3), np.sqrt(3) * 0.004) for p in truth.positions]
     trust = calibrate_uncertainty(regressed, refined, truth)
-    assert trust.position == pytest.approx(2 * 0.1 * np.sqrt(3), rel=0.03)  # over three directions, of a new walk
+    assert trust.position == pytest.approx(
+        2 * 0.1 * np.sqrt(3), rel=0.03
+    )  # over three directions, of a new walk
     assert trust.stretch == pytest.approx(0.02 / 0.004, rel=0.03)
     few = calibrate_uncertainty(regressed, [None] * 4000, truth)
     assert few.stretch > 10

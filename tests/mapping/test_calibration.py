@@ -55,15 +55,23 @@ def test_each_source_has_its_own_factor(scene):
 
 @pytest.mark.parametrize("wrong", [1.0, 1.3])
 def test_a_wrong_principal_point_is_found_and_mended(scene, wrong):
-    camera = replace(CAMERA, fx=CAMERA.fx * wrong, fy=CAMERA.fy * wrong, cx=CAMERA.cx - 6, cy=CAMERA.cy + 13)
+    camera = replace(
+        CAMERA, fx=CAMERA.fx * wrong, fy=CAMERA.fy * wrong, cx=CAMERA.cx - 6, cy=CAMERA.cy + 13
+    )
     claimed = replace(scene, cameras=(camera,) * len(scene))
     corrections = estimate_corrections(claimed)
     assert set(corrections) == {"file"}
     mended = corrected(claimed, corrections).cameras[0]
     assert mended.fx == pytest.approx(CAMERA.fx, rel=0.015)
-    assert (mended.cx, mended.cy) == (pytest.approx(CAMERA.cx, abs=2), pytest.approx(CAMERA.cy, abs=2))
+    assert (mended.cx, mended.cy) == (
+        pytest.approx(CAMERA.cx, abs=2),
+        pytest.approx(CAMERA.cy, abs=2),
+    )
     sentence = told(claimed, corrections)[0]
-    assert f"a principal point at {mended.cx:.0f}, {mended.cy:.0f}, not 154, 133 as its files say" in sentence
+    assert (
+        f"a principal point at {mended.cx:.0f}, {mended.cy:.0f}, not 154, 133 as its files say"
+        in sentence
+    )
     assert ("focal length" in sentence) == (wrong != 1)
     # a image that was held upright has another principal point: which one is not measured
     tall = replace(claimed, cameras=(camera.rotate90(), *claimed.cameras[1:]))
@@ -71,12 +79,18 @@ def test_a_wrong_principal_point_is_found_and_mended(scene, wrong):
     assert (moved.cx, moved.cy) == (tall.cameras[0].cx, tall.cameras[0].cy)
     # the sizes of the images differ: which way the point should move could differ too
     sizes = (camera, *(camera.resized(640, 480) for _ in range(len(scene) - 1)))
-    assert estimate_corrections(replace(claimed, cameras=sizes)).get("file", (1, 0, 0, 0))[1:] == (0, 0, 0)
+    assert estimate_corrections(replace(claimed, cameras=sizes)).get("file", (1, 0, 0, 0))[1:] == (
+        0,
+        0,
+        0,
+    )
 
 
 def test_a_fisheye_beside_other_lenses_is_left_as_it_is(scene):
     wrong = claiming(scene, 1.3)
-    fisheye = replace(CAMERA, lens="OPENCV_FISHEYE", distortion=(0.0, 0.0, 0.0, 0.0), fx=111.0, fy=111.0)
+    fisheye = replace(
+        CAMERA, lens="OPENCV_FISHEYE", distortion=(0.0, 0.0, 0.0, 0.0), fx=111.0, fy=111.0
+    )
     mixed = replace(wrong, cameras=(fisheye, *wrong.cameras[1:]))
     corrections = estimate_corrections(mixed)
     assert corrections["file"].factor == pytest.approx(1 / 1.3, rel=0.02)

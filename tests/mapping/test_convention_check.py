@@ -41,7 +41,10 @@ def test_world_axes_near_the_cameras_cannot_tell():
 def test_no_plane_and_few_cameras_cannot_tell():
     rng = np.random.default_rng(0)
     cloud = Poses(rng.normal(size=(50, 3)), Rotation.random(50, random_state=0))
-    assert check_convention(scene_of(cloud), images=False).reason == "the cameras do not move in one plane"
+    assert (
+        check_convention(scene_of(cloud), images=False).reason
+        == "the cameras do not move in one plane"
+    )
     few = check_convention(scene_of(walk(5)), images=False)
     assert (few.verdict, few.reason) == ("cannot tell", "5 cameras are too few")
 
@@ -76,7 +79,9 @@ def test_images_decide(tmp_path):
     assert found.verdict == "right"
     assert found.turn_deg[0] < 2
     assert check_convention(inverted(scene)).verdict == "wrong"
-    opengl = Poses(scene.poses.positions, scene.poses.rotations * Rotation.from_euler("x", 180, degrees=True))
+    opengl = Poses(
+        scene.poses.positions, scene.poses.rotations * Rotation.from_euler("x", 180, degrees=True)
+    )
     wrong = check_convention(replace(scene, poses=opengl))
     assert wrong.verdict == "wrong"
     assert "with OpenGL axes" in wrong.reason

@@ -8,7 +8,7 @@ from posenet.geometry.cropping import Crop, grid_shape
 from posenet.mapping.depth import fit_grid, most_images, scene_depths
 from tests.helpers.planes import CAMERA, plane_scene
 
-FRAMING = Crop((120, 160), (120, 160))
+CROP = Crop((120, 160), (120, 160))
 
 
 def true_inverse(scene, row, shape=(13, 17)):
@@ -21,7 +21,7 @@ def true_inverse(scene, row, shape=(13, 17)):
 
 def test_depth_of_a_painted_plane(tmp_path):
     scene = plane_scene(tmp_path, 12)
-    grids = scene_depths(scene, FRAMING)
+    grids = scene_depths(scene, CROP)
     assert grids.shape == (12, 13, 17)
     assert np.isfinite(grids).all()
     for row in range(12):
@@ -36,7 +36,7 @@ def test_the_scenes_own_points_are_used_without_looking_at_images(tmp_path):
     points = np.column_stack([rng.uniform(-1.5, 1.5, (300, 2)), np.zeros(300)])
     seen = np.array([(row, point) for row in range(3) for point in range(300)])
     scene = replace(scene, points=ScenePoints(points, seen), names=("a", "b", "c"))
-    grids = scene_depths(scene, FRAMING)
+    grids = scene_depths(scene, CROP)
     for row in range(3):
         np.testing.assert_allclose(grids[row], true_inverse(scene, row), rtol=0.02)
 
@@ -44,24 +44,26 @@ def test_the_scenes_own_points_are_used_without_looking_at_images(tmp_path):
 def test_a_image_without_intrinsics_has_no_depth(tmp_path):
     scene = plane_scene(tmp_path, 8)
     scene = replace(scene, cameras=(None, *scene.cameras[1:]))
-    grids = scene_depths(scene, FRAMING)
+    grids = scene_depths(scene, CROP)
     assert np.isnan(grids[0]).all()
     assert np.isfinite(grids[1:]).all()
-    assert scene_depths(replace(scene, cameras=(None,) * 8), FRAMING) is None
+    assert scene_depths(replace(scene, cameras=(None,) * 8), CROP) is None
     guessed = replace(CAMERA, source="assumed")
-    assert scene_depths(replace(scene, cameras=(guessed,) * 8), FRAMING) is None
+    assert scene_depths(replace(scene, cameras=(guessed,) * 8), CROP) is None
 
 
 def test_cameras_that_never_move_have_no_depth(tmp_path):
     scene = plane_scene(tmp_path, 4)
     still = np.repeat(scene.poses.positions[:1], 4, axis=0)
     scene = replace(scene, poses=replace(scene.poses, positions=still))
-    assert scene_depths(scene, FRAMING) is None
+    assert scene_depths(scene, CROP) is None
 
 
 def test_a_slanted_surface_is_fitted_despite_outliers_and_with_gaps():
     rng = np.random.default_rng(0)
-    nodes = np.column_stack([rng.uniform(0, 8, 200), rng.uniform(0, 12, 200)])  # the right half of 17 is empty
+    nodes = np.column_stack(
+        [rng.uniform(0, 8, 200), rng.uniform(0, 12, 200)]
+    )  # the right half of 17 is empty
     values = 0.5 + 0.02 * nodes[:, 0] + 0.01 * nodes[:, 1]
     values[::8] *= 3
     grid = fit_grid(nodes, values, np.ones(200), (13, 17))
@@ -79,14 +81,20 @@ def test_grids_have_square_cells():
 def test_a_lens_that_cannot_be_computed_has_no_depth(tmp_path):
     scene = plane_scene(tmp_path, 3)
     unknown = Camera(320, 240, 260, 260, 160, 120, "DIVISION", (0.1,))
-    assert scene_depths(replace(scene, cameras=(unknown,) * 3), FRAMING) is None
+    assert scene_depths(replace(scene, cameras=(unknown,) * 3), CROP) is None
 
 
 def test_short_trainings_seek_depth_of_fewer_images():
     # 150 a minute, at least 100, at most 2000
-    assert [most_images(minutes) for minutes in (0.1, 3.0, 5.0, 60.0, float("inf"))] == [100, 450, 750, 2000, 2000]
+    assert [most_images(minutes) for minutes in (0.1, 3.0, 5.0, 60.0, float("inf"))] == [
+        100,
+        450,
+        750,
+        2000,
+        2000,
+    ]
 
 
 def test_of_many_images_an_even_choice_has_depth(tmp_path):
-    grids = scene_depths(plane_scene(tmp_path, 15), FRAMING, 8)
+    grids = scene_depths(plane_scene(tmp_path, 15), CROP, 8)
     assert np.flatnonzero(np.isfinite(grids[:, 0, 0])).tolist() == [0, 2, 4, 6, 8, 10, 12, 14]

@@ -28,11 +28,19 @@ def test_matches_of_two_images_are_the_same_spots_of_the_painting():
 
 def test_keypoints_lie_in_the_middle_of_blots():
     rng = np.random.default_rng(0)
-    across, down = np.meshgrid(np.arange(320) + 0.5, np.arange(240) + 0.5)  # pixel (0, 0)'s center at (0.5, 0.5)
-    centers = [(40 * i + rng.uniform(15, 25), 40 * j + rng.uniform(15, 25)) for i in range(8) for j in range(6)]
+    across, down = np.meshgrid(
+        np.arange(320) + 0.5, np.arange(240) + 0.5
+    )  # pixel (0, 0)'s center at (0.5, 0.5)
+    centers = [
+        (40 * i + rng.uniform(15, 25), 40 * j + rng.uniform(15, 25))
+        for i in range(8)
+        for j in range(6)
+    ]
     light = sum(np.exp(-((across - x) ** 2 + (down - y) ** 2) / (2 * size**2)) for (x, y), size in
                 zip(centers, rng.uniform(2, 5, 48), strict=True))  # fmt: skip
-    found = detect_in(np.repeat((40 + 180 * light).astype(np.uint8)[..., None], 3, axis=2), CAMERA, 500)
+    found = detect_in(
+        np.repeat((40 + 180 * light).astype(np.uint8)[..., None], 3, axis=2), CAMERA, 500
+    )
     pixels = found.rays * CAMERA.fx + (CAMERA.cx, CAMERA.cy)
     offsets = pixels[:, None] - np.array(centers)
     nearest = offsets[np.arange(len(pixels)), np.linalg.norm(offsets, axis=2).argmin(axis=1)]
@@ -54,8 +62,12 @@ def test_a_larger_image_is_scaled_and_its_rays_stay():
 
 
 def test_rays_that_look_sideways_are_left_out():
-    wide = Camera(320, 240, 60.0, 60.0, 160.0, 120.0, "OPENCV_FISHEYE", (0.0, 0.0, 0.0, 0.0))  # 190 degrees across
-    found = detect_in(image_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(2))), wide, 2000)
+    wide = Camera(
+        320, 240, 60.0, 60.0, 160.0, 120.0, "OPENCV_FISHEYE", (0.0, 0.0, 0.0, 0.0)
+    )  # 190 degrees across
+    found = detect_in(
+        image_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(2))), wide, 2000
+    )
     assert len(found) > 100
     angles = np.degrees(np.arctan(np.linalg.norm(found.rays, axis=1)))
     assert 60 < angles.max() < 79
@@ -91,7 +103,9 @@ def test_ambiguous_and_one_sided_matches_are_left_out():
     twice = np.stack([axes[0], axes[0], axes[1]])
     rows, columns = match(np.stack([axes[0], axes[1]]), twice)
     assert (rows.tolist(), columns.tolist()) == ([1], [2])
-    both_want_one = match(np.stack([axes[0], 0.9 * axes[0] + 0.1 * axes[5]]), np.stack([axes[0], axes[7]]))
+    both_want_one = match(
+        np.stack([axes[0], 0.9 * axes[0] + 0.1 * axes[5]]), np.stack([axes[0], axes[7]])
+    )
     assert both_want_one[0].tolist() == [0]
     assert len(match(axes[:1], axes)[0]) == 0
 

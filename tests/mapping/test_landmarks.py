@@ -43,7 +43,11 @@ def test_a_map_of_other_images_or_a_damaged_one_is_made_anew(scene, tmp_path, ca
     found = load_or_build_landmarks(tmp_path, moved)
     np.testing.assert_allclose(np.median(found.seen(0).points[:, 2]), 1.0, atol=0.02)
     np.save(tmp_path / "none.npy", np.zeros(0, int))
-    for name, damage in (("points", b"damaged"), ("rays", b""), ("starts", (tmp_path / "none.npy").read_bytes())):
+    for name, damage in (
+        ("points", b"damaged"),
+        ("rays", b""),
+        ("starts", (tmp_path / "none.npy").read_bytes()),
+    ):
         (tmp_path / "map" / f"{name}.npy").write_bytes(damage)
         caplog.clear()
         load_or_build_landmarks(tmp_path, moved)
@@ -63,7 +67,9 @@ def test_what_cannot_be_mapped_is_said(scene, tmp_path):
     assert not (tmp_path / "map").exists()
     (tmp_path / "file").write_text("no folder")
     line = refusal(load_or_build_landmarks, tmp_path / "file", scene)
-    assert line.startswith(f"--refine needs to write {tmp_path / 'file' / 'map.unfinished'}, which cannot be made: ")
+    assert line.startswith(
+        f"--refine needs to write {tmp_path / 'file' / 'map.unfinished'}, which cannot be made: "
+    )
 
 
 def test_a_scene_far_from_its_zero_has_as_exact_a_map(scene, tmp_path):
@@ -76,7 +82,12 @@ def test_a_scene_far_from_its_zero_has_as_exact_a_map(scene, tmp_path):
 
 def test_two_at_once_end_with_one_map(scene, tmp_path, monkeypatch):
     def beaten(*arguments):
-        landmarks._write(tmp_path / "map", triangulate_scene(*arguments[:3]), np.zeros(3), landmarks._stamp(scene))
+        landmarks._write(
+            tmp_path / "map",
+            triangulate_scene(*arguments[:3]),
+            np.zeros(3),
+            landmarks._stamp(scene),
+        )
         raise PoseNetError("map.unfinished cannot be written: No such file or directory")
 
     (tmp_path / "map").mkdir()

@@ -12,7 +12,9 @@ from posenet.mapping.parallel import in_parallel, kept_in_parallel
 
 def test_results_come_in_order_and_opencv_gets_its_threads_back():
     before = cv2.getNumThreads()
-    assert in_parallel(lambda item: (time.sleep(0.01 * (5 - item)), item * item)[1], range(5), "x") == [0, 1, 4, 9, 16]
+    assert in_parallel(
+        lambda item: (time.sleep(0.01 * (5 - item)), item * item)[1], range(5), "x"
+    ) == [0, 1, 4, 9, 16]
     assert cv2.getNumThreads() == before
 
 
@@ -33,7 +35,11 @@ def test_kept_results_are_not_worked_out_again(tmp_path, monkeypatch):
         return np.full(item, item), np.array(float(item))
 
     first = kept_in_parallel(work, range(8), "x", tmp_path)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["x-000000.npz", "x-000003.npz", "x-000006.npz"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "x-000000.npz",
+        "x-000003.npz",
+        "x-000006.npz",
+    ]
     (tmp_path / "x-000003.npz").write_bytes(b"damaged")
     asked.clear()
     again = kept_in_parallel(work, range(8), "x", tmp_path)

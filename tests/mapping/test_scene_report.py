@@ -22,11 +22,15 @@ from tests.helpers.scenes import LEVEL, scene_of, walk
 def test_up_direction_of_level_cameras():
     np.testing.assert_allclose(estimate_up(walk(pitch=10).rotations), [0, 0, 1], atol=1e-12)
     turn = Rotation.from_euler("xyz", [30, 40, 50], degrees=True)
-    np.testing.assert_allclose(estimate_up(turn * walk().rotations), turn.apply([0, 0, 1]), atol=1e-12)
+    np.testing.assert_allclose(
+        estimate_up(turn * walk().rotations), turn.apply([0, 0, 1]), atol=1e-12
+    )
 
 
 def test_path_length_is_inside_sequences():
-    scene = scene_of(Poses(np.array([[0.0, 0, 0], [3, 4, 0], [100, 0, 0], [100, 0, 2]]), Rotation.identity(4)))
+    scene = scene_of(
+        Poses(np.array([[0.0, 0, 0], [3, 4, 0], [100, 0, 0], [100, 0, 2]]), Rotation.identity(4))
+    )
     scene.sequences[2:] = "b"
     assert path_length(scene) == pytest.approx(5 + 2)
 
@@ -42,7 +46,9 @@ def test_how_wide_lenses_see():
 
 
 def test_nearest_training_camera():
-    turned = Rotation.concatenate([Rotation.identity(2), Rotation.from_euler("y", [30], degrees=True)])
+    turned = Rotation.concatenate(
+        [Rotation.identity(2), Rotation.from_euler("y", [30], degrees=True)]
+    )
     scene = scene_of(Poses(np.array([[0.0, 0, 0], [10, 0, 0], [9, 0, 0]]), turned))
     assert nearest_training(scene) is None
     scene.splits[2] = "test"
@@ -53,8 +59,13 @@ def test_nearest_training_camera():
 def test_a_line_is_warned_of():
     places = np.column_stack([np.linspace(0, 10, 50), 0.1 * np.sin(np.arange(50)), np.zeros(50)])
     told = ConventionCheck("cannot tell", "")
-    facts = scene_facts(scene_of(Poses(places, Rotation.concatenate([LEVEL] * 50))), [], "x", "own", told)
-    assert "training positions lie nearly on a line (spread 2% across against along)" in facts.warnings[0]
+    facts = scene_facts(
+        scene_of(Poses(places, Rotation.concatenate([LEVEL] * 50))), [], "x", "own", told
+    )
+    assert (
+        "training positions lie nearly on a line (spread 2% across against along)"
+        in facts.warnings[0]
+    )
     assert scene_facts(scene_of(walk()), [], "x", "own", told).warnings == []
 
 
@@ -87,7 +98,9 @@ def test_info_command(cambridge, tmp_path, monkeypatch, capsys):
     facts = json.loads(capsys.readouterr().out)
     positions = open_scene(cambridge).poses.positions
     assert facts["images"] == {"train": 12, "test": 4}
-    assert facts["extent"] == pytest.approx((positions.max(axis=0) - positions.min(axis=0)).tolist())
+    assert facts["extent"] == pytest.approx(
+        (positions.max(axis=0) - positions.min(axis=0)).tolist()
+    )
     assert facts["image_sizes"] == {"64 x 48": 16}
     assert facts["intrinsics"] == {"assumed": 16}
     assert facts["split"] == "own"

@@ -37,7 +37,9 @@ def test_preprocessing_is_the_familys_own(family):
 
 def with_random_weights(name):
     """Keras' own network, all arrays random; EfficientNet's colors as in its published files."""
-    network = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3))
+    network = getattr(keras.applications, name)(
+        weights=None, include_top=False, input_shape=(SIZE, SIZE, 3)
+    )
     rng = np.random.default_rng(0)
     for variable in network.weights:
         if variable.name == "variance":
@@ -51,13 +53,17 @@ def with_random_weights(name):
     return network
 
 
-@pytest.mark.parametrize("name", ["MobileNetV2", "EfficientNetB0", "InceptionV3", "ResNet50", "ConvNeXtTiny"])
+@pytest.mark.parametrize(
+    "name", ["MobileNetV2", "EfficientNetB0", "InceptionV3", "ResNet50", "ConvNeXtTiny"]
+)
 def test_keras_files_give_what_keras_gives(name, tmp_path, monkeypatch):
     path = tmp_path / "published.h5"
     with_random_weights(name).save(path)
     make = getattr(keras.applications, name)
     module = importlib.import_module(make.__module__)
-    monkeypatch.setattr(module.file_utils, "get_file", lambda *_, **__: path)  # Keras finds its "ImageNet" weights here
+    monkeypatch.setattr(
+        module.file_utils, "get_file", lambda *_, **__: path
+    )  # Keras finds its "ImageNet" weights here
     theirs = make(weights="imagenet", include_top=False, input_shape=(SIZE, SIZE, 3))
     image = np.random.default_rng(1).uniform(0, 255, (1, SIZE, SIZE, 3)).astype("f4")
     own = importlib.import_module(f"keras.applications.{make.__module__.rpartition('.')[2]}")
@@ -72,7 +78,9 @@ def test_keras_files_give_what_keras_gives(name, tmp_path, monkeypatch):
     saved = inference_network(network, name, (SIZE, SIZE), (0.0, 0.0, 0.0), 1.0)
     saved.save(tmp_path / "model.keras")
     reread = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(reread(image)["position"], network(image)["position"], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        reread(image)["position"], network(image)["position"], rtol=1e-3, atol=1e-4
+    )
 
 
 def test_a_file_with_the_classifier_is_read_too(tmp_path):
@@ -87,7 +95,9 @@ def test_a_file_with_the_classifier_is_read_too(tmp_path):
 
 def test_a_file_of_another_network_is_refused(tmp_path):
     with_random_weights("MobileNet").save(tmp_path / "w.h5")
-    with pytest.raises(PoseNetError, match=r"w\.h5 must hold 104 layers for this network, it holds 54"):
+    with pytest.raises(
+        PoseNetError, match=r"w\.h5 must hold 104 layers for this network, it holds 54"
+    ):
         load_weights(build_network("MobileNetV2", (SIZE, SIZE)), "MobileNetV2", tmp_path / "w.h5")
 
 

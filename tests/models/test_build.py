@@ -15,16 +15,26 @@ SIZES = {"googlenet": (96, 128)}
 def network(request):
     keras.utils.set_random_seed(1)
     model = build_network(request.param, SIZES.get(request.param, (224, 224)), (1, 2, 3), 5.0)
-    head = next(layer for layer in model.layers if layer.name.startswith("cls3") and layer.name.endswith("wpqr"))
-    head.set_weights([head.get_weights()[0], np.array([0.6, -0.2, 0.3, 0.1])])  # an untrained quaternion may be near 0
+    head = next(
+        layer
+        for layer in model.layers
+        if layer.name.startswith("cls3") and layer.name.endswith("wpqr")
+    )
+    head.set_weights(
+        [head.get_weights()[0], np.array([0.6, -0.2, 0.3, 0.1])]
+    )  # an untrained quaternion may be near 0
     return request.param, model
 
 
 def test_every_backbone_has_its_heads_in_training_and_one_after(network):
     name, model = network
     heads = ("",) if name in ("efficientnet_lite0", "inception_v4") else ("", "aux1_", "aux2_")
-    assert set(model.output) == {f"{head}{part}" for head in heads for part in ("position", "quaternion")}
-    images = np.random.default_rng(0).uniform(0, 255, (2, *model.input_shape[1:])).astype(np.float32)
+    assert set(model.output) == {
+        f"{head}{part}" for head in heads for part in ("position", "quaternion")
+    }
+    images = (
+        np.random.default_rng(0).uniform(0, 255, (2, *model.input_shape[1:])).astype(np.float32)
+    )
     plain = inference_network(model, name, model.input_shape[1:3], (1, 2, 3), 5.0)
     ours, theirs = plain(images), model(images)
     assert set(ours) == {"position", "quaternion"}
@@ -39,7 +49,9 @@ def test_saved_and_loaded_networks_answer_alike(network, tmp_path):
     plain = inference_network(model, name, model.input_shape[1:3], (1, 2, 3), 5.0)
     plain.save(tmp_path / "m.keras")
     again = keras.saving.load_model(tmp_path / "m.keras", compile=False)
-    images = np.random.default_rng(0).uniform(0, 255, (1, *model.input_shape[1:])).astype(np.float32)
+    images = (
+        np.random.default_rng(0).uniform(0, 255, (1, *model.input_shape[1:])).astype(np.float32)
+    )
     for output in ("position", "quaternion"):
         np.testing.assert_array_equal(plain(images)[output], again(images)[output])
 
@@ -51,7 +63,10 @@ def test_posenet_has_the_published_number_of_parameters():
     assert build_network("posenet_keras", (224, 224)).count_params() == 12_431_173 + 4 * (64 + 192)
     backbone = build_network("posenet", (224, 224))
     convolutions = [layer for layer in backbone.layers if isinstance(layer, keras.layers.Conv2D)]
-    assert sum(layer.count_params() for layer in convolutions if not layer.name.startswith("cls")) == 5_973_552
+    assert (
+        sum(layer.count_params() for layer in convolutions if not layer.name.startswith("cls"))
+        == 5_973_552
+    )
 
 
 def test_the_graphs_differ_where_they_should():
@@ -60,7 +75,11 @@ def test_the_graphs_differ_where_they_should():
         for name in BACKBONES
         if name.startswith("posenet")
     }
-    assert shapes == {"posenet": (28, 28), "posenet_tensorflow": (28, 28), "posenet_keras": (27, 27)}
+    assert shapes == {
+        "posenet": (28, 28),
+        "posenet_tensorflow": (28, 28),
+        "posenet_keras": (27, 27),
+    }
     assert build_network("posenet", (224, 224)).get_layer("conv1").output.shape[1:3] == (112, 112)
     drops = {name: build_network(name, (224, 224)).get_layer("cls1_drop").rate for name in shapes}
     assert drops == {"posenet": 0.7, "posenet_tensorflow": 0.0, "posenet_keras": 0.0}
@@ -95,7 +114,8 @@ def test_start_positions_lie_near_the_scenes_center():
 
 def test_unknown_backbone_is_one_line():
     with pytest.raises(
-        PoseNetError, match="--backbone must be one of googlenet, efficientnet_lite0, .* received 'vgg'"
+        PoseNetError,
+        match="--backbone must be one of googlenet, efficientnet_lite0, .* received 'vgg'",
     ):
         build_network("vgg", (224, 224))
 
@@ -109,7 +129,9 @@ def test_fast_batch_norm_gives_what_keras_own_gives(training):
     for cls in (keras.layers.BatchNormalization, FastBatchNorm):
         layer = cls(momentum=0.9)
         layer.build(x.shape)
-        layer.set_weights([np.linspace(0.5, 2, 8), np.linspace(-1, 1, 8), np.full(8, 2.0), np.full(8, 3.0)])
+        layer.set_weights(
+            [np.linspace(0.5, 2, 8), np.linspace(-1, 1, 8), np.full(8, 2.0), np.full(8, 3.0)]
+        )
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = layer(x, training=training)
@@ -172,14 +194,22 @@ def test_saved_networks_hold_kerass_own_layers():
 @pytest.mark.parametrize("backbone", [name for name, each in BACKBONES.items() if each.maps])
 def test_the_head_of_points_answers_in_the_scenes_unit(backbone, tmp_path):
     keras.utils.set_random_seed(0)
-    model = build_network(backbone, (96, 128), (10, 20, 30), 5.0, head="points")
+    model = build_network(backbone, (96, 128), (10, 20, 30), 5.0, head="scene-coordinates")
     images = np.random.default_rng(0).uniform(0, 255, (2, 96, 128, 3)).astype(np.float32)
     answer = {name: np.asarray(value) for name, value in model(images).items()}
-    assert answer["scene_points"].shape == answer["camera_points"].shape == (2, 6, 8, 3)
+    assert answer["scene_coordinates"].shape == answer["camera_coordinates"].shape == (2, 6, 8, 3)
     # an untrained network's scene points lie near the scene's center
-    np.testing.assert_allclose(answer["scene_points"].mean(axis=(0, 1, 2)), [10, 20, 30], atol=5)
-    assert set(answer) == {"position", "quaternion", "doubt", "scene_points", "camera_points"}
-    plain = inference_network(model, backbone, (96, 128), (10, 20, 30), 5.0, "points")
+    np.testing.assert_allclose(
+        answer["scene_coordinates"].mean(axis=(0, 1, 2)), [10, 20, 30], atol=5
+    )
+    assert set(answer) == {
+        "position",
+        "quaternion",
+        "doubt",
+        "scene_coordinates",
+        "camera_coordinates",
+    }
+    plain = inference_network(model, backbone, (96, 128), (10, 20, 30), 5.0, "scene-coordinates")
     plain.save(tmp_path / "m.keras")
     again = keras.saving.load_model(tmp_path / "m.keras", compile=False)(images)
     assert set(again) == {"position", "quaternion", "doubt"}
@@ -190,5 +220,5 @@ def test_the_head_of_points_answers_in_the_scenes_unit(backbone, tmp_path):
 def test_maps_have_the_size_of_the_cells():
     for backbone in (each for each in BACKBONES.values() if each.maps):
         fine, coarse = backbone.maps(keras.Input((160, 208, 3)))
-        assert fine.shape[1:3] == Crop((160, 208), (160, 208)).cells == (10, 13)
+        assert fine.shape[1:3] == Crop((160, 208), (160, 208)).grid == (10, 13)
         assert coarse.shape[1:3] == (5, 7)

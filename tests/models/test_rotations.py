@@ -35,7 +35,9 @@ def test_quaternions_are_scipys(kind, seed):
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
     for row, each in zip(found, numbers, strict=True):
         true = KINDS[kind](start + each)
-        assert np.degrees((Rotation.from_quat(row, scalar_first=True).inv() * true).magnitude()) < 0.1
+        assert (
+            np.degrees((Rotation.from_quat(row, scalar_first=True).inv() * true).magnitude()) < 0.1
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)

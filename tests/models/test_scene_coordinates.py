@@ -16,9 +16,16 @@ def scattered(seed, noise, count=40):
     rng = np.random.default_rng(seed)
     points = rng.normal(size=(4, count, 3)) * (1, 1, 0.3) + (0, 0, 2)
     turns, shifts = Rotation.random(4, rng=rng), rng.normal(size=(4, 3))
-    targets = np.stack([turn.apply(each) + shift for turn, each, shift in zip(turns, points, shifts, strict=True)])
+    targets = np.stack(
+        [turn.apply(each) + shift for turn, each, shift in zip(turns, points, shifts, strict=True)]
+    )
     weights = rng.uniform(0.1, 1, (4, count))
-    return points, targets + noise * rng.normal(size=points.shape), weights / weights.sum(1, keepdims=True), turns
+    return (
+        points,
+        targets + noise * rng.normal(size=points.shape),
+        weights / weights.sum(1, keepdims=True),
+        turns,
+    )
 
 
 def float32(*arrays):
@@ -29,7 +36,9 @@ def float32(*arrays):
 @given(seed=st.integers(0, 10**6), noise=st.sampled_from([0.0, 0.02, 0.2]))
 def test_the_motion_is_that_of_scipy(seed, noise):
     points, targets, weights, turns = scattered(seed, noise)
-    position, quaternion, doubt = (np.asarray(part) for part in weighted_procrustes(*float32(points, targets, weights)))
+    position, quaternion, doubt = (
+        np.asarray(part) for part in weighted_procrustes(*float32(points, targets, weights))
+    )
     for row in range(4):
         middle, aim = weights[row] @ points[row], weights[row] @ targets[row]
         turn, _ = Rotation.align_vectors(targets[row] - aim, points[row] - middle, weights[row])
@@ -47,7 +56,9 @@ def test_untrusted_points_do_not_count():
     targets[:, ::2] += 5
     weights = np.zeros(points.shape[:2])
     weights[:, 1::2] = 1 / 20
-    _, quaternion, doubt = (np.asarray(part) for part in weighted_procrustes(*float32(points, targets, weights)))
+    _, quaternion, doubt = (
+        np.asarray(part) for part in weighted_procrustes(*float32(points, targets, weights))
+    )
     found = Rotation.from_quat(quaternion, scalar_first=True)
     assert np.degrees((found.inv() * turns).magnitude()).max() < 0.02
     assert doubt.max() < 1e-3
@@ -77,10 +88,10 @@ def test_the_layer_starts_with_points_before_the_camera_and_is_saved(tmp_path):
     model = keras.Model(image, CoordinatesToPose()(image))
     maps = np.random.default_rng(0).normal(0, 0.1, (2, 6, 8, 7)).astype(np.float32)
     answer = {name: np.asarray(value) for name, value in model(maps).items()}
-    assert answer["camera_points"].shape == answer["scene_points"].shape == (2, 6, 8, 3)
-    assert answer["camera_points"][..., 2].min() > 0
-    assert (answer["camera_points"][:, :, 0, 0] < 0).all()  # the left column lies to the left
-    assert (answer["camera_points"][:, -1, :, 1] > 0).all()  # the lowest row lies below
+    assert answer["camera_coordinates"].shape == answer["scene_coordinates"].shape == (2, 6, 8, 3)
+    assert answer["camera_coordinates"][..., 2].min() > 0
+    assert (answer["camera_coordinates"][:, :, 0, 0] < 0).all()  # the left column lies to the left
+    assert (answer["camera_coordinates"][:, -1, :, 1] > 0).all()  # the lowest row lies below
     np.testing.assert_allclose(np.linalg.norm(answer["quaternion"], axis=1), 1, atol=1e-5)
     model.save(tmp_path / "m.keras")
     again = keras.saving.load_model(tmp_path / "m.keras", compile=False)

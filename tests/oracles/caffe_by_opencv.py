@@ -50,20 +50,36 @@ class Net:
 
     def conv(self, x, channels, filters, size, name, stride=1, pad=0):
         settings = f"convolution_param {{ num_output: {filters} kernel_size: {size} stride: {stride} pad: {pad} }}"
-        kernel = self.rng.normal(0, (2 / (channels * size * size)) ** 0.5, (filters, channels, size, size))
+        kernel = self.rng.normal(
+            0, (2 / (channels * size * size)) ** 0.5, (filters, channels, size, size)
+        )
         self.add(name, "Convolution", x, name, settings, kernel, self.rng.normal(0, 0.1, filters))
         return self.add(f"{name}_relu", "ReLU", name, name)
 
     def pool(self, x, name, size, stride, pad=0, kind="MAX"):
-        settings = f"pooling_param {{ pool: {kind} kernel_size: {size} stride: {stride} pad: {pad} }}"
+        settings = (
+            f"pooling_param {{ pool: {kind} kernel_size: {size} stride: {stride} pad: {pad} }}"
+        )
         return self.add(name, "Pooling", x, name, settings)
 
     def norm(self, x, name):
-        return self.add(name, "LRN", x, name, "lrn_param { local_size: 5 alpha: 0.0001 beta: 0.75 }")
+        return self.add(
+            name, "LRN", x, name, "lrn_param { local_size: 5 alpha: 0.0001 beta: 0.75 }"
+        )
 
     def dense(self, x, inputs, outputs, name):
-        blobs = self.rng.normal(0, inputs**-0.5, (outputs, inputs)), self.rng.normal(0, 0.1, outputs)
-        return self.add(name, "InnerProduct", x, name, f"inner_product_param {{ num_output: {outputs} }}", *blobs)
+        blobs = (
+            self.rng.normal(0, inputs**-0.5, (outputs, inputs)),
+            self.rng.normal(0, 0.1, outputs),
+        )
+        return self.add(
+            name,
+            "InnerProduct",
+            x,
+            name,
+            f"inner_product_param {{ num_output: {outputs} }}",
+            *blobs,
+        )
 
 
 def posenet() -> Net:
@@ -77,11 +93,30 @@ def posenet() -> Net:
             x = net.pool(x, f"{name}_in", 3, 2)
         parts = [
             net.conv(x, channels, one, 1, f"{name}_out0"),
-            net.conv(net.conv(x, channels, reduce3, 1, f"{name}_reduction1"), reduce3, three, 3, f"{name}_out1", 1, 1),
-            net.conv(net.conv(x, channels, reduce5, 1, f"{name}_reduction2"), reduce5, five, 5, f"{name}_out2", 1, 2),
+            net.conv(
+                net.conv(x, channels, reduce3, 1, f"{name}_reduction1"),
+                reduce3,
+                three,
+                3,
+                f"{name}_out1",
+                1,
+                1,
+            ),
+            net.conv(
+                net.conv(x, channels, reduce5, 1, f"{name}_reduction2"),
+                reduce5,
+                five,
+                5,
+                f"{name}_out2",
+                1,
+                2,
+            ),
             net.conv(net.pool(x, f"{name}_pool", 3, 1, 1), channels, projection, 1, f"{name}_out3"),
         ]
-        x, channels = net.add(f"{name}_out", "Concat", parts, f"{name}_out"), one + three + five + projection
+        x, channels = (
+            net.add(f"{name}_out", "Concat", parts, f"{name}_out"),
+            one + three + five + projection,
+        )
     x = net.dense(net.pool(x, "cls3_pool", 7, 1, 0, "AVE"), 1024, 2048, "cls3_fc1_pose")
     x = net.add("cls3_relu", "ReLU", x, x)
     net.dense(x, 2048, 3, "cls3_fc_pose_xyz")
@@ -101,10 +136,14 @@ def main() -> int:
         np.save(Path(folder) / "input.npy", image.transpose(0, 3, 1, 2).copy())
         subprocess.run([other, "-c", RUN, folder], check=True)
         theirs = np.load(Path(folder) / "theirs.npz")
-        ours = load_network(Path(folder) / "net.caffemodel", labels="world_from_camera").predict(image, verbose=0)
+        ours = load_network(Path(folder) / "net.caffemodel", labels="world_from_camera").predict(
+            image, verbose=0
+        )
         worst = 0.0
         for name in ("position", "quaternion"):
-            worst = max(worst, float(np.abs(ours[name] - theirs[name]).max() / np.abs(theirs[name]).max()))
+            worst = max(
+                worst, float(np.abs(ours[name] - theirs[name]).max() / np.abs(theirs[name]).max())
+            )
     print(f"largest relative difference to OpenCV's Caffe: {worst:.2g}")
     return int(worst > 1e-4)
 

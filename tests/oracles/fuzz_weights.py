@@ -34,7 +34,11 @@ def damaged(rng: np.random.Generator, content: bytes, others: list[bytes]) -> by
         # half of the faults near the ends, where formats keep their structure
         place = int(rng.integers(len(data)))
         if rng.random() < 0.5:
-            place = min(place % 2000, len(data) - 1) if rng.random() < 0.5 else max(0, len(data) - 1 - place % 2000)
+            place = (
+                min(place % 2000, len(data) - 1)
+                if rng.random() < 0.5
+                else max(0, len(data) - 1 - place % 2000)
+            )
         length = int(min(len(data) - place, 2 ** rng.integers(0, 9)))
         match rng.integers(8):
             case 0:
@@ -42,7 +46,9 @@ def damaged(rng: np.random.Generator, content: bytes, others: list[bytes]) -> by
             case 1:
                 data[place : place + length] = rng.bytes(length)
             case 2:
-                data[place : place + 8] = NUMBERS[int(rng.integers(len(NUMBERS)))].to_bytes(8, "little")
+                data[place : place + 8] = NUMBERS[int(rng.integers(len(NUMBERS)))].to_bytes(
+                    8, "little"
+                )
             case 3:
                 del data[place:]
             case 4:
@@ -99,7 +105,9 @@ def main() -> int:
     while time.monotonic() < end:
         with tempfile.TemporaryDirectory() as name:
             queue = context.SimpleQueue()
-            process = context.Process(target=work, args=(options.seeds, number, 500, Path(name), queue))
+            process = context.Process(
+                target=work, args=(options.seeds, number, 500, Path(name), queue)
+            )
             process.start()
             while process.is_alive() or not queue.empty():
                 if queue.empty():

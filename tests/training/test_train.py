@@ -48,13 +48,15 @@ def test_a_run_writes_its_folder_and_is_repeatable(cambridge, tmp_path):
     first, second = (rows_of(folder) for folder in folders)
     assert [row["epoch"] for row in first] == ["1", "2"]
     for a, b in zip(first, second, strict=True):
-        assert {k: v for k, v in a.items() if k != "minutes"} == {k: v for k, v in b.items() if k != "minutes"}
+        assert {k: v for k, v in a.items() if k != "minutes"} == {
+            k: v for k, v in b.items() if k != "minutes"
+        }
     assert first[0]["val_position"] != ""
     assert float(first[1]["learning_rate"]) < float(first[0]["learning_rate"])
     run = open_run(folders[0])
-    assert len(run.held_out) == 3  # one image in each of three blocks
+    assert len(run.validation_images) == 3  # one image in each of three blocks
     assert run.config.seed == 3
-    images = np.zeros((2, *run.framing.cut, 3), np.float32)
+    images = np.zeros((2, *run.crop.size, 3), np.float32)
     answer, again = (open_run(folder).load_model()(images) for folder in folders)
     np.testing.assert_array_equal(answer["position"], again["position"])
     np.testing.assert_allclose(np.linalg.norm(answer["quaternion"], axis=1), 1, atol=1e-5)
@@ -62,10 +64,14 @@ def test_a_run_writes_its_folder_and_is_repeatable(cambridge, tmp_path):
 
 @pytest.mark.parametrize("backbone", ["MobileNetV3Small", "efficientnet_lite0"])
 def test_other_backbones_are_trained_and_kept(cambridge, tmp_path, backbone):
-    train(TrainConfig(cambridge, tmp_path / "run", epochs=1, backbone=backbone, weights="none", **SMALL))
+    train(
+        TrainConfig(
+            cambridge, tmp_path / "run", epochs=1, backbone=backbone, weights="none", **SMALL
+        )
+    )
     run = open_run(tmp_path / "run")
     assert run.config.backbone == backbone
-    answer = run.load_model()(np.zeros((1, *run.framing.cut, 3), np.float32))
+    answer = run.load_model()(np.zeros((1, *run.crop.size, 3), np.float32))
     assert np.isfinite(answer["position"]).all()
     np.testing.assert_allclose(np.linalg.norm(answer["quaternion"], axis=1), 1, atol=1e-5)
 
@@ -93,8 +99,26 @@ def test_the_test_split_is_never_opened_in_training(plane_epoch):
 
 def test_killed_and_resumed_ends_with_all_epochs(cambridge, tmp_path):
     output = tmp_path / "run"
-    command = [sys.executable, "-m", "posenet", "train", str(cambridge), "--output", str(output), "--no-evaluate"]
-    command += ["--epochs", "12", "--short-side", "64", "--batch-size", "4", "--precision", "float32"]
+    command = [
+        sys.executable,
+        "-m",
+        "posenet",
+        "train",
+        str(cambridge),
+        "--output",
+        str(output),
+        "--no-evaluate",
+    ]
+    command += [
+        "--epochs",
+        "12",
+        "--short-side",
+        "64",
+        "--batch-size",
+        "4",
+        "--precision",
+        "float32",
+    ]
     command += ["--backbone", "googlenet"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
@@ -105,14 +129,25 @@ def test_killed_and_resumed_ends_with_all_epochs(cambridge, tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert len(rows_of(output)) < 12
-    resumed = [sys.executable, "-m", "posenet", "train", "--resume", "--no-evaluate", "--output", str(output)]
+    resumed = [
+        sys.executable,
+        "-m",
+        "posenet",
+        "train",
+        "--resume",
+        "--no-evaluate",
+        "--output",
+        str(output),
+    ]
     assert subprocess.run(resumed, capture_output=True, timeout=200).returncode == 0
     assert [int(row["epoch"]) for row in rows_of(output)] == list(range(1, 13))
     assert open_run(output).load_model() is not None
 
 
 def test_a_loss_that_is_no_number_stops_with_an_explanation(cambridge, tmp_path):
-    with pytest.raises(PoseNetError, match=r"training stopped: the loss became (nan|inf) .* last good model, if"):
+    with pytest.raises(
+        PoseNetError, match=r"training stopped: the loss became (nan|inf) .* last good model, if"
+    ):
         train(TrainConfig(cambridge, tmp_path / "run", epochs=60, learning_rate=1e25, **QUICK))
 
 
@@ -120,7 +155,9 @@ def test_a_run_folder_that_exists_is_refused(cambridge, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "mine.txt").write_text("precious")
-    with pytest.raises(PoseNetError, match="run exists: give --resume to go on, --overwrite to replace it"):
+    with pytest.raises(
+        PoseNetError, match="run exists: give --resume to go on, --overwrite to replace it"
+    ):
         train(TrainConfig(cambridge, folder, epochs=1, **QUICK))
     with pytest.raises(PoseNetError, match="is no run folder .* it is not overwritten"):
         train(TrainConfig(cambridge, folder, epochs=1, overwrite=True, **QUICK))
@@ -130,13 +167,22 @@ def test_a_run_folder_that_exists_is_refused(cambridge, tmp_path):
 def test_a_training_that_cannot_begin_leaves_the_old_run_as_it_was(cambridge, tmp_path, one_epoch):
     folder, wrong = tmp_path / "run", QUICK | {"weights": str(tmp_path / "typo.h5")}
     line = refusal(train, TrainConfig(cambridge, folder, epochs=1, **wrong))
-    assert line == f"--weights must be auto, imagenet, none or a file, there is no {tmp_path / 'typo.h5'}"
+    assert (
+        line
+        == f"--weights must be auto, imagenet, none or a file, there is no {tmp_path / 'typo.h5'}"
+    )
     (tmp_path / "typo[1].h5").write_bytes(b"none")  # brackets are no pattern
-    check_backbone(TrainConfig(cambridge, folder, backbone="googlenet", weights=str(tmp_path / "typo[1].h5")))
+    check_backbone(
+        TrainConfig(cambridge, folder, backbone="googlenet", weights=str(tmp_path / "typo[1].h5"))
+    )
     assert not folder.exists()  # so that the mended command is not refused
     shutil.copytree(one_epoch / "run", folder)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    for given in (wrong, QUICK | {"split": str(tmp_path / "tset.txt")}, QUICK | {"loss": "geometric"}):
+    for given in (
+        wrong,
+        QUICK | {"split": str(tmp_path / "tset.txt")},
+        QUICK | {"loss": "geometric"},
+    ):
         assert refusal(train, TrainConfig(cambridge, folder, epochs=1, overwrite=True, **given))
         assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     train(TrainConfig(cambridge, folder, epochs=2, overwrite=True, **QUICK))
@@ -160,24 +206,33 @@ def test_other_settings_than_the_runs_own_are_not_taken_for_resumed(cambridge, t
     assert line == "--resume goes on with the run's own settings, minutes None: received 60.0"
     assert "scene" in refusal(train, TrainConfig(tmp_path / "other", tmp_path / "run", resume=True))
     (tmp_path / "link").symlink_to(cambridge)
-    train(TrainConfig(tmp_path / "link", tmp_path / "run", resume=True))  # the same place by another name
+    train(
+        TrainConfig(tmp_path / "link", tmp_path / "run", resume=True)
+    )  # the same place by another name
     train(TrainConfig(cambridge, tmp_path / "run", epochs=1, resume=True, **QUICK))  # its own again
 
 
 def test_a_changed_scene_neither_tests_nor_trains_on_the_other_split(cambridge, trained, caplog):
-    run, lists = open_run(trained), [cambridge / f"dataset_{split}.txt" for split in ("train", "test")]
+    run, lists = (
+        open_run(trained),
+        [cambridge / f"dataset_{split}.txt" for split in ("train", "test")],
+    )
     first, second = (file.read_text().splitlines() for file in lists)
-    lists[0].write_text("\n".join(first[:-4] + second[-1:]) + "\n")  # four images change sides, and one the other way
+    lists[0].write_text(
+        "\n".join(first[:-4] + second[-1:]) + "\n"
+    )  # four images change sides, and one the other way
     lists[1].write_text("\n".join(second[:-1] + first[-4:]) + "\n")
     assert set(run.training_scene().names) == {line.split()[0] for line in first[3:]}
-    result = evaluate_run(run, manner=LocalizationOptions(views=1))
+    result = evaluate_run(run, options=LocalizationOptions(tta_views=1))
     seen = (run.folder / GALLERY).stat().st_mtime_ns
     assert set(Localizer(run).gallery.scene.names) == {line.split()[0] for line in first[3:]}
     assert (run.folder / GALLERY).stat().st_mtime_ns == seen  # predict's gallery is evaluate's
     assert "4 test images were trained on, they are left out" in caplog.text
     assert set(result.scene.names) == {line.split()[0] for line in second[3:-1]}
     lists[1].write_text("\n".join(second[:3] + first[-4:]) + "\n")
-    assert refusal(evaluate_run, run).startswith(f"the test split of {cambridge} must hold images that ")
+    assert refusal(evaluate_run, run).startswith(
+        f"the test split of {cambridge} must hold images that "
+    )
     lists[0].write_text("\n".join(first[:5]) + "\n")
     assert len(run.training_scene()) == 6
     assert "6 of the 12 training images are not there any more" in caplog.text
@@ -185,12 +240,25 @@ def test_a_changed_scene_neither_tests_nor_trains_on_the_other_split(cambridge, 
 
 def test_what_a_backbone_cannot_take_is_one_line(cambridge, tmp_path):
     small = {"epochs": 1, "batch_size": 4, "precision": "float32"}
-    line = refusal(train, TrainConfig(cambridge, tmp_path / "a", backbone="posenet", short_side=128, **small))
+    line = refusal(
+        train, TrainConfig(cambridge, tmp_path / "a", backbone="posenet", short_side=128, **small)
+    )
     assert line == "--short-side must be at least 224 for --backbone posenet, received 128"
-    line = refusal(train, TrainConfig(cambridge, tmp_path / "b", backbone="inception_v4", short_side=32, **small))
+    line = refusal(
+        train,
+        TrainConfig(cambridge, tmp_path / "b", backbone="inception_v4", short_side=32, **small),
+    )
     assert line.startswith("--backbone inception_v4 takes no images of (32, 48): ")
-    line = refusal(train, TrainConfig(cambridge, tmp_path / "c", backbone="googlenet", head="points", **small))
-    assert line == "--head points needs the depth of training images, none has one: see --head pose"
+    line = refusal(
+        train,
+        TrainConfig(
+            cambridge, tmp_path / "c", backbone="googlenet", head="scene-coordinates", **small
+        ),
+    )
+    assert (
+        line
+        == "--head scene-coordinates needs the depth of training images, none has one: see --head pose"
+    )
 
 
 def test_resuming_what_never_started_is_one_line(tmp_path):
@@ -201,7 +269,9 @@ def test_resuming_what_never_started_is_one_line(tmp_path):
 def test_schedule_warms_up_and_falls_to_zero():
     budget = callbacks.TrainingBudget(10, 0.0, 10, 0.0)
     schedule = callbacks.WarmupCosine(budget, 1.0)
-    schedule.set_model(type("Model", (), {"optimizer": type("O", (), {})(), "stop_training": False})())
+    schedule.set_model(
+        type("Model", (), {"optimizer": type("O", (), {})(), "stop_training": False})()
+    )
     rates = []
     for _ in range(100):
         schedule.on_train_batch_begin(0)
@@ -218,7 +288,9 @@ def test_schedule_warms_up_and_falls_to_zero():
 
 def test_a_resumed_schedule_goes_on_where_it_was(cambridge, tmp_path):
     now = time.monotonic()
-    budget = callbacks.TrainingBudget(None, 100.0, 10, now - 30)  # three tenths went by before the first step
+    budget = callbacks.TrainingBudget(
+        None, 100.0, 10, now - 30
+    )  # three tenths went by before the first step
     schedule = callbacks.WarmupCosine(budget, 1.0)
     schedule.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.0)))
     schedule.on_train_batch_begin(0)
@@ -248,34 +320,46 @@ def test_a_backup_of_something_else_is_refused(trained, tmp_path):
 
 def test_where_images_tell_depth_the_network_answers_by_points(plane_epoch):
     run = open_run(plane_epoch[0] / "run")
-    assert run.head == "points"
+    assert run.head == "scene-coordinates"
     assert run.camera.fx == pytest.approx(260.0)
-    assert run.one_camera
-    assert "doubt" in run.load_model().output
+    assert run.single_camera
+    assert "residual_rms" in run.load_model().output
     kept = np.load(run.folder / "backup" / "depths.npz")["depths"]
-    assert np.median(1 / kept[np.isfinite(kept)]) == pytest.approx(2.0, rel=0.2)  # the plane is two meters away
+    assert np.median(1 / kept[np.isfinite(kept)]) == pytest.approx(
+        2.0, rel=0.2
+    )  # the plane is two meters away
 
 
 def begun(config):
     """A run that is not trained, and its batches."""
     run, scene = described(config, open_scene(config.scene).split("train"), "float32")
-    images = load_images(scene.paths, run.framing.stored)
-    held_out = np.isin(scene.names, run.held_out)
+    images = load_images(scene.paths, run.crop.resized)
+    held_out = np.isin(scene.names, run.validation_images)
     return run, training_batches(config, scene, images, run, ~held_out)
 
 
 def test_settings_reach_what_they_are_for(plane, tmp_path):
     (tmp_path / "run").mkdir()
-    _, batches = begun(TrainConfig(plane, tmp_path / "run", short_side=64, batch_size=3, seed=5, backbone="googlenet"))
-    assert (batches.batch_size, batches.seed, batches.augmenter.settings.turn_deg[1]) == (3, 5, 12.0)
+    _, batches = begun(
+        TrainConfig(
+            plane, tmp_path / "run", short_side=64, batch_size=3, seed=5, backbone="googlenet"
+        )
+    )
+    assert (batches.batch_size, batches.seed, batches.augmenter.settings.turn_deg[1]) == (
+        3,
+        5,
+        12.0,
+    )
     assert 0 < batches.augmenter.settings.move == Augmentation().move
     assert batches.augmenter.settings.farthest == pytest.approx(0.5 * spread_of(plane))
-    _, batches = begun(TrainConfig(plane, tmp_path / "run", novel_views=False, **QUICK))
+    _, batches = begun(TrainConfig(plane, tmp_path / "run", synthetic_views=False, **QUICK))
     assert batches.augmenter.settings.move == 0
     _, batches = begun(TrainConfig(plane, tmp_path / "run", augment=False, head="pose", **QUICK))
     assert replace(batches.augmenter.settings, farthest=NO_AUGMENTATION.farthest) == NO_AUGMENTATION
     assert batches.depths is None
-    config = TrainConfig(plane, tmp_path / "run", head="pose", rotation="log", loss="posenet", beta=7.0, **QUICK)
+    config = TrainConfig(
+        plane, tmp_path / "run", head="pose", rotation="log", loss="posenet", beta=7.0, **QUICK
+    )
     run, batches = begun(config)
     budget = callbacks.TrainingBudget(1, 0.0, 1, 0.0)
     trainer = _trainer(config, run, None, budget)
@@ -316,25 +400,61 @@ def test_a_wrong_focal_length_is_measured_and_used_everywhere(plane, tmp_path, c
     assert again.camera.fx == pytest.approx(260, rel=0.02)
     assert again.open_scene().split("test").cameras[0].fx == pytest.approx(260, rel=0.02)
     assert again.open_scene(plane).cameras[0].source == "measured"
-    kept, _ = described(replace(config, measure_camera=False), open_scene(plane).split("train"), "float32")
+    kept, _ = described(
+        replace(config, refine_intrinsics=False), open_scene(plane).split("train"), "float32"
+    )
     assert kept.corrections == {}
     assert kept.camera.fx == pytest.approx(1.4 * 260)
 
 
 def test_the_geometric_loss_trains(plane, tmp_path):
-    train(TrainConfig(plane, tmp_path / "run", epochs=12, loss="geometric", **QUICK | {"validation": 0.0}))
+    train(
+        TrainConfig(
+            plane,
+            tmp_path / "run",
+            epochs=12,
+            loss="geometric",
+            **QUICK | {"validation_split": 0.0},
+        )
+    )
     losses = [float(row["loss"]) for row in rows_of(tmp_path / "run")]
     assert max(losses[-3:]) < losses[0]
 
 
 def test_points_and_the_geometric_loss_say_what_they_need(cambridge, plane, tmp_path):
-    with pytest.raises(PoseNetError, match="--head points needs one of the backbones googlenet, efficientnet_lite0"):
-        train(TrainConfig(plane, tmp_path / "a", epochs=1, backbone="posenet", head="points", **SMALL))
-    with pytest.raises(PoseNetError, match="--rotation must be quaternion for --backbone posenet, received 6d"):
-        train(TrainConfig(plane, tmp_path / "c", epochs=1, backbone="posenet", head="pose", rotation="6d", **SMALL))
+    with pytest.raises(
+        PoseNetError,
+        match="--head scene-coordinates needs one of the backbones googlenet, efficientnet_lite0",
+    ):
+        train(
+            TrainConfig(
+                plane,
+                tmp_path / "a",
+                epochs=1,
+                backbone="posenet",
+                head="scene-coordinates",
+                **SMALL,
+            )
+        )
+    with pytest.raises(
+        PoseNetError, match="--rotation must be quaternion for --backbone posenet, received 6d"
+    ):
+        train(
+            TrainConfig(
+                plane,
+                tmp_path / "c",
+                epochs=1,
+                backbone="posenet",
+                head="pose",
+                rotation="6d",
+                **SMALL,
+            )
+        )
     assert not (tmp_path / "a").exists()
     assert not (tmp_path / "c").exists()
-    with pytest.raises(PoseNetError, match="--loss geometric needs the depth of most training images, 0% have one"):
+    with pytest.raises(
+        PoseNetError, match="--loss geometric needs the depth of most training images, 0% have one"
+    ):
         train(TrainConfig(cambridge, tmp_path / "b", epochs=1, loss="geometric", **QUICK))
 
 
@@ -357,10 +477,16 @@ def test_damaged_depths_are_made_anew(plane, tmp_path):
 def test_where_held_out_cameras_do_not_move_rotation_chooses_too(cambridge):
     for file in ("dataset_train.txt", "dataset_test.txt"):
         lines = (cambridge / file).read_text().splitlines()
-        still = [" ".join([line.split()[0], "1", "2", "3", *line.split()[4:]]) for line in lines[3:]]
+        still = [
+            " ".join([line.split()[0], "1", "2", "3", *line.split()[4:]]) for line in lines[3:]
+        ]
         (cambridge / file).write_text("\n".join([*lines[:3], *still]) + "\n")
-    run, scene = described(TrainConfig(cambridge, **QUICK), open_scene(cambridge).split("train"), "float32")
-    held_out = scene.subset(np.isin(scene.names, run.held_out))
+    run, scene = described(
+        TrainConfig(cambridge, **QUICK), open_scene(cambridge).split("train"), "float32"
+    )
+    held_out = scene.subset(np.isin(scene.names, run.validation_images))
     validation = _validation(None, run, held_out, SimpleNamespace(subset=list), np.arange(3), None)
-    assert validation.scales[0] == pytest.approx(0.01)  # a hundredth of the scene's size, which is 1 where it has none
+    assert validation.scales[0] == pytest.approx(
+        0.01
+    )  # a hundredth of the scene's size, which is 1 where it has none
     assert validation.scales[1] > 1

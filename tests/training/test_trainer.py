@@ -41,7 +41,9 @@ print(json.dumps([one, trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]
 
 @pytest.mark.parametrize("loss", ["learned", "posenet"])
 def test_two_replicas_train_exactly_as_one(loss):
-    done = subprocess.run([sys.executable, "-c", SCRIPT, loss], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, loss], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     one, two = json.loads(done.stdout.strip().splitlines()[-1])
     assert one["loss"][-1] < one["loss"][0]

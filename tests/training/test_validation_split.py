@@ -11,7 +11,9 @@ def scene_of(lengths):
     sequences = np.repeat([f"seq{i}" for i in range(len(lengths))], lengths)
     n = len(sequences)
     poses = Poses.from_quaternions(np.zeros((n, 3)), np.tile([1.0, 0, 0, 0], (n, 1)))
-    return Scene("s", None, tuple(map(str, range(n))), poses, (None,) * n, np.full(n, "train"), sequences)
+    return Scene(
+        "s", None, tuple(map(str, range(n))), poses, (None,) * n, np.full(n, "train"), sequences
+    )
 
 
 @pytest.mark.parametrize("lengths", [[400], [100] * 4, [62] * 12, [5] * 40])
@@ -29,7 +31,9 @@ def test_very_many_short_sequences(count, length):
     rows = np.flatnonzero(mask)
     assert (rows.min() < 100, rows.max() > 800) == (True, True)
     if length > 1:
-        assert mask.reshape(count, length).all(axis=1).sum() * length == mask.sum()  # whole sequences
+        assert (
+            mask.reshape(count, length).all(axis=1).sum() * length == mask.sum()
+        )  # whole sequences
 
 
 def test_blocks_stand_for_the_whole_list():
@@ -39,7 +43,9 @@ def test_blocks_stand_for_the_whole_list():
     assert len(rows) == 40
 
 
-@pytest.mark.parametrize(("count", "share", "held_out"), [(13, 0.08, 1), (24, 0.08, 2), (40, 0.08, 3), (60, 0.08, 4)])
+@pytest.mark.parametrize(
+    ("count", "share", "held_out"), [(13, 0.08, 1), (24, 0.08, 2), (40, 0.08, 3), (60, 0.08, 4)]
+)
 def test_small_scenes_lose_no_more_than_the_share(count, share, held_out):
     assert validation_mask(scene_of([count]), share).sum() == held_out
 
@@ -47,7 +53,7 @@ def test_small_scenes_lose_no_more_than_the_share(count, share, held_out):
 def test_something_is_left_to_train_on():
     assert validation_mask(scene_of([4]), 0.25).sum() == 1
     line = refusal(validation_mask, scene_of([2]), 0.89)
-    assert line == "--validation 0.89 must leave images to train on, it holds out all 2"
+    assert line == "--validation-split 0.89 must leave images to train on, it holds out all 2"
 
 
 def test_nothing_is_held_out_when_not_asked_for():

@@ -6,7 +6,9 @@ from posenet.viz import errors as plots
 
 def test_error_curves_and_medians():
     errors = np.array([1.0, 2.0, 9.0, np.inf])
-    ax = plots.plot_errors(Figure().add_subplot(), errors, "m", "position", {"mean training pose": np.full(4, 5.0)})
+    ax = plots.plot_errors(
+        Figure().add_subplot(), errors, "m", "position", {"mean training pose": np.full(4, 5.0)}
+    )
     np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[0, 1], [1, 2], [2, 9]])
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels == ["median: 5.5 m", "mean training pose: 5 m"]

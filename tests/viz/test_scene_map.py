@@ -18,7 +18,10 @@ def test_ground_axes_are_horizontal_and_right_handed():
 
 
 def test_map_shows_both_splits_in_place():
-    scene = scene_of(walk(), points=ScenePoints(np.random.default_rng(0).normal(0, 3, (500, 3)), np.zeros((0, 2), int)))
+    scene = scene_of(
+        walk(),
+        points=ScenePoints(np.random.default_rng(0).normal(0, 3, (500, 3)), np.zeros((0, 2), int)),
+    )
     scene.splits[40:] = "test"
     ax = plot_scene_map(Figure().add_subplot(), scene)
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
@@ -26,7 +29,9 @@ def test_map_shows_both_splits_in_place():
     training = next(each for each in ax.collections if each.get_label() == "training (40)")
     offsets = np.asarray(training.get_offsets())
     center = scene.poses.positions.mean(axis=0)
-    np.testing.assert_allclose(offsets, (scene.poses.positions[:40] - center) @ ground_axes(scene).T)
+    np.testing.assert_allclose(
+        offsets, (scene.poses.positions[:40] - center) @ ground_axes(scene).T
+    )
     assert ax.get_xlabel() == "main axis (m)"
 
 

@@ -20,7 +20,9 @@ def test_the_main_plane_keeps_the_distances_of_a_tilted_plane():
     origin, axes = plots.main_plane(Poses(points, tilt * flat_poses.rotations))
     flat = (points - origin) @ axes.T
     np.testing.assert_allclose(flat[:, 2], 0, atol=1e-9)
-    np.testing.assert_allclose(np.linalg.norm(flat[0] - flat[7]), np.linalg.norm(points[0] - points[7]))
+    np.testing.assert_allclose(
+        np.linalg.norm(flat[0] - flat[7]), np.linalg.norm(points[0] - points[7])
+    )
     assert axes[0, np.abs(axes[0]).argmax()] > 0
     assert np.ptp(flat[:, 0]) > np.ptp(flat[:, 1])  # the longer side is the main axis
 
@@ -33,7 +35,9 @@ def test_the_main_plane_is_seen_from_above(up):
     poses = Poses(to_up.apply(walk.positions), to_up * walk.rotations * level)
     _, (main, second, normal) = plots.main_plane(poses)
     np.testing.assert_allclose(normal, up, atol=1e-9)
-    np.testing.assert_allclose(np.cross(main, second), up, atol=1e-9)  # turning left is drawn as turning left
+    np.testing.assert_allclose(
+        np.cross(main, second), up, atol=1e-9
+    )  # turning left is drawn as turning left
 
 
 def test_trajectory_draws_truth_predictions_and_units():
@@ -49,7 +53,9 @@ def test_trajectory_draws_truth_predictions_and_units():
     assert any(axis.get_ylabel() == "position error (m)" for axis in ax.figure.axes)
 
 
-@pytest.mark.parametrize("radius", [3.4, 3.5, 3.6])  # paths of a shape that fills the figure in both directions
+@pytest.mark.parametrize(
+    "radius", [3.4, 3.5, 3.6]
+)  # paths of a shape that fills the figure in both directions
 def test_title_legend_and_labels_have_room_of_their_own(tmp_path, radius):
     truth = circle(60, radius)
     figure = plots.new_figure(12, 7.6)
@@ -62,7 +68,8 @@ def test_title_legend_and_labels_have_room_of_their_own(tmp_path, radius):
 
 def test_the_path_is_cut_between_sequences_and_at_jumps():
     truth = Poses(
-        np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0], [40, 0, 0], [41, 0, 0.0]]), Rotation.identity(6)
+        np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0], [40, 0, 0], [41, 0, 0.0]]),
+        Rotation.identity(6),
     )
     ax = draw(truth, truth, None, np.zeros(6), np.array(["a", "a", "b", "b", "b", "b"]))
     assert [len(line.get_xydata()) for line in ax.lines] == [2, 2, 2]
@@ -96,7 +103,9 @@ def test_far_predictions_are_clipped_and_counted_in_three_dimensions_too():
 
 def test_a_flat_path_keeps_a_readable_third_axis():
     truth = circle(20)  # all at z = 0, 6 m along x
-    ax = plots.plot_trajectory_3d(Figure().add_subplot(projection="3d"), truth, truth, None, np.zeros(20), "m")
+    ax = plots.plot_trajectory_3d(
+        Figure().add_subplot(projection="3d"), truth, truth, None, np.zeros(20), "m"
+    )
     low, high = ax.get_zlim()
     assert high - low > 0.14 * 6
     assert low < 0 < high

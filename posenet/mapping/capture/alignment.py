@@ -42,7 +42,9 @@ def find_images(names: list[str], wanted: tuple[str, ...], option: str) -> list[
     rows = [stems.get(_stem(name)) for name in wanted]
     for name, row in zip(wanted, rows, strict=True):
         if row is None:
-            raise PoseNetError(f"{option} needs the names of placed images, like {names[0]}, received {name}")
+            raise PoseNetError(
+                f"{option} needs the names of placed images, like {names[0]}, received {name}"
+            )
     return [row for row in rows if row is not None]
 
 
@@ -54,9 +56,15 @@ def _stem(name: str) -> str:
 def rescale(model, first: str, second: str, meters: float) -> None:
     """Scale the world so that two images stand so many meters apart. Raises PoseNetError for unknown names."""
     names, poses = model_poses(model)
-    distance = float(np.linalg.norm(np.subtract(*poses.positions[find_images(names, (first, second), "--scale")])))
+    distance = float(
+        np.linalg.norm(
+            np.subtract(*poses.positions[find_images(names, (first, second), "--scale")])
+        )
+    )
     if not (np.isfinite(meters) and meters > 0 and distance > 0):
-        raise PoseNetError(f"--scale needs two different places and meters above 0, received {first} {second} {meters}")
+        raise PoseNetError(
+            f"--scale needs two different places and meters above 0, received {first} {second} {meters}"
+        )
     _transform(model, Sim3(meters / distance, Rotation.identity(), np.zeros(3)))
 
 
@@ -69,7 +77,9 @@ def read_positions(file: Path) -> dict[str, tuple[float, ...]]:
     known = {}
     for place, line in read_lines(file):
         columns = [column.strip() for column in line.split(",")]
-        if not all(map(is_number, columns[1:4])) or len(columns) < 4:  # a comma in a number must not part it
+        if (
+            not all(map(is_number, columns[1:4])) or len(columns) < 4
+        ):  # a comma in a number must not part it
             columns = [column.rstrip(",") for column in line.split()]
         if len(columns) < 4:
             raise PoseNetError(f"{place}: {wanted}, received {shortened(line)}")
@@ -93,7 +103,9 @@ def align_to(model, known: dict[str, tuple[float, ...]], file: Path) -> None:
         raise PoseNetError(
             f"{file}: positions of at least 3 placed images are needed, like {names[0]}, it has {len(rows)}"
         )
-    target = Poses(np.array([known[without_suffix(names[row])] for row in rows]), Rotation.identity(len(rows)))
+    target = Poses(
+        np.array([known[without_suffix(names[row])] for row in rows]), Rotation.identity(len(rows))
+    )
     try:
         found = align_similarity(poses[np.array(rows)], target)
     except PoseNetError as error:
@@ -102,17 +114,28 @@ def align_to(model, known: dict[str, tuple[float, ...]], file: Path) -> None:
     off = position_errors(found.apply(poses[np.array(rows)]), target)
     worst = int(np.argmax(off))
     log.info("%s: %d positions agree to a median of %.3g m", file, len(rows), np.median(off))
-    if off[worst] > 5 * np.median(off) and off[worst] > 0.05 * np.ptp(target.positions, axis=0).max():
-        log.warning("%s: %s is %.3g m off, its position may be wrong", file, names[rows[worst]], off[worst])
+    if (
+        off[worst] > 5 * np.median(off)
+        and off[worst] > 0.05 * np.ptp(target.positions, axis=0).max()
+    ):
+        log.warning(
+            "%s: %s is %.3g m off, its position may be wrong", file, names[rows[worst]], off[worst]
+        )
     if lateral_spread(target.positions) < LINE:
-        log.warning("%s: the positions lie nearly on a line, which hardly tells how the world is turned about it", file)
+        log.warning(
+            "%s: the positions lie nearly on a line, which hardly tells how the world is turned about it",
+            file,
+        )
     if unknown := len(known) - len(rows):
         log.warning("%s: %d of its names are no placed image's", file, unknown)
 
 
 def model_poses(model) -> tuple[list[str], Poses]:
     """Names, in natural order, and world_from_camera poses of the placed images."""
-    images = sorted((each for each in model.images.values() if each.has_pose), key=lambda each: natural_key(each.name))
+    images = sorted(
+        (each for each in model.images.values() if each.has_pose),
+        key=lambda each: natural_key(each.name),
+    )
     matrices = np.array([image.cam_from_world().matrix() for image in images])
     return [image.name for image in images], Poses.from_matrices(matrices).inverse()
 

@@ -22,7 +22,9 @@ def require_pycolmap():
     try:
         import pycolmap
     except ImportError:
-        raise PoseNetError('capture needs pycolmap: pip install "camera-posenet[capture]"') from None
+        raise PoseNetError(
+            'capture needs pycolmap: pip install "camera-posenet[capture]"'
+        ) from None
     pycolmap.logging.minloglevel = pycolmap.logging.Level.FATAL.value
     return pycolmap
 
@@ -36,7 +38,9 @@ def extract_features(database: Path, images: Path, names: list[str]) -> None:
         groups.setdefault(_camera_key(images, name), []).append(name)
     options = pycolmap.FeatureExtractionOptions(max_image_size=LONG_SIDE)
     options.sift.max_num_features = FEATURES
-    with tqdm(desc="features", total=len(names), unit="image", initial=len(done & set(names))) as bar:
+    with tqdm(
+        desc="features", total=len(names), unit="image", initial=len(done & set(names))
+    ) as bar:
         for (_, width, height, focal), members in groups.items():
             reader = pycolmap.ImageReaderOptions(camera_model="SIMPLE_RADIAL")
             # always given: COLMAP's own look into EXIF takes shrunk photographs for whole ones
@@ -49,7 +53,13 @@ def extract_features(database: Path, images: Path, names: list[str]) -> None:
                     reader.existing_camera_id, reader.camera_params = known[0], ""
                 chunk = missing[start : start + CHUNK]
                 pycolmap.extract_features(
-                    database, images, chunk, pycolmap.CameraMode.SINGLE, reader, options, pycolmap.Device.cpu
+                    database,
+                    images,
+                    chunk,
+                    pycolmap.CameraMode.SINGLE,
+                    reader,
+                    options,
+                    pycolmap.Device.cpu,
                 )
                 if not known:
                     there = _already_there(pycolmap, database)[1]  # not what COLMAP cannot open
@@ -89,9 +99,13 @@ def match(database: Path, pairs: list[tuple[str, str]]) -> None:
     listed = database.with_name("pairs.txt")
     with tqdm(desc="matching", total=len(pairs), unit="pair") as bar:
         for chunk in chunks:
-            listed.write_text("".join(f"{first} {second}\n" for first, second in chunk), encoding="utf-8")
+            listed.write_text(
+                "".join(f"{first} {second}\n" for first, second in chunk), encoding="utf-8"
+            )
             pairing = pycolmap.ImportedPairingOptions(match_list_path=str(listed))
-            pycolmap.match_image_pairs(database, pairing_options=pairing, device=pycolmap.Device.cpu)
+            pycolmap.match_image_pairs(
+                database, pairing_options=pairing, device=pycolmap.Device.cpu
+            )
             bar.update(len(chunk))
 
 

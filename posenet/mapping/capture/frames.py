@@ -64,7 +64,9 @@ def _measure(source: Path) -> tuple[np.ndarray, np.ndarray]:
     with _frames(source, "looking at the video") as frames:
         for _, frame in frames:
             size = (SMALL, max(1, round(frame.shape[0] * SMALL / frame.shape[1])))
-            small = cv2.cvtColor(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
+            small = cv2.cvtColor(
+                cv2.resize(frame, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY
+            )
             sharpness.append(cv2.Laplacian(small, cv2.CV_32F).var())
             flow.append(0.0 if before is None else median_flow(before, small))
             before = small
@@ -82,7 +84,9 @@ def median_flow(before: np.ndarray, after: np.ndarray) -> float:
     found = found.ravel() == 1
     if found.sum() < 10:
         return STEP
-    return float(np.median(np.linalg.norm((moved - corners).reshape(-1, 2)[found], axis=1)) / before.shape[1])
+    return float(
+        np.median(np.linalg.norm((moved - corners).reshape(-1, 2)[found], axis=1)) / before.shape[1]
+    )
 
 
 class _frames:

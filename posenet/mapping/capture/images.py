@@ -30,7 +30,9 @@ def collect_images(inputs: tuple[Path, ...], folder: Path, most: int) -> list[st
     for path, stem in zip(inputs, stems, strict=True):
         target = folder / stem if len(inputs) > 1 else folder
         target.mkdir(parents=True, exist_ok=True)
-        found = collect_video(path, target, most) if is_video(path) else collect_photos(path, target)
+        found = (
+            collect_video(path, target, most) if is_video(path) else collect_photos(path, target)
+        )
         names += [f"{stem}/{name}" if len(inputs) > 1 else name for name in found]
     return names
 
@@ -47,7 +49,9 @@ def _sequence_names(inputs: tuple[Path, ...]) -> list[str]:
     taken = {stem for stem in small if small.count(stem) == 1}
     for row, stem in enumerate(small):
         if small.count(stem) > 1:
-            stems[row] = next(name for n in count(1) if (name := f"{stems[row]}_{n}").lower() not in taken)
+            stems[row] = next(
+                name for n in count(1) if (name := f"{stems[row]}_{n}").lower() not in taken
+            )
             taken.add(stems[row].lower())
     return stems
 
@@ -55,7 +59,9 @@ def _sequence_names(inputs: tuple[Path, ...]) -> list[str]:
 def collect_photos(source: Path, target: Path) -> list[str]:
     """Link or copy the photographs of a folder, turned upright where their EXIF says so, in natural order."""
     if not source.is_dir():
-        raise PoseNetError(f"{source} must be a folder of photographs or a video ({', '.join(VIDEO_SUFFIXES)})")
+        raise PoseNetError(
+            f"{source} must be a folder of photographs or a video ({', '.join(VIDEO_SUFFIXES)})"
+        )
     photos = photographs_in(source)
     names: list[str] = []
     taken = {path.name.lower() for path in photos}
@@ -73,7 +79,9 @@ def collect_photos(source: Path, target: Path) -> list[str]:
             continue
         names.append(name)
     if not names:
-        raise PoseNetError(f"{source} must hold photographs ({', '.join(IMAGE_SUFFIXES)}), none is usable")
+        raise PoseNetError(
+            f"{source} must hold photographs ({', '.join(IMAGE_SUFFIXES)}), none is usable"
+        )
     return names
 
 

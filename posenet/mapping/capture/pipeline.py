@@ -17,7 +17,13 @@ from posenet.datasets.formats.parsing import without_suffix
 from posenet.errors import PoseNetError
 from posenet.io.files import exclusive_lock, fingerprint_files, write_text
 from posenet.io.image_cache import load_images
-from posenet.mapping.capture.alignment import align_to, find_images, level_world, read_positions, rescale
+from posenet.mapping.capture.alignment import (
+    align_to,
+    find_images,
+    level_world,
+    read_positions,
+    rescale,
+)
 from posenet.mapping.capture.colmap import extract_features, map_images, match, require_pycolmap
 from posenet.mapping.capture.images import collect_images, is_video, settle
 from posenet.mapping.global_descriptors import describe, nearest_neighbors
@@ -71,16 +77,22 @@ def capture(
             align_to(model, known, align)
         else:
             level_world(model)
-        return _finish(output, model, inputs, names, placed, "m" if scale or align else "scene units")
+        return _finish(
+            output, model, inputs, names, placed, "m" if scale or align else "scene units"
+        )
 
 
-def _placed(inputs: tuple[Path, ...], output: Path, scale, align, known: dict, most: int, fresh: bool):
+def _placed(
+    inputs: tuple[Path, ...], output: Path, scale, align, known: dict, most: int, fresh: bool
+):
     """The reconstruction, the names of all images, and the placed ones by their names. fresh: nothing was there."""
     images, work = output / "images", output / "work"
     try:
         names = collect_images(inputs, images, most)
         if len(names) < FEWEST:
-            raise PoseNetError(f"{output}: at least {FEWEST} images are needed, received {len(names)}")
+            raise PoseNetError(
+                f"{output}: at least {FEWEST} images are needed, received {len(names)}"
+            )
         find_images(names, scale[:2] if scale else (), "--scale")
         if align and len(set(known) & {without_suffix(name) for name in names}) < 3:
             raise PoseNetError(f"{align} must name at least 3 of the images, like {names[0]}")
@@ -94,7 +106,11 @@ def _placed(inputs: tuple[Path, ...], output: Path, scale, align, known: dict, m
     extract_features(database, images, names)
     match(database, image_pairs(names, images))
     model = map_images(database, images, work, len(names))
-    placed = {} if model is None else {image.name: image for image in model.images.values() if image.has_pose}
+    placed = (
+        {}
+        if model is None
+        else {image.name: image for image in model.images.values() if image.has_pose}
+    )
     if len(placed) < FEWEST:
         raise PoseNetError(
             f"{output}: the images do not overlap enough, {len(placed)} of {len(names)} could be placed; film "
@@ -104,7 +120,9 @@ def _placed(inputs: tuple[Path, ...], output: Path, scale, align, known: dict, m
     return model, names, placed
 
 
-def _check(inputs: tuple[Path, ...], scale: tuple[str, str, float] | None, align: Path | None, most: int) -> None:
+def _check(
+    inputs: tuple[Path, ...], scale: tuple[str, str, float] | None, align: Path | None, most: int
+) -> None:
     """What can be said before any work."""
     if scale is not None and align is not None:
         raise PoseNetError("give --scale or --align, not both")
@@ -116,7 +134,9 @@ def _check(inputs: tuple[Path, ...], scale: tuple[str, str, float] | None, align
         raise PoseNetError(f"--images must be at least {FEWEST}, received {most}")
     missing = [path for path in inputs if not path.exists()]
     if missing:
-        raise PoseNetError(f"{missing[0]}: a folder of photographs or a video is needed, there is none")
+        raise PoseNetError(
+            f"{missing[0]}: a folder of photographs or a video is needed, there is none"
+        )
     resolved = [path.resolve() for path in inputs]
     if len(set(resolved)) < len(resolved):
         raise PoseNetError("each input must be given once, one is given twice")
@@ -190,10 +210,19 @@ def image_pairs(names: list[str], images: Path) -> list[tuple[str, str]]:
     if count <= ALL_PAIRS:
         return [(names[a], names[b]) for a in range(count) for b in range(a + 1, count)]
     folders = [name.rpartition("/")[0] for name in names]
-    pairs = {(a, a + step) for step in NEIGHBOURS for a in range(count - step) if folders[a] == folders[a + step]}
-    loaded = load_images([images / name for name in names], (144, 192), "looking for similar images")
+    pairs = {
+        (a, a + step)
+        for step in NEIGHBOURS
+        for a in range(count - step)
+        if folders[a] == folders[a + step]
+    }
+    loaded = load_images(
+        [images / name for name in names], (144, 192), "looking for similar images"
+    )
     looks = describe(loaded)
-    for row, similar in zip(loaded.rows, loaded.rows[nearest_neighbors(looks, looks, SIMILAR + 1)], strict=True):
+    for row, similar in zip(
+        loaded.rows, loaded.rows[nearest_neighbors(looks, looks, SIMILAR + 1)], strict=True
+    ):
         pairs |= {(min(row, other), max(row, other)) for other in similar if other != row}
     return [(names[a], names[b]) for a, b in sorted(pairs)]
 

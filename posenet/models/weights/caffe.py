@@ -90,7 +90,9 @@ def read_binaryproto(path: Path) -> np.ndarray:
     """(height, width, channels) float32 of a .binaryproto: a mean image, BGR."""
     blob = _array(path, "the blob", _parse("BlobProto", path))
     if blob.ndim != 4 or blob.shape[0] != 1:
-        raise PoseNetError(f"{path} must hold one image, 1 x channels x height x width, received {blob.shape}")
+        raise PoseNetError(
+            f"{path} must hold one image, 1 x channels x height x width, received {blob.shape}"
+        )
     return blob[0].transpose(1, 2, 0)
 
 
@@ -101,11 +103,15 @@ def _in_keras_order(path: Path, layer: _Layer, channels: int | None) -> dict[str
         layer.kind == "" and first.ndim == 4 and min(first.shape) > 1
     ):
         if first.ndim != 4:
-            raise PoseNetError(f"{path}: {layer.name}: a kernel needs 4 dimensions, received {first.shape}")
+            raise PoseNetError(
+                f"{path}: {layer.name}: a kernel needs 4 dimensions, received {first.shape}"
+            )
         found = {"kernel": first.transpose(2, 3, 1, 0)}
     elif layer.kind == "InnerProduct":
         if first.ndim == 0 or math.prod(first.shape[:-2]) != 1:
-            raise PoseNetError(f"{path}: {layer.name}: dense weights need 2 dimensions, received {first.shape}")
+            raise PoseNetError(
+                f"{path}: {layer.name}: dense weights need 2 dimensions, received {first.shape}"
+            )
         kernel = first.reshape(first.shape[-2:]) if first.ndim >= 2 else first[None]
         found = {"kernel": _dense_kernel(kernel, channels)}
     elif layer.kind == "BatchNorm" and len(layer.blobs) == 3:
@@ -113,7 +119,9 @@ def _in_keras_order(path: Path, layer: _Layer, channels: int | None) -> dict[str
         scale = 1 / scale if scale else 0.0
         return {"moving_mean": first.ravel() * scale, "moving_variance": rest[0].ravel() * scale}
     elif layer.kind == "Scale":
-        return {name: blob.ravel() for name, blob in zip(("gamma", "beta"), layer.blobs, strict=False)}
+        return {
+            name: blob.ravel() for name, blob in zip(("gamma", "beta"), layer.blobs, strict=False)
+        }
     elif layer.kind == "PReLU":
         return {"alpha": first.ravel()}
     else:
@@ -127,7 +135,11 @@ def _dense_kernel(kernel: np.ndarray, channels: int | None) -> np.ndarray:
     """(in, out) from Caffe's (out, in), for an input of so many channels; None: a plain vector."""
     outputs, inputs = kernel.shape
     if channels and inputs != channels and inputs % channels == 0:
-        return kernel.reshape(outputs, channels, inputs // channels).transpose(2, 1, 0).reshape(inputs, outputs)
+        return (
+            kernel.reshape(outputs, channels, inputs // channels)
+            .transpose(2, 1, 0)
+            .reshape(inputs, outputs)
+        )
     return kernel.T
 
 
@@ -145,7 +157,13 @@ def _channels_out(layer: _Layer, fed: list[int | None]) -> int | None:
 def _layer(path: Path, layer, kind: str) -> _Layer:
     name = _text(layer.name)
     blobs = [_array(path, name, blob) for blob in layer.blobs]
-    return _Layer(name, kind, [_text(each) for each in layer.bottom], [_text(each) for each in layer.top], blobs)
+    return _Layer(
+        name,
+        kind,
+        [_text(each) for each in layer.bottom],
+        [_text(each) for each in layer.top],
+        blobs,
+    )
 
 
 def _text(name: str | bytes) -> str:
@@ -159,11 +177,15 @@ def _array(path: Path, name: str, blob) -> np.ndarray:
     legacy = (blob.num, blob.channels, blob.height, blob.width)
     shape = tuple(blob.shape.dim) if blob.HasField("shape") else legacy
     if min(shape, default=1) < 0 or int(np.prod(np.array(shape, object))) != data.size:
-        raise PoseNetError(f"{path}: {name}: a blob of {data.size} numbers must have that size, it says {shape}")
+        raise PoseNetError(
+            f"{path}: {name}: a blob of {data.size} numbers must have that size, it says {shape}"
+        )
     try:
         return data.reshape(shape)
     except ValueError:  # more than 64 dimensions, or sides beyond the address space beside one of 0
-        raise PoseNetError(f"{path}: {name}: a blob must have a possible shape, it has {str(shape)[:80]}") from None
+        raise PoseNetError(
+            f"{path}: {name}: a blob must have a possible shape, it has {str(shape)[:80]}"
+        ) from None
 
 
 def _parse(message: str, path: Path):
@@ -174,7 +196,9 @@ def _parse(message: str, path: Path):
     except OSError as error:
         raise PoseNetError(f"{path}: the file cannot be read ({error.strerror})") from None
     except (DecodeError, ValueError) as error:
-        raise PoseNetError(f"{path} must be a Caffe file (protobuf), it cannot be parsed ({str(error)[:80]})") from None
+        raise PoseNetError(
+            f"{path} must be a Caffe file (protobuf), it cannot be parsed ({str(error)[:80]})"
+        ) from None
 
 
 @cache
@@ -184,7 +208,9 @@ def _message_class(message: str):
 
     kinds = {name: getattr(descriptor_pb2.FieldDescriptorProto, f"TYPE_{name.upper()}") for name in
              ("int32", "int64", "float", "double", "string")}  # fmt: skip
-    file = descriptor_pb2.FileDescriptorProto(name="posenet_caffe.proto", package="posenet_caffe", syntax="proto2")
+    file = descriptor_pb2.FileDescriptorProto(
+        name="posenet_caffe.proto", package="posenet_caffe", syntax="proto2"
+    )
     for name, fields in _MESSAGES.items():
         declared = file.message_type.add(name=name)
         for field, (number, kind, repeated) in fields.items():
@@ -192,7 +218,10 @@ def _message_class(message: str):
             if kind in kinds:
                 entry.type = kinds[kind]
             else:
-                entry.type, entry.type_name = descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE, f".posenet_caffe.{kind}"
+                entry.type, entry.type_name = (
+                    descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE,
+                    f".posenet_caffe.{kind}",
+                )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"posenet_caffe.{message}"))

@@ -14,7 +14,9 @@ from posenet.models.weights.keras_h5 import Order
 from posenet.models.weights.load import load_network, read_weights
 
 
-def convert_weights(file: Path, output: Path, graph: str | None = None, order: Order = "auto", overwrite=False) -> str:
+def convert_weights(
+    file: Path, output: Path, graph: str | None = None, order: Order = "auto", overwrite=False
+) -> str:
     """Write `output`, by its suffix, and say what was written.
 
     .npz: every array under "layer/name", Keras order, the file's own layer names. .weights.h5: what
@@ -25,14 +27,22 @@ def convert_weights(file: Path, output: Path, graph: str | None = None, order: O
         raise PoseNetError(f"{output} exists: give --overwrite to replace it")
     if output.name.endswith(".weights.h5"):
         backbone = graph if graph not in (None, *GRAPHS) else None
-        network = classifier_network(backbone, file, order) if backbone else load_network(file, graph, order=order)
+        network = (
+            classifier_network(backbone, file, order)
+            if backbone
+            else load_network(file, graph, order=order)
+        )
         with atomic_path(output) as temporary:
             network.save_weights(temporary)
         return f"written: {output} ({network.count_params():,} numbers)"
     if output.suffix != ".npz":
-        raise PoseNetError(f"the file to write must end in .npz or .weights.h5, received {output.name}")
+        raise PoseNetError(
+            f"the file to write must end in .npz or .weights.h5, received {output.name}"
+        )
     arrays = {
-        f"{layer}/{name}": array for layer, parts in read_weights(file, order).items() for name, array in parts.items()
+        f"{layer}/{name}": array
+        for layer, parts in read_weights(file, order).items()
+        for name, array in parts.items()
     }
     with atomic_path(output) as temporary, open(temporary, "wb") as opened:
         np.savez(opened, **arrays)  # type: ignore[arg-type]  # older NumPy has no allow_pickle

@@ -22,7 +22,12 @@ from posenet.errors import PoseNetError, first_line
 from posenet.models.weights import Weights
 
 Order = Literal["auto", "tensorflow", "theano"]
-_NAMES = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
+_NAMES = {
+    "W": "kernel",
+    "b": "bias",
+    "running_mean": "moving_mean",
+    "running_std": "moving_variance",
+}
 _ROOM = 300_000_000  # bytes that reading may take beside the file's own
 _LARGEST = 100  # times the file's size: compressed arrays may be larger than the file, bombs are larger by far
 
@@ -44,13 +49,18 @@ def read_keras_h5(path: Path, order: Order = "auto") -> Weights:
                 )
             inner = _inside(h5py, file, "model_weights")
             root = inner if isinstance(inner, h5py.Group) else file
-            raw = {layer: _layer(h5py, path, root, layer) for layer in _names(path, root, "layer_names")}
+            raw = {
+                layer: _layer(h5py, path, root, layer)
+                for layer in _names(path, root, "layer_names")
+            }
             theano = order == "theano" or (order == "auto" and _is_theano(file, raw))
             outputs_first = theano and _outputs_first(file, raw)
     except PoseNetError:
         raise
     except Exception as error:
-        raise PoseNetError(f"{path} must be an .h5 file of Keras, it cannot be read ({first_line(error)})") from None
+        raise PoseNetError(
+            f"{path} must be an .h5 file of Keras, it cannot be read ({first_line(error)})"
+        ) from None
     weights = {layer: arrays for layer, arrays in raw.items() if arrays}
     if not weights:
         raise PoseNetError(f"{path} must be an .h5 file of Keras with weights, it holds none")
@@ -85,9 +95,12 @@ def _outputs_first(file, raw: dict) -> bool:
 
 def _outputs_first_votes(raw: dict) -> int:
     """Kernels are square more often than not: how many more have equal last sides than equal first sides."""
-    kernels = [array.shape for arrays in raw.values() for array in arrays.values() if array.ndim == 4]
+    kernels = [
+        array.shape for arrays in raw.values() for array in arrays.values() if array.ndim == 4
+    ]
     return sum(
-        int(shape[2] == shape[3] and shape[0] != shape[1]) - int(shape[0] == shape[1] and shape[2] != shape[3])
+        int(shape[2] == shape[3] and shape[0] != shape[1])
+        - int(shape[0] == shape[1] and shape[2] != shape[3])
         for shape in kernels
     )
 
@@ -116,7 +129,9 @@ def _names(path: Path, group, attribute: str) -> list[str]:
             found += list(group.attrs[f"{attribute}{number}"])
             number += 1
         if number == 0:
-            raise PoseNetError(f"{path} must be an .h5 file of Keras, its group {group.name} has no {attribute}")
+            raise PoseNetError(
+                f"{path} must be an .h5 file of Keras, its group {group.name} has no {attribute}"
+            )
     return [_text(name) for name in found]
 
 
@@ -140,7 +155,9 @@ def _short_name(layer: str, name: str) -> str:
 def _inside(h5py, place, name: str):
     """What lies under a name, part by part, without following a link out of the file; None where nothing does."""
     for part in name.split("/"):
-        if not isinstance(place, h5py.Group) or not isinstance(place.get(part, getlink=True), h5py.HardLink):
+        if not isinstance(place, h5py.Group) or not isinstance(
+            place.get(part, getlink=True), h5py.HardLink
+        ):
             return None
         place = place[part]
     return place
@@ -151,10 +168,19 @@ def _array(h5py, path: Path, group, name: str) -> np.ndarray:
     place = _inside(h5py, group, name)
     if place is None:
         raise PoseNetError(f"{path}: {group.name}/{name} must be an array in the file itself")
-    if not isinstance(place, h5py.Dataset) or place.is_virtual or place.external or place.dtype.kind not in "fiu":
-        raise PoseNetError(f"{path}: {group.name}/{name} must be an array of numbers in the file itself")
+    if (
+        not isinstance(place, h5py.Dataset)
+        or place.is_virtual
+        or place.external
+        or place.dtype.kind not in "fiu"
+    ):
+        raise PoseNetError(
+            f"{path}: {group.name}/{name} must be an array of numbers in the file itself"
+        )
     if place.size * place.dtype.itemsize > _LARGEST * path.stat().st_size:
-        raise PoseNetError(f"{path}: {group.name}/{name} promises {place.shape}, more than the file can hold")
+        raise PoseNetError(
+            f"{path}: {group.name}/{name} promises {place.shape}, more than the file can hold"
+        )
     return np.asarray(place[()])
 
 

@@ -11,12 +11,18 @@ from posenet.models.inception_v4 import convolution_names
 from posenet.models.weights import Weights
 
 # GoogLeNet's blocks 3a to 5b, as BVLC's and TF-Slim's files number them (Mixed_3b is inception_3a)
-_BLOCK_NAMES = dict(zip(("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"), BLOCKS, strict=True))
+_BLOCK_NAMES = dict(
+    zip(("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"), BLOCKS, strict=True)
+)
 
 
 def _parts(pattern: str, blocks: dict[str, str], parts: dict[str, str]) -> dict[str, str]:
     """{their name: our name} of every convolution in every block."""
-    both = [(theirs, ours, part, mine) for theirs, ours in blocks.items() for part, mine in parts.items()]
+    both = [
+        (theirs, ours, part, mine)
+        for theirs, ours in blocks.items()
+        for part, mine in parts.items()
+    ]
     return {pattern.format(theirs, part): f"{ours}_{mine}" for theirs, ours, part, mine in both}
 
 
@@ -30,7 +36,11 @@ _BVLC_PARTS = {
 }
 _BVLC = {"conv1/7x7_s2": "conv1", "conv2/3x3_reduce": "reduction2", "conv2/3x3": "conv2"}
 _BVLC |= {"loss1/conv": "cls1_reduction_pose", "loss1/fc": "cls1_fc1_pose"}
-_BVLC |= {"loss2/conv": "cls2_reduction_pose", "loss2/fc": "cls2_fc1", "loss3/classifier": "cls3_classifier"}
+_BVLC |= {
+    "loss2/conv": "cls2_reduction_pose",
+    "loss2/fc": "cls2_fc1",
+    "loss3/classifier": "cls3_classifier",
+}
 _BVLC |= _parts("inception_{}/{}", _BLOCK_NAMES, _BVLC_PARTS)
 _SLIM = {"Conv2d_1a_7x7": "conv1", "Conv2d_2b_1x1": "reduction2", "Conv2d_2c_3x3": "conv2"}
 _SLIM_PARTS = {
@@ -42,7 +52,9 @@ _SLIM_PARTS = {
     "Branch_2/Conv2d_0a_3x3": "out2",  # Mixed_5b is named so
     "Branch_3/Conv2d_0b_1x1": "out3",
 }
-_SLIM_BLOCKS = dict(zip(("3b", "3c", "4b", "4c", "4d", "4e", "4f", "5b", "5c"), BLOCKS, strict=True))
+_SLIM_BLOCKS = dict(
+    zip(("3b", "3c", "4b", "4c", "4d", "4e", "4f", "5b", "5c"), BLOCKS, strict=True)
+)
 _SLIM |= _parts("Mixed_{}/{}", _SLIM_BLOCKS, _SLIM_PARTS)
 # visloc-apr's modules
 _VISLOC_PARTS = {
@@ -58,7 +70,10 @@ _VISLOC |= _parts("incp{}.{}", _BLOCK_NAMES, _VISLOC_PARTS)
 for _number, _dense in ((1, "cls1_fc1_pose"), (2, "cls2_fc1"), (3, "cls3_fc1_pose")):
     _VISLOC[f"regress{_number}.projection.1"] = f"cls{_number}_reduction_pose"
     _VISLOC[f"regress{_number}.regress_fc_pose.0"] = _dense
-    _VISLOC |= {f"regress{_number}.regress_fc_{part}": f"cls{_number}_fc_pose_{part}" for part in ("xyz", "wpqr")}
+    _VISLOC |= {
+        f"regress{_number}.regress_fc_{part}": f"cls{_number}_fc_pose_{part}"
+        for part in ("xyz", "wpqr")
+    }
 
 
 def canonical_names(weights: Weights) -> Weights:
@@ -99,15 +114,20 @@ def inception_v4_names(weights: Weights) -> Weights:
     automatic = _automatic(weights)
     if automatic["conv"]:
         names = convolution_names()
-        found = {name: weights[layer] for name, layer in zip(names, automatic["conv"], strict=False)}
+        found = {
+            name: weights[layer] for name, layer in zip(names, automatic["conv"], strict=False)
+        }
         pairs = zip(names, automatic["batch"], strict=False)
         found |= {f"{name}_BatchNorm": weights[layer] for name, layer in pairs}
         if automatic["dense"]:
             found["Logits"] = weights[automatic["dense"][0]]
         taken = {id(arrays) for arrays in found.values()}
-        return found | {layer: arrays for layer, arrays in weights.items() if id(arrays) not in taken}
+        return found | {
+            layer: arrays for layer, arrays in weights.items() if id(arrays) not in taken
+        }
     return _separated(
-        {re.sub(r"^.*?InceptionV4/", "", layer): arrays for layer, arrays in weights.items()}, "_BatchNorm"
+        {re.sub(r"^.*?InceptionV4/", "", layer): arrays for layer, arrays in weights.items()},
+        "_BatchNorm",
     )
 
 
@@ -146,7 +166,11 @@ def googlenet_bn_names(weights: Weights) -> Weights:
     if not slim:
         named = named if expects_rgb(weights) else flip_first_conv_channels(named)
         start = named.get("conv1", {})
-        return named | {"conv1": start | {"kernel": 64.0 * start["kernel"]}} if "kernel" in start else named
+        return (
+            named | {"conv1": start | {"kernel": 64.0 * start["kernel"]}}
+            if "kernel" in start
+            else named
+        )
     found = _separated(named, "_bn")
     for name, arrays in found.items():
         kernel = arrays.get("kernel")

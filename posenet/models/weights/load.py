@@ -57,7 +57,9 @@ def weight_format(path: Path) -> str:
         raise PoseNetError(f"{path}: a file of weights is needed, there is none")
     kind = _SUFFIXES.get(path.suffix.lower())
     if kind is None:
-        raise PoseNetError(f"{path} must be a file of weights ({', '.join(_SUFFIXES)}, or a TensorFlow checkpoint)")
+        raise PoseNetError(
+            f"{path} must be a file of weights ({', '.join(_SUFFIXES)}, or a TensorFlow checkpoint)"
+        )
     return kind
 
 
@@ -85,7 +87,12 @@ def fill(network, weights: Weights, path: Path) -> LoadReport:
         if arrays is None:
             loaded.missing.append(layer.name)
             continue
-        _set(path, layer, [(variable, arrays.get(variable.name)) for variable in layer.weights], arrays)
+        _set(
+            path,
+            layer,
+            [(variable, arrays.get(variable.name)) for variable in layer.weights],
+            arrays,
+        )
         loaded.matched.append(layer.name)
     loaded.unexpected = list(left)
     return loaded
@@ -99,7 +106,9 @@ def assign_in_order(network, weights: Weights, path: Path) -> LoadReport:
     """
     layers = [layer for layer in network.layers if layer.weights]
     if len(layers) > len(weights):
-        raise PoseNetError(f"{path} must hold {len(layers)} layers for this network, it holds {len(weights)}")
+        raise PoseNetError(
+            f"{path} must hold {len(layers)} layers for this network, it holds {len(weights)}"
+        )
     for layer, arrays in zip(layers, weights.values(), strict=False):
         variables = layer.trainable_weights + layer.non_trainable_weights
         if len(variables) != len(arrays):
@@ -146,7 +155,9 @@ def load_network(
     path = Path(path)
     graph = graph or GRAPH_OF.get(weight_format(path))
     if graph is None:
-        raise PoseNetError(f"{path}: an .npz file does not tell its graph, give --graph: one of {', '.join(GRAPHS)}")
+        raise PoseNetError(
+            f"{path}: an .npz file does not tell its graph, give --graph: one of {', '.join(GRAPHS)}"
+        )
     if graph not in GRAPHS:
         raise PoseNetError(f"the graph must be one of {', '.join(GRAPHS)}, received {graph!r}")
     image = keras.Input((224, 224, 3), name="rgb" if GRAPHS[graph].rgb else "bgr")
@@ -157,5 +168,7 @@ def load_network(
     if loaded.missing:
         raise PoseNetError(f"{path} must hold every layer of PoseNet, {loaded!s}")
     if labels == "camera_from_world":
-        outputs = outputs | {"quaternion": ConjugateQuaternion(name="to_world_from_camera")(outputs["quaternion"])}
+        outputs = outputs | {
+            "quaternion": ConjugateQuaternion(name="to_world_from_camera")(outputs["quaternion"])
+        }
     return keras.Model(image, outputs, name="posenet")

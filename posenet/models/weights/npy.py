@@ -17,7 +17,12 @@ from posenet.models.weights import Weights
 from posenet.models.weights.safe_pickle import UnsafePickleError, load_pickle
 
 KINDS = "fiub"
-NAMES = {"weights": "kernel", "biases": "bias", "mean": "moving_mean", "variance": "moving_variance"}
+NAMES = {
+    "weights": "kernel",
+    "biases": "bias",
+    "mean": "moving_mean",
+    "variance": "moving_variance",
+}
 NAMES |= {"scale": "gamma", "offset": "beta"}
 
 
@@ -34,7 +39,9 @@ class _DType:
 
     def checked(self) -> np.dtype:
         if len(self.code) > 4 or self.code[:1] not in KINDS or self.order not in "<>=|":
-            raise UnsafePickleError(f"it holds an array of type {self.code[:20]!r}, numbers are needed")
+            raise UnsafePickleError(
+                f"it holds an array of type {self.code[:20]!r}, numbers are needed"
+            )
         return np.dtype(self.code).newbyteorder(self.order if self.order != "|" else "=")
 
 
@@ -61,7 +68,9 @@ class _Array:
         if not isinstance(dtype, _DType) or not isinstance(shape, tuple):
             raise UnsafePickleError("it holds an array of an unknown kind")
         if dtype.code.startswith("O"):
-            self.array = data[0] if isinstance(data, list) and len(data) == 1 and shape == () else data
+            self.array = (
+                data[0] if isinstance(data, list) and len(data) == 1 and shape == () else data
+            )
             return
         self.room[0] -= len(data) if isinstance(data, str | bytes | bytearray) else 0
         if self.room[0] < 0:
@@ -78,8 +87,14 @@ def checked_array(data, shape: tuple, dtype: np.dtype, fortran: bool = False) ->
             raise UnsafePickleError("it holds an array of an impossible shape")
         size *= side
     if not isinstance(data, bytes | bytearray) or len(data) != size or len(shape) > 8:
-        raise UnsafePickleError(f"it holds an array that promises {size} bytes and has another number of them")
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="))
+        raise UnsafePickleError(
+            f"it holds an array that promises {size} bytes and has another number of them"
+        )
+    return (
+        np.frombuffer(data, dtype)
+        .reshape(shape, order="F" if fortran else "C")
+        .astype(dtype.newbyteorder("="))
+    )
 
 
 def _allowed(room: int) -> dict[tuple[str, str], object]:
@@ -120,12 +135,22 @@ def _after_header(path: Path, data: bytes) -> bytes:
     file = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
         shape, _, dtype = read(file)
-    except Exception as error:  # numpy parses the header as Python: there is no end of what may be raised
-        raise PoseNetError(f"{path} must be a .npy file, its header cannot be read ({first_line(error)})") from None
+    except (
+        Exception
+    ) as error:  # numpy parses the header as Python: there is no end of what may be raised
+        raise PoseNetError(
+            f"{path} must be a .npy file, its header cannot be read ({first_line(error)})"
+        ) from None
     if not dtype.hasobject or shape != ():
-        raise PoseNetError(f"{path} must hold a dict of layers, it holds an array of {dtype} {shape}")
+        raise PoseNetError(
+            f"{path} must hold a dict of layers, it holds an array of {dtype} {shape}"
+        )
     return data[file.tell() :]
 
 
@@ -156,16 +181,21 @@ def _as_weights(path: Path, found) -> Weights:
     for key, value in found.items():
         layer, value = _text(key), _plain(value)
         if layer is None:
-            raise PoseNetError(f"{wanted}, received a layer whose name is of type {type(key).__name__}")
+            raise PoseNetError(
+                f"{wanted}, received a layer whose name is of type {type(key).__name__}"
+            )
         if isinstance(value, dict):
             weights[layer] = {
-                NAMES.get(_text(k) or "", _text(k) or ""): _number_array(wanted, v) for k, v in value.items()
+                NAMES.get(_text(k) or "", _text(k) or ""): _number_array(wanted, v)
+                for k, v in value.items()
             }
         else:
             name, _, part = layer.rpartition("_")
             array = _number_array(wanted, value)
             if part == "0":
-                weights.setdefault(name, {})["kernel"] = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
+                weights.setdefault(name, {})["kernel"] = (
+                    array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
+                )
                 flat.append(name)
             elif part == "1":
                 weights.setdefault(name, {})["bias"] = array.ravel()
@@ -178,7 +208,10 @@ def _as_weights(path: Path, found) -> Weights:
 
 def _reorder_rows(weights: Weights, name: str) -> None:
     """In a flat dict, loss1/fc sees the map of loss1/conv: its rows go from channels, height, width to Keras' order."""
-    rows, conv = weights[name]["kernel"], weights.get(name.removesuffix("fc") + "conv", {}).get("kernel")
+    rows, conv = (
+        weights[name]["kernel"],
+        weights.get(name.removesuffix("fc") + "conv", {}).get("kernel"),
+    )
     if not name.endswith("/fc") or conv is None or rows.ndim != 2 or conv.ndim != 4:
         return
     channels = conv.shape[-1]

@@ -32,9 +32,15 @@ Part = Literal["features", "classifier"]
 @cache
 def published() -> dict[str, dict[str, list]]:
     """{backbone: {part: [address, digest or None]}} of ImageNet's weights."""
-    files = resources.files("posenet.models").joinpath("imagenet_files.json").read_text(encoding="utf-8")
+    files = (
+        resources.files("posenet.models")
+        .joinpath("imagenet_files.json")
+        .read_text(encoding="utf-8")
+    )
     found = json.loads(files)
-    return found | {f"posenet{graph}": found["googlenet"] for graph in ("", "_tensorflow", "_keras")}
+    return found | {
+        f"posenet{graph}": found["googlenet"] for graph in ("", "_tensorflow", "_keras")
+    }
 
 
 def imagenet_file(backbone: str, part: Part = "features") -> Path:
@@ -62,7 +68,9 @@ def default_backbone() -> str:
     return "efficientnet_lite0" if imagenet_file_here("efficientnet_lite0") else "googlenet"
 
 
-def load_weights(network, backbone: str, path: Path, part: Part = "features", order: Order = "auto") -> LoadReport:
+def load_weights(
+    network, backbone: str, path: Path, part: Part = "features", order: Order = "auto"
+) -> LoadReport:
     """Set a network's layers from a file of weights of that backbone. Raises PoseNetError when they do not fit."""
     weights = read_weights(path, order)
     if backbone in application_names():
@@ -83,7 +91,11 @@ def named_for(backbone: str, weights: Weights, part: Part = "features") -> Weigh
         return inception_v4_names(weights)
     if backbone == "googlenet" and part == "features":
         return googlenet_bn_names(weights)
-    return flip_first_conv_channels(canonical_names(weights)) if expects_rgb(weights) else canonical_names(weights)
+    return (
+        flip_first_conv_channels(canonical_names(weights))
+        if expects_rgb(weights)
+        else canonical_names(weights)
+    )
 
 
 def initialize_backbone(network, backbone: str, wanted: str) -> LoadReport | None:
@@ -98,14 +110,18 @@ def initialize_backbone(network, backbone: str, wanted: str) -> LoadReport | Non
     if wanted == "auto":
         here = imagenet_file_here(backbone)
         if here is None:
-            log.warning("%s starts from random weights: --weights imagenet finds ImageNet's", backbone)
+            log.warning(
+                "%s starts from random weights: --weights imagenet finds ImageNet's", backbone
+            )
             return None
         path = here
     else:
         path = imagenet_file(backbone) if wanted == "imagenet" else Path(wanted)
     loaded = load_weights(network, backbone, path)
     if not loaded.matched:
-        raise PoseNetError(f"{path} must hold layers of {backbone}, none of its {len(loaded.unexpected)} is one")
+        raise PoseNetError(
+            f"{path} must hold layers of {backbone}, none of its {len(loaded.unexpected)} is one"
+        )
     return loaded
 
 
@@ -115,5 +131,9 @@ def _posenets() -> list[str]:
 
 def class_names() -> list[str]:
     """The names of ImageNet's 1000 classes (ILSVRC 2012), in the usual order."""
-    text = resources.files("posenet.models").joinpath("imagenet_classes.txt").read_text(encoding="utf-8")
+    text = (
+        resources.files("posenet.models")
+        .joinpath("imagenet_classes.txt")
+        .read_text(encoding="utf-8")
+    )
     return text.splitlines()

@@ -45,7 +45,9 @@ def load_pickle(
     except UnsafePickleError as error:
         raise PoseNetError(f"{what} is refused: {error}") from None
     except Exception as error:
-        raise PoseNetError(f"{what} must be a pickle of arrays, it cannot be read ({first_line(error)})") from None
+        raise PoseNetError(
+            f"{what} must be a pickle of arrays, it cannot be read ({first_line(error)})"
+        ) from None
     return found if stop else (found, used)
 
 
@@ -64,7 +66,9 @@ def _scan(data: bytes, allowed: set[tuple[str, str]], persistent: bool) -> int:
             keys.follow(opcode, argument)
             if name == "GLOBAL" and tuple(str(argument).split(" ", 1)) not in allowed:
                 wanted = str(argument).replace(" ", ".")
-                raise UnsafePickleError(f"it names {wanted}, only arrays and plain containers are read")
+                raise UnsafePickleError(
+                    f"it names {wanted}, only arrays and plain containers are read"
+                )
             if name in _MEMO and isinstance(argument, int) and argument > count:
                 raise UnsafePickleError("its memo is larger than itself")
             if name == "STOP":
@@ -120,7 +124,9 @@ class _Keys:
         return self._drop(len(needed))
 
     def _drop(self, count: int) -> list[bool | None]:
-        taken = self.stack[len(self.stack) - count :] if count <= len(self.stack) else list(self.stack)
+        taken = (
+            self.stack[len(self.stack) - count :] if count <= len(self.stack) else list(self.stack)
+        )
         del self.stack[len(self.stack) - len(taken) :]
         return taken
 
@@ -147,7 +153,9 @@ class _Reader(pickle.Unpickler):
         try:
             found = self.names[module, name]
         except KeyError:
-            raise UnsafePickleError(f"it names {module}.{name}, only arrays and plain containers are read") from None
+            raise UnsafePickleError(
+                f"it names {module}.{name}, only arrays and plain containers are read"
+            ) from None
         return _Sealed(found) if callable(found) and not isinstance(found, type) else found
 
     def persistent_load(self, key):

@@ -45,7 +45,9 @@ def read_checkpoint(path: Path) -> Weights:
     """
     prefix = checkpoint_prefix(path)
     if prefix is None:
-        raise PoseNetError(f"{path} must be a TensorFlow checkpoint: a V1 file, or a prefix of .index and .data files")
+        raise PoseNetError(
+            f"{path} must be a TensorFlow checkpoint: a V1 file, or a prefix of .index and .data files"
+        )
     import tensorflow as tf
 
     held = sum(file.stat().st_size for file in prefix.parent.glob(f"{glob_safe(prefix.name)}*"))
@@ -59,12 +61,16 @@ def read_checkpoint(path: Path) -> Weights:
         ]
         promised = sum(math.prod(shapes[name]) * types[name].size for name in wanted)
         if promised > 4 * held:
-            raise PoseNetError(f"{path} promises {promised} bytes of variables, its files hold {held}")
+            raise PoseNetError(
+                f"{path} promises {promised} bytes of variables, its files hold {held}"
+            )
         arrays = {name: np.asarray(reader.get_tensor(name)) for name in wanted}
     except PoseNetError:
         raise
     except Exception as error:
-        raise PoseNetError(f"{path} must be a TensorFlow checkpoint, it cannot be read ({first_line(error)})") from None
+        raise PoseNetError(
+            f"{path} must be a TensorFlow checkpoint, it cannot be read ({first_line(error)})"
+        ) from None
     weights: Weights = {}
     for name, array in arrays.items():
         layer, _, last = name.rpartition("/")

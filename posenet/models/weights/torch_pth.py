@@ -38,7 +38,9 @@ def read_pth(path: Path) -> Weights:
     except PoseNetError:
         raise
     except Exception as error:  # zipfile's, zlib's, lzma's, numpy's
-        raise PoseNetError(f"{path} must be a .pth file, it cannot be read ({first_line(error)})") from None
+        raise PoseNetError(
+            f"{path} must be a .pth file, it cannot be read ({first_line(error)})"
+        ) from None
 
 
 def _read_zip(path: Path):
@@ -48,7 +50,11 @@ def _read_zip(path: Path):
             raise PoseNetError(f"{path} must be a .pth file, its zip holds no data.pkl")
         if members["data.pkl"].file_size > _PICKLE_LIMIT:
             raise UnsafePickleError("its data.pkl is larger than any list of layers")
-        little = file.read(members["byteorder"]) == b"little" if _small(members.get("byteorder")) else True
+        little = (
+            file.read(members["byteorder"]) == b"little"
+            if _small(members.get("byteorder"))
+            else True
+        )
         storages: dict[str, Storage] = {}
         room = path.stat().st_size
 
@@ -68,7 +74,9 @@ def _read_zip(path: Path):
                 if room < 0:  # members that overlap
                     raise UnsafePickleError("its storages are together larger than the file")
                 made.array = checked_array(
-                    file.read(info), (count,), made.dtype if little else made.dtype.newbyteorder(">")
+                    file.read(info),
+                    (count,),
+                    made.dtype if little else made.dtype.newbyteorder(">"),
                 )
                 storages[name] = made
             return storages[name]
@@ -94,12 +102,18 @@ def _read_legacy(path: Path):
     at = 0
     for number in range(5):
         found, used = load_pickle(
-            data[at:], allowed_names(len(data)), str(path), storage if number == 3 else None, stop=False
+            data[at:],
+            allowed_names(len(data)),
+            str(path),
+            storage if number == 3 else None,
+            stop=False,
         )
         parts.append(found)
         at += used
         if number == 0 and found != _MAGIC:
-            raise PoseNetError(f"{path} must be a .pth file, neither the zip's nor the old form's mark is there")
+            raise PoseNetError(
+                f"{path} must be a .pth file, neither the zip's nor the old form's mark is there"
+            )
     file = io.BytesIO(data)
     file.seek(at)
     keys = parts[4] if isinstance(parts[4], list) else []
@@ -116,8 +130,12 @@ def _as_weights(path: Path, found) -> Weights:
     for name in ("state_dict", "model", "net"):
         if isinstance(found, dict) and isinstance(found.get(name), dict):
             found = found[name]
-    if not isinstance(found, dict) or not any(isinstance(value, Tensor) for value in found.values()):
-        raise PoseNetError(f"{path} must be a state dict of tensors, received {type(found).__name__}")
+    if not isinstance(found, dict) or not any(
+        isinstance(value, Tensor) for value in found.values()
+    ):
+        raise PoseNetError(
+            f"{path} must be a state dict of tensors, received {type(found).__name__}"
+        )
     weights: Weights = {}
     room = 4 * path.stat().st_size  # tensors may share a storage
     for key, value in found.items():
@@ -142,6 +160,8 @@ def _as_weights(path: Path, found) -> Weights:
 def _in_keras_order(array: np.ndarray) -> np.ndarray:
     if array.ndim == 4:
         return (
-            array.transpose(2, 3, 0, 1) if array.shape[1] == 1 and array.shape[0] > 1 else array.transpose(2, 3, 1, 0)
+            array.transpose(2, 3, 0, 1)
+            if array.shape[1] == 1 and array.shape[0] > 1
+            else array.transpose(2, 3, 1, 0)
         )
     return array.T if array.ndim == 2 else array

@@ -41,11 +41,13 @@ class Tensor:
     def view(self) -> np.ndarray:
         """The numbers in their storage, checked against what that holds."""
         whole = (self.offset, *self.size, *self.stride)
-        if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in whole) or len(self.size) != len(
-            self.stride
-        ):
+        if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in whole) or len(
+            self.size
+        ) != len(self.stride):
             raise UnsafePickleError("it holds a tensor of an impossible shape")
-        last = self.offset + sum((n - 1) * step for n, step in zip(self.size, self.stride, strict=True))
+        last = self.offset + sum(
+            (n - 1) * step for n, step in zip(self.size, self.stride, strict=True)
+        )
         held = -1 if self.storage.array is None else self.storage.array.size
         if held < 0 or (0 not in self.size and last >= held):
             raise UnsafePickleError("it holds a tensor that reaches beyond its storage")
@@ -53,7 +55,10 @@ class Tensor:
             raise UnsafePickleError("it holds a tensor larger than its storage")
         item = self.storage.dtype.itemsize
         return np.lib.stride_tricks.as_strided(
-            self.storage.array[self.offset :], self.size, [step * item for step in self.stride], writeable=False
+            self.storage.array[self.offset :],
+            self.size,
+            [step * item for step in self.stride],
+            writeable=False,
         )
 
 
@@ -99,7 +104,10 @@ def allowed_names(room: int) -> dict[tuple[str, str], object]:
 
     names: dict[tuple[str, str], object] = {("torch", kind): kind for kind in _TYPES}
     names |= {("torch._utils", f"_rebuild_tensor{v}"): Tensor for v in ("", "_v2")}
-    names |= {("torch._utils", "_rebuild_parameter"): _parameter, ("collections", "OrderedDict"): ordered}
+    names |= {
+        ("torch._utils", "_rebuild_parameter"): _parameter,
+        ("collections", "OrderedDict"): ordered,
+    }
     names |= {("numpy", "dtype"): _Ignored, ("_codecs", "encode"): _Ignored}
     names |= {(f"{core}.multiarray", "scalar"): _Ignored for core in ("numpy.core", "numpy._core")}
     return names
@@ -107,7 +115,9 @@ def allowed_names(room: int) -> dict[tuple[str, str], object]:
 
 def storage_key(key) -> tuple[str, str, int]:
     """(type, name, count) of a storage's persistent id."""
-    if not (isinstance(key, tuple) and len(key) >= 5 and key[0] == "storage" and isinstance(key[1], str)):
+    if not (
+        isinstance(key, tuple) and len(key) >= 5 and key[0] == "storage" and isinstance(key[1], str)
+    ):
         raise UnsafePickleError("it refers to something that is no storage")
     kind, name, count = key[1], key[2], key[4]
     if kind not in _TYPES or not isinstance(name, str) or not isinstance(count, int) or count < 0:

@@ -49,10 +49,14 @@ def test_lists_have_the_exact_cambridge_layout(scene):
         ("test", TEST, ["seq4/frame00001.jpg", "seq4/frame00002.jpg"]),
     ):
         text = (scene / f"dataset_{split}.txt").read_text()
-        assert text.startswith("Visual Landmark Dataset V1\nImageFile, Camera Position [X Y Z W P Q R]\n\n")
+        assert text.startswith(
+            "Visual Landmark Dataset V1\nImageFile, Camera Position [X Y Z W P Q R]\n\n"
+        )
         lines = text.splitlines()[3:]
         assert len(lines) == count
-        assert all(re.fullmatch(r"seq\d/frame\d{5}\.jpg( -?\d+\.\d{9,}){7}", line) for line in lines)
+        assert all(
+            re.fullmatch(r"seq\d/frame\d{5}\.jpg( -?\d+\.\d{9,}){7}", line) for line in lines
+        )
         listed, numbers = read_list(scene / f"dataset_{split}.txt")
         assert listed == names
         np.testing.assert_allclose(np.linalg.norm(numbers[:, 3:], axis=1), 1, atol=1e-9)
@@ -72,13 +76,17 @@ def test_cameras_stand_upright_at_eye_height_and_look_level(scene):
     _, rows = read_list(scene / "dataset_train.txt")
     world_from_camera = Rotation.from_quat(rows[:, 3:], scalar_first=True).inv()
     assert (np.abs(rows[:, 2] - 1.6) < 0.15).all()
-    assert (world_from_camera.apply([0, -1, 0])[:, 2] > 0.95).all()  # the image's up is the world's up
+    assert (
+        world_from_camera.apply([0, -1, 0])[:, 2] > 0.95
+    ).all()  # the image's up is the world's up
     assert (np.abs(world_from_camera.apply([0, 0, 1])[:, 2]) < 0.25).all()
 
 
 def test_nvm_measurements_reproject(scene):
     names, cameras, points = read_nvm(scene / "reconstruction.nvm")
-    (listed, rows), (tested, more) = (read_list(scene / f"dataset_{split}.txt") for split in ("train", "test"))
+    (listed, rows), (tested, more) = (
+        read_list(scene / f"dataset_{split}.txt") for split in ("train", "test")
+    )
     assert names == listed + tested
     rows = np.concatenate([rows, more])
     np.testing.assert_allclose(cameras[:, 5:], rows[:, :3], atol=1e-9)
@@ -88,7 +96,11 @@ def test_nvm_measurements_reproject(scene):
         measured = point[7:].reshape(-1, 4)
         assert len(measured) == point[6] > 0
         for image, _, x, y in measured:
-            focal, quaternion, center = cameras[int(image), 0], cameras[int(image), 1:5], cameras[int(image), 5:]
+            focal, quaternion, center = (
+                cameras[int(image), 0],
+                cameras[int(image), 1:5],
+                cameras[int(image), 5:],
+            )
             local = Rotation.from_quat(quaternion, scalar_first=True).apply(point[:3] - center)
             assert local[2] > 0
             np.testing.assert_allclose((x, y), focal * local[:2] / local[2], atol=1e-3)
@@ -98,7 +110,9 @@ def test_nvm_measurements_reproject(scene):
 def test_the_same_seed_gives_the_same_files_and_another_seed_does_not(scene, tmp_path):
     courtyard.make_courtyard(tmp_path / "again", TRAIN, TEST, seed=3, progress=False)
     files = [path.relative_to(scene) for path in scene.rglob("*") if path.is_file()]
-    assert all((tmp_path / "again" / name).read_bytes() == (scene / name).read_bytes() for name in files)
+    assert all(
+        (tmp_path / "again" / name).read_bytes() == (scene / name).read_bytes() for name in files
+    )
     one, other = (make_world(seed).ground.texture.pixels for seed in (3, 4))
     assert (one != other).any()
 
@@ -110,13 +124,17 @@ def test_the_painter_agrees_with_the_visibility_of_points():
         object.__setattr__(face, "texture", own)  # a color of its own for each of the frozen faces
     rng = np.random.default_rng(8)
     small = world.faces[9:]  # ground, roofs and facades first
-    inside = [rng.dirichlet(np.ones(len(face.outline)), 3) @ np.array(face.outline) for face in small]
+    inside = [
+        rng.dirichlet(np.ones(len(face.outline)), 3) @ np.array(face.outline) for face in small
+    ]
     points = np.concatenate([face.points(place) for face, place in zip(small, inside, strict=True)])
     owners = np.repeat(np.arange(9, 9 + len(small)), 3)
     agree = []
     for pose in (courtyard.walk(sequence, 12)[i] for sequence in range(4) for i in (1, 4, 7, 10)):
         position, rotation = pose.positions[0], pose.rotations[0]
-        image = render(camera, position, rotation, np.zeros((4, 4, 3), np.uint8), world.faces[:9], world.solids)
+        image = render(
+            camera, position, rotation, np.zeros((4, 4, 3), np.uint8), world.faces[:9], world.solids
+        )
         local = rotation.inv().apply(points - position) @ camera.matrix.T
         place = np.floor(local[:, :2] / np.maximum(local[:, 2:], 0.05)).astype(int)
         seen = visible(points, camera, position, rotation, world.faces)
@@ -134,7 +152,9 @@ def test_a_mark_on_a_facade_appears_where_the_label_says():
     wall.texture.pixels[:] = 120
     row, column = 300, 900
     wall.texture.pixels[row - 10 : row + 10, column - 10 : column + 10] = (255, 0, 255)
-    point = wall.points(np.array([[column / wall.texture.pixels.shape[1], row / wall.texture.pixels.shape[0]]]))
+    point = wall.points(
+        np.array([[column / wall.texture.pixels.shape[1], row / wall.texture.pixels.shape[0]]])
+    )
     poses, camera = courtyard.walk(3, 60), courtyard_camera()
     checked = 0
     for pose in (poses[i] for i in range(0, 60, 2)):

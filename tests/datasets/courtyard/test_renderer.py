@@ -18,7 +18,12 @@ def plain(color, size=(8, 8)):
 
 def panel(corner, width, height, color):
     """An upright face that looks towards -y."""
-    return Face(np.array(corner, float), np.array([width, 0.0, 0]), np.array([0.0, 0, -height]), plain(color))
+    return Face(
+        np.array(corner, float),
+        np.array([width, 0.0, 0]),
+        np.array([0.0, 0, -height]),
+        plain(color),
+    )
 
 
 def box(low, high, color):
@@ -45,12 +50,19 @@ def test_a_mark_appears_where_the_pinhole_model_puts_it():
         pixels = np.full((480, 800, 3), 120, np.uint8)
         row, column = rng.integers(100, 380), rng.integers(200, 600)
         pixels[row - 6 : row + 6, column - 6 : column + 6] = (255, 0, 0)
-        wall = Face(np.array([-5.0, 6, 4]), np.array([10.0, 0, 0]), np.array([0, 0, -6.0]), Texture(pixels))
+        wall = Face(
+            np.array([-5.0, 6, 4]), np.array([10.0, 0, 0]), np.array([0, 0, -6.0]), Texture(pixels)
+        )
         mark = (-5 + column / 80, 6.0, 4 - row / 80)
         position = rng.uniform((-1.5, -1, 0.5), (1.5, 2, 2))
         look = np.array(mark) - position
         yaw = np.degrees(np.arctan2(-look[0], look[1])) + rng.uniform(-18, 18)
-        rotation = Rotation.from_euler("ZXY", [yaw, rng.uniform(-8, 8), rng.uniform(-10, 10)], degrees=True) * FORWARD
+        rotation = (
+            Rotation.from_euler(
+                "ZXY", [yaw, rng.uniform(-8, 8), rng.uniform(-10, 10)], degrees=True
+            )
+            * FORWARD
+        )
         image = render(CAMERA, position, rotation, SKY, [wall], [])
         np.testing.assert_allclose(red_centroid(image), project(mark, position, rotation), atol=0.3)
 
@@ -61,18 +73,30 @@ def test_the_nearer_solid_hides_the_farther_in_any_order():
         image = render(CAMERA, np.array([0, 0, 1.0]), FORWARD, SKY, [], solids)
         assert tuple(image[120, 160]) == (255, 0, 0)
         edge = project((1.5, 6.0, 1.0), np.array([0, 0, 1.0]), FORWARD)
-        assert tuple(image[int(edge[1]), int(edge[0])]) == (255, 0, 0)  # still inside the near one's outline
+        assert tuple(image[int(edge[1]), int(edge[0])]) == (
+            255,
+            0,
+            0,
+        )  # still inside the near one's outline
         assert tuple(image[40, 160]) == (0, 255, 0)
 
 
 def test_a_long_low_solid_beside_the_camera_does_not_hide_who_stands_before_it():
-    hedge, person = box((-4, 1.9, 0), (4, 2.5, 1), (0, 255, 0)), box((2.9, 1.5, 0), (3.1, 1.6, 2), (255, 0, 0))
+    hedge, person = (
+        box((-4, 1.9, 0), (4, 2.5, 1), (0, 255, 0)),
+        box((2.9, 1.5, 0), (3.1, 1.6, 2), (255, 0, 0)),
+    )
     ordered = far_to_near([person, hedge], np.array([0, 0, 1.6]))
     assert ordered == [hedge, person]
 
 
 def test_a_ground_that_passes_under_the_camera_is_cut_at_the_near_plane():
-    ground = Face(np.array([-20.0, 20, 0]), np.array([40.0, 0, 0]), np.array([0, -40.0, 0]), plain((90, 90, 90)))
+    ground = Face(
+        np.array([-20.0, 20, 0]),
+        np.array([40.0, 0, 0]),
+        np.array([0, -40.0, 0]),
+        plain((90, 90, 90)),
+    )
     whole = Face(ground.corner, ground.across, ground.down, ground.texture, tile=1000.0)
     for face in (ground, whole):
         image = render(CAMERA, np.array([0.3, 0.2, 1.5]), FORWARD, SKY, [face], [])
@@ -85,7 +109,13 @@ def test_a_ground_that_passes_under_the_camera_is_cut_at_the_near_plane():
 def test_a_wall_beside_the_camera_keeps_its_pattern_across_the_near_plane():
     pixels = np.zeros((64, 640, 3), np.uint8)
     pixels[:, 480:] = (255, 255, 255)  # from y = 5 on
-    wall = Face(np.array([-1.0, -10, 3]), np.array([0, 20.0, 0]), np.array([0, 0, -3.0]), Texture(pixels), tile=1e3)
+    wall = Face(
+        np.array([-1.0, -10, 3]),
+        np.array([0, 20.0, 0]),
+        np.array([0, 0, -3.0]),
+        Texture(pixels),
+        tile=1e3,
+    )
     position = np.array([0, 0, 1.5])
     image = render(CAMERA, position, FORWARD, SKY, [wall], [])
     change, _ = project((-1, 5, 1.5), position, FORWARD)
@@ -97,7 +127,12 @@ def test_a_wall_beside_the_camera_keeps_its_pattern_across_the_near_plane():
 def test_faces_seen_from_behind_are_not_drawn():
     face = panel((-1, 3, 2), 2, 2, (255, 0, 0))
     image = render(
-        CAMERA, np.array([0, 6.0, 1]), Rotation.from_euler("z", 180, degrees=True) * FORWARD, SKY, [face], []
+        CAMERA,
+        np.array([0, 6.0, 1]),
+        Rotation.from_euler("z", 180, degrees=True) * FORWARD,
+        SKY,
+        [face],
+        [],
     )
     assert (image == SKY[0, 0]).all()
 
@@ -105,13 +140,17 @@ def test_faces_seen_from_behind_are_not_drawn():
 def test_a_minified_fine_pattern_becomes_grey_and_does_not_alias():
     pixels = np.zeros((1024, 1024, 3), np.uint8)
     pixels[:, ::2] = 255
-    wall = Face(np.array([-20.0, 20, 20]), np.array([40.0, 0, 0]), np.array([0, 0, -40.0]), Texture(pixels))
+    wall = Face(
+        np.array([-20.0, 20, 20]), np.array([40.0, 0, 0]), np.array([0, 0, -40.0]), Texture(pixels)
+    )
     image = render(CAMERA, np.array([0, 0, 0.0]), FORWARD, SKY, [wall], [])
     assert np.ptp(image[40:200, 60:260].astype(int)) <= 4
 
 
 def test_visible_agrees_with_the_image_and_with_geometry():
     wall, screen = panel((-6, 8, 5), 12, 5, (0, 0, 255)), panel((-1, 4, 2), 2, 2, (255, 0, 0))
-    points = np.array([(0, 8, 1), (0, 8, 4), (3, 8, 1), (0.5, 4, 1), (0, -3, 1), (30, 8, 1), (0, 3, 1)], float)
+    points = np.array(
+        [(0, 8, 1), (0, 8, 4), (3, 8, 1), (0.5, 4, 1), (0, -3, 1), (30, 8, 1), (0, 3, 1)], float
+    )
     seen = visible(points, CAMERA, np.array([0, 0, 1.0]), FORWARD, [wall, screen])
     assert seen.tolist() == [False, True, True, True, False, False, True]

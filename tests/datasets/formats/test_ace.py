@@ -14,13 +14,23 @@ POSE = "0 0 1 1\n-1 0 0 2\n0 -1 0 3\n0 0 0 1\n"  # at (1, 2, 3), looks along x, 
 
 
 def write(folder, calibration="50\n"):
-    for split, names in {"train": ("seq-01-frame-000010", "seq-01-frame-000009"), "test": ("seq1_frame00001",)}.items():
+    for split, names in {
+        "train": ("seq-01-frame-000010", "seq-01-frame-000009"),
+        "test": ("seq1_frame00001",),
+    }.items():
         for name in names:
             base = folder / split
-            write_image(base / "rgb" / (f"{name}.color.png" if split == "train" else f"{name}.png"), (48, 64))
+            write_image(
+                base / "rgb" / (f"{name}.color.png" if split == "train" else f"{name}.png"),
+                (48, 64),
+            )
             for kind, text in (("poses", POSE), ("calibration", calibration)):
                 (base / kind).mkdir(exist_ok=True)
-                middle = {"poses": ".pose", "calibration": ".calibration"}[kind] if split == "train" else ""
+                middle = (
+                    {"poses": ".pose", "calibration": ".calibration"}[kind]
+                    if split == "train"
+                    else ""
+                )
                 (base / kind / f"{name}{middle}.txt").write_text(text)
     return folder
 
@@ -62,7 +72,10 @@ def test_a_image_without_a_pose_is_reported(tmp_path):
 @pytest.mark.parametrize(
     ("calibration", "message"),
     [
-        ("x\n", "seq-01-frame-000009.calibration.txt:1: a calibration must be a focal length or a 3 x 3 matrix"),
+        (
+            "x\n",
+            "seq-01-frame-000009.calibration.txt:1: a calibration must be a focal length or a 3 x 3 matrix",
+        ),
         ("50 50\n", "3 lines of 3 numbers are needed"),
         ("-50\n", "a focal length must be finite and above 0, received -50.0"),
         ("", "3 lines of 3 numbers are needed, the file ends after 0"),
@@ -75,4 +88,7 @@ def test_malformed_calibration(tmp_path, calibration, message):
 def test_malformed_pose(tmp_path):
     folder = write(tmp_path / "scene")
     (folder / "test/poses/seq1_frame00001.txt").write_text("1 0 0\n")
-    assert "seq1_frame00001.txt:1: 4 lines of 4 numbers are needed, received '1 0 0' as line 1" in refused(folder)
+    assert (
+        "seq1_frame00001.txt:1: 4 lines of 4 numbers are needed, received '1 0 0' as line 1"
+        in refused(folder)
+    )

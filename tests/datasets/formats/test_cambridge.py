@@ -22,7 +22,11 @@ def scene(tmp_path):
     """Shuffled rows of two training sequences and one test sequence, with their images."""
     write_lists(
         tmp_path,
-        ["seq2/frame1.png 9 0 0 1 0 0 0", "seq1/frame10.png 3 0 0 1 0 0 0", "seq1/frame9.png 2 0 0 1 0 0 0"],
+        [
+            "seq2/frame1.png 9 0 0 1 0 0 0",
+            "seq1/frame10.png 3 0 0 1 0 0 0",
+            "seq1/frame9.png 2 0 0 1 0 0 0",
+        ],
         [f"seq3/frame2.png 1 2 3 {HALF} 0 0 {HALF}"],
     )
     for name in ("seq2/frame1.png", "seq1/frame10.png", "seq1/frame9.png", "seq3/frame2.png"):
@@ -49,10 +53,19 @@ def test_world_to_camera_quaternion_is_turned_round(scene):
 
 def test_rows_are_in_frame_order_inside_each_sequence(scene):
     opened = open_scene(scene)
-    assert opened.names == ("seq2/frame1.png", "seq1/frame9.png", "seq1/frame10.png", "seq3/frame2.png")
+    assert opened.names == (
+        "seq2/frame1.png",
+        "seq1/frame9.png",
+        "seq1/frame10.png",
+        "seq3/frame2.png",
+    )
     assert opened.sequences.tolist() == ["seq2", "seq1", "seq1", "seq3"]
     assert opened.splits.tolist() == ["train"] * 3 + ["test"]
-    assert (opened.unit, opened.name, {each.source for each in opened.cameras}) == ("m", scene.name, {"assumed"})
+    assert (opened.unit, opened.name, {each.source for each in opened.cameras}) == (
+        "m",
+        scene.name,
+        {"assumed"},
+    )
     np.testing.assert_array_equal(opened.poses.positions[:3, 0], [9, 2, 3])
 
 
@@ -65,7 +78,9 @@ def test_absent_test_list_gives_a_scene_that_can_be_trained_on(scene):
     (scene / "dataset_test.txt").unlink()
     opened = open_scene(scene)
     assert len(opened.split("train")) == 3
-    with pytest.raises(PoseNetError, match=r"the test split of .* must hold at least one usable image, it is empty"):
+    with pytest.raises(
+        PoseNetError, match=r"the test split of .* must hold at least one usable image, it is empty"
+    ):
         opened.split("test")
 
 
@@ -73,7 +88,9 @@ def test_empty_list_counts_as_absent(scene):
     (scene / "dataset_train.txt").write_text("")
     opened = open_scene(scene)
     assert len(opened.split("test")) == 1
-    with pytest.raises(PoseNetError, match=r"the train split of .* must hold at least one usable image"):
+    with pytest.raises(
+        PoseNetError, match=r"the train split of .* must hold at least one usable image"
+    ):
         opened.split("train")
 
 
@@ -99,7 +116,9 @@ def test_malformed_line_is_named(tmp_path, line, received):
 
 def test_text_that_is_not_utf_8(tmp_path):
     (tmp_path / "dataset_train.txt").write_bytes(HEADER.encode() + "seq1/é.png".encode("latin-1"))
-    expected = f"{tmp_path / 'dataset_train.txt'}:4: the file must be text in UTF-8, received other bytes"
+    expected = (
+        f"{tmp_path / 'dataset_train.txt'}:4: the file must be text in UTF-8, received other bytes"
+    )
     assert refused(tmp_path) == expected
 
 
@@ -124,7 +143,9 @@ def test_nan_and_zero_quaternions_go_to_the_hygiene(scene):
 @pytest.mark.parametrize("name", ["/seq1/a.png", "../a.png"])
 def test_names_outside_the_folder(tmp_path, name):
     write_lists(tmp_path, [f"{name} 1 2 3 1 0 0 0"])
-    assert "dataset_train.txt:4: a image's name must stay inside the scene's folder" in refused(tmp_path)
+    assert "dataset_train.txt:4: a image's name must stay inside the scene's folder" in refused(
+        tmp_path
+    )
 
 
 def test_names_are_tidied(tmp_path):
@@ -155,14 +176,22 @@ def test_reconstruction_gives_cameras_and_points(scene):
 
 
 def test_list_without_header_and_with_more_columns(tmp_path):
-    (tmp_path / "poses.txt").write_text("a.png 1 2 3 1 0 0 0 0.5 7\n\n# a remark\nb.png 4 5 6 0 1 0 0\n")
+    (tmp_path / "poses.txt").write_text(
+        "a.png 1 2 3 1 0 0 0 0.5 7\n\n# a remark\nb.png 4 5 6 0 1 0 0\n"
+    )
     first, second = read_list(tmp_path / "poses.txt")
-    assert (first.name, first.numbers, first.extra) == ("a.png", (1, 2, 3, 1, 0, 0, 0), ("0.5", "7"))
+    assert (first.name, first.numbers, first.extra) == (
+        "a.png",
+        (1, 2, 3, 1, 0, 0, 0),
+        ("0.5", "7"),
+    )
     assert (second.extra, second.source) == ((), f"{tmp_path / 'poses.txt'}:4")
 
 
 def test_list_that_is_absent(tmp_path):
-    with pytest.raises(PoseNetError, match=r"poses.txt: the file cannot be read \(No such file or directory\)"):
+    with pytest.raises(
+        PoseNetError, match=r"poses.txt: the file cannot be read \(No such file or directory\)"
+    ):
         read_list(tmp_path / "poses.txt")
 
 
@@ -175,12 +204,19 @@ def test_list_with_a_byte_order_mark_and_windows_lines(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "train", "test"),
-    [("KingsCollege", 1220, 343), ("OldHospital", 895, 182), ("ShopFacade", 231, 103), ("GreatCourt", 1531, 760)],
+    [
+        ("KingsCollege", 1220, 343),
+        ("OldHospital", 895, 182),
+        ("ShopFacade", 231, 103),
+        ("GreatCourt", 1531, 760),
+    ],
 )
 def test_published_counts_and_level_cameras(real_data, name, train, test):
     scene, faults = open_scene_with_issues(real_data / "cambridge_lists" / name, need_images=False)
     assert ((scene.splits == "train").sum(), (scene.splits == "test").sum()) == (train, test)
-    expected = f"{real_data / 'cambridge_lists' / name / 'dataset_train.txt'}:300 seq5/frame00297.png"
+    expected = (
+        f"{real_data / 'cambridge_lists' / name / 'dataset_train.txt'}:300 seq5/frame00297.png"
+    )
     assert [(f.kind, f.first) for f in faults] == (
         [("camera far outside the scene", expected)] if train == 1531 else []
     )

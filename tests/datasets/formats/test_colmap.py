@@ -60,9 +60,16 @@ refused = partial(refusal, open_scene)
 def check(scene):
     assert scene.names == ("images/walk/frame2.jpg", "images/walk/frame10.jpg")
     np.testing.assert_allclose(scene.poses.positions, [[1, 2, 3], [0, 0, 0]], atol=1e-12)
-    np.testing.assert_allclose(scene.poses.rotations[0].apply([0, 0, 1]), [1, 0, 0], atol=1e-12)  # forward
+    np.testing.assert_allclose(
+        scene.poses.rotations[0].apply([0, 0, 1]), [1, 0, 0], atol=1e-12
+    )  # forward
     first, second = scene.cameras
-    assert (first.fx, first.width, first.lens, first.distortion) == (60, 64, "SIMPLE_RADIAL", (0.05,))  # halved
+    assert (first.fx, first.width, first.lens, first.distortion) == (
+        60,
+        64,
+        "SIMPLE_RADIAL",
+        (0.05,),
+    )  # halved
     assert (second.fy, second.lens, second.distortion) == (61, "OPENCV", (0.1, 0.01, 0, 0))
     assert (scene.unit, list(scene.sequences)) == ("scene units", ["walk", "walk"])
     np.testing.assert_array_equal(scene.points.positions, [[4, 5, 6], [7, 8, 9]])
@@ -112,10 +119,19 @@ def test_other_places_of_the_model(model, place):
             "1 1 0 0 0 0 0 1 a.jpg\n\n",
             "images.txt:1: an image line must be IMAGE_ID QW QX QY QZ TX TY TZ",
         ),
-        ("1 1 0 0 0 0 0 0 9 a.jpg\n\n", "images.txt:1: the camera 9 must stand in cameras.txt, it does not"),
-        ("x 1 0 0 0 0 0 0 1 a.jpg\n\n", "images.txt:1: IMAGE_ID must be a whole number, received 'x'"),
+        (
+            "1 1 0 0 0 0 0 0 9 a.jpg\n\n",
+            "images.txt:1: the camera 9 must stand in cameras.txt, it does not",
+        ),
+        (
+            "x 1 0 0 0 0 0 0 1 a.jpg\n\n",
+            "images.txt:1: IMAGE_ID must be a whole number, received 'x'",
+        ),
         ("1 1 0 y 0 0 0 0 1 a.jpg\n\n", "received 'y' where a number belongs"),
-        ("1 1 0 0 0 0 0 0 1 a.jpg\n10 20\n", "images.txt:2: the line behind an image must hold X Y POINT3D_ID"),
+        (
+            "1 1 0 0 0 0 0 0 1 a.jpg\n10 20\n",
+            "images.txt:2: the line behind an image must hold X Y POINT3D_ID",
+        ),
         ("1 1 0 0 0 0 0 0 1 ../a.jpg\n\n", "a image's name must stay inside the scene's folder"),
     ],
 )
@@ -126,7 +142,10 @@ def test_malformed_images(tmp_path, images, message):
 @pytest.mark.parametrize(
     ("cameras", "message"),
     [
-        ("1 PINHOLE 64\n", "cameras.txt:1: a camera line must be CAMERA_ID MODEL WIDTH HEIGHT PARAMS..."),
+        (
+            "1 PINHOLE 64\n",
+            "cameras.txt:1: a camera line must be CAMERA_ID MODEL WIDTH HEIGHT PARAMS...",
+        ),
         ("1 LENSBABY 64 48 1\n", "the camera model must be one of COLMAP's, received 'LENSBABY'"),
         ("1 PINHOLE 64 48 60 61\n", "PINHOLE has 4 parameters. Received: 2"),
         ("1 PINHOLE 64 48 -60 61 32 24\n", "size and focal length must be finite and above 0"),
@@ -151,7 +170,9 @@ def test_crlf_byte_order_mark_and_comments(tmp_path):
 
 def test_zero_quaternion_is_reported(tmp_path):
     folder = write_text_model(tmp_path / "scene", IMAGES.replace("3 1 0 0 0 0", "3 0 0 0 0 0"))
-    with pytest.raises(PoseNetError, match=r"1 x quaternion of length zero.*images.txt:4 images/walk/frame10.jpg"):
+    with pytest.raises(
+        PoseNetError, match=r"1 x quaternion of length zero.*images.txt:4 images/walk/frame10.jpg"
+    ):
         open_scene(folder, strict=True)
 
 
@@ -177,7 +198,9 @@ def test_every_truncation_is_refused(binary, name):
 def test_lying_counts_take_no_memory(binary, name):
     whole = (binary / f"{name}.bin").read_bytes()
     (binary / f"{name}.bin").write_bytes(struct.pack("<Q", 10**15) + whole[8:])
-    with pytest.raises(PoseNetError, match=rf"{name}.bin: \d+ more bytes are needed at byte 8, only \d+ follow"):
+    with pytest.raises(
+        PoseNetError, match=rf"{name}.bin: \d+ more bytes are needed at byte 8, only \d+ follow"
+    ):
         read_model(binary)
 
 
@@ -188,7 +211,9 @@ def test_a_folder_without_a_model(tmp_path):
 
 def test_unknown_binary_camera_model(binary):
     (binary / "cameras.bin").write_bytes(struct.pack("<QiiQQ4d", 1, 1, 99, 64, 48, 1, 1, 1, 1))
-    with pytest.raises(PoseNetError, match=r"the camera model must be one of COLMAP's \(0 to 17\), received 99"):
+    with pytest.raises(
+        PoseNetError, match=r"the camera model must be one of COLMAP's \(0 to 17\), received 99"
+    ):
         read_model(binary)
 
 
@@ -218,7 +243,11 @@ def test_images_that_their_exif_turns_are_turned_with_camera_and_pose(tmp_path, 
     exif[0x0112] = orientation
     Image.fromarray(stored).save(folder / "images/walk/frame2.jpg", quality=100, exif=exif)
     scene = open_scene(folder)
-    point = Rotation.inv(ROTATION).apply([(47 - 30) / 60, (10 - 25) / 61, 1.0]) + [1, 2, 3]  # of the stored pose
+    point = Rotation.inv(ROTATION).apply([(47 - 30) / 60, (10 - 25) / 61, 1.0]) + [
+        1,
+        2,
+        3,
+    ]  # of the stored pose
     camera, pose = scene.cameras[0], scene.poses
     if orientation == 5:  # mirrored: no turn tells where its pixels went
         assert camera.source == "assumed"
@@ -255,9 +284,13 @@ def test_our_own_models_are_of_upright_images(tmp_path):
     with Image.open(folder / "images/walk/frame2.jpg") as image:
         image.load()
         image.save(folder / "images/walk/frame2.jpg", exif=exif)
-    assert (open_scene(folder).poses.rotations * before.rotations.inv()).magnitude().max() == pytest.approx(np.pi)
+    assert (
+        open_scene(folder).poses.rotations * before.rotations.inv()
+    ).magnitude().max() == pytest.approx(np.pi)
     (folder / "scene.json").write_text('{"unit": "m"}')  # a user's
-    assert (open_scene(folder).poses.rotations * before.rotations.inv()).magnitude().max() == pytest.approx(np.pi)
+    assert (
+        open_scene(folder).poses.rotations * before.rotations.inv()
+    ).magnitude().max() == pytest.approx(np.pi)
     assert open_scene(folder).unit == "m"
     (folder / "scene.json").write_text('{"unit": "m", "upright": true}')
     assert (open_scene(folder).poses.rotations * before.rotations.inv()).magnitude().max() < 1e-9

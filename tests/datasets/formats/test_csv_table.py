@@ -35,7 +35,9 @@ def test_columns_in_any_order(tmp_path):
     assert scene.names == ("a/1.png", "a/2, b.png")
     np.testing.assert_array_equal(scene.poses.positions, [[1, 2, 3], [4, 5, 6]])
     # looks along x, z up
-    np.testing.assert_allclose(scene.poses.rotations[0].as_matrix(), [[0, 0, 1], [-1, 0, 0], [0, -1, 0]], atol=1e-12)
+    np.testing.assert_allclose(
+        scene.poses.rotations[0].as_matrix(), [[0, 0, 1], [-1, 0, 0], [0, -1, 0]], atol=1e-12
+    )
     assert list(scene.splits) == ["train", "test"]
     assert list(scene.sequences) == ["left", "right"]
     assert scene.unit == "ft"
@@ -45,7 +47,9 @@ def test_columns_in_any_order(tmp_path):
 
 
 def test_only_what_is_needed(tmp_path):
-    scene = open_scene(write(tmp_path / "scene", "image,x,y,z,qw,qx,qy,qz\na/1.png,1,2,3,1,0,0,0\n"))
+    scene = open_scene(
+        write(tmp_path / "scene", "image,x,y,z,qw,qx,qy,qz\na/1.png,1,2,3,1,0,0,0\n")
+    )
     assert (scene.unit, list(scene.sequences), scene.cameras[0].source) == ("m", ["a"], "assumed")
 
 
@@ -53,14 +57,29 @@ def test_only_what_is_needed(tmp_path):
     ("table", "message"),
     [
         ("", "poses.csv:1: a table must begin with the names of its columns, the file is empty"),
-        ("image,x,y,z\n", "poses.csv:1: the columns must be image,x,y,z,qw,qx,qy,qz and maybe split,sequence,fx"),
+        (
+            "image,x,y,z\n",
+            "poses.csv:1: the columns must be image,x,y,z,qw,qx,qy,qz and maybe split,sequence,fx",
+        ),
         ("image,x,y,z\n", "received 'none called qw, qx, qy, qz'"),
         ("image,x,y,z,qw,qx,qy,qz,mood\n", "received 'mood'"),
         ("image,x,y,z,qw,qx,qy,qz,x\n", "received 'the same column twice'"),
-        ("image,x,y,z,qw,qx,qy,qz\na/1.png,1,2\n", "poses.csv:2: a line must have 8 columns, received 3"),
-        ("image,x,y,z,qw,qx,qy,qz\na/1.png,1,2,c,1,0,0,0\n", "a pose must be 7 numbers, received 'c'"),
-        ("image,x,y,z,qw,qx,qy,qz\na/1.png,1,\r2,3,1,0,0,0\n", "poses.csv:2: a line must be comma-separated values"),
-        (TABLE.replace("test", "exam"), "poses.csv:4: a split must be train or test, received 'exam'"),
+        (
+            "image,x,y,z,qw,qx,qy,qz\na/1.png,1,2\n",
+            "poses.csv:2: a line must have 8 columns, received 3",
+        ),
+        (
+            "image,x,y,z,qw,qx,qy,qz\na/1.png,1,2,c,1,0,0,0\n",
+            "a pose must be 7 numbers, received 'c'",
+        ),
+        (
+            "image,x,y,z,qw,qx,qy,qz\na/1.png,1,\r2,3,1,0,0,0\n",
+            "poses.csv:2: a line must be comma-separated values",
+        ),
+        (
+            TABLE.replace("test", "exam"),
+            "poses.csv:4: a split must be train or test, received 'exam'",
+        ),
         (TABLE.replace(",50", ",-50"), "poses.csv:3: focal lengths must be finite and above 0"),
         (TABLE.replace(",50", ",wide"), "intrinsics must be numbers, received 'wide'"),
         (TABLE.replace("a/1", "../a/1"), "must stay inside the scene's folder"),

@@ -87,15 +87,36 @@ def test_images_without_truth_are_reported(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": "1,2,3\n"}, "data.csv:1: a line must be 'timestamp [ns],filename', received '1,2,3'"),
+        (
+            {"images": "1,2,3\n"},
+            "data.csv:1: a line must be 'timestamp [ns],filename', received '1,2,3'",
+        ),
         ({"images": "1403636579763555584,../../../x.png\n"}, "must stay inside the scene's folder"),
-        ({"truth": "1403636579758555392,1,2\n"}, "data.csv:1: a line must be timestamp [ns], p x y z, q w x y z"),
+        (
+            {"truth": "1403636579758555392,1,2\n"},
+            "data.csv:1: a line must be timestamp [ns], p x y z, q w x y z",
+        ),
         ({"truth": TRUTH.replace("4.0", "four")}, "received 'four' where a number belongs"),
-        ({"sensor": SENSOR.replace("T_BS", "T_XX")}, "sensor.yaml: T_BS must be followed by 16 numbers in brackets"),
-        ({"sensor": SENSOR.replace("0.1,", "")}, "T_BS must be followed by 16 numbers in brackets, received"),
-        ({"sensor": SENSOR.replace("[0.0, -1.0", "[0.0, -2.0")}, "T_BS must be a rotation and a shift, it is not"),
-        ({"sensor": SENSOR.replace("458.654", "0")}, "resolution and focal lengths must be above 0"),
-        ({"sensor": SENSOR.replace("intrinsics:", "x:")}, "intrinsics must be followed by 4 numbers in brackets"),
+        (
+            {"sensor": SENSOR.replace("T_BS", "T_XX")},
+            "sensor.yaml: T_BS must be followed by 16 numbers in brackets",
+        ),
+        (
+            {"sensor": SENSOR.replace("0.1,", "")},
+            "T_BS must be followed by 16 numbers in brackets, received",
+        ),
+        (
+            {"sensor": SENSOR.replace("[0.0, -1.0", "[0.0, -2.0")},
+            "T_BS must be a rotation and a shift, it is not",
+        ),
+        (
+            {"sensor": SENSOR.replace("458.654", "0")},
+            "resolution and focal lengths must be above 0",
+        ),
+        (
+            {"sensor": SENSOR.replace("intrinsics:", "x:")},
+            "intrinsics must be followed by 4 numbers in brackets",
+        ),
     ],
 )
 def test_malformed(tmp_path, change, message):

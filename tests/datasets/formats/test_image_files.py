@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from posenet.datasets.formats.image_files import existing_name, fit_to_image, fitted_cameras, nearest, sequence_of
+from posenet.datasets.formats.image_files import (
+    existing_name,
+    fit_to_image,
+    fitted_cameras,
+    nearest,
+    sequence_of,
+)
 from posenet.geometry.camera import Camera
 from tests.helpers.images import write_image
 
@@ -14,7 +20,9 @@ def test_another_suffix_is_found(tmp_path):
     write_image(tmp_path / "a/1.jpg")
     write_image(tmp_path / "a/2.b.png")
     assert existing_name(tmp_path, "a/1.png") == "a/1.jpg"
-    assert existing_name(tmp_path, "a/2.b") == "a/2.b.png"  # the Blender scenes leave the suffix out
+    assert (
+        existing_name(tmp_path, "a/2.b") == "a/2.b.png"
+    )  # the Blender scenes leave the suffix out
     assert existing_name(tmp_path, "a/3.png") == "a/3.png"
     assert existing_name(tmp_path / "a", "../a/1.png") == "../a/1.png"
     assert existing_name(tmp_path, "x" * 5000) == "x" * 5000  # no disk can hold that name
@@ -34,7 +42,9 @@ def test_intrinsics_of_another_shape_are_left_out_and_reported(tmp_path):
     write_image(tmp_path / "b.png", (640, 360))
     cameras, faults = fitted_cameras([CAMERA, CAMERA, None], tmp_path, ["a.png", "b.png", "a.png"])
     assert [camera is None for camera in cameras] == [True, False, True]
-    assert [(fault.count, fault.first, fault.action) for fault in faults] == [(1, "a.png", "intrinsics left out")]
+    assert [(fault.count, fault.first, fault.action) for fault in faults] == [
+        (1, "a.png", "intrinsics left out")
+    ]
 
 
 def test_sequence():

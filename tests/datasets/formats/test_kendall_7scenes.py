@@ -47,7 +47,9 @@ def test_cameras_are_the_kinects_scaled_to_the_images(tmp_path):
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_mixed_conventions_are_refused(tmp_path, order):
-    rows = ["/seq-01/frame-000000.color.png 4 5 6 1 0 0 0", "seq1/frame00001.png 4 5 6 1 0 0 0"][::order]
+    rows = ["/seq-01/frame-000000.color.png 4 5 6 1 0 0 0", "seq1/frame00001.png 4 5 6 1 0 0 0"][
+        ::order
+    ]
     (tmp_path / "dataset_train.txt").write_text(HEADER + "\n".join(rows))
     with pytest.raises(PoseNetError) as refusal:
         open_scene(tmp_path, need_images=False)
@@ -69,8 +71,12 @@ def test_lists_of_two_scenes_are_refused(tmp_path):
 
 
 def test_malformed_line_is_named(tmp_path):
-    (tmp_path / "heads_train.txt").write_text(HEADER + ROWS + "/seq-01/frame-000002.color.png 1 2 3\n")
-    with pytest.raises(PoseNetError, match=r"heads_train.txt:6: a line must be a name .* received 4 columns"):
+    (tmp_path / "heads_train.txt").write_text(
+        HEADER + ROWS + "/seq-01/frame-000002.color.png 1 2 3\n"
+    )
+    with pytest.raises(
+        PoseNetError, match=r"heads_train.txt:6: a line must be a name .* received 4 columns"
+    ):
         open_scene(tmp_path)
 
 

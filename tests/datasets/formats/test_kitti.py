@@ -28,7 +28,9 @@ refused = partial(refusal, open_scene, strict=True)
 
 
 def check(scene):
-    np.testing.assert_allclose(scene.poses.positions, [[-0.06, 0, 0], [5, 0, 7.06]])  # camera 2's own place
+    np.testing.assert_allclose(
+        scene.poses.positions, [[-0.06, 0, 0], [5, 0, 7.06]]
+    )  # camera 2's own place
     np.testing.assert_allclose(scene.poses.rotations[1].apply([0, 0, 1]), [1, 0, 0], atol=1e-12)
     camera = scene.cameras[0]
     assert (camera.fx, camera.cx, camera.cy) == (70, 32, 24)
@@ -51,7 +53,10 @@ def test_benchmarks_layout(tmp_path):
     check(scene)
     write(tmp_path / "sequences/08", pose_file="../../poses/08.txt")
     message = refused(tmp_path)
-    assert message == f"{tmp_path}: each sequence has its own world, give one: {tmp_path}/sequences/NN of 07, 08"
+    assert (
+        message
+        == f"{tmp_path}: each sequence has its own world, give one: {tmp_path}/sequences/NN of 07, 08"
+    )
 
 
 def test_a_sequence_without_poses(tmp_path):
@@ -76,11 +81,19 @@ def test_a_pose_without_a_image_is_reported(tmp_path):
 @pytest.mark.parametrize(
     ("poses", "calib", "message"),
     [
-        ("1 0 0 0\n", CALIB, "poses.txt:1: a pose must be 12 numbers, a 3 x 4 matrix row by row, received 4 columns"),
+        (
+            "1 0 0 0\n",
+            CALIB,
+            "poses.txt:1: a pose must be 12 numbers, a 3 x 4 matrix row by row, received 4 columns",
+        ),
         (POSES.replace("5", "x"), CALIB, "poses.txt:2: a pose must be 12 numbers"),
         (POSES, "P2: 1 2 3\n", "calib.txt:1: P2: must be followed by 12 numbers"),
         (POSES, CALIB.replace("70", "-70"), "focal lengths above 0"),
-        (POSES.replace("1 0 0 0 0 1", "2 0 0 0 0 1"), CALIB, "1 x pose that is missing or not finite"),
+        (
+            POSES.replace("1 0 0 0 0 1", "2 0 0 0 0 1"),
+            CALIB,
+            "1 x pose that is missing or not finite",
+        ),
     ],
 )
 def test_malformed(tmp_path, poses, calib, message):

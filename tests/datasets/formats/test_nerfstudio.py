@@ -17,12 +17,25 @@ from tests.helpers.images import write_image
 
 # a camera at (1, 2, 3) that looks along world x with z up; OpenGL axes: right -y, up z, back -x
 OPENGL = [[0, 0, -1, 1], [-1, 0, 0, 2], [0, 1, 0, 3], [0, 0, 0, 1]]
-TOP = {"fl_x": 60, "fl_y": 62, "cx": 31, "cy": 25, "w": 64, "h": 48, "k1": 0.1, "k2": 0, "p1": 0, "p2": 0.02}
+TOP = {
+    "fl_x": 60,
+    "fl_y": 62,
+    "cx": 31,
+    "cy": 25,
+    "w": 64,
+    "h": 48,
+    "k1": 0.1,
+    "k2": 0,
+    "p1": 0,
+    "p2": 0.02,
+}
 
 
 def write(folder, frames=None, name="transforms.json", top=TOP, **more):
     folder.mkdir(exist_ok=True)
-    frames = frames or [{"file_path": f"images/{row}.png", "transform_matrix": OPENGL} for row in (10, 9)]
+    frames = frames or [
+        {"file_path": f"images/{row}.png", "transform_matrix": OPENGL} for row in (10, 9)
+    ]
     (folder / name).write_text(json.dumps(top | more | {"frames": frames}))
     for row in (9, 10):
         write_image(folder / f"images/{row}.png", (48, 64), seed=row)
@@ -37,8 +50,12 @@ def test_pose_and_intrinsics(tmp_path):
     assert transforms.recognizes(tmp_path / "scene")
     assert scene.names == ("images/9.png", "images/10.png")
     np.testing.assert_allclose(scene.poses.positions, [[1, 2, 3]] * 2)
-    np.testing.assert_allclose(scene.poses.rotations[0].apply([0, 0, 1]), [1, 0, 0], atol=1e-12)  # forward
-    np.testing.assert_allclose(scene.poses.rotations[0].apply([0, 1, 0]), [0, 0, -1], atol=1e-12)  # down
+    np.testing.assert_allclose(
+        scene.poses.rotations[0].apply([0, 0, 1]), [1, 0, 0], atol=1e-12
+    )  # forward
+    np.testing.assert_allclose(
+        scene.poses.rotations[0].apply([0, 1, 0]), [0, 0, -1], atol=1e-12
+    )  # down
     camera = scene.cameras[0]
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (60, 62, 31, 25)
     assert (camera.lens, camera.distortion) == ("OPENCV", (0.1, 0, 0, 0.02))
@@ -46,7 +63,14 @@ def test_pose_and_intrinsics(tmp_path):
 
 
 def test_frames_may_have_their_own_intrinsics_and_three_rows(tmp_path):
-    frames = [{"file_path": "images/9", "transform_matrix": OPENGL[:3], "fl_x": 70, "camera_model": "OPENCV_FISHEYE"}]
+    frames = [
+        {
+            "file_path": "images/9",
+            "transform_matrix": OPENGL[:3],
+            "fl_x": 70,
+            "camera_model": "OPENCV_FISHEYE",
+        }
+    ]
     camera = open_scene(write(tmp_path / "scene", frames)).cameras[0]
     assert (camera.fx, camera.lens, camera.distortion) == (70, "OPENCV_FISHEYE", (0.1, 0, 0, 0))
 
@@ -57,9 +81,13 @@ def test_angle_of_view_alone(tmp_path):
     assert open_scene(write(tmp_path / "other", top={})).cameras[0].source == "assumed"
 
 
-@pytest.mark.parametrize(("orientation", "right"), [(6, [0, 0, 1]), (3, [0, 1, 0]), (8, [0, 0, -1])])
+@pytest.mark.parametrize(
+    ("orientation", "right"), [(6, [0, 0, 1]), (3, [0, 1, 0]), (8, [0, 0, -1])]
+)
 def test_poses_and_cameras_turn_with_images_that_their_exif_turns(tmp_path, orientation, right):
-    folder = write(tmp_path / "scene", top={"fl_x": 60, "fl_y": 62, "cx": 31, "cy": 25})  # stored: right is world -y
+    folder = write(
+        tmp_path / "scene", top={"fl_x": 60, "fl_y": 62, "cx": 31, "cy": 25}
+    )  # stored: right is world -y
     exif = Image.Exif()
     exif[0x0112] = orientation
     with Image.open(folder / "images/9.png") as image:
@@ -74,17 +102,23 @@ def test_poses_and_cameras_turn_with_images_that_their_exif_turns(tmp_path, orie
         3: (64, 48, 60, 62, 64 - 31, 48 - 25),
         8: (48, 64, 62, 60, 25, 64 - 31),
     }
-    assert (camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy) == expected[orientation]
+    assert (camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy) == expected[
+        orientation
+    ]
     write(folder, unit="m")  # as convert writes it, of images as they are seen
     write_image(folder / "images/9.png", (48, 64))
     with Image.open(folder / "images/9.png") as image:
         image.load()
         image.save(folder / "images/9.png", exif=exif)
-    np.testing.assert_allclose(open_scene(folder).poses.rotations[0].apply([1, 0, 0]), [0, -1, 0], atol=1e-12)
+    np.testing.assert_allclose(
+        open_scene(folder).poses.rotations[0].apply([1, 0, 0]), [0, -1, 0], atol=1e-12
+    )
 
 
 def test_panoramas_are_no_pinholes(tmp_path):
-    camera = open_scene(write(tmp_path / "scene", top={"camera_model": "EQUIRECTANGULAR", "w": 64, "h": 48})).cameras[0]
+    camera = open_scene(
+        write(tmp_path / "scene", top={"camera_model": "EQUIRECTANGULAR", "w": 64, "h": 48})
+    ).cameras[0]
     assert (camera.lens, camera.fx, camera.fy) == ("EQUIRECTANGULAR", 64 / (2 * np.pi), 48 / np.pi)
 
 
@@ -96,11 +130,19 @@ def test_numbers_that_are_text(tmp_path):
 def test_arias_files_have_absolute_paths_and_a_lens_of_their_own(tmp_path):
     frames = [{"file_path": str(tmp_path / "scene/images/9.png"), "transform_matrix": OPENGL}]
     lens = [0.01 * number for number in range(12)]
-    scene = open_scene(write(tmp_path / "scene", frames, camera_model="FISHEYE624", distortion_params=lens))
+    scene = open_scene(
+        write(tmp_path / "scene", frames, camera_model="FISHEYE624", distortion_params=lens)
+    )
     assert scene.names == ("images/9.png",)
-    assert (scene.cameras[0].lens, scene.cameras[0].distortion) == ("RAD_TAN_THIN_PRISM_FISHEYE", tuple(lens))
+    assert (scene.cameras[0].lens, scene.cameras[0].distortion) == (
+        "RAD_TAN_THIN_PRISM_FISHEYE",
+        tuple(lens),
+    )
     line = refused(write(tmp_path / "other", camera_model="FISHEYE624", distortion_params=[1, 2]))
-    assert line == f"{tmp_path}/other/transforms.json: frame 1: distortion_params must be 12 numbers, received '[1, 2]'"
+    assert (
+        line
+        == f"{tmp_path}/other/transforms.json: frame 1: distortion_params must be 12 numbers, received '[1, 2]'"
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,13 +152,20 @@ def test_arias_files_have_absolute_paths_and_a_lens_of_their_own(tmp_path):
         ("RADIAL_FISHEYE", (0.1, 0.2), "OPENCV_FISHEYE", (0.1, 0.2, 0, 0)),
         ("FISHEYE", (), "OPENCV_FISHEYE", (0, 0, 0, 0)),
         ("EQUIRECTANGULAR", (), "EQUIRECTANGULAR", ()),
-        ("RAD_TAN_THIN_PRISM_FISHEYE", tuple(range(12)), "RAD_TAN_THIN_PRISM_FISHEYE", tuple(range(12))),
+        (
+            "RAD_TAN_THIN_PRISM_FISHEYE",
+            tuple(range(12)),
+            "RAD_TAN_THIN_PRISM_FISHEYE",
+            tuple(range(12)),
+        ),
         ("SIMPLE_RADIAL", (0.1,), "OPENCV", (0.1, 0, 0, 0)),
     ],
 )
 def test_lenses_that_it_can_hold_are_written(lens, own, read, values):
     camera = Camera(64, 32, 60.0, 60.0, 30.0, 20.0, lens, own)
-    frame = transforms._Frame(transforms._intrinsics(camera), {"file_path": "a", "transform_matrix": OPENGL}, "", "")
+    frame = transforms._Frame(
+        transforms._intrinsics(camera), {"file_path": "a", "transform_matrix": OPENGL}, "", ""
+    )
     back = transforms._camera(frame, Path("a"))
     assert (back.lens, back.distortion, back.width, back.height) == (read, values, 64, 32)
     if lens != "EQUIRECTANGULAR":
@@ -130,20 +179,28 @@ def test_third_radial_coefficient(tmp_path):
 
 
 def test_split_files(tmp_path):
-    frames = {row: [{"file_path": f"images/{row}.png", "transform_matrix": OPENGL}] for row in (9, 10)}
+    frames = {
+        row: [{"file_path": f"images/{row}.png", "transform_matrix": OPENGL}] for row in (9, 10)
+    }
     folder = write(tmp_path / "scene", frames[9], "transforms_train.json")
     write(folder, frames[10], "transforms_val.json")
     assert list(open_scene(folder).splits) == ["train", "test"]
     (folder / "transforms_val.json").rename(folder / "transforms_test.json")
     assert list(open_scene(folder).splits) == ["train", "test"]
     write_image(folder / "images/11.png")
-    write(folder, [{"file_path": "images/11.png", "transform_matrix": OPENGL}], "transforms_val.json")
+    write(
+        folder, [{"file_path": "images/11.png", "transform_matrix": OPENGL}], "transforms_val.json"
+    )
     scene = open_scene(folder)
     assert dict(zip(scene.names, scene.splits, strict=True))["images/11.png"] == "train"
 
 
 def test_nerfstudios_lists(tmp_path):
-    lists = {"train_filenames": ["images/9.png"], "test_filenames": ["./images/10.png"], "val_filenames": []}
+    lists = {
+        "train_filenames": ["images/9.png"],
+        "test_filenames": ["./images/10.png"],
+        "val_filenames": [],
+    }
     assert list(open_scene(write(tmp_path / "scene", **lists)).splits) == ["train", "test"]
 
 
@@ -165,14 +222,35 @@ def test_missing_images_and_broken_matrices_are_reported(tmp_path):
 @pytest.mark.parametrize(
     ("frames", "message"),
     [
-        ([3], "transforms.json: frame 0 must hold a file_path and a transform_matrix, received '3'"),
+        (
+            [3],
+            "transforms.json: frame 0 must hold a file_path and a transform_matrix, received '3'",
+        ),
         ([{"file_path": "a"}], "frame 0 must hold a transform_matrix of 4 x 4 numbers, a does not"),
-        ([{"file_path": "a", "transform_matrix": [[1, 2], [3]]}], "must hold a transform_matrix of 4 x 4 numbers"),
-        ([{"file_path": "a", "transform_matrix": OPENGL, "fl_x": "x"}], "frame 0: fl_x must be a number, received"),
-        ([{"file_path": "a", "transform_matrix": OPENGL, "fl_x": 10**400}], "frame 0: fl_x must be a number"),
-        ([{"file_path": "a", "transform_matrix": [[10**400] * 4] * 4}], "must hold a transform_matrix of 4 x 4"),
-        ([{"file_path": "../../etc/x", "transform_matrix": OPENGL}], "must stay inside the scene's folder"),
-        ([{"file_path": "/etc/x", "transform_matrix": OPENGL}], "must stay inside the scene's folder"),
+        (
+            [{"file_path": "a", "transform_matrix": [[1, 2], [3]]}],
+            "must hold a transform_matrix of 4 x 4 numbers",
+        ),
+        (
+            [{"file_path": "a", "transform_matrix": OPENGL, "fl_x": "x"}],
+            "frame 0: fl_x must be a number, received",
+        ),
+        (
+            [{"file_path": "a", "transform_matrix": OPENGL, "fl_x": 10**400}],
+            "frame 0: fl_x must be a number",
+        ),
+        (
+            [{"file_path": "a", "transform_matrix": [[10**400] * 4] * 4}],
+            "must hold a transform_matrix of 4 x 4",
+        ),
+        (
+            [{"file_path": "../../etc/x", "transform_matrix": OPENGL}],
+            "must stay inside the scene's folder",
+        ),
+        (
+            [{"file_path": "/etc/x", "transform_matrix": OPENGL}],
+            "must stay inside the scene's folder",
+        ),
     ],
 )
 def test_malformed_frames(tmp_path, frames, message):
@@ -197,7 +275,11 @@ def test_malformed_files(tmp_path, text, message):
 
 def test_real_scenes(real_data):
     desk = open_scene(real_data / "gum_desk")
-    assert (round(desk.cameras[0].fx), desk.cameras[0].width, desk.cameras[0].height) == (297, 360, 640)
+    assert (round(desk.cameras[0].fx), desk.cameras[0].width, desk.cameras[0].height) == (
+        297,
+        360,
+        640,
+    )
     assert ((desk.splits == "train").sum(), (desk.splits == "test").sum()) == (368, 124)
     with pytest.raises(PoseNetError, match=r"17 x image that does not exist.*refused by --strict"):
         open_scene(real_data / "fox", strict=True)

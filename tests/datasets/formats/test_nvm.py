@@ -38,7 +38,9 @@ def test_cameras_and_points(tmp_path):
     assert model.names == ["seq1/a.jpg", "seq1/my b.jpg"]
     np.testing.assert_array_equal(model.focals, [500.5, 600])
     np.testing.assert_array_equal(model.radials, [-0.1, 0])
-    np.testing.assert_array_equal(model.camera_from_world_wxyz, [[1, 0, 0, 0], [0.5, 0.5, 0.5, 0.5]])
+    np.testing.assert_array_equal(
+        model.camera_from_world_wxyz, [[1, 0, 0, 0], [0.5, 0.5, 0.5, 0.5]]
+    )
     np.testing.assert_array_equal(model.centers, [[1, 2, 3], [4, 5, 6]])
     np.testing.assert_array_equal(model.points, [[0, 0, 5], [1, 1, 6], [2, 2, 7]])
     np.testing.assert_array_equal(model.observations, [[0, 0], [1, 0], [1, 1]])
@@ -47,7 +49,10 @@ def test_cameras_and_points(tmp_path):
 def test_fixed_calibration_header_and_tabs(tmp_path, caplog):
     text = GOOD.replace("NVM_V3", "NVM_V3 FixedK 500 320 500 240 0").replace("a.jpg ", "a.jpg\t")
     assert len(read_nvm(written(tmp_path, text)).names) == 2
-    assert "reconstruction.nvm:1: the fixed calibration is not used, FixedK 500 320 500 240 0" in caplog.text
+    assert (
+        "reconstruction.nvm:1: the fixed calibration is not used, FixedK 500 320 500 240 0"
+        in caplog.text
+    )
 
 
 def test_file_without_points(tmp_path):
@@ -58,7 +63,9 @@ def test_file_without_points(tmp_path):
 
 def test_of_several_models_the_largest_that_has_points_is_read(tmp_path, caplog):
     cameras = "".join(f"{name}.jpg 600 1 0 0 0 {row} 0 0 0 0\n" for row, name in enumerate("cdef"))
-    others = f"3\n{cameras[: cameras.index('f.jpg')]}\n1\n0 0 9 1 2 3 1 2 5 0 0\n\n4\n{cameras}\n0\n\n"
+    others = (
+        f"3\n{cameras[: cameras.index('f.jpg')]}\n1\n0 0 9 1 2 3 1 2 5 0 0\n\n4\n{cameras}\n0\n\n"
+    )
     first, end = GOOD.split("\n0\n#")
     model = read_nvm(written(tmp_path, f"{first}\n{others}0\n#{end}"))
     assert model.names == ["c.jpg", "d.jpg", "e.jpg"]
@@ -76,7 +83,12 @@ def test_of_several_models_the_largest_that_has_points_is_read(tmp_path, caplog)
         ("\n2\n", "\n-2\n", 3, "the number of cameras must be a whole number, received '-2'"),
         ("a.jpg 500.5", "a.jpg", 4, "a camera line must be a name and 10 numbers, received"),
         ("500.5", "wide", 4, "a camera line must be a name and 10 numbers, received"),
-        ("0 0 5 255", "0 0 5 255 3", 8, "a point line must be X Y Z R G B, a count, and 4 numbers for each"),
+        (
+            "0 0 5 255",
+            "0 0 5 255 3",
+            8,
+            "a point line must be X Y Z R G B, a count, and 4 numbers for each",
+        ),
         ("0 0 5 255", "0 up 5 255", 8, "a point line must be X Y Z R G B"),
         ("2 2 7 0 0 0 0", "2 2 7", 10, "a point line must be X Y Z R G B"),
         ("1 9 0 0", "2 9 0 0", 9, "a point must be seen by cameras 0 to 1, received"),

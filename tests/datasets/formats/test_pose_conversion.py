@@ -3,7 +3,12 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.datasets.formats.pose_conversion import OPENCV_FROM_OPENGL, from_camera_from_world, from_matrices, is_rigid
+from posenet.datasets.formats.pose_conversion import (
+    OPENCV_FROM_OPENGL,
+    from_camera_from_world,
+    from_matrices,
+    is_rigid,
+)
 
 
 def matrices(count):
@@ -42,9 +47,13 @@ def test_camera_from_world():
     quaternions = Rotation.from_matrix(back[:, :3, :3]).as_quat(scalar_first=True)
     positions, turned = from_camera_from_world(2 * quaternions, back[:, :3, 3])
     np.testing.assert_allclose(positions, given[:, :3, 3], atol=1e-12)
-    np.testing.assert_allclose(Rotation.from_quat(turned, scalar_first=True).as_matrix(), given[:, :3, :3], atol=1e-12)
+    np.testing.assert_allclose(
+        Rotation.from_quat(turned, scalar_first=True).as_matrix(), given[:, :3, :3], atol=1e-12
+    )
     broken = np.array([[0.0, 0, 0, 0], [np.nan, 0, 0, 1]])
-    np.testing.assert_array_equal(np.abs(from_camera_from_world(broken, np.ones((2, 3)))[1]), np.abs(broken))
+    np.testing.assert_array_equal(
+        np.abs(from_camera_from_world(broken, np.ones((2, 3)))[1]), np.abs(broken)
+    )
 
 
 def test_opengl_axes():

@@ -51,7 +51,10 @@ def test_a_byte_order_mark_and_comments_do_no_harm(scene, before):
 def test_usual_intrinsics_are_scaled_to_each_image(scene):
     write_image(scene / "seq-01/frame-000001.color.png", size=(240, 320))
     cameras = open_scene(scene).cameras
-    assert cameras[:2] == (Camera(640, 480, 585, 585, 320, 240), Camera(320, 240, 292.5, 292.5, 160, 120))
+    assert cameras[:2] == (
+        Camera(640, 480, 585, 585, 320, 240),
+        Camera(320, 240, 292.5, 292.5, 160, 120),
+    )
 
 
 def test_intrinsics_of_the_file(scene):
@@ -62,10 +65,19 @@ def test_intrinsics_of_the_file(scene):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("500 0 310\n0 510\n0 0 1\n", ":2: 3 lines of 3 numbers are needed, received '0 510' as line 2"),
-        ("500 0 310\n0 510 x\n", ":2: 3 lines of 3 numbers are needed, received 'x' where a number belongs"),
+        (
+            "500 0 310\n0 510\n0 0 1\n",
+            ":2: 3 lines of 3 numbers are needed, received '0 510' as line 2",
+        ),
+        (
+            "500 0 310\n0 510 x\n",
+            ":2: 3 lines of 3 numbers are needed, received 'x' where a number belongs",
+        ),
         ("500 0 310\n", ":2: 3 lines of 3 numbers are needed, the file ends after 1"),
-        ("0 0 310\n0 510 250\n0 0 1\n", ":1: focal lengths must be finite and above 0, received 0.0 and 510.0"),
+        (
+            "0 0 310\n0 510 250\n0 0 1\n",
+            ":1: focal lengths must be finite and above 0, received 0.0 and 510.0",
+        ),
     ],
 )
 def test_malformed_intrinsics(scene, text, says):
@@ -82,7 +94,10 @@ def test_splits_may_name_the_folders(scene):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("sequence1\nkitchen\n", ":2: a line must name a sequence like 'sequence1', received 'kitchen'"),
+        (
+            "sequence1\nkitchen\n",
+            ":2: a line must name a sequence like 'sequence1', received 'kitchen'",
+        ),
         ("sequence3\n", ":1: the listed sequence needs a folder {folder}/seq-03"),
     ],
 )
@@ -107,7 +122,9 @@ def test_matrix_that_is_no_pose_goes_to_the_hygiene(scene, matrix):
     (scene / "seq-01/frame-000001.pose.txt").write_text(matrix)
     opened, faults = open_scene_with_issues(scene)
     place = f"{scene / 'seq-01/frame-000001.pose.txt'}:1 seq-01/frame-000001.color.png"
-    assert [(fault.kind, fault.first) for fault in faults] == [("pose that is missing or not finite", place)]
+    assert [(fault.kind, fault.first) for fault in faults] == [
+        ("pose that is missing or not finite", place)
+    ]
     assert len(opened) == 2
 
 
@@ -152,7 +169,9 @@ def test_malformed_pose(scene, text, says):
 def test_pose_that_is_a_folder(scene):
     (scene / "seq-01/frame-000001.pose.txt").unlink()
     (scene / "seq-01/frame-000001.pose.txt").mkdir()
-    assert refused(scene).endswith("frame-000001.pose.txt: the pose cannot be read (Is a directory)")
+    assert refused(scene).endswith(
+        "frame-000001.pose.txt: the pose cannot be read (Is a directory)"
+    )
 
 
 def test_real_kitchen(real_data):
@@ -161,7 +180,9 @@ def test_real_kitchen(real_data):
     assert ((scene.splits == "train").sum(), (scene.splits == "test").sum()) == (752, 248)
     assert len(set(scene.sequences)) == 16
     assert set(scene.cameras) == {Camera(640, 480, 585, 585, 320, 240)}
-    steps = np.linalg.norm(np.diff(scene.subset(scene.sequences == "seq-01").poses.positions, axis=0), axis=1)
+    steps = np.linalg.norm(
+        np.diff(scene.subset(scene.sequences == "seq-01").poses.positions, axis=0), axis=1
+    )
     assert steps.max() < 0.1  # meters from frame to frame: the order is that of time
 
 

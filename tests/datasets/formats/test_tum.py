@@ -46,7 +46,9 @@ def test_nearest_pose_in_time(tmp_path):
 
 def test_the_scenes_own_truth_scored_as_a_pose_file_is_exact(tmp_path):
     folder = write(tmp_path / "desk", IMAGES + "10.12 rgb/c.png\n", TRUTH + "10.12 7 8 9 0 0 0 1\n")
-    (folder / "test.txt").write_text("rgb/b.png\nrgb/c.png\n")  # its lines are not the file's first ones
+    (folder / "test.txt").write_text(
+        "rgb/b.png\nrgb/c.png\n"
+    )  # its lines are not the file's first ones
     result = evaluate_poses(folder / "groundtruth.txt", folder)
     assert result.found.all()
     assert result.errors.tolist() == [0, 0]
@@ -61,16 +63,25 @@ def test_images_without_a_pose_are_reported(tmp_path):
     assert "1 x pose that is missing or not finite, dropped (first: " in refused(folder)
     assert "rgb.txt:4 rgb/c.png" in refused(folder)
     assert len(open_scene(folder)) == 2
-    assert "2 x pose that is missing or not finite" in refused(write(tmp_path / "none", truth="# nothing\n"))
+    assert "2 x pose that is missing or not finite" in refused(
+        write(tmp_path / "none", truth="# nothing\n")
+    )
 
 
 def test_calibrations(tmp_path):
-    camera = open_scene(write(tmp_path / "desk")).cameras[0]  # the truth's comment says freiburg2; 640 -> 64 pixels
+    camera = open_scene(write(tmp_path / "desk")).cameras[
+        0
+    ]  # the truth's comment says freiburg2; 640 -> 64 pixels
     assert (camera.fx, camera.cx) == (pytest.approx(52.09), pytest.approx(32.56))
     assert camera.lens == "FULL_OPENCV"
     assert camera.distortion[:5] == (0.2312, -0.7849, -0.0033, -0.0001, 0.9172)
-    assert open_scene(write(tmp_path / "mine", truth=TRUTH.replace("freiburg2", ""))).cameras[0].source == "assumed"
-    third = open_scene(write(tmp_path / "rgbd_dataset_freiburg3_x", truth=TRUTH.replace("freiburg2", ""))).cameras[0]
+    assert (
+        open_scene(write(tmp_path / "mine", truth=TRUTH.replace("freiburg2", ""))).cameras[0].source
+        == "assumed"
+    )
+    third = open_scene(
+        write(tmp_path / "rgbd_dataset_freiburg3_x", truth=TRUTH.replace("freiburg2", ""))
+    ).cameras[0]
     assert (third.fx, third.distortion) == (pytest.approx(53.54), ())
 
 
@@ -81,7 +92,10 @@ def test_own_calibration(tmp_path):
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (50, 51, 32, 24)
     assert (camera.lens, camera.distortion) == ("OPENCV", (0.1, 0.2, 0.3, 0.4))
     (folder / "calibration.txt").write_text("50 51 31.5\n")
-    assert "calibration.txt:1: a calibration must be fx fy cx cy [k1 k2 p1 p2 [k3]], received" in refused(folder)
+    assert (
+        "calibration.txt:1: a calibration must be fx fy cx cy [k1 k2 p1 p2 [k3]], received"
+        in refused(folder)
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +104,11 @@ def test_own_calibration(tmp_path):
         ("rgb.txt", "10.0\n", "rgb.txt:1: a line must be 'timestamp file', received '10.0'"),
         ("rgb.txt", "x rgb/a.png\n", "rgb.txt:1: a line must be 'timestamp file'"),
         ("rgb.txt", "10.0 ../a.png\n", "must stay inside the scene's folder"),
-        ("groundtruth.txt", "10 1 2 3 0 0 0\n", "groundtruth.txt:1: a TUM line must be 8 numbers, stamp x y z"),
+        (
+            "groundtruth.txt",
+            "10 1 2 3 0 0 0\n",
+            "groundtruth.txt:1: a TUM line must be 8 numbers, stamp x y z",
+        ),
         ("groundtruth.txt", "10 1 2 3 0 0 0 w\n", "received 'w' where a number belongs"),
         ("groundtruth.txt", "10 1 2 3 0 0 0 0\n", "1 x quaternion of length zero"),
     ],

@@ -37,7 +37,9 @@ def test_centers_rotations_and_cameras(tmp_path):
     scene = open_scene(folder)
     assert scene.names == ("b/frame9.jpg", "b/frame10.jpg")  # the list says .png
     np.testing.assert_array_equal(scene.poses.positions, [[4, 5, 6], [1, 2, 3]])
-    np.testing.assert_allclose(scene.poses.rotations[1].apply([0, 0, 1]), [1, 0, 0], atol=1e-12)  # forward
+    np.testing.assert_allclose(
+        scene.poses.rotations[1].apply([0, 0, 1]), [1, 0, 0], atol=1e-12
+    )  # forward
     first, second = scene.cameras
     assert (first.fx, first.lens, first.cx) == (60, "PINHOLE", 32)
     assert (second.fx, second.lens, second.distortion) == (50, "SIMPLE_RADIAL", (0.1,))  # -r
@@ -48,20 +50,30 @@ def test_centers_rotations_and_cameras(tmp_path):
 def test_focal_lengths_shrink_with_the_images(tmp_path):
     folder = write(tmp_path / "scene")  # 64 x 48
     measured = "0 0 -127.5 3 0 1 120 -94.9 1 0 -127.5 3 1 1 120 -94.9"  # pixels from the middle of 256 x 192
-    (folder / "model.nvm").write_text(NVM.replace("0 0 2 0 0 1.5 2.5 1 3 -1 0", f"0 0 4 {measured}"))
+    (folder / "model.nvm").write_text(
+        NVM.replace("0 0 2 0 0 1.5 2.5 1 3 -1 0", f"0 0 4 {measured}")
+    )
     scene = open_scene(folder)
     first, second = scene.cameras
     assert first.fx == pytest.approx(60 / 4, rel=0.01)  # as far as -127.5 is from the edge
     assert (second.fx, second.width) == (pytest.approx(50 / 4, rel=0.01), 64)
-    fault = "2 x image smaller than the reconstruction's, focal length shrunk too (first: b/frame9.jpg)"
+    fault = (
+        "2 x image smaller than the reconstruction's, focal length shrunk too (first: b/frame9.jpg)"
+    )
     assert fault in refusal(open_scene, folder, strict=True)
 
 
 @pytest.mark.parametrize(
     ("header", "measured"),
     [
-        ("NVM_V3", "0 0 63.5 3 0 1 1 47.9 1 0 63 3 1 1 20 46"),  # from the corner, as COLMAP and OpenSfM write
-        ("NVM_V3 FixedK 50 40 50 24 0", "0 0 -39.5 3 0 1 20 -23 1 0 -39 3 1 1 20 -23"),  # from a point of its own
+        (
+            "NVM_V3",
+            "0 0 63.5 3 0 1 1 47.9 1 0 63 3 1 1 20 46",
+        ),  # from the corner, as COLMAP and OpenSfM write
+        (
+            "NVM_V3 FixedK 50 40 50 24 0",
+            "0 0 -39.5 3 0 1 20 -23 1 0 -39 3 1 1 20 -23",
+        ),  # from a point of its own
     ],
 )
 def test_focal_lengths_of_whole_images_stay(tmp_path, header, measured):
@@ -87,7 +99,9 @@ def test_poses_turn_with_images_that_their_exif_turns(tmp_path):
 def test_several_files_are_refused(tmp_path):
     folder = write(tmp_path / "scene")
     (folder / "other.nvm").write_text(NVM)
-    with pytest.raises(PoseNetError, match=r"must hold one .nvm file, received model.nvm, other.nvm"):
+    with pytest.raises(
+        PoseNetError, match=r"must hold one .nvm file, received model.nvm, other.nvm"
+    ):
         open_scene(folder)
 
 
@@ -98,10 +112,21 @@ def test_written_files_read_back(tmp_path):
     (folder / "b").rename(folder / "b c")
     tracks = [[(0, 0, 1.5, 2.5), (1, 0, 0.5, 0.25)], []]
     points = np.array([[7.0, 8, 9], [1, 1, 1]])
-    write_nvm(folder / "model.nvm", names, scene.poses, [60, 50], [0, -0.1], points, np.full((2, 3), 9), tracks)
+    write_nvm(
+        folder / "model.nvm",
+        names,
+        scene.poses,
+        [60, 50],
+        [0, -0.1],
+        points,
+        np.full((2, 3), 9),
+        tracks,
+    )
     again = open_scene(folder)
     assert again.names == tuple(names)
     assert again.cameras == scene.cameras
     np.testing.assert_allclose(again.poses.matrices, scene.poses.matrices, atol=1e-12)
-    np.testing.assert_array_equal(again.points.positions, [[7, 8, 9]])  # nobody sees the other point
+    np.testing.assert_array_equal(
+        again.points.positions, [[7, 8, 9]]
+    )  # nobody sees the other point
     assert isinstance(again.poses, Poses)

@@ -42,7 +42,9 @@ def test_model_poses_are_world_from_camera(model):
     free, truth = model
     _, poses = in_order(free)
     steps = np.linalg.norm(np.diff(poses.positions, axis=0), axis=1)
-    np.testing.assert_allclose(steps, 0.3 * np.linalg.norm(np.diff(truth.positions, axis=0), axis=1))
+    np.testing.assert_allclose(
+        steps, 0.3 * np.linalg.norm(np.diff(truth.positions, axis=0), axis=1)
+    )
 
 
 def test_levelled(model):
@@ -51,7 +53,9 @@ def test_levelled(model):
     _, poses = in_order(free)
     np.testing.assert_allclose(estimate_up(poses.rotations), [0, 0, 1], atol=1e-9)
     np.testing.assert_allclose(poses.positions.mean(axis=0), 0, atol=1e-9)
-    np.testing.assert_allclose(np.ptp(poses.positions[:, 2]), 0.3 * np.ptp(truth.positions[:, 2]), atol=1e-9)
+    np.testing.assert_allclose(
+        np.ptp(poses.positions[:, 2]), 0.3 * np.ptp(truth.positions[:, 2]), atol=1e-9
+    )
 
 
 def test_scaled_by_a_known_distance(model):
@@ -63,9 +67,13 @@ def test_scaled_by_a_known_distance(model):
     assert np.linalg.norm(poses.positions[0] - poses.positions[5]) == pytest.approx(
         np.linalg.norm(truth.positions[0] - truth.positions[5])
     )
-    with pytest.raises(PoseNetError, match=r"--scale needs the names of placed images, like walk0/.*, received x"):
+    with pytest.raises(
+        PoseNetError, match=r"--scale needs the names of placed images, like walk0/.*, received x"
+    ):
         rescale(free, "x", names[0], 1.0)
-    with pytest.raises(PoseNetError, match=r"--scale needs two different places and meters above 0, received walk0"):
+    with pytest.raises(
+        PoseNetError, match=r"--scale needs two different places and meters above 0, received walk0"
+    ):
         rescale(free, names[0], names[1], -1.0)
     with pytest.raises(PoseNetError, match=r"--scale needs two different places"):
         rescale(free, names[0], names[0], 1.0)
@@ -74,7 +82,10 @@ def test_scaled_by_a_known_distance(model):
 def test_aligned_to_known_positions(model, tmp_path):
     free, truth = model
     names, _ = in_order(free)
-    rows = [f"{name} {x} {y} {z} 1 0 0 0" for name, (x, y, z) in zip(names, truth.positions, strict=True)]
+    rows = [
+        f"{name} {x} {y} {z} 1 0 0 0"
+        for name, (x, y, z) in zip(names, truth.positions, strict=True)
+    ]
     (tmp_path / "gps.txt").write_text("\n".join([*rows[:8], "elsewhere.jpg 0 0 0"]))
     align_to(free, read_positions(tmp_path / "gps.txt"), tmp_path / "gps.txt")
     _, poses = in_order(free)
@@ -88,15 +99,23 @@ def test_positions_nearly_on_a_line_are_warned_of(model, tmp_path, caplog):
     along = np.linspace(0, 100, len(names))
     known = {name.rsplit(".")[0]: (x, x % 2, 0.0) for name, x in zip(names, along, strict=True)}
     align_to(model[0], known, tmp_path / "gps.txt")
-    assert "gps.txt: the positions lie nearly on a line, which hardly tells how the world is turned" in caplog.text
+    assert (
+        "gps.txt: the positions lie nearly on a line, which hardly tells how the world is turned"
+        in caplog.text
+    )
     caplog.clear()
-    known = {name.rsplit(".")[0]: tuple(position) for name, position in zip(names, poses.positions, strict=True)}
+    known = {
+        name.rsplit(".")[0]: tuple(position)
+        for name, position in zip(names, poses.positions, strict=True)
+    }
     align_to(model[0], known, tmp_path / "gps.txt")
     assert "nearly on a line" not in caplog.text
 
 
 def test_positions_of_photographs_whose_names_hold_blanks(tmp_path):
-    (tmp_path / "gps.txt").write_text("IMG 1.jpg 1 2 3 9\nIMG_2.jpg,4,5,6\nIMG 3.jpg, 7 ,8, 9\nIMG_4.jpg, 1, 2, 3, 4\n")
+    (tmp_path / "gps.txt").write_text(
+        "IMG 1.jpg 1 2 3 9\nIMG_2.jpg,4,5,6\nIMG 3.jpg, 7 ,8, 9\nIMG_4.jpg, 1, 2, 3, 4\n"
+    )
     known = {"IMG_1": (1, 2, 3), "IMG_2": (4, 5, 6), "IMG_3": (7, 8, 9), "IMG_4": (1, 2, 3)}
     assert read_positions(tmp_path / "gps.txt") == known
     assert find_images(["IMG_1.jpg", "IMG_2.jpg"], ("IMG 2.jpg", "IMG_1"), "--scale") == [1, 0]
@@ -104,8 +123,14 @@ def test_positions_of_photographs_whose_names_hold_blanks(tmp_path):
 
 def test_wrong_position_files(model, tmp_path):
     for text, message in (
-        ("walk0/frame000.png 1 2\n", r"gps.txt:1: a line must be a name and X Y Z in meters, received"),
-        ("walk0/frame000.png 1 2 nan\n", r"gps.txt:1: a line must be a name and X Y Z in meters, received"),
+        (
+            "walk0/frame000.png 1 2\n",
+            r"gps.txt:1: a line must be a name and X Y Z in meters, received",
+        ),
+        (
+            "walk0/frame000.png 1 2 nan\n",
+            r"gps.txt:1: a line must be a name and X Y Z in meters, received",
+        ),
         ("walk0/frame000.png 1 2 z\n", r"received 'z' where a number belongs"),
         ("walk0/frame000.png\t1,23\t4,56\t7,89\n", r"received '1,23' where a number belongs"),
         (

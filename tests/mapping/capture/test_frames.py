@@ -24,7 +24,9 @@ def write_video(path, shifts, blurred=()):
 
 
 def test_sharpest_frame_of_each_stretch():
-    flow = np.array([0, 0.4, 0.4, 0.4, 0.4, 0.4]) * STEP  # stretches: rows 0-2 (0 to 0.8 steps), 3-5 (1.2 to 2.0)
+    flow = (
+        np.array([0, 0.4, 0.4, 0.4, 0.4, 0.4]) * STEP
+    )  # stretches: rows 0-2 (0 to 0.8 steps), 3-5 (1.2 to 2.0)
     sharpness = np.array([1, 5, 2, 1, 9, 3.0])
     np.testing.assert_array_equal(choose_frames(sharpness, flow, 100)[:2], [1, 4])
 
@@ -69,7 +71,9 @@ def test_frames_too_far_apart_are_warned_of(tmp_path, monkeypatch, caplog):
     for row in range(8):
         (tmp_path / f"frame{row:06d}.jpg").write_bytes(b"there already")
     for flow, warned in ((0.5, True), (0.1, False)):
-        monkeypatch.setattr(capture_frames, "_measure", lambda _, flow=flow: (np.ones(8), np.full(8, flow)))
+        monkeypatch.setattr(
+            capture_frames, "_measure", lambda _, flow=flow: (np.ones(8), np.full(8, flow))
+        )
         assert len(collect_video(tmp_path / "long.mp4", tmp_path, 4)) <= 5
         assert ("try --images 27" in caplog.text) == warned  # 4 widths, 0.15 from each to the next
         caplog.clear()

@@ -20,7 +20,9 @@ def test_photographs_are_linked_in_natural_order(tmp_path):
     (tmp_path / "out").mkdir()
     names = collect_photos(tmp_path / "in", tmp_path / "out")
     assert names == ["shot_1.jpg", "shot_9.jpg", "shot_10.jpg"]
-    assert (tmp_path / "out" / "shot_9.jpg").read_bytes() == (tmp_path / "in" / "shot 9.jpg").read_bytes()
+    assert (tmp_path / "out" / "shot_9.jpg").read_bytes() == (
+        tmp_path / "in" / "shot 9.jpg"
+    ).read_bytes()
 
 
 def test_turned_photographs_become_upright_and_keep_their_exif(tmp_path):
@@ -172,4 +174,8 @@ def test_webp_becomes_jpeg_and_an_orientation_of_0_goes(tmp_path):
     assert sorted(names) == ["B.jpg", "B_.jpg", "a.jpg", "c.JPG"]
     for name in names:
         with Image.open(tmp_path / "out" / name) as placed:
-            assert (placed.format, placed.size, placed.getexif().get(0x0112)) == ("JPEG", (64, 48), None)
+            assert (placed.format, placed.size, placed.getexif().get(0x0112)) == (
+                "JPEG",
+                (64, 48),
+                None,
+            )

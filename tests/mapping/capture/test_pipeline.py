@@ -87,7 +87,9 @@ def test_nothing_but_the_scene_is_left(captured):
 def test_finished_captures_are_not_overwritten(captured, video):
     _, folder = captured
     assert is_finished(folder, video[0])
-    with pytest.raises(PoseNetError, match=r"is a finished capture; give another folder, or remove it"):
+    with pytest.raises(
+        PoseNetError, match=r"is a finished capture; give another folder, or remove it"
+    ):
         capture((video[0],), folder)
 
 
@@ -135,22 +137,36 @@ def test_nothing_of_a_replaced_photograph_comes_back(tmp_path, monkeypatch):
 def test_images_that_do_not_overlap_are_refused_kindly(tmp_path):
     for row in range(5):
         write_image(tmp_path / f"in/{row}.jpg", (240, 320), seed=row)
-    with pytest.raises(PoseNetError, match=r"the images do not overlap enough, 0 of 5 could be placed; film slowly"):
+    with pytest.raises(
+        PoseNetError, match=r"the images do not overlap enough, 0 of 5 could be placed; film slowly"
+    ):
         capture((tmp_path / "in",), tmp_path / "out")
 
 
 def test_photographs_that_were_shrunk_are_not_taken_for_whole_ones(tmp_path):
     """Their EXIF tells a focal length in pixels of the whole image, which COLMAP would believe."""
     pycolmap = pytest.importorskip("pycolmap")
-    tags = {"x920A": 5.0, "xA20E": 20000.0, "xA210": 3, "xA002": 4000, "xA003": 3000}  # 10000 pixels in 4000 x 3000
+    tags = {
+        "x920A": 5.0,
+        "xA20E": 20000.0,
+        "xA210": 3,
+        "xA002": 4000,
+        "xA003": 3000,
+    }  # 10000 pixels in 4000 x 3000
     photo(tmp_path / "in/shrunk.jpg", size=(400, 300), **tags)
     photo(tmp_path / "in/phone.jpg", size=(400, 300), xA405=26)
     extract_features(tmp_path / "a.db", tmp_path / "in", ["shrunk.jpg", "phone.jpg"])
     with pycolmap.Database.open(tmp_path / "a.db") as database:
-        cameras = {image.name: database.read_camera(image.camera_id) for image in database.read_all_images()}
+        cameras = {
+            image.name: database.read_camera(image.camera_id)
+            for image in database.read_all_images()
+        }
     assert cameras["shrunk.jpg"].params[0] == pytest.approx(1.2 * 400)
     assert cameras["phone.jpg"].params[0] == pytest.approx(26 / 43.2666 * 500, rel=1e-4)
-    assert [cameras[name].has_prior_focal_length for name in ("shrunk.jpg", "phone.jpg")] == [False, True]
+    assert [cameras[name].has_prior_focal_length for name in ("shrunk.jpg", "phone.jpg")] == [
+        False,
+        True,
+    ]
 
 
 def test_a_image_that_colmap_cannot_open_is_passed_over(tmp_path):
@@ -184,16 +200,25 @@ def test_wrong_use(tmp_path, capsys):
     (tmp_path / "full").mkdir()
     (tmp_path / "full/x").write_text("")
     for arguments, message in (
-        ([tmp_path / "none", tmp_path / "out"], "none: a folder of photographs or a video is needed, there is none"),
+        (
+            [tmp_path / "none", tmp_path / "out"],
+            "none: a folder of photographs or a video is needed, there is none",
+        ),
         ([], "photographs or a video and a folder to write are needed, received nothing"),
         ([tmp_path / "in", tmp_path / "in", tmp_path / "out"], "each input must be given once"),
-        ([tmp_path / "in", tmp_path / "out", "--images", "2"], "--images must be at least 4, received 2"),
+        (
+            [tmp_path / "in", tmp_path / "out", "--images", "2"],
+            "--images must be at least 4, received 2",
+        ),
         (
             [tmp_path / "in", tmp_path / "out", "--scale", "a", "a", "2"],
             "--scale needs two different images",
         ),
         ([tmp_path / "in"], "photographs or a video and a folder to write are needed, received"),
-        ([tmp_path / "in", tmp_path / "full"], "full must be a new folder, or an unfinished capture"),
+        (
+            [tmp_path / "in", tmp_path / "full"],
+            "full must be a new folder, or an unfinished capture",
+        ),
         ([tmp_path / "in", tmp_path / "out"], "out: at least 4 images are needed, received 1"),
         (
             [tmp_path / "in", tmp_path / "out", "--align", "x", "--scale", "a", "b", "1"],
@@ -223,7 +248,9 @@ def test_neighbors_in_time_are_of_one_sequence(tmp_path, monkeypatch):
 
 def test_pairs_of_many_are_neighbors_and_lookalikes(tmp_path):
     make_courtyard(tmp_path / "yard", train=96, test=1, progress=False)
-    names = [f"{each}/frame{row + 1:05d}.jpg" for each in ("seq1", "seq2", "seq3") for row in range(32)]
+    names = [
+        f"{each}/frame{row + 1:05d}.jpg" for each in ("seq1", "seq2", "seq3") for row in range(32)
+    ]
     pairs = image_pairs(names, tmp_path / "yard")
     assert ("seq1/frame00001.jpg", "seq1/frame00002.jpg") in pairs
     across = [pair for pair in pairs if pair[0][:4] != pair[1][:4]]
@@ -233,7 +260,9 @@ def test_pairs_of_many_are_neighbors_and_lookalikes(tmp_path):
 
 def test_pairs_skip_a_image_that_does_not_decode(tmp_path):
     names = [f"{row:02d}.jpg" for row in range(64)]
-    for row, name in enumerate(names):  # the second half shows the same as the first, the other way round
+    for row, name in enumerate(
+        names
+    ):  # the second half shows the same as the first, the other way round
         write_image(tmp_path / name, (48, 64), seed=min(row, 63 - row))
     alike = {(names[row], names[63 - row]) for row in range(5, 32)}
     assert alike <= set(image_pairs(names, tmp_path))
@@ -268,7 +297,10 @@ def test_a_known_distance_makes_meters(captured, mapped, tmp_path):
 def test_known_positions_make_the_world_theirs(captured, mapped, video, tmp_path):
     before = open_scene(captured[1])
     truth, file = true_poses(before, video[1]).positions, tmp_path / "gps.txt"
-    rows = [f"{Path(name).name} {x} {y} {z}" for name, (x, y, z) in zip(before.names, truth, strict=True)]
+    rows = [
+        f"{Path(name).name} {x} {y} {z}"
+        for name, (x, y, z) in zip(before.names, truth, strict=True)
+    ]
     file.write_text("\n".join(rows))
     assert capture((mapped,), tmp_path / "out", align=file).unit == "m"
     scene = open_scene(tmp_path / "out")
@@ -278,7 +310,9 @@ def test_known_positions_make_the_world_theirs(captured, mapped, video, tmp_path
     file.write_text("\n".join(rows[:2]))
     line = refusal(capture, (mapped,), tmp_path / "other", align=file)
     assert line.startswith(f"{file} must name at least 3 of the images, like frame")
-    file.write_text("\n".join(f"{Path(name).name} {row} 0 0" for row, name in enumerate(before.names)))
+    file.write_text(
+        "\n".join(f"{Path(name).name} {row} 0 0" for row, name in enumerate(before.names))
+    )
     line = refusal(capture, (mapped,), tmp_path / "other", align=file)
     assert line == f"{file}: alignment needs cameras that do not all stand on one line"
 
@@ -317,7 +351,11 @@ def test_train_on_a_video_takes_its_scene(captured, video, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     shutil.copytree(captured[1], tmp_path / "scenes/court_yard")
     given = []
-    monkeypatch.setattr(training, "train", lambda config: given.append(config) or SimpleNamespace(folder=config.output))
+    monkeypatch.setattr(
+        training,
+        "train",
+        lambda config: given.append(config) or SimpleNamespace(folder=config.output),
+    )
     assert main(["train", str(video[0]), "--no-evaluate"]) == 0
     assert (given[0].scene, given[0].output) == (Path("scenes/court_yard"), Path("runs/court_yard"))
     assert main(["train", str(video[0]), "--resume", "--no-evaluate"]) == 0
@@ -328,4 +366,7 @@ def test_train_on_a_video_takes_its_scene(captured, video, tmp_path, monkeypatch
     assert says in capsys.readouterr().err
     (tmp_path / "list.txt").write_text("x")
     assert main(["train", "list.txt"]) == 1
-    assert "list.txt must be a scene's folder or a video, it is another file" in capsys.readouterr().err
+    assert (
+        "list.txt must be a scene's folder or a video, it is another file"
+        in capsys.readouterr().err
+    )

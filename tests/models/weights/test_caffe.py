@@ -28,7 +28,9 @@ def test_new_layers(tmp_path, packed):
     path = tmp_path / "net.caffemodel"
     path.write_bytes(
         field(1, b"a net")
-        + layer(b"conv", b"Convolution", b"data", b"conv", blob(KERNEL, packed), blob([1, 2], packed))
+        + layer(
+            b"conv", b"Convolution", b"data", b"conv", blob(KERNEL, packed), blob([1, 2], packed)
+        )
         + layer(b"relu", b"ReLU", b"conv", b"conv")
         + layer(b"fc", b"InnerProduct", b"conv", b"fc", blob(DENSE, packed))
         + layer(b"fc2", b"InnerProduct", b"fc", b"fc2", blob(np.ones((3, 14)), packed))
@@ -38,7 +40,9 @@ def test_new_layers(tmp_path, packed):
     assert weights["conv"]["kernel"][1, 2, 0, 1] == KERNEL[1, 0, 1, 2]
     np.testing.assert_array_equal(weights["conv"]["bias"], [1, 2])
     # row of height 1, width 0, channel 1 among 2 x 3 x 2, against channel 1, height 1, width 0 among 2 x 2 x 3
-    np.testing.assert_array_equal(weights["fc"]["kernel"][(1 * 3 + 0) * 2 + 1], DENSE[:, 1 * 6 + 1 * 3 + 0])
+    np.testing.assert_array_equal(
+        weights["fc"]["kernel"][(1 * 3 + 0) * 2 + 1], DENSE[:, 1 * 6 + 1 * 3 + 0]
+    )
     assert weights["fc2"]["kernel"].shape == (14, 3)
 
 
@@ -46,7 +50,9 @@ def test_old_layers_with_four_dimensions(tmp_path):
     path = tmp_path / "net.caffemodel"
     path.write_bytes(
         v1_layer(b"conv", 4, b"data", b"conv", blob(KERNEL, legacy=True), blob([1, 2], legacy=True))
-        + v1_layer(b"fc", 14, b"conv", b"fc", blob(DENSE, legacy=True), blob(np.arange(7), legacy=True))
+        + v1_layer(
+            b"fc", 14, b"conv", b"fc", blob(DENSE, legacy=True), blob(np.arange(7), legacy=True)
+        )
     )
     weights = read_caffemodel(path)
     np.testing.assert_array_equal(weights["conv"]["kernel"], KERNEL.transpose(2, 3, 1, 0))
@@ -56,7 +62,9 @@ def test_old_layers_with_four_dimensions(tmp_path):
 
 def test_batch_norm_scale_and_concatenation(tmp_path):
     path = tmp_path / "net.caffemodel"
-    both = field(1, b"cat") + field(2, b"Concat") + field(3, b"a") + field(3, b"b") + field(4, b"cat")
+    both = (
+        field(1, b"cat") + field(2, b"Concat") + field(3, b"a") + field(3, b"b") + field(4, b"cat")
+    )
     path.write_bytes(
         layer(b"a", b"Convolution", b"data", b"a", blob(KERNEL))
         + layer(b"b", b"Convolution", b"data", b"b", blob(KERNEL))
@@ -69,7 +77,9 @@ def test_batch_norm_scale_and_concatenation(tmp_path):
     np.testing.assert_array_equal(weights["bn"]["moving_mean"], [1, 2])
     np.testing.assert_array_equal(weights["bn"]["moving_variance"], [3, 4])
     np.testing.assert_array_equal(weights["scale"]["beta"], [3, 4])
-    np.testing.assert_array_equal(weights["fc"]["kernel"][:, 0], [0, 2, 4, 6, 1, 3, 5, 7])  # four channels of 1 x 2
+    np.testing.assert_array_equal(
+        weights["fc"]["kernel"][:, 0], [0, 2, 4, 6, 1, 3, 5, 7]
+    )  # four channels of 1 x 2
 
 
 def test_mean_image(tmp_path):
@@ -99,12 +109,24 @@ def test_broken_files(tmp_path):
         (whole[:-3], "must be a Caffe file"),
         (b"", "it holds none"),
         (b"\xff" * 50, "must be a Caffe file"),
-        (layer(b"c", b"Convolution", b"d", b"c", lying), "c: a blob of 2 numbers must have that size, it says (10"),
+        (
+            layer(b"c", b"Convolution", b"d", b"c", lying),
+            "c: a blob of 2 numbers must have that size, it says (10",
+        ),
         (layer(b"c", b"Convolution", b"d", b"c", blob(DENSE)), "a kernel needs 4 dimensions"),
         (b"\x13" * 1000, "must be a Caffe file"),
-        (layer(b"d", b"InnerProduct", b"d", b"d", blob(KERNEL)), "d: dense weights need 2 dimensions"),
-        (layer(b"d", b"InnerProduct", b"d", b"d", blob(np.float32(1))), "d: dense weights need 2 dimensions"),
-        (layer(b"x", b"Other", b"d", b"x", field(7, field(1, varint(2**62) * 2 + b"\0"))), "a possible shape"),
+        (
+            layer(b"d", b"InnerProduct", b"d", b"d", blob(KERNEL)),
+            "d: dense weights need 2 dimensions",
+        ),
+        (
+            layer(b"d", b"InnerProduct", b"d", b"d", blob(np.float32(1))),
+            "d: dense weights need 2 dimensions",
+        ),
+        (
+            layer(b"x", b"Other", b"d", b"x", field(7, field(1, varint(2**62) * 2 + b"\0"))),
+            "a possible shape",
+        ),
     ):
         path.write_bytes(content)
         with pytest.raises(PoseNetError) as refusal:

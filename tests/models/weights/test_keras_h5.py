@@ -71,7 +71,9 @@ def convolve(image, kernel):
     return result
 
 
-@pytest.mark.parametrize("said", [{"backend": b"theano"}, {"model_config": b'{"dim_ordering": "th"}'}, {}])
+@pytest.mark.parametrize(
+    "said", [{"backend": b"theano"}, {"model_config": b'{"dim_ordering": "th"}'}, {}]
+)
 def test_theano_kernels_compute_what_theano_does(tmp_path, said):
     import keras
 
@@ -83,7 +85,9 @@ def test_theano_kernels_compute_what_theano_does(tmp_path, said):
     layer.set_weights([weights["kernel"], weights["bias"]])
     image = RNG.normal(size=(5, 7, 6)).astype(np.float32)
     ours = np.asarray(layer(image.transpose(1, 2, 0)[None]))[0]
-    np.testing.assert_allclose(ours, convolve(image, kernel).transpose(1, 2, 0), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        ours, convolve(image, kernel).transpose(1, 2, 0), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_order_can_be_told(tmp_path):
@@ -96,7 +100,8 @@ def test_order_can_be_told(tmp_path):
 
 def test_names_of_keras_1_and_2(tmp_path):
     norm = {
-        f"n_{name}": np.full(2, value) for value, name in enumerate(("gamma", "beta", "running_mean", "running_std"))
+        f"n_{name}": np.full(2, value)
+        for value, name in enumerate(("gamma", "beta", "running_mean", "running_std"))
     }
     layers = {
         "n": norm,
@@ -158,7 +163,9 @@ def test_a_promise_of_more_than_the_file_can_hold(tmp_path):
     path = write(tmp_path / "w.h5", {"c": {}})
     with h5py.File(path, "a") as file:
         file["c"].attrs["weight_names"] = [b"big"]
-        file["c"].create_dataset("big", (10**6, 10**6), "f4", chunks=(1000, 1000), compression="gzip")
+        file["c"].create_dataset(
+            "big", (10**6, 10**6), "f4", chunks=(1000, 1000), compression="gzip"
+        )
     assert "promises (1000000, 1000000), more than the file can hold" in refused(path)
 
 
@@ -171,7 +178,9 @@ def test_other_files(tmp_path):
     assert "its group / has no layer_names" in refused(tmp_path / "e.h5")
     with h5py.File(tmp_path / "k.weights.h5", "w") as file:
         file.create_group("layers")
-    assert "must be an .h5 file of Keras 1 or 2, it is a .weights.h5 of Keras 3" in refused(tmp_path / "k.weights.h5")
+    assert "must be an .h5 file of Keras 1 or 2, it is a .weights.h5 of Keras 3" in refused(
+        tmp_path / "k.weights.h5"
+    )
     write(tmp_path / "n.h5", {"c": {}})
     assert "with weights, it holds none" in refused(tmp_path / "n.h5")
     whole = write(tmp_path / "t.h5", {"c": {"c_W": np.ones((20, 20))}}).read_bytes()

@@ -25,7 +25,9 @@ def plain_tensorflow(x, weights, batch_norm=False, epsilon=1e-3, symmetric=False
     def conv(x, name, stride=1):
         w = weights[name]
         padding = [[0, 0], [3, 3], [3, 3], [0, 0]] if symmetric and stride == 2 else "SAME"
-        return tf.nn.relu(tf.nn.conv2d(x, w["weights"], [1, stride, stride, 1], padding) + w["biases"])
+        return tf.nn.relu(
+            tf.nn.conv2d(x, w["weights"], [1, stride, stride, 1], padding) + w["biases"]
+        )
 
     def pool(x, stride, padding="SAME"):
         padding = [[0, 0], [1, 1], [1, 1], [0, 0]] if symmetric and stride == 2 else padding
@@ -35,19 +37,28 @@ def plain_tensorflow(x, weights, batch_norm=False, epsilon=1e-3, symmetric=False
         if not batch_norm:
             return tf.nn.lrn(x, depth_radius=2, alpha=2e-5, beta=0.75, bias=1.0)
         w = weights[name]
-        return w["gamma"] * (x - w["running_mean"]) / tf.sqrt(w["running_std"] + epsilon) + w["beta"]
+        return (
+            w["gamma"] * (x - w["running_mean"]) / tf.sqrt(w["running_std"] + epsilon) + w["beta"]
+        )
 
     def dense(x, name):
         return x @ weights[name]["weights"] + weights[name]["biases"]
 
     x = norm(pool(conv(x, "conv1", 2), 2), "norm1")
-    x = pool(norm(conv(conv(x, "reduction2"), "conv2"), "norm2"), 2, "VALID" if batch_norm else "SAME")
+    x = pool(
+        norm(conv(conv(x, "reduction2"), "conv2"), "norm2"), 2, "VALID" if batch_norm else "SAME"
+    )
     for name in CHANNELS:
         x = pool(x, 2) if name in ("icp3", "icp8") else x
         parts = [conv(x, f"{name}_out0"), conv(conv(x, f"{name}_reduction1"), f"{name}_out1")]
-        parts += [conv(conv(x, f"{name}_reduction2"), f"{name}_out2"), conv(pool(x, 1), f"{name}_out3")]
+        parts += [
+            conv(conv(x, f"{name}_reduction2"), f"{name}_out2"),
+            conv(pool(x, 1), f"{name}_out3"),
+        ]
         x = tf.concat(parts, 3)
-    x = tf.nn.relu(dense(tf.reshape(tf.nn.avg_pool2d(x, 7, 1, "VALID"), (-1, 1024)), "cls3_fc1_pose"))
+    x = tf.nn.relu(
+        dense(tf.reshape(tf.nn.avg_pool2d(x, 7, 1, "VALID"), (-1, 1024)), "cls3_fc1_pose")
+    )
     return np.asarray(dense(x, "cls3_fc_pose_xyz")), np.asarray(dense(x, "cls3_fc_pose_wpqr"))
 
 
@@ -99,9 +110,14 @@ def test_keras_ports_graph_from_an_h5_file(tmp_path, image):
 def test_keras_ports_epsilon_is_an_option(tmp_path, image):
     weights = random_weights(batch_norm=True)
     for name in ("norm1", "norm2"):
-        weights[name]["running_std"] = np.full_like(weights[name]["running_std"], 0.001)  # epsilon counts as much
+        weights[name]["running_std"] = np.full_like(
+            weights[name]["running_std"], 0.001
+        )  # epsilon counts as much
     expected = plain_tensorflow(image, weights, batch_norm=True, epsilon=1e-5)
-    path = save_npy(tmp_path / "w.npy", {n: {KERAS.get(k, k): v for k, v in a.items()} for n, a in weights.items()})
+    path = save_npy(
+        tmp_path / "w.npy",
+        {n: {KERAS.get(k, k): v for k, v in a.items()} for n, a in weights.items()},
+    )
     check(load_network(path, "keras", labels="world_from_camera", epsilon=1e-5), image, expected)
     other = load_network(path, "keras", labels="world_from_camera").predict(image, verbose=0)
     assert np.abs(other["position"] - expected[0]).max() > 1e-2 * np.abs(expected[0]).max()
@@ -128,7 +144,9 @@ def test_a_shape_that_does_not_fit_names_both(tmp_path):
     weights["icp3_out1"]["weights"] = np.zeros((3, 3, 96, 200), "f4")
     with pytest.raises(PoseNetError) as refusal:
         load_network(save_npy(tmp_path / "w.npy", weights))
-    expected = "kernel of the layer icp3_out1 must be of shape (3, 3, 96, 208), received (3, 3, 96, 200)"
+    expected = (
+        "kernel of the layer icp3_out1 must be of shape (3, 3, 96, 208), received (3, 3, 96, 200)"
+    )
     assert expected in str(refusal.value)
 
 
@@ -139,7 +157,9 @@ def test_missing_and_unexpected_layers_are_told(tmp_path, caplog):
     load_network(save_npy(tmp_path / "w.npy", weights))
     assert "60 layers matched; 0 missing; 1 unexpected (cls3_classifier)" in caplog.text
     del weights["cls3_fc_pose_xyz"]
-    with pytest.raises(PoseNetError, match=r"every layer of PoseNet, 59 layers matched; 1 missing \(cls3_fc_po"):
+    with pytest.raises(
+        PoseNetError, match=r"every layer of PoseNet, 59 layers matched; 1 missing \(cls3_fc_po"
+    ):
         load_network(save_npy(tmp_path / "w.npy", weights))
     weights["conv1"].pop("biases")
     with pytest.raises(PoseNetError, match=r"the layer conv1 must have a bias, it has kernel"):
@@ -164,11 +184,18 @@ def test_backbone_of_googlenet_for_training(tmp_path):
     assert isinstance(loaded, LoadReport)
     assert len(loaded.matched) == 60
     assert sorted(loaded.missing)[:2] == ["cls1_fc1_pose", "cls1_fc_pose_wpqr"]
-    np.testing.assert_array_equal(network.get_layer("icp9_out2").get_weights()[0], weights["icp9_out2"]["weights"])
+    np.testing.assert_array_equal(
+        network.get_layer("icp9_out2").get_weights()[0], weights["icp9_out2"]["weights"]
+    )
 
 
 def test_formats(tmp_path):
-    for name, kind in (("a.caffemodel", "caffemodel"), ("a.npy", "npy"), ("a.h5", "h5"), ("a.pth", "pth")):
+    for name, kind in (
+        ("a.caffemodel", "caffemodel"),
+        ("a.npy", "npy"),
+        ("a.h5", "h5"),
+        ("a.pth", "pth"),
+    ):
         (tmp_path / name).write_bytes(b"x")
         assert weight_format(tmp_path / name) == kind
     (tmp_path / "a.txt").write_bytes(b"x")
@@ -177,11 +204,15 @@ def test_formats(tmp_path):
     with pytest.raises(PoseNetError, match="a file of weights is needed, there is none"):
         weight_format(tmp_path / "none.npy")
     with pytest.raises(
-        PoseNetError, match="the graph must be one of caffe, tensorflow, keras, pytorch, received 'torch'"
+        PoseNetError,
+        match="the graph must be one of caffe, tensorflow, keras, pytorch, received 'torch'",
     ):
         load_network(tmp_path / "a.npy", graph="torch")
     (tmp_path / "a.npz").write_bytes(b"x")
-    with pytest.raises(PoseNetError, match=r"a.npz: an .npz file does not tell its graph, give --graph: one of caffe"):
+    with pytest.raises(
+        PoseNetError,
+        match=r"a.npz: an .npz file does not tell its graph, give --graph: one of caffe",
+    ):
         load_network(tmp_path / "a.npz")
 
 

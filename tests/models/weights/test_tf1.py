@@ -21,9 +21,13 @@ def checkpoint(request, tmp_path_factory):
             "bn/BatchNorm/moving_mean": np.full(2, 3.0),
             "beta1_power": np.array(0.9),
         }
-        made = [tf.compat.v1.Variable(value.astype("f4"), name=name) for name, value in values.items()]
+        made = [
+            tf.compat.v1.Variable(value.astype("f4"), name=name) for name, value in values.items()
+        ]
         session.run(tf.compat.v1.global_variables_initializer())
-        saver = tf.compat.v1.train.Saver({each.op.name: each for each in made}, write_version=request.param)
+        saver = tf.compat.v1.train.Saver(
+            {each.op.name: each for each in made}, write_version=request.param
+        )
         saver.save(session, str(prefix))
     return prefix
 
@@ -46,7 +50,10 @@ def test_any_of_its_files_will_do(checkpoint):
 def test_other_files(tmp_path):
     (tmp_path / "x.ckpt").write_bytes(b"hello")
     (tmp_path / "y.ckpt.index").write_bytes(b"hello")
-    for name, message in (("x.ckpt", "must be a TensorFlow checkpoint: a V1 file"), ("y.ckpt", "it cannot be read")):
+    for name, message in (
+        ("x.ckpt", "must be a TensorFlow checkpoint: a V1 file"),
+        ("y.ckpt", "it cannot be read"),
+    ):
         assert message in refusal(read_checkpoint, tmp_path / name)
 
 

@@ -66,7 +66,13 @@ class Writer(pickle._Pickler):
 class Storage:
     def __init__(self, number, array):
         self.array = array
-        self.key = ("storage", Global("torch", KINDS[str(array.dtype)]), str(number), "cpu", array.size)
+        self.key = (
+            "storage",
+            Global("torch", KINDS[str(array.dtype)]),
+            str(number),
+            "cpu",
+            array.size,
+        )
 
 
 def pickled(content):
@@ -96,9 +102,16 @@ def write_zip(path, content, storages, compression=zipfile.ZIP_STORED):
 
 
 def write_legacy(path, content, storages):
-    parts = [pickled(0x1950A86A20F9469CFC6C), pickled(1001), pickled({"little_endian": True}), pickled(content)]
+    parts = [
+        pickled(0x1950A86A20F9469CFC6C),
+        pickled(1001),
+        pickled({"little_endian": True}),
+        pickled(content),
+    ]
     parts.append(pickled([str(number) for number in range(len(storages))]))
-    parts += [struct.pack("<q", storage.array.size) + storage.array.tobytes() for storage in storages]
+    parts += [
+        struct.pack("<q", storage.array.size) + storage.array.tobytes() for storage in storages
+    ]
     path.write_bytes(b"".join(parts))
     return path
 
@@ -110,10 +123,20 @@ refused = partial(refusal, read_pth)
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_both_forms(tmp_path, write, wrapped):
     entries, storages = tensors(ARRAYS)
-    found = read_pth(write(tmp_path / "w.pth", {"state_dict": entries, "epoch": 3} if wrapped else entries, storages))
+    found = read_pth(
+        write(
+            tmp_path / "w.pth",
+            {"state_dict": entries, "epoch": 3} if wrapped else entries,
+            storages,
+        )
+    )
     assert list(found) == ["conv", "bn", "depthwise", "fc"]
-    np.testing.assert_array_equal(found["conv"]["kernel"], ARRAYS["module.conv.weight"].transpose(2, 3, 1, 0))
-    np.testing.assert_array_equal(found["depthwise"]["kernel"][:, :, 1, 0], ARRAYS["module.depthwise.weight"][1, 0])
+    np.testing.assert_array_equal(
+        found["conv"]["kernel"], ARRAYS["module.conv.weight"].transpose(2, 3, 1, 0)
+    )
+    np.testing.assert_array_equal(
+        found["depthwise"]["kernel"][:, :, 1, 0], ARRAYS["module.depthwise.weight"][1, 0]
+    )
     np.testing.assert_array_equal(found["fc"]["kernel"], ARRAYS["module.fc.weight"].T)
     assert {name: array.tolist() for name, array in found["bn"].items()} == {
         "moving_mean": [5, 6], "moving_variance": [7, 8], "gamma": [1, 2], "beta": [3, 4],
@@ -165,14 +188,22 @@ class ChangingWriter(Writer):
 def test_a_storage_cannot_be_enlarged(tmp_path, monkeypatch):
     storage = Storage(0, np.zeros(4, "f4"))
     monkeypatch.setitem(globals(), "Writer", ChangingWriter)
-    content = {"a.weight": Rebuild(Changed(storage, {"count": 10**9}), 0, (10**8,), (1,), False, OrderedDict())}
+    content = {
+        "a.weight": Rebuild(
+            Changed(storage, {"count": 10**9}), 0, (10**8,), (1,), False, OrderedDict()
+        )
+    }
     assert "changes a storage" in refused(write_zip(tmp_path / "w.pth", content, [storage]))
 
 
 def test_a_tensor_cannot_be_altered(tmp_path, monkeypatch):
     storage = Storage(0, np.zeros(4, "f4"))
     monkeypatch.setitem(globals(), "Writer", ChangingWriter)
-    content = {"a.weight": Changed(Rebuild(storage, 0, (4,), (1,), False, OrderedDict()), {"size": (10**8,)})}
+    content = {
+        "a.weight": Changed(
+            Rebuild(storage, 0, (4,), (1,), False, OrderedDict()), {"size": (10**8,)}
+        )
+    }
     assert "changes a tensor" in refused(write_zip(tmp_path / "w.pth", content, [storage]))
 
 
@@ -180,7 +211,10 @@ def test_storages_of_no_known_kind(tmp_path):
     storage = Storage(0, np.zeros(4, "f4"))
     for key, message in (
         (("storage", "ComplexStorage", "0", "cpu", 4), "it refers to a storage of an unknown kind"),
-        (("storage", Global("torch", "FloatStorage"), "0", "cpu", -4), "it refers to a storage of an unknown kind"),
+        (
+            ("storage", Global("torch", "FloatStorage"), "0", "cpu", -4),
+            "it refers to a storage of an unknown kind",
+        ),
         (("module", "nn.py", "0", "cpu", 4), "it refers to something that is no storage"),
     ):
         storage.key = key
@@ -191,9 +225,15 @@ def test_storages_of_no_known_kind(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"ctorch._utils\n_rebuild_parameter\nK\x03\x85R.", "it holds a parameter without a tensor"),
+        (
+            b"ctorch._utils\n_rebuild_parameter\nK\x03\x85R.",
+            "it holds a parameter without a tensor",
+        ),
         (b"ctorch._utils\n_rebuild_tensor_v2\nK\x03\x85R.", "it holds a tensor without a storage"),
-        (b"ccollections\nOrderedDict\n](K\x01\x85K\x02\x86e\x85R.", "it has a dict whose keys are no names"),
+        (
+            b"ccollections\nOrderedDict\n](K\x01\x85K\x02\x86e\x85R.",
+            "it has a dict whose keys are no names",
+        ),
     ],
 )
 def test_calls_with_the_wrong_things(tmp_path, content, message):
@@ -231,7 +271,10 @@ def test_numbers_without_a_layer_have_one_of_their_own_name(tmp_path):
 
 def test_many_tensors_of_one_storage(tmp_path):
     storage = Storage(0, np.zeros(10_000, "f4"))
-    content = {f"l{n}.weight": Rebuild(storage, 0, (10_000,), (1,), False, OrderedDict()) for n in range(50)}
+    content = {
+        f"l{n}.weight": Rebuild(storage, 0, (10_000,), (1,), False, OrderedDict())
+        for n in range(50)
+    }
     assert "much larger than the file" in refused(write_zip(tmp_path / "w.pth", content, [storage]))
 
 
@@ -245,7 +288,9 @@ def test_numbers_beyond_the_machines(tmp_path, write):
 def test_a_legacy_storage_of_more_bytes_than_an_index_can_tell(tmp_path):
     storage = Storage(0, np.zeros(2, "f4"))
     storage.key = (*storage.key[:4], 2**62)
-    path = write_legacy(tmp_path / "w.pth", {"a.weight": Rebuild(storage, 0, (2,), (1,), False)}, [storage])
+    path = write_legacy(
+        tmp_path / "w.pth", {"a.weight": Rebuild(storage, 0, (2,), (1,), False)}, [storage]
+    )
     content = path.read_bytes()
     path.write_bytes(content[:-16] + struct.pack("<Q", 2**62) + content[-8:])
     assert "must be a .pth file" in refused(path)
@@ -263,11 +308,15 @@ def test_damaged_compression(tmp_path):
 def test_storages_that_lie(tmp_path):
     entries, storages = tensors({"a.weight": np.ones(4, "f4")})
     storages[0].key = (*storages[0].key[:4], 10**12)
-    assert "its storage 0 is not of the size it says" in refused(write_zip(tmp_path / "w.pth", entries, storages))
+    assert "its storage 0 is not of the size it says" in refused(
+        write_zip(tmp_path / "w.pth", entries, storages)
+    )
     message = refused(write_legacy(tmp_path / "l.pth", entries, storages))
     assert "its storages are not those that its tensors name" in message
     entries, storages = tensors({"a.weight": np.zeros(100000, "f4")})
-    assert "not of the size" in refused(write_zip(tmp_path / "c.pth", entries, storages, zipfile.ZIP_DEFLATED))
+    assert "not of the size" in refused(
+        write_zip(tmp_path / "c.pth", entries, storages, zipfile.ZIP_DEFLATED)
+    )
 
 
 def test_code_is_never_run(tmp_path, monkeypatch):
