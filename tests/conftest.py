@@ -81,7 +81,7 @@ def plane_epoch(tmp_path_factory):
     folder, opened, read = tmp_path_factory.mktemp("plane_epoch"), set(), images.read_image
     scene = write_plane(folder)
     with pytest.MonkeyPatch.context() as patch:
-        for place in ("images", "keypoints"):  # for the network; for the intrinsics and the depth
+        for place in ("io.images", "mapping.keypoints"):  # for the network; for the intrinsics and the depth
             patch.setattr(
                 f"posenet.{place}.read_image",
                 lambda path, *more: opened.add(path.name) or read(path, *more),

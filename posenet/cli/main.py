@@ -33,7 +33,6 @@ from posenet.cli.scene import capture, captured, convert, courtyard, info
 from posenet.cli.weights import classify, convert_weights, inspect_weights
 from posenet.config import COURTYARD_MINUTES, VIEWS, TrainConfig
 from posenet.errors import EmptySplitError, PoseNetError
-from posenet.io.images import VIDEO_SUFFIXES
 
 log = logging.getLogger("posenet")
 
@@ -59,6 +58,8 @@ def train(config: TrainConfig) -> None:
 
             log.info("making the courtyard in %s", COURTYARD)
             make_courtyard(COURTYARD)
+    from posenet.io.images import VIDEO_SUFFIXES
+
     if config.scene is not None and (
         config.scene.is_file() or config.scene.suffix.lower() in VIDEO_SUFFIXES
     ):

@@ -5,6 +5,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.geometry.poses import Poses
 from posenet.viz import trajectory as plots
+from posenet.viz.figure import new_figure, save_figure
 from tests.helpers.scenes import circle
 
 
@@ -58,10 +59,10 @@ def test_trajectory_draws_truth_predictions_and_units():
 )  # paths of a shape that fills the figure in both directions
 def test_title_legend_and_labels_have_room_of_their_own(tmp_path, radius):
     truth = circle(60, radius)
-    figure = plots.new_figure(12, 7.6)
+    figure = new_figure(12, 7.6)
     ax = plots.plot_trajectory(figure.add_subplot(), truth, truth, None, np.zeros(60), "m")
     title = figure.suptitle("a title")
-    plots.save_figure(figure, tmp_path / "path.png")
+    save_figure(figure, tmp_path / "path.png")
     assert ax.xaxis.label.get_window_extent().y0 >= 0
     assert ax.get_legend().get_window_extent().y1 <= title.get_window_extent().y0
 
@@ -92,7 +93,7 @@ def test_far_predictions_are_clipped_and_counted_in_three_dimensions_too():
     far = truth.positions.copy()
     far[3] += [500, 0, 0]
     errors = np.linalg.norm(far - truth.positions, axis=1)
-    figure = plots.new_figure(6, 6)
+    figure = new_figure(6, 6)
     ax = figure.add_subplot(projection="3d")
     plots.plot_trajectory_3d(ax, truth, Poses(far, truth.rotations), None, errors, "m")
     assert [text.get_text() for text in ax.texts] == ["1 predictions outside the view"]

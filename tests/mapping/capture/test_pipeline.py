@@ -23,7 +23,7 @@ from posenet.io.files import exclusive_lock, fingerprint_files
 from posenet.mapping.capture import pipeline as capturing
 from posenet.mapping.capture.colmap import extract_features
 from posenet.mapping.capture.pipeline import belongs_to, capture, image_pairs, is_finished
-from posenet.training.train import train as training
+from posenet.training import train as training
 from tests.helpers.errors import refusal
 from tests.helpers.images import photo, write_image
 
