@@ -12,7 +12,8 @@ import pytest
 
 from tests.helpers.scenes import QUICK, write_cambridge, write_plane
 
-REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+# The folder of real scenes and weight files, see CONTRIBUTING.md.
+REAL_DATA = os.environ.get("POSENET_TEST_DATA")
 
 
 @pytest.fixture(autouse=True)
@@ -32,10 +33,12 @@ def networks_are_forgotten():
 
 @pytest.fixture
 def real_data():
-    """Folder of real scenes; tests that ask for it are skipped where it is absent."""
-    if not REAL_DATA.is_dir():
-        pytest.skip("real scenes are not on this machine")
-    return REAL_DATA
+    """Return the folder of real scenes; skip the test if POSENET_TEST_DATA does not name one."""
+    if not REAL_DATA:
+        pytest.skip("POSENET_TEST_DATA is not set")
+    folder = Path(REAL_DATA)
+    assert folder.is_dir(), f"POSENET_TEST_DATA must name a folder, received {folder}"
+    return folder
 
 
 @pytest.fixture
