@@ -1,4 +1,4 @@
-"""python -m posenet: the same as the posenet command."""
+"""Run the posenet command as ``python -m posenet``."""
 
 import sys
 

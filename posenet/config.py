@@ -1,4 +1,4 @@
-"""The settings of a training run: Python API, command options and RUN/config.json in one."""
+"""The settings of a training run: Python API, command options and config.json in one dataclass."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -15,138 +15,178 @@ from posenet.errors import PoseNetError
 
 Head = Literal["pose", "scene-coordinates"]
 Rotation = Literal["quaternion", "log", "6d"]
-COURTYARD_MINUTES, SCENE_MINUTES = 4.5, 15.0
-SMALLEST_SIDE = 32  # pixels: one cell of a backbone's last feature map
-VIEWS = 11  # of each image, averaged: all the turns that views.py has
+
+# Default training time for the built-in courtyard and for a user's own scene, minutes.
+COURTYARD_MINUTES = 4.5
+SCENE_MINUTES = 15.0
+# Smallest input side in pixels: one cell of a backbone's last feature map (stride 32).
+MIN_SIDE = 32
+# Default number of test-time augmentation views per image: all rotations that are defined.
+TTA_VIEWS = 11
+# Training times in minutes below which images are scaled to 128 and to 160 pixels. Small images
+# train faster, which matters most when time is short (docs/lab-notes.md).
+SHORT_TRAINING = 8.0
+MEDIUM_TRAINING = 30.0
+
+# Settings by their names in config.json of format 1, before 0.1.0 was released.
+FORMAT_1_NAMES = {
+    "trunk": "backbone",
+    "novel_views": "synthetic_views",
+    "measure_camera": "refine_intrinsics",
+    "validation": "validation_split",
+}
+FORMAT_1_HEADS = {"points": "scene-coordinates"}
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train a network on a scene, evaluate it and draw the camera path."""
+    """Train a network on a scene, evaluate it on the test split and plot the camera path."""
 
     scene: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[SCENE|VIDEO]")] = (
         None
     )
-    """Folder of a scene, or a video to make one of. Without, the built-in courtyard, made on first use."""
+    """Scene folder, or a video to reconstruct a scene from. Default: the built-in courtyard, which
+    is generated on first use."""
     output: Path | None = None
-    """The run folder to write. Default: runs/ and the scene's name."""
+    """Run folder to write. Default: runs/ plus the name of the scene."""
     backbone: str = "auto"
-    """efficientnet_lite0, googlenet (batch normalized), inception_v4, a network of keras.applications (MobileNetV2,
-    ResNet50, ...), posenet (2015, Caffe graph), posenet_tensorflow, posenet_keras. auto: efficientnet_lite0 where its
-    ImageNet weights are installed (extra `pretrained`), else googlenet; googlenet without SCENE."""
+    """Backbone network: efficientnet_lite0, googlenet (with batch normalization), inception_v4, any
+    network of keras.applications (MobileNetV2, ResNet50, ...), or PoseNet of 2015 as posenet (Caffe
+    variant), posenet_tensorflow or posenet_keras. auto: efficientnet_lite0 if its ImageNet weights
+    are installed (extra `pretrained`), otherwise googlenet; googlenet for the courtyard."""
     head: Literal["auto"] | Head = "auto"
-    """How the network answers. points: it tells what lies where, in the world and before the camera, and the pose is
-    the motion that lays one on the other. pose: position and quaternion at once, as PoseNet does. auto: points for
-    googlenet and efficientnet_lite0 where the training images tell depth, else pose."""
+    """Network head. scene-coordinates: regress world and camera coordinates for every cell and
+    align them (weighted Procrustes). pose: regress position and rotation directly, as PoseNet does.
+    auto: scene-coordinates if the backbone supports it and depth can be triangulated for at least
+    half of the training images, otherwise pose."""
     rotation: Rotation = "quaternion"
-    """What the head `pose` answers for the rotation: a quaternion, its logarithm, or two axes (6d)."""
+    """Rotation parameterization of the pose head: a quaternion, its logarithm, or two axes (6d)."""
     weights: str = "auto"
-    """What the backbone starts from: auto (ImageNet's where they are here already; googlenet and posenet start from random
-    ones), imagenet (fetched if need be), none, or a file of published weights."""
+    """Initial weights of the backbone. auto: ImageNet weights if they are on this machine already
+    (googlenet and posenet start from random weights); imagenet: download them if necessary; none:
+    random; or a file of published weights."""
     minutes: float | None = None
-    """Time to train for, reading the images included. Default: 15 (4.5 without SCENE)."""
+    """Training time in minutes, all preparation included. Default: 15, or 4.5 for the courtyard."""
     epochs: int | None = None
-    """Train for this many epochs instead of a time."""
-    loss: Literal["learned", "geometric", "posenet"] = "learned"
-    """learned: position and rotation weighed by learned variances (2017). geometric: how far the scene's points lie
-    from where the camera sees them (needs depth). posenet: fixed beta (2015)."""
+    """Number of epochs to train for, instead of a time."""
+    loss: str = "learned"
+    """Training loss. learned: position and rotation errors weighted by learned variances (Kendall
+    and Cipolla, 2017). geometric: distance between predicted and true scene points in the camera
+    frame, divided by depth (requires depth). posenet: fixed weight beta (Kendall et al., 2015)."""
     beta: float = 500.0
-    """Weight of rotation against position in the posenet loss."""
+    """Weight of the rotation error relative to the position error in the posenet loss."""
     learning_rate: float | None = None
-    """Highest learning rate, of Muon; Adam, which trains convolutions and outputs, takes half of it. It warms up, then
-    falls to zero along a cosine. Default: 0.002, 0.001 for inception_v4 and the networks of keras.applications, 0.0001
-    for the posenet backbones."""
+    """Peak learning rate of Muon; Adam, which trains convolutions and output layers, uses half of
+    it. Linear warm-up, then cosine decay to zero. Default: 0.002; 0.001 for inception_v4 and
+    keras.applications; 0.0001 for the posenet backbones."""
     batch_size: int | None = None
-    """Images a step. Default: 32, fewer of large ones, or 16 for fewer than 500 training images."""
+    """Images per training step. Default: 32 (fewer for large images), or 16 for scenes with fewer
+    than 500 training images."""
     short_side: int | None = None
-    """Short side in pixels that images are scaled to. Default: 192, 160 for less than 30 minutes, 128 for less than
-    8; 256, cut to 224, for the posenet backbones."""
+    """Short side in pixels that images are resized to, at least 32. Default: 192; 160 if training
+    for less than 30 minutes; 128 for less than 8; 256, cropped to 224, for the posenet backbones."""
     augment: bool = True
-    """Turn the camera about its center (pose moved along) and change the colors."""
+    """Augment training images: rotate the camera about its center (the pose changes with it) and
+    jitter the colors."""
     synthetic_views: bool = True
-    """Also move the camera a little when augmenting, by the depth that neighboring training images tell (with the
-    head of points, or the geometric loss)."""
+    """Also augment with small camera translations, rendered with depth that is triangulated from
+    the training images (scene-coordinate head or geometric loss only)."""
     refine_intrinsics: bool = True
-    """Measure focal length and principal point by how images agree with their poses, and use them where the scene's
-    own are clearly off, or not known."""
+    """Estimate focal length and principal point from the training images and their poses, and use
+    the estimate if the given intrinsics are missing or clearly wrong."""
     split: str = "auto"
-    """Which images are for testing: auto (what the scene or its test.txt says, else blocks), blocks of time,
-    sequence:NAME, a file that lists them, every:8 or random:0.25. The last two make the error look better than it is:
-    neighboring frames of a video are nearly the same image."""
+    """Test split. auto: the scene's own or its test.txt, otherwise blocks; blocks: every fourth
+    block of time; sequence:NAME; a text file that lists the test images; every:8 or random:0.25,
+    which make the error look better than it is, since neighboring frames are nearly identical."""
     validation_split: float = 0.08
-    """Share of the training images held out, as whole sequences or blocks, to choose the best model. 0: none."""
+    """Fraction of the training images, 0 to 0.9, held out as whole sequences or blocks to select
+    the best model. 0 disables validation."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto: bfloat16 where the GPU computes it natively; on such a CPU only for backbones that it makes faster (of
-    keras.applications the VGGs, ResNets, DenseNets and Inceptions)."""
+    """Numeric precision of training. auto: bfloat16 on GPUs that compute it natively, and on such
+    CPUs for the backbones that it speeds up; otherwise float32."""
     seed: int = 0
-    """Seed of everything random. On a CPU the same seed and --epochs give the same model."""
+    """Random seed, 0 to 4294967295. On a CPU, the same seed with --epochs gives the same model."""
     strict: bool = False
-    """Refuse a scene with any label fault instead of reporting and dropping."""
+    """Refuse a scene with any label issue instead of reporting it and dropping the image."""
     evaluate: bool = True
-    """Evaluate on the test split and draw when training is done."""
+    """Evaluate on the test split and draw figures after training."""
     resume: bool = False
-    """Go on with the run in the output folder, with the settings it was started with."""
+    """Resume the run in the output folder with the settings it was started with."""
     overwrite: bool = False
     """Replace the run folder if it exists."""
 
-    def __post_init__(self):
-        positive = {"minutes": self.minutes, "epochs": self.epochs, "batch-size": self.batch_size}
-        positive |= {
-            "learning-rate": self.learning_rate,
-            "short-side": self.short_side,
-            "beta": self.beta,
-        }
-        for name, value in positive.items():
+    def __post_init__(self) -> None:
+        """Check the settings. Raises PoseNetError with the option and the value received."""
+        for name in ("minutes", "epochs", "batch_size", "learning_rate", "short_side", "beta"):
+            value = getattr(self, name)
             if value is not None and not value > 0:
-                raise PoseNetError(f"--{name} must be more than 0, received {value}")
-        if self.short_side is not None and 0 < self.short_side < SMALLEST_SIDE:
+                option = name.replace("_", "-")
+                raise PoseNetError(f"--{option} must be more than 0, received {value}")
+        if self.short_side is not None and self.short_side < MIN_SIDE:
             raise PoseNetError(
-                f"--short-side must be at least {SMALLEST_SIDE}, received {self.short_side}"
+                f"--short-side must be at least {MIN_SIDE}, received {self.short_side}"
             )
         if self.resume and self.overwrite:
-            raise PoseNetError(
-                "--resume goes on with a run, --overwrite replaces it: give one of them, received both"
-            )
+            raise PoseNetError("--resume and --overwrite exclude each other, received both")
         if not 0 <= self.seed < 2**32:
             raise PoseNetError(f"--seed must be from 0 to {2**32 - 1}, received {self.seed}")
         if not 0 <= self.validation_split < 0.9:
             raise PoseNetError(
-                f"--validation-split must be a share from 0 to 0.9, received {self.validation_split}"
+                f"--validation-split must be from 0 to 0.9, received {self.validation_split}"
             )
         if self.rotation != "quaternion" and self.head != "pose":
             raise PoseNetError(
-                f"--rotation {self.rotation} needs --head pose, received --head {self.head}"
+                f"--rotation {self.rotation} requires --head pose, received --head {self.head}"
             )
         if self.minutes is not None and self.epochs is not None:
             raise PoseNetError(
-                f"give --minutes or --epochs, not both, received {self.minutes} and {self.epochs}"
+                f"--minutes and --epochs exclude each other, "
+                f"received {self.minutes} and {self.epochs}"
             )
 
     @property
     def default_short_side(self) -> int:
-        """Smaller images train faster: what a short training gains most from."""
-        return 128 if self.budget < 8 else 160 if self.budget < 30 else 192
+        """Short side in pixels for the time budget: small images train faster."""
+        if self.budget < SHORT_TRAINING:
+            return 128
+        return 160 if self.budget < MEDIUM_TRAINING else 192
 
     @property
     def budget(self) -> float:
-        """Minutes that the training has, all preparation included; infinite where epochs are counted."""
+        """Training time in minutes, all preparation included; infinite if epochs are counted."""
         return math.inf if self.epochs is not None else self.minutes or SCENE_MINUTES
 
     def to_json(self) -> str:
-        """As saved in the run folder."""
-        values = {
-            k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(self).items()
-        }
+        """Return the settings as JSON, as saved in config.json.
+
+        Returns:
+            A JSON object with one key per field; paths as strings.
+        """
+        values = dataclasses.asdict(self)
+        values = {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
         return json.dumps(values, indent=2)
 
     @classmethod
-    def from_dict(cls, values: dict) -> TrainConfig:
-        """From what to_json wrote. Raises TypeError or ValueError for anything else, PoseNetError for settings that do
-        not go."""
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """Return the settings that `to_json` wrote, in this version or in config.json format 1.
+
+        Args:
+            values: the parsed JSON object.
+
+        Returns:
+            The settings.
+
+        Raises:
+            TypeError, ValueError: `values` is not what `to_json` writes.
+            PoseNetError: the settings contradict each other.
+        """
+        values = {FORMAT_1_NAMES.get(name, name): value for name, value in values.items()}
+        if values.get("head") in FORMAT_1_HEADS:
+            values["head"] = FORMAT_1_HEADS[values["head"]]
         fields = {field.name for field in dataclasses.fields(cls)}
         if unknown := set(values) - fields:
             raise ValueError(f"unknown setting {sorted(unknown)[0]!r}")
-        paths = {
-            name: Path(values[name]) for name in ("scene", "output") if values.get(name) is not None
-        }
-        return cls(**(values | paths))
+        for name in ("scene", "output"):
+            if values.get(name) is not None:
+                values[name] = Path(values[name])
+        return cls(**values)

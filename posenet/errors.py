@@ -1,15 +1,41 @@
-"""The one exception that a user's mistake raises: its message is a single line."""
+"""The exceptions that a user's mistake raises; their messages are a single line."""
+
+from __future__ import annotations
+
+# Longest part of another library's message that is quoted, in characters.
+MAX_QUOTED = 80
 
 
 class PoseNetError(Exception):
-    """Something the user gave cannot be used: says what must hold, what was received and where."""
+    """Invalid input from the user: what must hold, what was received, and where."""
 
 
 class EmptySplitError(PoseNetError):
-    """A scene has no images to train on, or none for the test."""
+    """A scene without images to train on, or without test images."""
 
 
 def first_line(error: BaseException) -> str:
-    """Another library's error for a message of ours: its first line, 80 characters at most."""
+    """Return the first line of another library's error, for use in a message of this package.
+
+    Args:
+        error: the exception that was caught.
+
+    Returns:
+        The first line, at most 80 characters; the name of the exception if it has no message.
+    """
     text = str(error).strip().split("\n")[0] or type(error).__name__
-    return text if len(text) <= 80 else text[:77] + "..."
+    return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 3] + "..."
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun in the right form: "1 image", "2 images".
+
+    Args:
+        number: how many.
+        noun: the singular.
+        plural: the plural, if it is not the singular with an s.
+
+    Returns:
+        The two words.
+    """
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -16,10 +16,19 @@ from posenet.run import Run, open_run
 @pytest.fixture
 def run(tmp_path):
     run = Run(
-        tmp_path, TrainConfig(tmp_path), tmp_path / "scene", "m", Crop((6, 8), (4, 4)), (1.0, 2.0, 3.0), 2.5, ("a",),
-        single_camera=True, origin=(4e5, 5e6, 0.0), training_images=("a", "b"),
+        folder=tmp_path,
+        config=TrainConfig(tmp_path),
+        scene=tmp_path / "scene",
+        unit="m",
+        crop=Crop((6, 8), (4, 4)),
+        position_mean=(1.0, 2.0, 3.0),
+        position_scale=2.5,
+        validation_images=("a",),
+        single_camera=True,
+        origin=(4e5, 5e6, 0.0),
+        training_images=("a", "b"),
         corrections={"file": IntrinsicsCorrection(0.9, 0.01, -0.02)},
-    )  # fmt: skip
+    )
     run.save()
     return run
 
@@ -28,7 +37,7 @@ def test_round_trip(run, tmp_path):
     assert open_run(tmp_path) == run
 
 
-def test_a_scene_that_moved_together_with_its_run_is_found(run, tmp_path):
+def test_scene_moved_together_with_run_is_found(run, tmp_path):
     old, new = tmp_path / "old", tmp_path / "new"
     (old / "scenes" / "place").mkdir(parents=True)
     (old / "runs" / "place").mkdir(parents=True)
@@ -42,7 +51,7 @@ def test_a_scene_that_moved_together_with_its_run_is_found(run, tmp_path):
     )
 
 
-def test_a_scene_without_rights_does_not_keep_a_run_from_being_opened(run, tmp_path, monkeypatch):
+def test_run_opens_if_its_scene_is_not_accessible(run, tmp_path, monkeypatch):
     stat = os.stat
 
     def refusing(path, **options):
@@ -54,7 +63,7 @@ def test_a_scene_without_rights_does_not_keep_a_run_from_being_opened(run, tmp_p
     assert open_run(tmp_path).scene == tmp_path / "scene"
 
 
-def test_a_run_that_moved_alone_finds_its_scene(run, tmp_path):
+def test_run_moved_alone_finds_its_scene(run, tmp_path):
     (tmp_path / "scenes" / "place").mkdir(parents=True)
     (tmp_path / "runs").mkdir()
     replace(
@@ -66,27 +75,27 @@ def test_a_run_that_moved_alone_finds_its_scene(run, tmp_path):
     assert (found.scene, found.split) == (tmp_path / "scenes" / "place", "blocks")
 
 
-def test_no_such_folder_and_no_run(tmp_path):
-    with pytest.raises(PoseNetError, match="missing: no such run folder"):
+def test_missing_folder_and_folder_without_config_raise(tmp_path):
+    with pytest.raises(PoseNetError, match="run folder not found: .*missing"):
         open_run(tmp_path / "missing")
-    with pytest.raises(PoseNetError, match=r"must be a run folder, it holds no config.json"):
+    with pytest.raises(PoseNetError, match=r"is not a run folder: it must contain config.json"):
         open_run(tmp_path)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "[]", "null", '{"format": 1}', '{"format": 9}', '{"format": 1, "stored": 3}', "\0\1"],
+    ["{", "[]", "null", '{"format": 2}', '{"format": 9}', '{"format": 1, "stored": 3}', "\0\1"],
 )
-def test_a_corrupted_configuration_is_one_line(run, tmp_path, text):
+def test_corrupted_config_raises_one_line(run, tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(
-        PoseNetError, match=r"config.json must be the configuration that training wrote"
+        PoseNetError, match=r"config.json must be the configuration written by training"
     ) as error:
         open_run(tmp_path)
     assert "\n" not in str(error.value)
 
 
-def test_unknown_settings_in_the_configuration_are_one_line(run, tmp_path):
+def test_unknown_setting_in_config_raises(run, tmp_path):
     values = json.loads((tmp_path / "config.json").read_text())
     values["settings"]["wings"] = 2
     (tmp_path / "config.json").write_text(json.dumps(values))
@@ -94,18 +103,18 @@ def test_unknown_settings_in_the_configuration_are_one_line(run, tmp_path):
         open_run(tmp_path)
 
 
-def test_a_run_of_a_later_format_is_named(run, tmp_path):
+def test_later_format_raises(run, tmp_path):
     values = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps(values | {"format": 2}))
+    (tmp_path / "config.json").write_text(json.dumps(values | {"format": 3}))
     with pytest.raises(
-        PoseNetError, match=r"cannot be read \(format 2, this version reads format 1\)"
+        PoseNetError, match=r"cannot read it \(format 3, this version reads formats 1 and 2\)"
     ):
         open_run(tmp_path)
 
 
-def test_missing_and_corrupted_models_are_one_line(run, tmp_path):
+def test_missing_or_corrupted_model_raises_one_line(run, tmp_path):
     with pytest.raises(
-        PoseNetError, match=r"model.keras is missing: the run has not trained long enough"
+        PoseNetError, match=r"model.keras is missing: the run was not trained long enough"
     ):
         run.load_model()
     for content in (b"", b"PK\3\4 cut off", b"nonsense" * 100):
@@ -117,7 +126,7 @@ def test_missing_and_corrupted_models_are_one_line(run, tmp_path):
         assert "\n" not in str(error.value)
 
 
-def test_marshalled_code_in_a_model_is_never_run(run, tmp_path):
+def test_marshalled_code_in_a_model_is_never_executed(run, tmp_path):
     image = keras.Input((4, 4, 3))
     model = keras.Model(image, keras.layers.Lambda(lambda x: x)(image))
     model.save(tmp_path / "model.keras")
@@ -125,7 +134,7 @@ def test_marshalled_code_in_a_model_is_never_run(run, tmp_path):
         run.load_model()
 
 
-def test_a_model_is_saved_whole_or_not_at_all(run, tmp_path):
+def test_model_is_saved_atomically(run, tmp_path):
     class Breaks:
         def save(self, path):
             with zipfile.ZipFile(path, "w") as archive:
@@ -139,7 +148,7 @@ def test_a_model_is_saved_whole_or_not_at_all(run, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.keras"]
 
 
-def test_a_list_outside_the_scene_goes_along_with_the_run(run, cambridge, tmp_path):
+def test_test_list_outside_the_scene_is_copied_into_the_run(run, cambridge, tmp_path):
     names = [
         line.split()[0] for line in (cambridge / "dataset_train.txt").read_text().splitlines()[3:6]
     ]
@@ -159,7 +168,7 @@ def test_a_list_outside_the_scene_goes_along_with_the_run(run, cambridge, tmp_pa
     assert again.open_scene().split("test").names == tuple(names)
 
 
-def test_a_list_in_the_scenes_folder_moves_with_it(run, cambridge, tmp_path):
+def test_test_list_in_the_scene_folder_moves_with_it(run, cambridge, tmp_path):
     names = [
         line.split()[0] for line in (cambridge / "dataset_train.txt").read_text().splitlines()[3:6]
     ]

@@ -31,7 +31,7 @@ from posenet.cli.options import (
 )
 from posenet.cli.scene import capture, captured, convert, courtyard, info
 from posenet.cli.weights import classify, convert_weights, inspect_weights
-from posenet.config import COURTYARD_MINUTES, VIEWS, TrainConfig
+from posenet.config import COURTYARD_MINUTES, TTA_VIEWS, TrainConfig
 from posenet.errors import EmptySplitError, PoseNetError
 
 log = logging.getLogger("posenet")
@@ -89,7 +89,7 @@ def evaluate(config: EvaluateConfig) -> None:
         and (config.run.is_file() or config.scene is not None)
     )
     if (config.poses or published) and (config.tta_views, config.smooth, config.refine) != (
-        VIEWS,
+        TTA_VIEWS,
         False,
         False,
     ):

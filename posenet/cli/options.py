@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from posenet.config import VIEWS, TrainConfig
+from posenet.config import TTA_VIEWS, TrainConfig
 
 Positional = tyro.conf.Positional
 
@@ -33,7 +33,7 @@ class EvaluateConfig:
     """Draw the camera path and the error curves."""
     strict: bool = False
     """Refuse a scene with any label fault instead of reporting and dropping."""
-    tta_views: int = VIEWS
+    tta_views: int = TTA_VIEWS
     """Views of each image, turned a little, that the answer is the mean of: 1 to 11. One is fastest, more are surer,
     and only more than one tell how sure they are."""
     smooth: bool = False
@@ -68,7 +68,7 @@ class PredictConfig:
     """Run folder that training wrote."""
     images: Annotated[tuple[Path, ...], Positional, tyro.conf.arg(metavar="IMAGE...")]
     """Images, or folders of images."""
-    tta_views: int = VIEWS
+    tta_views: int = TTA_VIEWS
     """As for evaluate."""
     smooth: bool = False
     """The images of each folder are a video's, in this order: draw their path smooth."""

@@ -133,7 +133,7 @@ def evaluate_run(
     """
     from posenet.localization.localizer import LocalizationOptions, Localizer
 
-    scene = run.open_scene(scene_path, strict)
+    scene = run.open_scene(scene_path, strict=strict)
     test = run.exclude_training_images(scene.split("test"))
     options = options or LocalizationOptions()
     training = run.known_training_images(scene)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.config import VIEWS
+from posenet.config import TTA_VIEWS
 from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses, is_valid_quaternion
@@ -48,7 +48,7 @@ class LocalizationOptions:
     smooth. refine: make poses exact by matching with the training images.
     """
 
-    tta_views: int = VIEWS
+    tta_views: int = TTA_VIEWS
     smooth: bool = False
     refine: bool = False
 
@@ -131,7 +131,7 @@ class Localizer:
         return self.run.camera if self.run.single_camera else None
 
     def _views(
-        self, images: ImageArray, cameras: Sequence[Camera | None], count: int = VIEWS
+        self, images: ImageArray, cameras: Sequence[Camera | None], count: int = TTA_VIEWS
     ) -> dict[str, np.ndarray]:
         return predict_with_tta(
             self.network, images, cameras, self.run.crop, count, self.reference_camera

@@ -81,7 +81,7 @@ def estimate_corrections(scene: Scene) -> Corrections:
     return corrections
 
 
-def corrected(scene: Scene, corrections: Corrections) -> Scene:
+def apply_corrections(scene: Scene, corrections: Corrections) -> Scene:
     """The scene with its cameras corrected, each by what its source asks for."""
     if not corrections:
         return scene

@@ -21,7 +21,7 @@ from posenet.geometry.cropping import full_image_crop, square_crop
 from posenet.io.files import atomic_path
 from posenet.io.image_cache import ImageArray
 from posenet.io.images import READING, some_sizes
-from posenet.mapping.calibration import corrected, estimate_corrections, told
+from posenet.mapping.calibration import apply_corrections, estimate_corrections, told
 from posenet.mapping.depth import most_images, scene_depths
 from posenet.models.build import BACKBONES, get_backbone
 from posenet.run import Run
@@ -81,7 +81,7 @@ def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, S
     corrections = estimate_corrections(scene) if config.refine_intrinsics else {}
     for sentence in told(scene, corrections):
         log.warning("%s: %s", scene.name, sentence)
-    scene = corrected(scene, corrections)
+    scene = apply_corrections(scene, corrections)
     sizes = some_sizes(scene.paths)
     fixed = get_backbone(config.backbone).fixed_size
     if fixed and (config.short_side or fixed[0]) < fixed[0]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from posenet.errors import PoseNetError
 from posenet.io.files import exclusive_lock
-from posenet.run import CONFIG, MODEL, STATE
+from posenet.run import CONFIG, MODEL, CHECKPOINT
 
 log = logging.getLogger("posenet")
 
@@ -61,7 +61,7 @@ def _set_aside(folder: Path, old: Path) -> None:
 
 def _begun(folder: Path) -> bool:
     """Whether training has kept anything."""
-    return (folder / STATE).is_file() or (folder / MODEL).is_file()
+    return (folder / CHECKPOINT).is_file() or (folder / MODEL).is_file()
 
 
 @contextmanager

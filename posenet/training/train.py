@@ -23,7 +23,7 @@ from posenet.mapping.keypoints import remembered
 from posenet.models.build import build_network, get_backbone, inference_network
 from posenet.models.inference import predict_in_batches
 from posenet.models.weights.pretrained import default_backbone, initialize_backbone
-from posenet.run import HISTORY, STATE, Run, open_run
+from posenet.run import HISTORY, CHECKPOINT, Run, open_run
 from posenet.training import callbacks
 from posenet.training.batches import TrainingBatches
 from posenet.training.device import configure_device
@@ -72,7 +72,7 @@ def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
     keras.utils.set_random_seed(config.seed)
     with remembered():
         run, scene, images, batches = _prepared(config, resumed, precision)
-    held_out, state = np.isin(scene.names, run.validation_images), run.folder / STATE
+    held_out, state = np.isin(scene.names, run.validation_images), run.folder / CHECKPOINT
     if not state.is_file():
         run = replace(run, head=choose_head(config, batches))
         run.save()
@@ -121,7 +121,7 @@ def _prepared(
 ) -> tuple[Run, Scene, ImageArray, TrainingBatches]:
     """The run, its training scene and images, those held out among them, and the batches of the others."""
     if resumed:
-        run, scene = resumed, resumed.training_scene(config.strict)
+        run, scene = resumed, resumed.training_scene(strict=config.strict)
     else:
         scene = open_scene(config.scene or Path(), strict=config.strict, split=config.split).split(
             "train"

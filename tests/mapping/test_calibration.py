@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from posenet.datasets.scene import ScenePoints
-from posenet.mapping.calibration import corrected, estimate_corrections, told
+from posenet.mapping.calibration import apply_corrections, estimate_corrections, told
 from tests.helpers.planes import CAMERA, plane_scene
 
 
@@ -26,7 +26,7 @@ def test_a_wrong_focal_length_is_found_and_mended(scene, wrong):
     claimed = claiming(scene, wrong)
     corrections = estimate_corrections(claimed)
     assert corrections == {"file": (pytest.approx(1 / wrong, rel=0.015), 0, 0, 0)}
-    mended = corrected(claimed, corrections).cameras[3]
+    mended = apply_corrections(claimed, corrections).cameras[3]
     assert mended.fx == mended.fy == pytest.approx(CAMERA.fx, rel=0.015)
     assert (mended.source, mended.cx, mended.is_perspective) == ("measured", CAMERA.cx, True)
     assert told(claimed, corrections) == [
@@ -37,10 +37,10 @@ def test_a_wrong_focal_length_is_found_and_mended(scene, wrong):
 
 def test_a_right_one_is_kept_and_an_assumed_one_becomes_known(scene):
     assert estimate_corrections(scene) == {}
-    assert corrected(scene, {}) is scene
+    assert apply_corrections(scene, {}) is scene
     corrections = estimate_corrections(claiming(scene, 1.0, "assumed"))
     assert corrections == {"assumed": (pytest.approx(1.0, rel=0.015), 0, 0, 0)}
-    assert corrected(claiming(scene, 1.0, "assumed"), corrections).cameras[0].is_perspective
+    assert apply_corrections(claiming(scene, 1.0, "assumed"), corrections).cameras[0].is_perspective
     assert "as was assumed" in told(claiming(scene, 1.0, "assumed"), corrections)[0]
 
 
@@ -61,7 +61,7 @@ def test_a_wrong_principal_point_is_found_and_mended(scene, wrong):
     claimed = replace(scene, cameras=(camera,) * len(scene))
     corrections = estimate_corrections(claimed)
     assert set(corrections) == {"file"}
-    mended = corrected(claimed, corrections).cameras[0]
+    mended = apply_corrections(claimed, corrections).cameras[0]
     assert mended.fx == pytest.approx(CAMERA.fx, rel=0.015)
     assert (mended.cx, mended.cy) == (
         pytest.approx(CAMERA.cx, abs=2),
@@ -75,7 +75,7 @@ def test_a_wrong_principal_point_is_found_and_mended(scene, wrong):
     assert ("focal length" in sentence) == (wrong != 1)
     # a image that was held upright has another principal point: which one is not measured
     tall = replace(claimed, cameras=(camera.rotate90(), *claimed.cameras[1:]))
-    moved = corrected(tall, corrections).cameras[0]
+    moved = apply_corrections(tall, corrections).cameras[0]
     assert (moved.cx, moved.cy) == (tall.cameras[0].cx, tall.cameras[0].cy)
     # the sizes of the images differ: which way the point should move could differ too
     sizes = (camera, *(camera.resized(640, 480) for _ in range(len(scene) - 1)))
@@ -94,7 +94,7 @@ def test_a_fisheye_beside_other_lenses_is_left_as_it_is(scene):
     mixed = replace(wrong, cameras=(fisheye, *wrong.cameras[1:]))
     corrections = estimate_corrections(mixed)
     assert corrections["file"].factor == pytest.approx(1 / 1.3, rel=0.02)
-    mended = corrected(mixed, corrections)
+    mended = apply_corrections(mixed, corrections)
     assert mended.cameras[0] == fisheye
     assert mended.cameras[1].fx == pytest.approx(CAMERA.fx, rel=0.02)
     assert f"not {wrong.cameras[1].fx:.0f} as its files say" in told(mixed, corrections)[0]

@@ -1,0 +1,32 @@
+"""Localize all images of a folder with a trained run; print one line per image.
+
+python examples/localize_images.py runs/kitchen photos --refine
+"""
+
+import argparse
+from pathlib import Path
+
+import posenet
+
+SUFFIXES = {".jpg", ".jpeg", ".png"}
+
+
+def main() -> None:
+    """Parse the command line and print camera center, rotation and uncertainty of each image."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", help="run folder")
+    parser.add_argument("folder", type=Path, help="folder of images")
+    parser.add_argument("--refine", action="store_true", help="refine poses by PnP")
+    arguments = parser.parse_args()
+
+    localizer = posenet.load(arguments.run).localizer(refine=arguments.refine)
+    for path in sorted(arguments.folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES:
+            pose = localizer.localize(path)
+            position = " ".join(f"{value:.3f}" for value in pose.position)
+            quaternion = " ".join(f"{value:.4f}" for value in pose.quaternion_wxyz)
+            print(f"{path.name} {position} {quaternion} {pose.rotation_spread_deg:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""The Python API: train a run, load it, evaluate it, localize images with it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from posenet.config import TTA_VIEWS, TrainConfig
+from posenet.datasets.registry import open_scene
+from posenet.datasets.scene import Scene
+from posenet.errors import PoseNetError
+from posenet.run import Run as RunFolder
+
+if TYPE_CHECKING:
+    from posenet.evaluation.evaluate import Evaluation
+    from posenet.localization.localizer import Localizer
+
+# Keep TensorFlow's start-up messages off the user's screen; it is imported on first use only.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+class Run(RunFolder):
+    """A trained run: evaluate it, or localize images with it."""
+
+    def evaluate(
+        self,
+        scene: str | Path | None = None,
+        *,
+        refine: bool = False,
+        smooth: bool = False,
+        tta_views: int = TTA_VIEWS,
+        strict: bool = False,
+    ) -> Evaluation:
+        """Localize the test images and compare with their true poses and with two baselines.
+
+        Args:
+            scene: folder of the scene, if it is not where it was in training.
+            refine: refine each pose by local feature matching and PnP.
+            smooth: smooth each test sequence as a video.
+            tta_views: number of test-time augmentation views per image, 1 to 11.
+            strict: refuse any label issue in the scene.
+
+        Returns:
+            The evaluation. It prints as the report; `save(folder)` writes figures and tables.
+
+        Raises:
+            PoseNetError: the scene, its test split or the model cannot be used.
+        """
+        from posenet.evaluation.evaluate import evaluate_run
+        from posenet.localization.localizer import LocalizationOptions
+
+        options = LocalizationOptions(tta_views=tta_views, smooth=smooth, refine=refine)
+        return evaluate_run(self, scene, strict=strict, options=options)
+
+    def localizer(self, *, refine: bool = False, tta_views: int = TTA_VIEWS) -> Localizer:
+        """Return a localizer that loads the model, and the map for refinement, once.
+
+        Args:
+            refine: refine each pose by local feature matching and PnP.
+            tta_views: number of test-time augmentation views per image, 1 to 11.
+
+        Returns:
+            The localizer; its `localize` takes one image, `localize_all` many.
+
+        Raises:
+            PoseNetError: the model cannot be loaded.
+        """
+        from posenet.localization.localizer import Localizer
+
+        return Localizer(self, refine=refine, tta_views=tta_views)
+
+
+def load(folder: str | Path) -> Run:
+    """Load a run folder.
+
+    Args:
+        folder: the folder that training wrote.
+
+    Returns:
+        The run.
+
+    Raises:
+        PoseNetError: `folder` is not a run folder, or its config.json cannot be read.
+    """
+    return Run.open(folder)
+
+
+def train(scene: str | Path | Scene, output: str | Path | None = None, **options: Any) -> Run:
+    """Train a network on a scene: the same as ``posenet train SCENE --output OUTPUT``.
+
+    Args:
+        scene: folder of the scene, or the scene as `open_scene` returned it.
+        output: run folder to write. Default: runs/ plus the name of the scene's folder.
+        **options: the fields of `posenet.config.TrainConfig`, which are the options of the
+            command: minutes, epochs, backbone, split, seed, resume, overwrite and so on.
+
+    Returns:
+        The trained run.
+
+    Raises:
+        PoseNetError: the scene cannot be opened, an option is out of range, the output folder
+            exists, or training diverged.
+        TypeError: there is no such option.
+    """
+    if isinstance(scene, Scene):
+        options.setdefault("split", scene.split_rule)
+        root = _reopened_root(scene)
+    else:
+        root = Path(scene)
+    folder = Path(output) if output is not None else Path("runs") / root.resolve().name
+    config = TrainConfig(scene=root, output=folder, **options)
+    from posenet.training.train import train as train_run
+
+    return Run.open(train_run(config).folder)
+
+
+def _reopened_root(scene: Scene) -> Path:
+    """Return the folder of a scene, after a check that it still contains this very scene."""
+    on_disk = open_scene(scene.root, split=scene.split_rule)
+    if on_disk.names != scene.names or not np.array_equal(on_disk.splits, scene.splits):
+        raise PoseNetError(
+            f"train requires a scene as open_scene returned it: {scene.root} contains "
+            f"{len(on_disk)} images, received {len(scene)} or another split"
+        )
+    return scene.root
