@@ -84,7 +84,7 @@ class TrainConfig:
     than 500 training images."""
     short_side: int | None = None
     """Short side in pixels that images are resized to, at least 32. Default: 192; 160 if training
-    for less than 30 minutes; 128 for less than 8; 256, cropped to 224, for the posenet backbones."""
+    for less than 30 minutes; 128 for less than 8; 256, cropped to 224, for posenet backbones."""
     augment: bool = True
     """Augment training images: rotate the camera about its center (the pose changes with it) and
     jitter the colors."""

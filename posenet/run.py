@@ -127,7 +127,7 @@ class Run:
 
     @property
     def checkpoint_path(self) -> Path:
-        """The checkpoint for --resume: also that of a run made before 0.1.0, if it has only that."""
+        """The checkpoint for --resume, or the one of a run made before 0.1.0."""
         old, new = self.folder / OLD_CHECKPOINT, self.folder / CHECKPOINT
         return old if old.is_file() and not new.is_file() else new
 
