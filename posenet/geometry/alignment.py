@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -10,72 +11,145 @@ from scipy.spatial.transform import Rotation
 from posenet.errors import PoseNetError
 from posenet.geometry.poses import Poses
 
-LINE = 0.1  # positions of a smaller lateral_spread lie nearly on a line (King's College 0.098, Street 0.049)
+# Positions with a smaller `lateral_spread` are nearly collinear (King's College 0.098, Street
+# 0.049).
+COLLINEAR_RATIO = 0.1
+# Camera axes span a plane if their second spread is at least 0.3 of the first, and the third less
+# than 0.35 of the second.
+MIN_PLANE_RATIO = 0.3
+MAX_OFF_PLANE_RATIO = 0.35
+# Cameras share a viewing direction if their mean forward axis is longer than 0.9; their roll is
+# arbitrary if the mean up axis is shorter than 0.2.
+SHARED_FORWARD = 0.9
+ARBITRARY_ROLL = 0.2
 
 
-def estimate_up(rotations: Rotation) -> np.ndarray:
-    """(3,) unit vector, upwards in the world of n cameras as most are held, from their rotations to the world.
+class PrincipalAxes(NamedTuple):
+    """The principal axes of vectors about the origin.
 
-    The direction most at right angles to all cameras' right axes, where those spread over a plane; otherwise the mean
-    of the cameras' up axes. Cameras that all look one way, turned about it in all directions, look down. Doubtful where
-    cameras are rolled, and where they look down with one heading.
+    Attributes:
+        spreads: root of the sum of squares along each axis, largest first, shape (3,).
+        axes: unit axes in rows, shape (3, 3).
     """
-    right, held = rotations.apply([1.0, 0, 0]), rotations.apply([0, -1.0, 0]).mean(axis=0)
-    ahead = rotations.apply([0, 0, 1.0]).mean(axis=0)
-    if np.linalg.norm(ahead) > 0.9 and np.linalg.norm(held) < 0.2:
-        return -ahead / np.linalg.norm(ahead)
-    spreads, axes = principal_axes(right)
-    level = spreads[1] > 0.3 * spreads[0] and spreads[2] < 0.35 * spreads[1]
-    up = axes[2] if level else held / max(float(np.linalg.norm(held)), 1e-12)
-    return up if up @ held >= 0 else -up
 
-
-def principal_axes(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(3,) spreads of vectors (n, 3) about 0 along their principal axes, largest first, and the axes (3, 3) in rows."""
-    squares, axes = np.linalg.eigh(vectors.T @ vectors)
-    return np.sqrt(np.maximum(squares[::-1], 0)), axes.T[::-1]
-
-
-def lateral_spread(positions: np.ndarray) -> float:
-    """How far positions (n >= 2, 3) spread across their main axis against along it; 1 where they are all one."""
-    along, across = np.linalg.svd(positions - positions.mean(axis=0), compute_uv=False)[:2]
-    return float(across / along) if along > 0 else 1.0
+    spreads: np.ndarray
+    axes: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Sim3:
-    """x -> scale * rotation(x) + translation, from one world frame to another."""
+    """The similarity transform x -> scale * rotation(x) + translation between world frames.
+
+    Attributes:
+        scale: the scale.
+        rotation: the rotation.
+        translation: the translation, shape (3,).
+    """
 
     scale: float
     rotation: Rotation
     translation: np.ndarray
 
     def apply(self, poses: Poses) -> Poses:
-        """The same cameras, expressed in the other world frame."""
+        """Express cameras in the other world frame.
+
+        Args:
+            poses: n poses.
+
+        Returns:
+            n poses.
+        """
         positions = self.scale * self.rotation.apply(poses.positions) + self.translation
         return Poses(positions, self.rotation * poses.rotations)
 
 
-def align_similarity(source: Poses, target: Poses, with_scale: bool = True) -> Sim3:
-    """The similarity that takes the source positions nearest to the target's, least squares.
+def align_similarity(source: Poses, target: Poses, *, with_scale: bool = True) -> Sim3:
+    """Return the similarity that aligns positions by least squares (Umeyama, 1991).
 
-    Umeyama (1991). Raises PoseNetError for fewer than three cameras, or for cameras on one line,
-    about which the rotation would be free.
+    Args:
+        source: n poses.
+        target: n poses in the other world frame.
+        with_scale: False for a rigid transform.
+
+    Returns:
+        The transform from the source's to the target's world frame.
+
+    Raises:
+        PoseNetError: there are fewer than three poses, or all are on one line, about which the
+            rotation is undetermined.
     """
     if len(source) != len(target) or len(source) < 3:
         raise PoseNetError(
-            f"alignment needs two equally long lists of at least 3 poses, received {len(source)} and {len(target)}"
+            "alignment requires two lists of equal length with at least 3 poses, "
+            f"received {len(source)} and {len(target)}"
         )
-    source_mean, target_mean = source.positions.mean(axis=0), target.positions.mean(axis=0)
-    centerd, aimed = source.positions - source_mean, target.positions - target_mean
-    for spread in (
-        np.linalg.svd(centerd, compute_uv=False),
-        np.linalg.svd(aimed, compute_uv=False),
-    ):
+    source_mean = source.positions.mean(axis=0)
+    target_mean = target.positions.mean(axis=0)
+    source_centered = source.positions - source_mean
+    target_centered = target.positions - target_mean
+    for centered in (source_centered, target_centered):
+        spread = np.linalg.svd(centered, compute_uv=False)
         if spread[1] <= 1e-9 * max(spread[0], 1e-300):
-            raise PoseNetError("alignment needs cameras that do not all stand on one line")
-    rotation, _ = Rotation.align_vectors(aimed, centerd)
-    scale = (
-        float((aimed * rotation.apply(centerd)).sum() / (centerd**2).sum()) if with_scale else 1.0
-    )
+            raise PoseNetError("alignment requires cameras that are not all on one line")
+    rotation, _ = Rotation.align_vectors(target_centered, source_centered)
+    scale = 1.0
+    if with_scale:
+        products = (target_centered * rotation.apply(source_centered)).sum()
+        scale = float(products / (source_centered**2).sum())
     return Sim3(scale, rotation, target_mean - scale * rotation.apply(source_mean))
+
+
+def estimate_up(rotations: Rotation) -> np.ndarray:
+    """Estimate the up direction of the world from camera rotations.
+
+    If the camera x axes span a plane, it is the normal of the plane; otherwise the mean of the
+    camera up axes. Cameras that share a viewing direction but have arbitrary roll are assumed to
+    look straight down. The estimate is unreliable for rolled cameras, and for cameras that look
+    down with the same heading.
+
+    Args:
+        rotations: n rotations, camera axes to world axes.
+
+    Returns:
+        A unit vector in the world frame, shape (3,).
+    """
+    right = rotations.apply([1.0, 0, 0])
+    mean_up: np.ndarray = rotations.apply([0, -1.0, 0]).mean(axis=0)
+    forward: np.ndarray = rotations.apply([0, 0, 1.0]).mean(axis=0)
+    if np.linalg.norm(forward) > SHARED_FORWARD and np.linalg.norm(mean_up) < ARBITRARY_ROLL:
+        return np.asarray(-forward / np.linalg.norm(forward))
+    spreads, axes = principal_axes(right)
+    spans_plane = spreads[1] > MIN_PLANE_RATIO * spreads[0]
+    is_flat = spreads[2] < MAX_OFF_PLANE_RATIO * spreads[1]
+    if spans_plane and is_flat:
+        up: np.ndarray = axes[2]
+    else:
+        up = mean_up / max(float(np.linalg.norm(mean_up)), 1e-12)
+    return up if up @ mean_up >= 0 else -up
+
+
+def principal_axes(vectors: np.ndarray) -> PrincipalAxes:
+    """Return the principal axes of vectors about the origin.
+
+    Args:
+        vectors: shape (n, 3).
+
+    Returns:
+        Spreads and axes, largest spread first.
+    """
+    squares, axes = np.linalg.eigh(vectors.T @ vectors)
+    return PrincipalAxes(np.sqrt(np.maximum(squares[::-1], 0)), axes.T[::-1])
+
+
+def lateral_spread(positions: np.ndarray) -> float:
+    """Return the spread of positions across their main axis relative to the spread along it.
+
+    Args:
+        positions: shape (n, 3), n >= 2.
+
+    Returns:
+        The ratio, 0 for collinear positions, 1 if all are the same.
+    """
+    centered = positions - positions.mean(axis=0)
+    along, across = np.linalg.svd(centered, compute_uv=False)[:2]
+    return float(across / along) if along > 0 else 1.0

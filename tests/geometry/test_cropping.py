@@ -20,8 +20,8 @@ def test_square_cut_is_posenets_own():
 def test_middle_is_the_center():
     crop = Crop((6, 8), (2, 4))
     image = np.arange(6 * 8 * 3).reshape(6, 8, 3)
-    np.testing.assert_array_equal(crop.middle(image), image[2:4, 2:6])
-    np.testing.assert_array_equal(crop.middle(image[None])[0], image[2:4, 2:6])
+    np.testing.assert_array_equal(crop.center(image), image[2:4, 2:6])
+    np.testing.assert_array_equal(crop.center(image[None])[0], image[2:4, 2:6])
 
 
 def test_the_stored_camera_projects_where_the_stored_image_shows():
@@ -38,7 +38,7 @@ def test_the_stored_camera_projects_where_the_stored_image_shows():
     assert abs(ys.mean() + 0.5 - v) < 0.51
 
 
-def test_the_camera_of_a_image_cut_by_an_odd_number_of_columns():
+def test_the_camera_of_an_image_cut_by_an_odd_number_of_columns():
     # 640 x 480 covers 208 x 160 as 213 x 160: 2 columns go on the left, 3 on the right.
     stored = Crop((160, 208), (160, 208)).resized_camera(
         Camera(640, 480, 480.0, 480.0, 320.0, 240.0)

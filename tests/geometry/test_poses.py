@@ -50,7 +50,8 @@ def test_matrices_read_back():
 
 
 def test_inverse_by_hand():
-    # Camera at x = 5, turned a quarter about z: world (5, 1, 0) lies one ahead on the camera's x axis.
+    # Camera at x = 5, turned a quarter about z: world (5, 1, 0) lies one ahead on the camera's x
+    # axis.
     inverse = pose((5, 0, 0), (0, 0, np.pi / 2)).inverse()
     np.testing.assert_allclose(inverse.matrices[0] @ [5, 1, 0, 1], [1, 0, 0, 1], atol=1e-15)
 
@@ -66,7 +67,8 @@ def test_wrong_shapes_are_refused():
     with pytest.raises(ValueError, match=r"positions must have shape \(n, 3\). Received: \(3,\)"):
         Poses(np.zeros(3), Rotation.identity(1))
     with pytest.raises(
-        ValueError, match=r"as many rotations as positions \(2\) are needed. Received: \(1,\)"
+        ValueError,
+        match=r"the number of rotations must be that of the positions \(2\). Received: \(1,\)",
     ):
         Poses(np.zeros((2, 3)), Rotation.identity(1))
 
@@ -113,7 +115,8 @@ def test_rotation_error_is_symmetric_bounded_and_invariant(a, b, world):
 
 
 def test_mean_by_hand():
-    # Turns of 10 and 50 degrees about one axis: the mean turns 30 degrees. One quaternion has its sign flipped.
+    # Turns of 10 and 50 degrees about one axis: the mean turns 30 degrees. One quaternion has its
+    # sign flipped.
     turns = [np.radians(10), np.radians(50)]
     quaternions = [
         [np.cos(t / 2) * s, 0, np.sin(t / 2) * s, 0] for t, s in zip(turns, (1, -1), strict=True)
@@ -125,7 +128,7 @@ def test_mean_by_hand():
 
 
 def test_mean_of_none_is_refused():
-    with pytest.raises(ValueError, match="the mean of no poses does not exist"):
+    with pytest.raises(ValueError, match="the mean pose requires at least one pose"):
         mean_pose(random_poses(3)[:0])
 
 
@@ -172,7 +175,8 @@ def test_alignment_needs_three_poses_and_equal_lengths():
     with pytest.raises(PoseNetError, match="at least 3 poses, received 2 and 2"):
         align_similarity(random_poses(2), random_poses(2))
     with pytest.raises(
-        PoseNetError, match="equally long lists of at least 3 poses, received 3 and 4"
+        PoseNetError,
+        match="alignment requires two lists of equal length with at least 3 poses, received 3 and 4",
     ):
         align_similarity(random_poses(3), random_poses(4))
 
@@ -184,7 +188,9 @@ def test_alignment_refuses_cameras_on_a_line():
         (random_poses(4), line),
         (line[[0, 0, 0]], line[[0, 0, 0]]),
     ):
-        with pytest.raises(PoseNetError, match="cameras that do not all stand on one line"):
+        with pytest.raises(
+            PoseNetError, match="alignment requires cameras that are not all on one line"
+        ):
             align_similarity(source, target)
 
 
