@@ -1,4 +1,4 @@
-"""Files of others that are fetched once: resumed where they broke off, checked, kept in the cache."""
+"""Download files once: resume, verify, and keep them in the cache."""
 
 from __future__ import annotations
 
@@ -17,45 +17,63 @@ from posenet.io.image_cache import cache_folder
 
 log = logging.getLogger("posenet")
 
-_ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256"}  # by the length of a digest in hexadecimal
-_CHUNK = 1 << 20
-_PATIENCE = 20  # seconds without a byte
+# Hash algorithms by the length of a hexadecimal digest.
+ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256"}
+CHUNK_BYTES = 1 << 20
+# Seconds without a byte after which a download fails.
+TIMEOUT = 20
+# HTTP status codes.
+PARTIAL_CONTENT = 206
+RANGE_NOT_SATISFIABLE = 416
 
 
-def kept(url: str) -> Path | None:
-    """The file of this address if it is here: in the cache, or in Keras' own."""
+def cached_file(url: str) -> Path | None:
+    """Return the file of a URL if it is on this machine, in this cache or that of Keras.
+
+    Args:
+        url: the URL.
+
+    Returns:
+        The file, or None.
+    """
     name = url.rpartition("/")[2]
-    places = (_folder() / name, Path.home() / ".keras" / "models" / name)
-    return next((place for place in places if place.is_file()), None)
+    candidates = (_folder() / name, Path.home() / ".keras" / "models" / name)
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def fetch(url: str, digest: str | None) -> Path:
-    """The file of this address, from the cache or fetched now; urllib's proxy variables (https_proxy, http_proxy) hold.
+    """Return the file of a URL, from the cache or downloaded now.
 
-    digest: MD5, SHA-1 or SHA-256 in hexadecimal; None where none is published. Raises PoseNetError, in one line with
-    what to do by hand, when the file cannot be had or is not the one expected.
+    The variables https_proxy and http_proxy set a proxy.
+
+    Args:
+        url: the URL.
+        digest: MD5, SHA-1 or SHA-256 in hexadecimal; None if none is published.
+
+    Returns:
+        The file.
+
+    Raises:
+        PoseNetError: the download failed, or the file has another digest. The message says where to
+            put the file by hand.
     """
-    here = kept(url)
+    cached = cached_file(url)
+    if cached is not None:
+        _verify(cached, digest, url)
+        return cached
     target = _folder() / url.rpartition("/")[2]
-    if here is None:
-        part = target.with_name(f"{target.name}.part")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _download(url, part)
-        except (
-            OSError,
-            ValueError,
-            http.client.HTTPException,
-        ) as error:  # urllib's errors are OSErrors
-            reason = getattr(error, "reason", None) or error
-            raise PoseNetError(
-                f"{url} cannot be fetched ({reason}): put the file at {target} by other means"
-            ) from None
-        _check(part, digest, url)
-        os.replace(part, target)
-        return target
-    _check(here, digest, url)
-    return here
+    part = target.with_name(f"{target.name}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _download(url, part)
+    except (OSError, ValueError, http.client.HTTPException) as error:  # URLError is an OSError
+        reason = getattr(error, "reason", None) or error
+        raise PoseNetError(
+            f"{url} cannot be downloaded ({reason}): put the file at {target} by other means"
+        ) from None
+    _verify(part, digest, url)
+    os.replace(part, target)
+    return target
 
 
 def _folder() -> Path:
@@ -63,49 +81,51 @@ def _folder() -> Path:
 
 
 def _download(url: str, part: Path) -> None:
-    """Fetch into part, going on behind what is there."""
+    """Download into a file, after the bytes that it already contains."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
-        answer = urllib.request.build_opener().open(
-            request, timeout=_PATIENCE
-        )  # reads the proxy variables now
+        # A new opener reads the proxy variables now.
+        response = urllib.request.build_opener().open(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and have:  # nothing is left to fetch
+        if error.code == RANGE_NOT_SATISFIABLE and have:  # the file is complete
             return
         raise
-    with answer:
-        resumed = answer.status == 206
-        left = int(answer.headers.get("Content-Length") or 0)
-        whole = left + (have if resumed else 0)
-        log.info("fetching %s%s", url, f", {have / 1e6:.0f} MB are here already" if resumed else "")
+    with response:
+        resumed = response.status == PARTIAL_CONTENT
+        remaining = int(response.headers.get("Content-Length") or 0)
+        total = remaining + (have if resumed else 0)
+        log.info("downloading %s%s", url, f" from {have / 1e6:.0f} MB on" if resumed else "")
         with (
             open(part, "ab" if resumed else "wb") as file,
             tqdm(
-                total=whole or None,
+                total=total or None,
                 initial=have if resumed else 0,
                 unit="B",
                 unit_scale=True,
                 desc=part.stem,
             ) as bar,
         ):
-            while chunk := answer.read(_CHUNK):
+            while chunk := response.read(CHUNK_BYTES):
                 file.write(chunk)
                 bar.update(len(chunk))
-    if whole and part.stat().st_size < whole:
+    received = part.stat().st_size
+    if total and received < total:
         raise OSError(
-            f"the connection ended after {part.stat().st_size} of {whole} bytes, try again to go on"
+            f"the connection ended after {received} of {total} bytes, try again to resume"
         )
 
 
-def _check(path: Path, digest: str | None, url: str) -> None:
-    """Raise PoseNetError, and remove what was fetched, if the file is not the one that is expected."""
+def _verify(path: Path, digest: str | None, url: str) -> None:
+    """Raise PoseNetError, and remove a download, if a file has another digest."""
     if digest is None:
         return
+    algorithm = ALGORITHMS[len(digest)]
     with open(path, "rb") as file:
-        found = hashlib.file_digest(file, _ALGORITHMS[len(digest)]).hexdigest()
-    if found != digest:
+        actual = hashlib.file_digest(file, algorithm).hexdigest()
+    if actual != digest:
         if path.suffix == ".part":
             path.unlink()
-        name = _ALGORITHMS[len(digest)].upper()
-        raise PoseNetError(f"{path} must be the file of {url}, {name} {digest}, received {found}")
+        raise PoseNetError(
+            f"{path} must be the file of {url}, {algorithm.upper()} {digest}, received {actual}"
+        )

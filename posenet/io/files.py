@@ -1,11 +1,11 @@
-"""Writing files so that nothing is ever half-written."""
+"""Files and folders: atomic writes, locks, fingerprints."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import os
-import secrets  # process numbers are not unique: each container has its own
+import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,14 +15,25 @@ from posenet.errors import PoseNetError
 
 log = logging.getLogger("posenet")
 
+# Bytes of the random part of temporary names. Process numbers are not unique: containers share
+# them.
+TOKEN_BYTES = 6
+
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """A temporary name beside target, with its suffix; renamed to target when the block ends well, removed when not.
+    """Write a file under a temporary name and rename it to its target at the end of a block.
 
-    A full disk or missing rights become a PoseNetError.
+    Args:
+        target: the file to write.
+
+    Yields:
+        A temporary path beside it with the same suffix. It is removed if the block fails.
+
+    Raises:
+        PoseNetError: the disk is full or the file must not be written.
     """
-    temporary = target.with_name(f".{secrets.token_hex(6)}-{target.name}")
+    temporary = target.with_name(f".{secrets.token_hex(TOKEN_BYTES)}-{target.name}")
     try:
         yield temporary
         os.replace(temporary, target)
@@ -31,13 +42,21 @@ def atomic_path(target: Path) -> Iterator[Path]:
             raise
         raise PoseNetError(f"{target} cannot be written: {error.strerror or error}") from error
     finally:
-        with suppress(OSError):  # on a disk that is read only, even of a file that is not there
+        # A read-only file system raises even for a file that does not exist.
+        with suppress(OSError):
             temporary.unlink()
 
 
 @contextmanager
 def best_effort_write(target: Path) -> Iterator[Path]:
-    """As atomic_path, for what can be made again: a warning where it cannot be written."""
+    """Write a file that can be made again: as `atomic_path`, but a failure is only a warning.
+
+    Args:
+        target: the file to write.
+
+    Yields:
+        A temporary path beside it.
+    """
     try:
         with atomic_path(target) as temporary:
             yield temporary
@@ -47,9 +66,18 @@ def best_effort_write(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """A folder that no other process holds in this way until the block ends, or the process does.
+    """Lock a folder until the block or the process ends.
 
-    Raises PoseNetError when another one does. Disks and systems without locks let everybody in.
+    File systems and operating systems without locks let everybody in.
+
+    Args:
+        folder: the folder.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        PoseNetError: another process holds the lock.
     """
     try:
         import fcntl
@@ -62,7 +90,7 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise PoseNetError(f"{folder} is in use: another process writes to it") from None
-        except OSError:  # a disk without locks
+        except OSError:  # a file system without locks
             pass
         yield
     finally:
@@ -71,13 +99,20 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic_directory(target: Path) -> Iterator[Path]:
-    """A folder of another name beside target, renamed to target when the block ends well, removed when not.
+    """Fill a folder under a temporary name and rename it to its target at the end of a block.
 
-    Raises PoseNetError when target exists or cannot be made.
+    Args:
+        target: the folder to write.
+
+    Yields:
+        A temporary folder beside it. It is removed if the block fails.
+
+    Raises:
+        PoseNetError: `target` exists or cannot be written.
     """
     if os.path.lexists(target):
-        raise PoseNetError(f"a folder that does not exist yet is needed, received {target}")
-    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(6)}.unfinished")
+        raise PoseNetError(f"output folder already exists: {target}")
+    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(TOKEN_BYTES)}.unfinished")
     try:
         unfinished.mkdir(parents=True)
         yield unfinished
@@ -91,13 +126,28 @@ def atomic_directory(target: Path) -> Iterator[Path]:
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write a whole text file, or leave the old one untouched. File names that are no UTF-8 keep their bytes."""
+    """Write a text file atomically, in UTF-8. File names in it that are not UTF-8 keep their bytes.
+
+    Args:
+        target: the file to write.
+        text: its content.
+
+    Raises:
+        PoseNetError: the file cannot be written.
+    """
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def fingerprint_files(paths: Iterable[Path]) -> str:
-    """A digest of files' names, sizes and times, to tell whether what was made of them is still of them."""
+    """Return a fingerprint of the names, sizes and times of files, to validate cached results.
+
+    Args:
+        paths: the files.
+
+    Returns:
+        32 hexadecimal digits.
+    """
     digest = hashlib.sha256()
     for path in paths:
         digest.update(fingerprint_file(path, path.name))
@@ -105,14 +155,31 @@ def fingerprint_files(paths: Iterable[Path]) -> str:
 
 
 def fingerprint_file(path: Path, name: str) -> bytes:
-    """A name with the file's size and time, 0 where there is none (a link may lead nowhere); it need not be UTF-8."""
+    """Return a name with the size and time of a file; 0 for a file that does not exist.
+
+    Args:
+        path: the file; a link may be broken.
+        name: the name, which need not be valid UTF-8.
+
+    Returns:
+        The bytes to include in a fingerprint.
+    """
     stat = path.stat() if path.is_file() else None
-    told = f"{name}\0{stat.st_size if stat else 0}\0{stat.st_mtime_ns if stat else 0}\0"
-    return told.encode(errors="surrogateescape")
+    size = stat.st_size if stat else 0
+    time = stat.st_mtime_ns if stat else 0
+    return f"{name}\0{size}\0{time}\0".encode(errors="surrogateescape")
 
 
 def require_free_space(folder: Path, size: int) -> None:
-    """Raise PoseNetError when folder's disk has less than size bytes free."""
+    """Check that a file system has enough free space.
+
+    Args:
+        folder: a folder on it.
+        size: bytes that are needed.
+
+    Raises:
+        PoseNetError: there is less.
+    """
     free = shutil.disk_usage(folder).free
     if free < size:
         raise PoseNetError(

@@ -1,4 +1,4 @@
-"""Fetching files, from a server of the test's own."""
+"""Download files from a local server."""
 
 import hashlib
 import http.server
@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from posenet.errors import PoseNetError
-from posenet.io.downloads import fetch, kept
+from posenet.io.downloads import cached_file, fetch
 
 CONTENT = bytes(range(256)) * 5000
 SHA1, MD5 = hashlib.sha1(CONTENT).hexdigest(), hashlib.md5(CONTENT).hexdigest()
@@ -29,7 +29,10 @@ def own_home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def server():
-    """Serves CONTENT under any name; `requests` tells (address, range); `cut` ends answers after so many bytes."""
+    """Serve CONTENT under any name.
+
+    `requests` lists (path, range); responses end after `cut` bytes.
+    """
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -61,7 +64,7 @@ def server():
 
 
 @pytest.mark.parametrize("digest", [SHA1, MD5, hashlib.sha256(CONTENT).hexdigest(), None])
-def test_fetched_once_and_kept(server, digest):
+def test_file_is_downloaded_once(server, digest):
     path = fetch(f"{server.url}/w.h5", digest)
     assert path.read_bytes() == CONTENT
     assert fetch(f"{server.url}/w.h5", digest) == path
@@ -72,41 +75,42 @@ def test_fetched_once_and_kept(server, digest):
 @pytest.mark.parametrize(
     ("name", "second"), [("w.h5", len(CONTENT) - 1000), ("norange", len(CONTENT))]
 )
-def test_goes_on_where_it_broke_off(server, name, second):
+def test_interrupted_download_resumes(server, name, second):
     server.cut = 1000
     with pytest.raises(
-        PoseNetError, match=f"the connection ended after 1000 of {len(CONTENT)} bytes, try again"
+        PoseNetError,
+        match=f"the connection ended after 1000 of {len(CONTENT)} bytes, try again to resume",
     ):
         fetch(f"{server.url}/{name}", SHA1)
-    assert kept(f"{server.url}/{name}") is None
+    assert cached_file(f"{server.url}/{name}") is None
     server.cut = None
     assert fetch(f"{server.url}/{name}", SHA1).read_bytes() == CONTENT
     assert [wanted for _, wanted in server.requests] == [None, "bytes=1000-"]
 
 
-def test_a_whole_part_needs_only_its_name(server):
+def test_complete_part_is_only_renamed(server):
     path = fetch(f"{server.url}/w.h5", SHA1)
     path.rename(path.with_name("w.h5.part"))
     assert fetch(f"{server.url}/w.h5", SHA1).read_bytes() == CONTENT
     assert server.requests[-1][1] == f"bytes={len(CONTENT)}-"
 
 
-def test_another_files_digest_is_refused_and_nothing_kept(server):
+def test_wrong_digest_raises_error_and_removes_the_file(server):
     with pytest.raises(PoseNetError) as refusal:
         fetch(f"{server.url}/w.h5", "0" * 40)
     assert f"must be the file of {server.url}/w.h5, SHA1 {'0' * 40}, received {SHA1}" in str(
         refusal.value
     )
-    assert kept(f"{server.url}/w.h5") is None
+    assert cached_file(f"{server.url}/w.h5") is None
     assert fetch(f"{server.url}/w.h5", SHA1).read_bytes() == CONTENT
 
 
-def test_a_file_put_there_by_hand_is_checked_and_taken(server, tmp_path):
+def test_file_copied_by_hand_is_verified_and_used(server, tmp_path):
     with pytest.raises(PoseNetError) as refusal:
         fetch(f"{server.url}/gone", SHA1)
     message = str(refusal.value)
     assert "\n" not in message
-    assert f"{server.url}/gone cannot be fetched (Not Found): put the file at " in message
+    assert f"{server.url}/gone cannot be downloaded (Not Found): put the file at " in message
     target = message.partition("put the file at ")[2].removesuffix(" by other means")
     with open(target, "wb") as file:
         file.write(b"another")
@@ -117,21 +121,22 @@ def test_a_file_put_there_by_hand_is_checked_and_taken(server, tmp_path):
     assert str(fetch(f"{server.url}/gone", SHA1)) == target
 
 
-def test_offline_is_one_line():
+def test_offline_raises_error():
     with pytest.raises(
-        PoseNetError, match=r"^http://127\.0\.0\.1:9/w\.h5 cannot be fetched \(.*refused\): put the"
+        PoseNetError,
+        match=r"^http://127\.0\.0\.1:9/w\.h5 cannot be downloaded \(.*refused\): put the",
     ):
         fetch("http://127.0.0.1:9/w.h5", None)
 
 
-def test_kerass_own_cache_is_looked_into(tmp_path):
+def test_keras_cache_is_searched(tmp_path):
     folder = tmp_path / "home" / ".keras" / "models"
     folder.mkdir(parents=True)
     (folder / "w.h5").write_bytes(CONTENT)
     assert fetch("http://127.0.0.1:9/w.h5", MD5) == folder / "w.h5"
 
 
-def test_a_proxy_is_asked(server, monkeypatch):
+def test_proxy_is_used(server, monkeypatch):
     monkeypatch.setenv("http_proxy", server.url)
     assert fetch("http://weights.invalid/w.h5", SHA1).read_bytes() == CONTENT
     assert server.requests == [("http://weights.invalid/w.h5", None)]

@@ -13,7 +13,7 @@ from posenet.io.files import (
 from tests.helpers.errors import refusal
 
 
-def test_the_old_file_survives_a_failure(tmp_path):
+def test_failed_write_keeps_the_old_file(tmp_path):
     target = tmp_path / "a.txt"
     write_text(target, "old")
 
@@ -28,14 +28,14 @@ def test_the_old_file_survives_a_failure(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_the_new_file_replaces_the_old_whole(tmp_path):
+def test_new_file_replaces_the_old_one(tmp_path):
     write_text(tmp_path / "a.txt", "old")
     write_text(tmp_path / "a.txt", "new")
     assert (tmp_path / "a.txt").read_text() == "new"
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_two_who_write_at_once_do_not_share_a_temporary_file(tmp_path):
+def test_concurrent_writers_have_separate_temporary_files(tmp_path):
     target = tmp_path / "a.npy"  # process numbers may be equal: two containers with one folder
     with atomic_path(target) as first, atomic_path(target) as second:
         first.write_text("first")
@@ -44,7 +44,7 @@ def test_two_who_write_at_once_do_not_share_a_temporary_file(tmp_path):
     assert target.read_text() == "first"
 
 
-def test_a_digest_changes_with_names_sizes_and_presence(tmp_path):
+def test_fingerprint_changes_with_names_sizes_and_presence(tmp_path):
     paths = [tmp_path / "a", tmp_path / "b"]
     paths[0].write_bytes(b"12")
     first = fingerprint_files(paths)  # the second is not there
@@ -57,7 +57,7 @@ def test_a_digest_changes_with_names_sizes_and_presence(tmp_path):
     assert fingerprint_files(paths) not in (first, second)
 
 
-def test_what_can_be_made_again_need_not_be_written(tmp_path, caplog):
+def test_failed_best_effort_write_is_a_warning(tmp_path, caplog):
     (tmp_path / "a.npz").mkdir()
     with best_effort_write(tmp_path / "a.npz") as temporary:
         temporary.write_text("much")
@@ -69,9 +69,7 @@ def test_what_can_be_made_again_need_not_be_written(tmp_path, caplog):
     assert (tmp_path / "b.npz").read_text() == "much"
 
 
-def test_a_disk_that_is_read_only_costs_no_more_than_what_can_be_made_again(
-    tmp_path, caplog, monkeypatch
-):
+def test_best_effort_write_on_read_only_file_system(tmp_path, caplog, monkeypatch):
     def read_only(self, *_, **__):
         raise OSError(30, "Read-only file system")
 
@@ -84,7 +82,7 @@ def test_a_disk_that_is_read_only_costs_no_more_than_what_can_be_made_again(
     ]
 
 
-def test_a_folder_is_held_by_one_at_a_time(tmp_path):
+def test_lock_is_exclusive(tmp_path):
     with exclusive_lock(tmp_path):
         line = refusal(exclusive_lock(tmp_path).__enter__)
         assert line == f"{tmp_path} is in use: another process writes to it"

@@ -1,0 +1,201 @@
+"""Image files without decoding them: size, EXIF orientation, and whether they are complete."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
+
+from posenet.errors import PoseNetError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp")
+# What Pillow raises for files that are not images.
+PILLOW_ERRORS = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
+# Pillow refuses images of twice as many pixels. OpenCV has the same limit.
+Image.MAX_IMAGE_PIXELS = 2**29
+
+# EXIF 2.3, tag Orientation; the values that swap width and height; and the number of
+# counter-clockwise quarter turns with which a viewer shows the stored pixels (others are mirrored).
+EXIF_ORIENTATION = 0x0112
+SWAPPED_ORIENTATIONS = (5, 6, 7, 8)
+QUARTER_TURNS = {3: 2, 6: 3, 8: 1}
+# Tags of TIFF 6.0.
+TIFF_WIDTH = 256
+TIFF_HEIGHT = 257
+# Number of images that the typical size of a scene is determined from.
+SAMPLED_IMAGES = 50
+# Bytes at the end of a JPEG file in which its end marker is searched first.
+JPEG_TAIL = 65536
+
+
+class StoredSize(NamedTuple):
+    """The size of an image as stored, and how viewers rotate it.
+
+    Attributes:
+        size: (width, height) in pixels; (0, 0) if the file cannot be read.
+        quarter_turns: number of counter-clockwise rotations by 90 degrees; 0 if it is mirrored.
+    """
+
+    size: tuple[int, int]
+    quarter_turns: int
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return the size of the upright image. Only the header is read.
+
+    Args:
+        path: the image file.
+
+    Returns:
+        (width, height) in pixels, EXIF orientation applied.
+
+    Raises:
+        PoseNetError: the file is not an image.
+    """
+    try:
+        (width, height), orientation = _read_header(path)
+    except PILLOW_ERRORS as error:
+        raise PoseNetError(f"{path}: not a valid image ({error})") from None
+    return (height, width) if orientation in SWAPPED_ORIENTATIONS else (width, height)
+
+
+def read_exif(image: Image.Image) -> Image.Exif:
+    """Return the EXIF data of an image, without the orientation in XMP, which OpenCV ignores.
+
+    Args:
+        image: an open Pillow image.
+
+    Returns:
+        The EXIF data, empty if it is broken.
+    """
+    for name in ("xmp", "XML:com.adobe.xmp"):
+        image.info.pop(name, None)
+    # Opening a JPEG reads its EXIF data for the resolution, and adds the orientation from XMP.
+    image._exif = None  # type: ignore[attr-defined]
+    try:
+        return Image.Image.getexif(image)  # the getexif of a PNG decodes the whole image
+    except (SyntaxError, struct.error, ValueError):  # broken EXIF data of a valid image
+        return Image.Exif()
+
+
+def stored_size(path: Path) -> StoredSize:
+    """Return the size of an image as stored, and how its EXIF orientation rotates it.
+
+    Args:
+        path: the image file.
+
+    Returns:
+        Size and rotation.
+    """
+    try:
+        size, orientation = _read_header(path)
+    except PILLOW_ERRORS:
+        return StoredSize((0, 0), 0)
+    return StoredSize(size, QUARTER_TURNS.get(orientation, 0))
+
+
+def sample_sizes(paths: Sequence[Path]) -> list[tuple[int, int]]:
+    """Return the sizes of some fifty of the images, at even steps.
+
+    Args:
+        paths: image files.
+
+    Returns:
+        (width, height) of each, EXIF orientation applied.
+
+    Raises:
+        PoseNetError: a file is not an image.
+    """
+    return [image_size(path) for path in paths[:: max(1, len(paths) // SAMPLED_IMAGES)]]
+
+
+def find_image_issue(path: Path) -> str | None:
+    """Check an image file without decoding it.
+
+    Args:
+        path: the file.
+
+    Returns:
+        What is wrong with it, or None.
+    """
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return "missing image"
+    if not path.is_file():
+        return "image that is not a file"
+    if size == 0:
+        return "empty image file"
+    try:
+        image_size(path)
+    except PoseNetError:
+        return "file that is not an image"
+    with open(path, "rb") as file:
+        return None if is_complete(file) else "truncated image"
+
+
+def is_complete(file: BinaryIO) -> bool:
+    """Return whether a JPEG or PNG reaches its end marker; a decoder fills missing parts with gray.
+
+    Args:
+        file: the open file.
+
+    Returns:
+        True for complete files, and for other formats.
+    """
+    head = file.read(2)
+    if head == b"\x89P":
+        return b"IEND" in png_chunks(file)
+    if head != b"\xff\xd8":
+        return True
+    size = file.seek(0, 2)
+    file.seek(max(0, size - JPEG_TAIL))
+    # The thumbnail has an end marker too. It is in the first few segments, of 64 kB at most.
+    return (size > 4 * JPEG_TAIL and b"\xff\xd9" in file.read()) or _jpeg_has_end(file)
+
+
+def png_chunks(file: BinaryIO) -> set[bytes]:
+    """Return the types of the chunks of a PNG, up to its end (PNG specification, 5.3).
+
+    Args:
+        file: the open file.
+
+    Returns:
+        The four-byte types.
+    """
+    types: set[bytes] = set()
+    position = 8
+    size = file.seek(0, 2)
+    while position + 12 <= size and b"IEND" not in types:
+        file.seek(position)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        position += 12 + length
+        if position <= size:
+            types.add(kind)
+    return types
+
+
+def _read_header(path: Path) -> tuple[tuple[int, int], int]:
+    """Return (width, height) as stored and the EXIF orientation. Raises PILLOW_ERRORS."""
+    with Image.open(path) as image:
+        size = image.size
+        if isinstance(image, TiffImageFile):  # Pillow applies the orientation to its size
+            size = image.tag_v2[TIFF_WIDTH], image.tag_v2[TIFF_HEIGHT]
+        return size, read_exif(image).get(EXIF_ORIENTATION, 1)
+
+
+def _jpeg_has_end(file: BinaryIO) -> bool:
+    """Return whether an end marker follows the first scan, after an embedded thumbnail."""
+    file.seek(0)
+    data = file.read()
+    position = 2
+    while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] != 0xDA:
+        is_fill_byte = data[position + 1] == 0xFF
+        length = int.from_bytes(data[position + 2 : position + 4], "big")
+        position += 1 if is_fill_byte else 2 + length
+    return data.find(b"\xff\xd9", position) >= 0
