@@ -1,44 +1,61 @@
-"""Writing a scene in another layout: `posenet scene convert`."""
+"""Write a scene in another format: `posenet scene convert`."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from posenet.datasets.formats import cambridge, colmap, kitti, seven_scenes, tum
-from posenet.datasets.formats import csv_table as plain_csv
-from posenet.datasets.formats import nerfstudio as transforms
-from posenet.datasets.formats.image_files import copy_upright, sequence_of
+from posenet.datasets.formats import (
+    cambridge,
+    colmap,
+    csv_table,
+    kitti,
+    nerfstudio,
+    seven_scenes,
+    tum,
+)
+from posenet.datasets.formats.image_files import sequence_from_name
+from posenet.datasets.formats.photos import copy_upright
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.io.files import atomic_directory
 
 log = logging.getLogger("posenet")
 
-WRITERS: dict[str, Callable[[Scene, Path, list[str]], list[str]]] = {
+# A writer writes the poses below a folder, appends to a list what only its format cannot store, and
+# returns the names, below the folder, under which it expects the images.
+Writer = Callable[[Scene, Path, list[str]], list[str]]
+
+WRITERS: dict[str, Writer] = {
     "cambridge": cambridge.write,
     "7scenes": seven_scenes.write,
     "colmap": colmap.write,
-    "transforms": transforms.write,
+    "transforms": nerfstudio.write,
     "tum": tum.write,
     "kitti": kitti.write,
-    "csv": plain_csv.write,
+    "csv": csv_table.write,
 }
-WITH_UNIT = ("colmap", "transforms", "csv")
-SEQUENCES_ARE_FOLDERS = ("colmap", "transforms")
+# Formats that store the unit, and those in which folders are the sequences.
+FORMATS_WITH_UNIT = ("colmap", "transforms", "csv")
+FORMATS_WITH_FOLDER_SEQUENCES = ("colmap", "transforms")
 
 
-def convert(scene: Scene, output: Path, to: str, copy: bool = False) -> None:
-    """Write the scene to a folder that does not exist yet, in one of WRITERS' layouts.
+def convert(scene: Scene, output: Path, to: str, *, copy: bool = False) -> None:
+    """Write a scene in another format. Poses read back to within 1e-6; the world frame stays.
 
-    Poses read back to within 1e-6; the world frame stays. What a layout cannot hold is logged. Images are linked
-    (one more name for the same file) where the disk allows it, copied otherwise or with copy=True, and upright where
-    their EXIF turns them.
-    A writer is write(scene, folder, lost): it writes the poses below the folder, appends to `lost` what only this
-    layout cannot hold, and returns the names, below the folder, under which it expects the images.
-    Raises PoseNetError when the folder exists or cannot be written, and then leaves nothing behind.
+    What the format cannot store is logged. Images are hard-linked if the file system allows it.
+    Images with an EXIF rotation are written upright.
+
+    Args:
+        scene: the scene.
+        output: folder to write.
+        to: the format, one of `WRITERS`.
+        copy: copy the images instead of linking them.
+
+    Raises:
+        PoseNetError: the folder exists or cannot be written; nothing is left behind.
     """
     lost: list[str] = []
     cameras = tuple(
@@ -48,37 +65,36 @@ def convert(scene: Scene, output: Path, to: str, copy: bool = False) -> None:
     with atomic_directory(output) as unfinished:
         names = WRITERS[to](scene, unfinished, lost)
         _place_images(scene, unfinished, names, copy)
-    for what in lost + _not_kept(scene, to):
-        log.warning("%s does not keep %s", to, what)
+    for item in lost + _lost_by_many(scene, to):
+        log.warning("%s does not store %s", to, item)
 
 
-def _not_kept(scene: Scene, to: str) -> list[str]:
-    """What several layouts cannot hold of the scene: points, its unit, sequences of other names than the folders'."""
-    folders = [
-        sequence_of(name.removeprefix("images/") if to == "colmap" else name)
-        for name in scene.names
-    ]
-    keeps_points = to == "colmap" or (to == "cambridge" and None not in scene.cameras)
+def _lost_by_many(scene: Scene, to: str) -> list[str]:
+    """Return what several formats cannot store: points, unit, names of sequences."""
+    names = scene.names
+    if to == "colmap":
+        names = tuple(name.removeprefix("images/") for name in names)
+    folders = [sequence_from_name(name) for name in names]
+    stores_points = to == "colmap" or (to == "cambridge" and None not in scene.cameras)
     lost = []
-    if scene.points is not None and not keeps_points:
+    if scene.points is not None and not stores_points:
         lost.append("3-D points")
-    if scene.unit != "m" and to not in WITH_UNIT:
-        lost.append(f"the unit, {scene.unit}: readers of this layout take it for meters")
-    if to in SEQUENCES_ARE_FOLDERS and folders != list(scene.sequences):
-        lost.append("sequences that are not the images' folders")
+    if scene.unit != "m" and to not in FORMATS_WITH_UNIT:
+        lost.append(f"the unit, {scene.unit}: readers of this format assume meters")
+    if to in FORMATS_WITH_FOLDER_SEQUENCES and folders != list(scene.sequences):
+        lost.append("sequences that are not the folders of the images")
     return lost
 
 
-def _place_images(scene: Scene, folder: Path, names: list[str], copy: bool) -> None:
+def _place_images(scene: Scene, folder: Path, names: Sequence[str], copy: bool) -> None:
     if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise PoseNetError(f"two images of the scene would get the same name, {twice}")
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise PoseNetError(f"two images of the scene would get the same name, {duplicate}")
     for source, name in zip(scene.paths, names, strict=True):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            copy_upright(source, target, not copy)
-        except (OSError, SyntaxError, ValueError) as error:  # what Pillow says of a damaged image
-            raise PoseNetError(
-                f"{source} cannot be copied to {target}: {getattr(error, 'strerror', None) or error}"
-            ) from None
+            copy_upright(source, target, link=not copy)
+        except (OSError, SyntaxError, ValueError) as error:  # Pillow, for a damaged image
+            reason = getattr(error, "strerror", None) or error
+            raise PoseNetError(f"{source} cannot be copied to {target}: {reason}") from None

@@ -1,4 +1,4 @@
-"""Intrinsics where no file tells them: the focal length of a image's EXIF, else a typical field of view."""
+"""Intrinsics that no file states: the focal length in EXIF data, or a typical field of view."""
 
 from __future__ import annotations
 
@@ -10,73 +10,108 @@ from pathlib import Path
 from PIL import Image
 
 from posenet.datasets.scene import Scene
+from posenet.errors import count
 from posenet.geometry.camera import Camera
-from posenet.io.images import NO_IMAGE, exif_of, image_size, png_chunks
+from posenet.io.image_headers import PILLOW_ERRORS, image_size, png_chunks, read_exif
 
 log = logging.getLogger("posenet")
 
-TYPICAL_VIEW_DEG = (
-    60.0  # along the long side: a focal length of 31 mm on 35 mm film, between phones' 24 and 50 mm
-)
-FILM_DIAGONAL = math.hypot(36.0, 24.0)  # mm, of 35 mm film
-_EXIF_IFD, _FOCAL, _FOCAL_35 = 0x8769, 0x920A, 0xA405
-_PLANE_X, _PLANE_UNIT = (
-    0xA20E,
-    0xA210,
-)  # pixels of the full image per unit of the sensor, and the unit
-_UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
+# Typical field of view along the long side, degrees: a focal length of 31 mm on 35 mm film, between
+# the 24 mm of phones and 50 mm.
+TYPICAL_VIEW_DEG = 60.0
+# Diagonal of 35 mm film in mm.
+FILM_DIAGONAL = math.hypot(36.0, 24.0)
+# EXIF tags (CIPA DC-008): the EXIF block, FocalLength in mm, FocalLengthIn35mmFilm, pixels per unit
+# of the sensor, that unit, and the size of the image that the camera wrote.
+EXIF_IFD = 0x8769
+FOCAL_LENGTH = 0x920A
+FOCAL_LENGTH_35MM = 0xA405
+PLANE_X_RESOLUTION = 0xA20E
+PLANE_UNIT = 0xA210
+PIXEL_X = 0xA002
+PIXEL_Y = 0xA003
+# Values of the tag for the unit, in mm; 2, inches, is the default.
+UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
+# Plausible focal lengths, in multiples of the long side.
+MIN_FOCAL = 0.2
+MAX_FOCAL = 20
 
 
 def guess_camera(path: Path) -> Camera:
-    """A pinhole camera with the principal point in the middle; `source` says "EXIF" or "assumed".
+    """Return a pinhole camera with the principal point at the center of the image.
 
-    Raises PoseNetError when the file is no image.
+    Args:
+        path: the image file.
+
+    Returns:
+        The camera; its source is "EXIF" or "assumed".
+
+    Raises:
+        PoseNetError: the file is not an image.
     """
     width, height = image_size(path)
     focal = focal_from_exif(path, width, height)
     source = "EXIF" if focal else "assumed"
-    focal = focal or max(width, height) / 2 / math.tan(math.radians(TYPICAL_VIEW_DEG) / 2)
+    if not focal:
+        focal = max(width, height) / 2 / math.tan(math.radians(TYPICAL_VIEW_DEG) / 2)
     return Camera(width, height, focal, focal, width / 2, height / 2, source=source)
 
 
-def with_guesses(scene: Scene) -> Scene:
-    """The scene with a guessed camera for every image of unknown intrinsics; the log says how many and how."""
+def guess_missing_cameras(scene: Scene) -> Scene:
+    """Give every image of unknown intrinsics a guessed camera, and log how many were guessed.
+
+    Args:
+        scene: the scene.
+
+    Returns:
+        The scene with a camera for every image.
+    """
     cameras = [
         camera or guess_camera(path)
         for camera, path in zip(scene.cameras, scene.paths, strict=True)
     ]
-    made = [new.source for old, new in zip(scene.cameras, cameras, strict=True) if old is None]
-    if exif := made.count("EXIF"):
-        log.info("%s: focal lengths of %d images are taken from their EXIF", scene.name, exif)
-    if assumed := made.count("assumed"):
+    guessed = [new.source for old, new in zip(scene.cameras, cameras, strict=True) if old is None]
+    if exif := guessed.count("EXIF"):
+        log.info("%s: focal length of %s from EXIF data", scene.name, count(exif, "image"))
+    if assumed := guessed.count("assumed"):
         log.warning(
-            "%s: the intrinsics of %d images are not known; a view of %.0f degrees along the long side is assumed",
-            scene.name, assumed, TYPICAL_VIEW_DEG,
-        )  # fmt: skip
+            "%s: the intrinsics of %s are unknown, a field of view of %.0f degrees along the long "
+            "side is assumed",
+            scene.name,
+            count(assumed, "image"),
+            TYPICAL_VIEW_DEG,
+        )
     return replace(scene, cameras=tuple(cameras))
 
 
 def focal_from_exif(path: Path, width: int, height: int) -> float | None:
-    """Focal length in pixels from a image's EXIF (CIPA DC-008: FocalLengthIn35mmFilm, FocalLength); None without.
+    """Return the focal length in the EXIF data of an image.
 
-    The 35 mm equivalent relates the diagonals. Otherwise the focal length in mm and the sensor's resolution count,
-    if the image still has the size that the camera gave it.
+    FocalLengthIn35mmFilm relates the diagonals. Otherwise FocalLength and the resolution of the
+    sensor are used, if the image still has the size that the camera wrote.
+
+    Args:
+        path: the image file.
+        width: its width in pixels.
+        height: its height in pixels.
+
+    Returns:
+        The focal length in pixels, or None.
     """
     try:
         with open(path, "rb") as file, Image.open(path) as image:
-            late = image.format == "PNG" and b"eXIf" in png_chunks(
-                file
-            )  # maybe behind the pixels, which it decodes
-            tags = (image.getexif() if late else exif_of(image)).get_ifd(_EXIF_IFD)
-        film = float(tags.get(_FOCAL_35) or 0)
-        if film > 1:
-            return film / FILM_DIAGONAL * math.hypot(width, height)
-        per_mm = float(tags.get(_PLANE_X) or 0) / _UNIT_MM.get(
-            int(tags.get(_PLANE_UNIT) or 2), 25.4
-        )
-        focal = float(tags.get(_FOCAL) or 0) * per_mm
-        full = {int(tags.get(0xA002) or 0), int(tags.get(0xA003) or 0)}
-    except (*NO_IMAGE, TypeError, ArithmeticError):
+            # In a PNG the EXIF data may follow the pixels; Pillow then decodes them first.
+            is_late = image.format == "PNG" and b"eXIf" in png_chunks(file)
+            tags = (image.getexif() if is_late else read_exif(image)).get_ifd(EXIF_IFD)
+        equivalent = float(tags.get(FOCAL_LENGTH_35MM) or 0)
+        if equivalent > 1:
+            return equivalent / FILM_DIAGONAL * math.hypot(width, height)
+        unit = UNIT_MM.get(int(tags.get(PLANE_UNIT) or 2), UNIT_MM[2])
+        pixels_per_mm = float(tags.get(PLANE_X_RESOLUTION) or 0) / unit
+        focal = float(tags.get(FOCAL_LENGTH) or 0) * pixels_per_mm
+        camera_size = {int(tags.get(PIXEL_X) or 0), int(tags.get(PIXEL_Y) or 0)}
+    except (*PILLOW_ERRORS, TypeError, ArithmeticError):
         return None
-    plausible = 0.2 * max(width, height) < focal < 20 * max(width, height)
-    return focal if plausible and full == {width, height} else None
+    long_side = max(width, height)
+    is_plausible = MIN_FOCAL * long_side < focal < MAX_FOCAL * long_side
+    return focal if is_plausible and camera_size == {width, height} else None

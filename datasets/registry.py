@@ -1,7 +1,7 @@
-"""Scene adapters, one file a format: open_scene(path) finds the one that recognizes a folder.
+"""Open scenes: the registry of formats, and `open_scene`, which recognizes a folder.
 
-An adapter is a module with NAME, LOOKS_FOR, recognizes(folder) and read(folder) -> RawScene; to add a format,
-add a file and its name to ADAPTERS.
+A format is a module with `NAME`, `LOOKS_FOR`, `recognizes(folder)` and `read(folder) -> RawScene`.
+To add one, add a file to formats/ and its name to `ADAPTERS`.
 """
 
 from __future__ import annotations
@@ -14,85 +14,139 @@ from posenet.datasets.formats import (
     ace,
     cambridge,
     colmap,
+    csv_table,
     euroc,
     kendall_7scenes,
     kitti,
+    nerfstudio,
     seven_scenes,
     tum,
     visualsfm,
 )
-from posenet.datasets.formats import csv_table as plain_csv
-from posenet.datasets.formats import nerfstudio as transforms
-from posenet.datasets.intrinsics import with_guesses
+from posenet.datasets.intrinsics import guess_missing_cameras
 from posenet.datasets.scene import Scene
-from posenet.datasets.splits import TEST_LIST, chosen_splits
+from posenet.datasets.splits import TEST_LIST, choose_splits
 from posenet.datasets.validation import LabelIssue, RawScene, validate_scene
 from posenet.errors import PoseNetError
-from posenet.io.images import IMAGE_SUFFIXES
+from posenet.io.image_headers import IMAGE_SUFFIXES
 
 log = logging.getLogger("posenet")
 
+# The order matters: the first format that recognizes a folder reads it.
 ADAPTERS = (
-    plain_csv, cambridge, kendall_7scenes, seven_scenes, ace, tum, euroc, kitti, transforms, colmap, visualsfm,
-)  # fmt: skip
+    csv_table,
+    cambridge,
+    kendall_7scenes,
+    seven_scenes,
+    ace,
+    tum,
+    euroc,
+    kitti,
+    nerfstudio,
+    colmap,
+    visualsfm,
+)
 
 
 def open_scene(
-    path: Path | str, strict: bool = False, need_images: bool = True, split: str = "auto"
+    path: str | Path, *, strict: bool = False, need_images: bool = True, split: str = "auto"
 ) -> Scene:
-    """The scene in a folder, in the canonical convention, checked; faults are reported as warnings.
+    """Open the scene in a folder. Label issues are logged as warnings.
 
-    strict: refuse any label fault. need_images: look whether the image files are there and whole.
-    Unknown intrinsics are guessed, from EXIF or as a typical view, where there are images.
-    split: "auto" for the files' own, or one of splits.FORMS.
-    Raises PoseNetError for a folder that does not exist or is not recognized, and for malformed files.
+    Unknown intrinsics are guessed, from EXIF or a typical field of view, if there are images.
+
+    Args:
+        path: the folder.
+        strict: refuse any label issue.
+        need_images: check that the image files exist and are complete.
+        split: "auto" for the scene's own split, or one of `splits.SPLIT_FORMS`.
+
+    Returns:
+        The scene, poses world_from_camera.
+
+    Raises:
+        PoseNetError: the folder does not exist or is not recognized, or a file is malformed.
     """
-    return open_scene_with_issues(path, strict, need_images, split)[0]
+    return open_scene_with_issues(path, strict=strict, need_images=need_images, split=split)[0]
 
 
 def open_scene_with_issues(
-    path: Path | str, strict: bool = False, need_images: bool = True, split: str = "auto"
+    path: str | Path, *, strict: bool = False, need_images: bool = True, split: str = "auto"
 ) -> tuple[Scene, list[LabelIssue]]:
-    """As open_scene, with the label faults that were found."""
-    scene, faults = validate_scene(_split(read_scene(path), split), strict, need_images)
-    return with_guesses(scene) if need_images else scene, faults
+    """Open the scene in a folder, as `open_scene`, and return the label issues too.
+
+    Args:
+        path: the folder.
+        strict: refuse any label issue.
+        need_images: check that the image files exist and are complete.
+        split: "auto" for the scene's own split, or one of `splits.SPLIT_FORMS`.
+
+    Returns:
+        The scene, and the issues.
+
+    Raises:
+        PoseNetError: the folder does not exist or is not recognized, or a file is malformed.
+    """
+    raw = _apply_split(read_scene(path), split)
+    scene, issues = validate_scene(raw, strict=strict, need_images=need_images)
+    return guess_missing_cameras(scene) if need_images else scene, issues
 
 
-def read_scene(path: Path | str) -> RawScene:
-    """What the adapter that recognizes the folder reads, unchecked. Raises PoseNetError as open_scene."""
+def read_scene(path: str | Path) -> RawScene:
+    """Read the labels in a folder without validating them.
+
+    Args:
+        path: the folder.
+
+    Returns:
+        What the reader of the format returns.
+
+    Raises:
+        PoseNetError: the folder does not exist or is not recognized, or a file is malformed.
+    """
     folder = Path(path)
     if not folder.exists():
-        raise PoseNetError(f"{folder}: a scene's folder is needed, there is no such folder")
+        raise PoseNetError(f"scene folder not found: {folder}")
     if not folder.is_dir():
-        raise PoseNetError(f"{folder} must be a scene's folder, it is a file")
+        raise PoseNetError(f"{folder} must be a scene folder, it is a file")
     for adapter in ADAPTERS:
         if adapter.recognizes(folder):
             return replace(adapter.read(folder), format=adapter.NAME)
     looked_for = "; ".join(f"{adapter.LOOKS_FOR} ({adapter.NAME})" for adapter in ADAPTERS)
-    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir()):
+    if any(file.suffix.lower() in IMAGE_SUFFIXES for file in folder.iterdir()):
         raise PoseNetError(
-            f"{folder} holds images without poses: `posenet scene capture` finds them; looked for {looked_for}"
+            f"{folder} contains images without poses: `posenet scene reconstruct` estimates them; "
+            f"looked for {looked_for}"
         )
-    raise PoseNetError(f"{folder} is no scene that posenet knows; looked for {looked_for}")
+    raise PoseNetError(f"{folder} is not a scene that posenet recognizes; looked for {looked_for}")
 
 
-def resolve_split(path: Path | str, split: str = "auto") -> str:
-    """The split that "auto" stands for in a folder: "own", its test.txt, or "blocks"; any other as it is."""
+def resolve_split(path: str | Path, split: str = "auto") -> str:
+    """Return the split that "auto" means for a folder.
+
+    Args:
+        path: the scene folder.
+        split: the value of --split.
+
+    Returns:
+        "own", the path of its test.txt, or "blocks"; any other split unchanged.
+    """
     if split != "auto":
         return str(Path(split).resolve()) if Path(split).is_file() else split
     if read_scene(path).splits is not None:
         return "own"
-    own = Path(path) / TEST_LIST
-    return str(own.resolve()) if own.is_file() else "blocks"
+    test_list = Path(path) / TEST_LIST
+    return str(test_list.resolve()) if test_list.is_file() else "blocks"
 
 
-def _split(raw: RawScene, split: str) -> RawScene:
-    """The raw scene with a split for every row."""
+def _apply_split(raw: RawScene, split: str) -> RawScene:
+    """Return the labels with a split for every row."""
+    raw = replace(raw, split_rule=split)
     if split in ("auto", "own"):
         if raw.splits is not None:
             return raw
-        own = raw.root / TEST_LIST
-        split = str(own) if own.is_file() else "blocks"
+        test_list = raw.root / TEST_LIST
+        split = str(test_list) if test_list.is_file() else "blocks"
     if raw.splits is not None:
-        log.warning("%s: the scene's own split is put aside for --split %s", raw.name, split)
-    return replace(raw, splits=chosen_splits(split, raw.names, raw.sequences))
+        log.warning("%s: --split %s replaces the scene's own split", raw.name, split)
+    return replace(raw, splits=choose_splits(split, raw.names, raw.sequences))

@@ -1,4 +1,4 @@
-"""A scene: images, their camera poses, cameras and split. What every adapter in datasets/ makes."""
+"""A scene: images, their camera poses, cameras and split. Every reader of a format returns one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from posenet.errors import EmptySplitError
 from posenet.geometry.camera import Camera
@@ -16,9 +17,11 @@ from posenet.io.files import fingerprint_files
 
 @dataclass(frozen=True, eq=False)
 class ScenePoints:
-    """3-D points of a scene and the images that see them.
+    """3-D points of a scene and the images that observe them.
 
-    positions: (m, 3) world frame, scene unit. observations: (k, 2) int rows (image, point).
+    Attributes:
+        positions: the points in the world frame, scene units, shape (m, 3).
+        observations: rows (image index, point index), shape (k, 2), int.
     """
 
     positions: np.ndarray
@@ -29,14 +32,23 @@ class ScenePoints:
 class Scene:
     """Images with known poses.
 
-    names: n image paths below root, with forward slashes.
-    poses: n world_from_camera poses. cameras: n cameras, None where the intrinsics are unknown.
-    splits: (n,) "train" or "test". sequences: (n,) the name of each image's sequence; inside a
-    sequence the images are in the order of time. unit: "m", "scene units" where the scale is unknown, or
-    what poses.csv says.
-    quaternion_convention: which rotation the scene's own files write, for reading a user's pose files. numbers: (n,)
-    the images' places in their split, from 0, where those whose files cannot be used count too; None: as they stand.
-    times: (n,) when they were taken, in seconds, for formats that tell.
+    Attributes:
+        name: name of the scene.
+        root: its folder.
+        names: paths of n images below `root`, with forward slashes.
+        poses: n poses, world_from_camera.
+        cameras: n cameras, None where the intrinsics are unknown.
+        splits: "train" or "test" for each image, shape (n,).
+        sequences: name of the sequence of each image, shape (n,). Within one, images are ordered by
+            time.
+        unit: "m", "scene units" if the scale is unknown, or another unit that the files state.
+        points: 3-D points, if the files contain some.
+        quaternion_convention: the rotation that the scene's own files contain, "world_from_camera"
+            or "camera_from_world"; pose files of users are read with it.
+        numbers: index of each image within its split, images whose files are unusable included,
+            shape (n,). None: the images are numbered in their order.
+        times: when the images were taken, seconds, shape (n,), for formats that record it.
+        split_rule: the value of --split that the scene was opened with.
     """
 
     name: str
@@ -51,9 +63,23 @@ class Scene:
     quaternion_convention: str = "world_from_camera"
     numbers: np.ndarray | None = None
     times: np.ndarray | None = None
+    split_rule: str = "auto"
 
     def __len__(self) -> int:
+        """Return the number of images."""
         return len(self.names)
+
+    def __str__(self) -> str:
+        """Return a summary in one line."""
+        train = int((self.splits == "train").sum())
+        test = len(self) - train
+        extent = ""
+        if len(self):
+            sides = np.ptp(self.poses.positions, axis=0)
+            extent = f", {' x '.join(f'{side:.1f}' for side in sides)} {self.unit}"
+        return f"Scene({self.name}: {train} train / {test} test images{extent})"
+
+    __repr__ = __str__
 
     @property
     def paths(self) -> list[Path]:
@@ -61,33 +87,44 @@ class Scene:
         return [self.root / name for name in self.names]
 
     @property
-    def stamps(self) -> np.ndarray:
-        """(n,) what pose files of the TUM form name the images by: their times, else their numbers."""
+    def timestamps(self) -> np.ndarray:
+        """Timestamps in TUM pose files, shape (n,): the times, otherwise the numbers."""
         if self.times is not None:
             return self.times
-        return (
-            np.arange(len(self), dtype=float)
-            if self.numbers is None
-            else self.numbers.astype(float)
-        )
+        return np.arange(len(self), dtype=float) if self.numbers is None else self.numbers * 1.0
 
     def digest(self) -> str:
-        """Of the images' names, sizes and times, their poses and cameras: is what was made of them still of them?"""
-        digest = hashlib.sha256(repr(self.cameras).encode())
+        """Return a fingerprint of the image files, poses and cameras, to validate cached results.
+
+        Returns:
+            32 hexadecimal digits.
+        """
+        # The camera model was called lens before 0.1.0; maps from then stay valid.
+        cameras = repr(self.cameras).replace(" model=", " lens=")
+        digest = hashlib.sha256(cameras.encode())
         digest.update(self.poses.matrices.round(9).tobytes())
         digest.update(fingerprint_files(self.paths).encode())
         return digest.hexdigest()[:32]
 
-    def subset(self, index) -> Scene:
-        """The images at a boolean mask or index array, in its order, with what they observe of the points."""
-        rows = np.arange(len(self))[index]
+    def subset(self, index: ArrayLike) -> Scene:
+        """Return some of the images, with what they observe of the points.
+
+        Args:
+            index: a boolean mask (n,), or indices in the wanted order.
+
+        Returns:
+            The scene of these images.
+        """
+        rows = np.arange(len(self))[np.asarray(index)]
         points = self.points
         if points is not None:
             new_row = np.full(len(self), -1)
             new_row[rows] = np.arange(len(rows))
-            seen = new_row[points.observations[:, 0]]
-            kept = points.observations[seen >= 0]
-            points = replace(points, observations=np.stack([seen[seen >= 0], kept[:, 1]], axis=1))
+            images = new_row[points.observations[:, 0]]
+            chosen = images >= 0
+            point_rows = points.observations[chosen, 1]
+            observations = np.stack([images[chosen], point_rows], axis=1)
+            points = replace(points, observations=observations)
         return replace(
             self,
             names=tuple(self.names[row] for row in rows),
@@ -100,20 +137,37 @@ class Scene:
             times=None if self.times is None else self.times[rows],
         )
 
-    def moved(self, by) -> Scene:
-        """The scene in a world whose zero lies elsewhere: `by` (3,) is added to all positions and points."""
+    def translated(self, translation: ArrayLike) -> Scene:
+        """Return the scene in a world frame with another origin.
+
+        Args:
+            translation: added to all positions and points, shape (3,).
+
+        Returns:
+            The translated scene.
+        """
         points = self.points
         if points is not None:
-            points = replace(points, positions=points.positions + by)
-        return replace(
-            self, poses=Poses(self.poses.positions + by, self.poses.rotations), points=points
-        )
+            points = replace(points, positions=points.positions + translation)
+        poses = Poses(self.poses.positions + translation, self.poses.rotations)
+        return replace(self, poses=poses, points=points)
 
     def split(self, name: str) -> Scene:
-        """The images of one split. Raises EmptySplitError when it is empty."""
+        """Return the images of one split.
+
+        Args:
+            name: "train" or "test".
+
+        Returns:
+            The scene of these images.
+
+        Raises:
+            EmptySplitError: there are none.
+        """
         mask = self.splits == name
         if not mask.any():
             raise EmptySplitError(
-                f"the {name} split of {self.root} must hold at least one usable image, it is empty"
+                f"the {name} split of {self.root} must contain at least one usable image, it is "
+                "empty"
             )
         return self.subset(mask)

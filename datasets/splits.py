@@ -1,8 +1,8 @@
-"""Which images are for testing, where a scene's own files do not say.
+"""Which images are test images, if a scene's own files do not state it.
 
-Neighboring frames of a video are nearly the same image. Split at random, almost every test image has a training
-image a few centimeters away, and the figure says how well the network remembers, not how well it finds a new place.
-So the default holds out blocks of time; a whole walk of its own is better still.
+Neighboring frames of a video are almost the same image. In a random split almost every test image
+has a training image a few centimeters away: the error then measures memory, not localization. The
+default therefore holds out blocks of time. A whole sequence is even better.
 """
 
 from __future__ import annotations
@@ -14,105 +14,141 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.formats.parsing import (
+from posenet.datasets.formats.image_names import (
     escape_comment,
     path_suffixes,
-    read_lines,
-    shortened,
+    strip_suffix,
     tidy_name,
-    without_suffix,
 )
+from posenet.datasets.formats.parsing import read_lines, shorten
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.io.files import write_text
 
 log = logging.getLogger("posenet")
 
-BLOCKS, EVERY = 16, 4
-TEST_LIST = "test.txt"  # names the test images of a folder whose format knows no split
-FORMS = "auto, blocks, random[:SHARE[:SEED]], every:N, sequence:NAME, or a file that lists the test images"
+# --split blocks: the images are divided into 16 blocks of time; every fourth, from the third on, is
+# for the test.
+NUM_BLOCKS = 16
+TEST_BLOCK_STEP = 4
+# File with the names of the test images, for formats without a split.
+TEST_LIST = "test.txt"
+SPLIT_FORMS = (
+    "auto, blocks, random[:FRACTION[:SEED]], every:N, sequence:NAME, "
+    "or a file that lists the test images"
+)
+RANDOM_FORM = re.compile(r"random(?::(0?\.\d+)(?::(\d{1,9}))?)?")
+EVERY_FORM = re.compile(r"every:([1-9]\d{0,8})")
+DEFAULT_FRACTION = 0.25
 
 
-def chosen_splits(choice: str, names: Sequence[str], sequences: Sequence[str]) -> list[str]:
-    """ "train" or "test" for each image, in the order of time.
+def choose_splits(rule: str, names: Sequence[str], sequences: Sequence[str]) -> list[str]:
+    """Divide images into training and test images.
 
-    choice: "blocks" (16 blocks of time, every fourth from the third is test), "random:0.25:0" (share and seed),
-    "every:8" (each eighth image), "sequence:NAME", or the path of a list of test images.
-    Raises PoseNetError for any other, and when nothing is left to train on or to test; a list may be empty.
+    Args:
+        rule: "blocks" (16 blocks of time, every fourth is for the test), "random:0.25:0" (fraction
+            and seed), "every:8" (every eighth image), "sequence:NAME", or the path of a text file
+            that lists the test images.
+        names: names of n images, ordered by time.
+        sequences: the sequence of each image.
+
+    Returns:
+        "train" or "test" for each image.
+
+    Raises:
+        PoseNetError: `rule` is none of these, or no image is left to train on or to test. A list
+            may be empty.
     """
-    kind, _, value = choice.partition(":")
-    count = len(names)
-    if count == 0:
+    total = len(names)
+    if total == 0:
         return []
-    if choice == "blocks":
-        test = np.arange(count) * BLOCKS // count % EVERY == EVERY // 2
-    elif kind == "random" and (
-        found := re.fullmatch(r"random(?::(0?\.\d+)(?::(\d{1,9}))?)?", choice)
-    ):
-        share, seed = float(found[1] or 0.25), int(found[2] or 0)
-        log.warning(
-            "split at random: neighboring frames on both sides make the test error look better than it is"
-        )
-        test = np.zeros(count, bool)
-        test[np.random.default_rng(seed).permutation(count)[: round(share * count)]] = True
-    elif kind == "every" and re.fullmatch(r"[1-9]\d{0,8}", value):
-        log.warning(
-            "every %s. image is test: neighboring frames make the error look better than it is",
-            value,
-        )
-        test = np.arange(count) % int(value) == int(value) - 1
-    elif kind == "sequence" and value:
-        test = np.array([sequence == value for sequence in sequences], bool)
-        if not test.any():
-            known = ", ".join(dict.fromkeys(sequences))
-            raise PoseNetError(
-                f"--split {choice}: the sequence must be one of the scene's, {known}"
-            )
-    elif Path(choice).is_file():
-        test = _listed(Path(choice), names)
-    elif "/" in choice or choice.endswith(".txt"):
-        raise PoseNetError(f"--split {choice}: there is no such list")
-    else:
-        raise PoseNetError(f"--split must be {FORMS}, received {choice!r}")
+    test = _test_mask(rule, names, sequences)
     if test.all():
-        raise PoseNetError(f"--split {choice} must leave images to train on, all {count} are test")
-    if not test.any() and kind in ("every", "random"):
-        raise PoseNetError(f"--split {choice} must leave images to test, none of {count} is")
-    return ["test" if each else "train" for each in test]
-
-
-def _listed(path: Path, names: Sequence[str]) -> np.ndarray:
-    """(n,) whether a image stands in the list, by its name or by the end of it; suffixes aside.
-
-    A name that is a image's own, maybe in images/, means that one, though others end so too.
-    """
-    own: dict[str, list[int]] = {}
-    ends: dict[str, list[int]] = {}
-    for row, name in enumerate(names):
-        for key in {name, without_suffix(name)}:
-            own.setdefault(key, []).append(row)
-        for end in path_suffixes(without_suffix(name)):
-            ends.setdefault(end, []).append(row)
-    test = np.zeros(len(names), bool)
-    for place, line in read_lines(path):
-        name = tidy_name(line)
-        stem = without_suffix(name)
-        found = next((own[key] for key in _own_names(name, stem) if key in own), ends.get(stem, []))
-        if len(found) != 1:
-            wrong = "fits several images" if found else "is no image of the scene"
-            raise PoseNetError(
-                f"{place}: {shortened(line)} {wrong}, names are like {shortened(names[0])}"
-            )
-        test[found[0]] = True
-    return test
-
-
-def _own_names(name: str, stem: str) -> list[str]:
-    """What a image of that name may be called in its scene, the likest first."""
-    return [folder + each for each in (name, stem) for folder in ("", "images/")]
+        raise PoseNetError(
+            f"--split {rule} must leave images to train on, all {total} are test images"
+        )
+    if not test.any() and (RANDOM_FORM.fullmatch(rule) or EVERY_FORM.fullmatch(rule)):
+        raise PoseNetError(f"--split {rule} must leave images to test, none of {total} is one")
+    return ["test" if is_test else "train" for is_test in test]
 
 
 def write_test_list(folder: Path, scene: Scene, names: Sequence[str]) -> None:
-    """Write test.txt with the test images' names, for layouts that know no split."""
-    chosen = [name for name, split in zip(names, scene.splits, strict=True) if split == "test"]
-    write_text(folder / TEST_LIST, "".join(f"{escape_comment(name)}\n" for name in chosen))
+    """Write test.txt, for formats without a split.
+
+    Args:
+        folder: the folder of the scene.
+        scene: the scene.
+        names: names of its images in the written format.
+    """
+    test = [name for name, split in zip(names, scene.splits, strict=True) if split == "test"]
+    write_text(folder / TEST_LIST, "".join(f"{escape_comment(name)}\n" for name in test))
+
+
+def _test_mask(rule: str, names: Sequence[str], sequences: Sequence[str]) -> np.ndarray:
+    total = len(names)
+    kind, _, value = rule.partition(":")
+    if rule == "blocks":
+        block = np.arange(total) * NUM_BLOCKS // total
+        return block % TEST_BLOCK_STEP == TEST_BLOCK_STEP // 2
+    if found := RANDOM_FORM.fullmatch(rule):
+        log.warning(
+            "random split: the test error looks better than it is, since neighboring frames of "
+            "test images are training images"
+        )
+        fraction = float(found[1] or DEFAULT_FRACTION)
+        test = np.zeros(total, bool)
+        order = np.random.default_rng(int(found[2] or 0)).permutation(total)
+        test[order[: round(fraction * total)]] = True
+        return test
+    if found := EVERY_FORM.fullmatch(rule):
+        step = int(found[1])
+        log.warning(
+            "split %s: the test error looks better than it is, since neighboring frames of test "
+            "images are training images",
+            rule,
+        )
+        return np.arange(total) % step == step - 1
+    if kind == "sequence" and value:
+        test = np.array([sequence == value for sequence in sequences], bool)
+        if not test.any():
+            known = ", ".join(dict.fromkeys(sequences))
+            raise PoseNetError(f"--split {rule}: the sequence must be one of {known}")
+        return test
+    if Path(rule).is_file():
+        return _listed(Path(rule), names)
+    if "/" in rule or rule.endswith(".txt"):
+        raise PoseNetError(f"--split {rule}: list not found")
+    raise PoseNetError(f"--split must be {SPLIT_FORMS}, received {rule!r}")
+
+
+def _listed(path: Path, names: Sequence[str]) -> np.ndarray:
+    """Return a mask of the images in a list, by their names or the end of them, without suffix.
+
+    A line that is the name of an image, maybe in images/, means that image, even if other names end
+    the same way.
+    """
+    exact: dict[str, list[int]] = {}
+    endings: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        for key in {name, strip_suffix(name)}:
+            exact.setdefault(key, []).append(row)
+        for ending in path_suffixes(strip_suffix(name)):
+            endings.setdefault(ending, []).append(row)
+    test = np.zeros(len(names), bool)
+    for place, line in read_lines(path):
+        name = tidy_name(line)
+        stem = strip_suffix(name)
+        keys = [key for key in _exact_names(name, stem) if key in exact]
+        rows = exact[keys[0]] if keys else endings.get(stem, [])
+        if len(rows) != 1:
+            problem = "matches several images" if rows else "is not an image of the scene"
+            raise PoseNetError(
+                f"{place}: {shorten(line)} {problem}, names look like {shorten(names[0])}"
+            )
+        test[rows[0]] = True
+    return test
+
+
+def _exact_names(name: str, stem: str) -> list[str]:
+    """Return the possible names of a listed image in its scene, the most likely first."""
+    return [folder + base for base in (name, stem) for folder in ("", "images/")]

@@ -1,4 +1,4 @@
-"""Label hygiene at the door: raw labels from an adapter become a Scene, and every fault is reported."""
+"""Validate the labels that a reader returns and turn them into a `Scene`; report every issue."""
 
 from __future__ import annotations
 
@@ -13,17 +13,29 @@ from posenet.datasets.scene import Scene, ScenePoints
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from posenet.io.images import image_fault
+from posenet.io.image_headers import find_image_issue
 
 log = logging.getLogger("posenet")
 
-HUGE = 1e100  # numbers whose squares are no longer numbers count as not finite
-FAR_OUTLIER = 100.0  # times the 90th percentile of the distances from the median camera
+# Larger numbers count as not finite, since their squares are not.
+MAX_NUMBER = 1e100
+# A camera is an outlier if it is this many times farther from the median camera than 90 % are.
+OUTLIER_DISTANCE = 100.0
+# Lengths of quaternions that count as zero, and that need no mention when normalized.
+ZERO_LENGTH = 1e-6
+LENGTH_TOLERANCE = 1e-2
 
 
 @dataclass
 class LabelIssue:
-    """One kind of fault: how many rows have it, the first place, and what was done."""
+    """One kind of issue with the labels of a scene.
+
+    Attributes:
+        kind: what is wrong.
+        count: number of rows.
+        first: the first row, as file, line and image.
+        action: what was done, such as "dropped".
+    """
 
     kind: str
     count: int
@@ -31,15 +43,31 @@ class LabelIssue:
     action: str
 
     def __str__(self) -> str:
+        """Return the issue in one line."""
         return f"{self.count} x {self.kind}, {self.action} (first: {self.first})"
 
 
 @dataclass
 class RawScene:
-    """What an adapter read, before any check. Rows as in Scene; quaternions may be of any length.
+    """What a reader returns, before validation. Rows are as in `Scene`.
 
-    splits: None where the format knows none. sources: where each row was written ("file:line"), for the messages.
-    faults: what the adapter had to leave out. format: the adapter's name.
+    Attributes:
+        name: name of the scene.
+        root: its folder.
+        names: paths of n images below `root`.
+        positions: camera centers in the world frame, shape (n, 3).
+        quaternions_wxyz: world_from_camera, of any length, shape (n, 4).
+        splits: "train" or "test" for each image, None if the format has no split.
+        sequences: the sequence of each image.
+        sources: where each row was read ("file:line"), for messages.
+        cameras: n cameras, None if unknown.
+        unit: unit of the positions.
+        points: 3-D points, if any.
+        quaternion_convention: rotation in the files, "world_from_camera" or "camera_from_world".
+        issues: what the reader had to skip.
+        format: name of the format.
+        times: times of the images in seconds, None if unknown.
+        split_rule: the value of --split.
     """
 
     name: str
@@ -54,74 +82,84 @@ class RawScene:
     unit: str = "m"
     points: ScenePoints | None = None
     quaternion_convention: str = "world_from_camera"
-    faults: list[LabelIssue] = field(default_factory=list)
+    issues: list[LabelIssue] = field(default_factory=list)
     format: str = ""
     times: list[float] | None = None
+    split_rule: str = "auto"
 
 
 @dataclass
 class _Rows:
-    """The rows still good, and the faults found so far."""
+    """The rows that are still good, and the issues found so far."""
 
     raw: RawScene
     keep: np.ndarray
-    faults: list[LabelIssue] = field(default_factory=list)
+    issues: list[LabelIssue] = field(default_factory=list)
 
-    def drop(self, bad: np.ndarray, kind: str, action: str = "dropped") -> None:
-        """Report the kept rows under the mask `bad`, and drop them unless the action says otherwise."""
+    def report(self, bad: np.ndarray, kind: str, action: str = "dropped") -> None:
+        """Report the kept rows under a mask, and drop them if that is the action."""
         rows = np.flatnonzero(bad & self.keep)
-        if len(rows):
-            first = f"{self.raw.sources[rows[0]]} {self.raw.names[rows[0]]}"
-            self.faults.append(LabelIssue(kind, len(rows), first, action))
-            if action == "dropped":
-                self.keep[rows] = False
+        if len(rows) == 0:
+            return
+        first = f"{self.raw.sources[rows[0]]} {self.raw.names[rows[0]]}"
+        self.issues.append(LabelIssue(kind, len(rows), first, action))
+        if action == "dropped":
+            self.keep[rows] = False
 
 
 def validate_scene(
-    raw: RawScene, strict: bool = False, need_images: bool = True
+    raw: RawScene, *, strict: bool = False, need_images: bool = True
 ) -> tuple[Scene, list[LabelIssue]]:
-    """Drop and report the rows that cannot be used, normalize the quaternions, and return the Scene.
+    """Drop and report unusable rows and normalize quaternions.
 
-    need_images=False leaves the image files unlooked at (scoring a pose file needs none).
-    Raises PoseNetError for names that leave the folder, when nothing is left, and with strict=True
-    for any fault.
+    Args:
+        raw: the labels.
+        strict: refuse any issue.
+        need_images: check the image files too; scoring a pose file needs none.
+
+    Returns:
+        The scene, and the issues.
+
+    Raises:
+        PoseNetError: an image is outside the folder, no row is usable, or `strict` and there is an
+            issue.
     """
     for name, source in zip(raw.names, raw.sources, strict=True):
         _check_inside(name, source)
-    rows = _Rows(raw, np.ones(len(raw.names), bool), list(raw.faults))
+    rows = _Rows(raw, np.ones(len(raw.names), bool), list(raw.issues))
     _check_labels(rows)
     _check_duplicates(rows)
     splits = np.array(raw.splits or ["train"] * len(raw.names))
-    numbers = _numbers(splits, rows.keep)
+    numbers = _number_within_split(splits, rows.keep)
     if need_images:
         _check_images(rows)
-    _report(rows, strict)
-    kept = np.flatnonzero(rows.keep)
-    all_rows = Scene(
+    _log_issues(rows, strict)
+    quaternions = np.where(rows.keep[:, None], raw.quaternions_wxyz, [1, 0, 0, 0])
+    has_points = raw.points is not None and len(raw.points.observations) > 0
+    scene = Scene(
         name=raw.name,
         root=raw.root,
         names=tuple(raw.names),
-        poses=Poses.from_quaternions(
-            raw.positions, np.where(rows.keep[:, None], raw.quaternions_wxyz, [1, 0, 0, 0])
-        ),
+        poses=Poses.from_quaternions(raw.positions, quaternions),
         cameras=tuple(raw.cameras),
         splits=splits,
         sequences=np.array(raw.sequences),
         unit=raw.unit,
-        points=raw.points if raw.points is not None and len(raw.points.observations) else None,
+        points=raw.points if has_points else None,
         quaternion_convention=raw.quaternion_convention,
         numbers=numbers,
         times=None if raw.times is None else np.array(raw.times, np.float64),
+        split_rule=raw.split_rule,
     )
-    return all_rows.subset(kept), rows.faults
+    return scene.subset(np.flatnonzero(rows.keep)), rows.issues
 
 
-def _numbers(splits: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """(n,) the place of each good row among those of its split."""
+def _number_within_split(splits: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """Return the index of each good row among those of its split, shape (n,)."""
     numbers = np.zeros(len(splits), int)
     for split in set(splits):
-        of_split = good & (splits == split)
-        numbers[of_split] = np.arange(of_split.sum())
+        in_split = good & (splits == split)
+        numbers[in_split] = np.arange(in_split.sum())
     return numbers
 
 
@@ -129,51 +167,55 @@ def _check_inside(name: str, source: str) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or not path.parts or re.match("[A-Za-z]:", name):
         raise PoseNetError(
-            f"{source}: a image's name must stay inside the scene's folder, received {name!r}"
+            f"{source}: the name of an image must stay inside the scene folder, received {name!r}"
         )
 
 
 def _check_labels(rows: _Rows) -> None:
-    positions, quaternions = rows.raw.positions, rows.raw.quaternions_wxyz
-    finite = (np.abs(positions) < HUGE).all(axis=1) & (np.abs(quaternions) < HUGE).all(
-        axis=1
-    )  # NaN is not, either
-    rows.drop(~finite, "pose that is missing or not finite")
+    positions = rows.raw.positions
+    quaternions = rows.raw.quaternions_wxyz
+    # NaN fails these comparisons too.
+    finite = (np.abs(positions) < MAX_NUMBER).all(axis=1)
+    finite &= (np.abs(quaternions) < MAX_NUMBER).all(axis=1)
+    rows.report(~finite, "pose that is missing or not finite")
     lengths = np.linalg.norm(np.where(finite[:, None], quaternions, 0), axis=1)
-    rows.drop(lengths < 1e-6, "quaternion of length zero")
-    rows.drop(np.abs(lengths - 1) > 1e-2, "quaternion that is not of unit length", "normalized")
+    rows.report(lengths < ZERO_LENGTH, "quaternion of length zero")
+    not_unit = np.abs(lengths - 1) > LENGTH_TOLERANCE
+    rows.report(not_unit, "quaternion that is not of unit length", "normalized")
     if rows.keep.any():
         good = np.where(finite[:, None], positions, 0)
-        distance = np.linalg.norm(good - np.median(good[rows.keep], axis=0), axis=1)
-        limit = FAR_OUTLIER * np.percentile(distance[rows.keep], 90, method="lower")
-        rows.drop((distance > limit) & (limit > 0), "camera far outside the scene")
+        distances = np.linalg.norm(good - np.median(good[rows.keep], axis=0), axis=1)
+        limit = OUTLIER_DISTANCE * np.percentile(distances[rows.keep], 90, method="lower")
+        rows.report((distances > limit) & (limit > 0), "camera far outside the scene")
 
 
 def _check_duplicates(rows: _Rows) -> None:
-    seen: set[str] = set()
-    again = np.zeros(len(rows.keep), bool)
+    known: set[str] = set()
+    duplicate = np.zeros(len(rows.keep), bool)
     for row in np.flatnonzero(rows.keep):
-        again[row] = rows.raw.names[row] in seen
-        seen.add(rows.raw.names[row])
-    rows.drop(again, "image listed more than once")
+        duplicate[row] = rows.raw.names[row] in known
+        known.add(rows.raw.names[row])
+    rows.report(duplicate, "image listed more than once")
 
 
 def _check_images(rows: _Rows) -> None:
-    found = [
-        image_fault(rows.raw.root / name) if good else None
+    issues = [
+        find_image_issue(rows.raw.root / name) if good else None
         for name, good in zip(rows.raw.names, rows.keep, strict=True)
     ]
-    for kind in dict.fromkeys(fault for fault in found if fault):
-        rows.drop(np.array([fault == kind for fault in found]), kind)
+    for kind in dict.fromkeys(issue for issue in issues if issue):
+        rows.report(np.array([issue == kind for issue in issues]), kind)
 
 
-def _report(rows: _Rows, strict: bool) -> None:
-    if strict and rows.faults:
-        raise PoseNetError(
-            f"{rows.raw.root}: {'; '.join(str(fault) for fault in rows.faults)} (refused by --strict)"
-        )
-    for fault in rows.faults:
-        log.warning("%s: %s", rows.raw.name, fault)
+def _log_issues(rows: _Rows, strict: bool) -> None:
+    """Log the issues. Raises PoseNetError if no row is usable, or if strict and there are any."""
+    text = "; ".join(str(issue) for issue in rows.issues)
+    if strict and rows.issues:
+        raise PoseNetError(f"{rows.raw.root}: {text} (refused by --strict)")
+    for issue in rows.issues:
+        log.warning("%s: %s", rows.raw.name, issue)
     if not rows.keep.any():
-        why = "; ".join(str(fault) for fault in rows.faults) or "no image is listed"
-        raise PoseNetError(f"{rows.raw.root} must hold at least one usable image: {why}")
+        raise PoseNetError(
+            f"{rows.raw.root} must contain at least one usable image: "
+            f"{text or 'no image is listed'}"
+        )

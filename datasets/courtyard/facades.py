@@ -1,4 +1,4 @@
-"""The synthetic courtyard's four facades, ground and roofs, as textures (uint8 RGB)."""
+"""The four facades, the ground and the roofs of the synthetic courtyard, as uint8 RGB textures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from posenet.datasets.courtyard.textures import DENSITY, STONE, WHITE, Wall
 
 
 def brick_house(rng: np.random.Generator, width: float, height: float) -> np.ndarray:
-    """North: red brick, sash windows of three kinds, a green door, a bookshop and a creeper."""
+    """Paint the north side: red brick, sash windows, a green door, a bookshop and a creeper.
+
+    Args:
+        rng: source of randomness.
+        width: meters.
+        height: meters.
+
+    Returns:
+        RGB image, uint8.
+    """
     wall = Wall(rng, width, height, (150, 80, 62))
     wall.bricks(
         0, height, (0.28, 0.1), ((152, 78, 60), (138, 68, 54), (166, 92, 70)), (176, 160, 146)
@@ -39,7 +48,16 @@ def brick_house(rng: np.random.Generator, width: float, height: float) -> np.nda
 
 
 def arcade_house(rng: np.random.Generator, width: float, height: float) -> np.ndarray:
-    """East: cream plaster over a deep arcade, shuttered windows, a clock and banners."""
+    """Paint the east side: cream plaster over an arcade, shuttered windows, a clock and banners.
+
+    Args:
+        rng: source of randomness.
+        width: meters.
+        height: meters.
+
+    Returns:
+        RGB image, uint8.
+    """
     wall = Wall(rng, width, height, (226, 208, 168), 9)
     wall.box(0, height - 4.1, width, 4.1, (206, 190, 160))
     wall.cornice(0, STONE, 0.4)
@@ -79,7 +97,16 @@ def arcade_house(rng: np.random.Generator, width: float, height: float) -> np.nd
 
 
 def cafe_house(rng: np.random.Generator, width: float, height: float) -> np.ndarray:
-    """South: two plaster houses, rose and ochre, with shops, awnings and a mural."""
+    """Paint the south side: two plaster houses, rose and ochre, with shops, awnings and a mural.
+
+    Args:
+        rng: source of randomness.
+        width: meters.
+        height: meters.
+
+    Returns:
+        RGB image, uint8.
+    """
     wall = Wall(rng, width, height, (206, 142, 126), 10)
     wall.box(13.5, 0, width - 13.5, height, (220, 178, 96))
     wall.box(13.36, 0, 0.28, height, (186, 176, 160))
@@ -121,7 +148,7 @@ def cafe_house(rng: np.random.Generator, width: float, height: float) -> np.ndar
 
 
 def _mural(wall: Wall, x: float, y: float) -> None:
-    """A painted panel of 1.7 x 2.2 meters: hills, a sun and a sail."""
+    """Paint a panel of 1.7 x 2.2 meters: hills, a sun and a sail."""
     wall.box(x - 0.08, y - 0.08, 1.86, 2.36, (240, 232, 214))
     wall.box(x, y, 1.7, 2.2, (132, 186, 204))
     cv2.circle(
@@ -137,7 +164,16 @@ def _mural(wall: Wall, x: float, y: float) -> None:
 
 
 def chapel(rng: np.random.Generator, width: float, height: float) -> np.ndarray:
-    """West: gray ashlar, pointed windows of colored glass, a portal, a rose window and ivy."""
+    """Paint the west side: gray ashlar, pointed windows of colored glass, a portal and ivy.
+
+    Args:
+        rng: source of randomness.
+        width: meters.
+        height: meters.
+
+    Returns:
+        RGB image, uint8.
+    """
     wall = Wall(rng, width, height, (150, 150, 146), 11)
     wall.bricks(
         0, height, (0.62, 0.3), ((158, 156, 148), (146, 148, 146), (168, 162, 148)), (112, 110, 106)
@@ -186,7 +222,16 @@ def chapel(rng: np.random.Generator, width: float, height: float) -> np.ndarray:
 
 
 def paving(rng: np.random.Generator, width: float, depth: float) -> np.ndarray:
-    """The ground: sand-colored slabs in a grid of darker bands, a rosette in the middle, puddles and repairs."""
+    """Paint the ground: slabs in a grid of darker bands, a rosette, puddles and repairs.
+
+    Args:
+        rng: source of randomness.
+        width: meters.
+        depth: meters.
+
+    Returns:
+        RGB image, uint8.
+    """
     ground = Wall(rng, width, depth, (150, 142, 130), 9, 5)
     ground.bricks(
         0, depth, (0.9, 0.6), ((164, 154, 138), (152, 146, 136), (172, 160, 140)), (112, 104, 96)
@@ -227,7 +272,17 @@ def paving(rng: np.random.Generator, width: float, depth: float) -> np.ndarray:
 
 
 def tiles(rng: np.random.Generator, width: float, height: float, color) -> np.ndarray:
-    """A roof of overlapping tiles."""
+    """Paint a roof of overlapping tiles.
+
+    Args:
+        rng: source of randomness.
+        width: meters.
+        height: meters.
+        color: RGB of the tiles.
+
+    Returns:
+        RGB image, uint8.
+    """
     roof = Wall(rng, width, height, color, 10)
     roof.bricks(
         0,

@@ -1,6 +1,7 @@
-"""The built-in synthetic scene: a courtyard walked through four times, written in the Cambridge Landmarks layout.
+"""The built-in synthetic scene: four walks through a courtyard, as a Cambridge Landmarks scene.
 
-The three training walks and the test walk see the same courtyard in different light, with other passers-by.
+The three training walks and the test walk show the same courtyard in different light and with
+different people.
 """
 
 from __future__ import annotations
@@ -18,25 +19,38 @@ from posenet.datasets.courtyard.meshes import SQUARE, visible
 from posenet.datasets.courtyard.photographs import LIGHTS, courtyard_camera, lit_ground, photograph
 from posenet.datasets.courtyard.world import World, make_world
 from posenet.datasets.formats.cambridge import write_list
-from posenet.datasets.formats.nvm import write_nvm
+from posenet.datasets.formats.nvm_writer import write_nvm
 from posenet.errors import PoseNetError
 from posenet.geometry.poses import Poses, concatenate
 from posenet.io.files import atomic_directory
 
-POINTS = 1200
+# Number of surface points in the reconstruction.
+NUM_POINTS = 1200
+JPEG_QUALITY = 95
 
 
 def make_courtyard(
-    folder: Path, train: int = 300, test: int = 100, seed: int = 0, progress: bool = True
+    folder: Path, *, train: int = 300, test: int = 100, seed: int = 0, progress: bool = True
 ) -> None:
-    """Write the scene to a folder that does not exist yet: `train` images in seq1 to seq3, `test` in seq4.
+    """Write the scene to a new folder: training images in seq1 to seq3, test images in seq4.
 
-    Deterministic for a seed. Nothing is left behind when it fails. progress: a bar on stderr.
+    The same seed gives the same files. Nothing is left if it fails.
+
+    Args:
+        folder: the folder to write, which must not exist.
+        train: number of training images, at least 3.
+        test: number of test images, at least 1.
+        seed: seed of all randomness.
+        progress: show the progress on stderr.
+
+    Raises:
+        PoseNetError: there are too few images, or the folder exists.
     """
     folder = Path(folder)
     if train < 3 or test < 1:
         raise PoseNetError(
-            f"the courtyard needs at least 3 training and 1 test images, received {train} and {test}"
+            "the courtyard needs at least 3 training and 1 test images, received "
+            f"{train} and {test}"
         )
     with atomic_directory(folder) as unfinished:
         _write_scene(unfinished, train, test, seed, progress)
@@ -58,7 +72,7 @@ def _write_scene(folder: Path, train: int, test: int, seed: int, progress: bool)
         rng = np.random.default_rng([seed, 1, row])
         image = photograph(world, lit[sequences[row]], int(sequences[row]), poses[row], rng)
         encoded = cv2.imencode(
-            ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95]
+            ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
         )[1]
         (folder / names[row]).write_bytes(encoded.tobytes())
 
@@ -84,11 +98,19 @@ def _write_scene(folder: Path, train: int, test: int, seed: int, progress: bool)
 
 
 def walk(sequence: int, count: int) -> Poses:
-    """`count` poses on a spiral between the fountain and the walls.
+    """Return the poses of a walk on a spiral between the fountain and the walls.
 
-    The three training walks (0 to 2) go round twice in the same lanes, one of them inwards, so every light sees all
-    of the courtyard: where it is must not show in the light. The test walk (3) goes round once between their lanes,
-    and looks up to 24 degrees aside from where they looked, as another visitor would.
+    The three training walks (0 to 2) go round twice in the same lanes, one of them inwards, so that
+    every light shows the whole courtyard: the light must not reveal the place. The test walk (3)
+    goes round once between their lanes and looks up to 24 degrees away from their directions, like
+    another visitor.
+
+    Args:
+        sequence: number of the walk, 0 to 3.
+        count: number of poses.
+
+    Returns:
+        `count` poses, meters.
     """
     test, phase = sequence == 3, 2.1 * sequence
     share = np.linspace(0, 1, count)
@@ -111,10 +133,10 @@ def walk(sequence: int, count: int) -> Poses:
 
 
 def _surface_points(world: World, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Points (m, 3) spread evenly over the faces, passers-by apart, and their colors (m, 3)."""
+    """Return points (m, 3) spread evenly over all faces without people, and colors (m, 3)."""
     areas = [np.linalg.norm(np.cross(face.across, face.down)) for face in world.faces]
     points, colors = [], []
-    for index in rng.choice(len(areas), POINTS, p=np.array(areas) / np.sum(areas)):
+    for index in rng.choice(len(areas), NUM_POINTS, p=np.array(areas) / np.sum(areas)):
         face = world.faces[index]
         place = rng.dirichlet(np.ones(len(face.outline))) @ np.array(face.outline)
         if face.outline is SQUARE:
@@ -130,7 +152,7 @@ def _surface_points(world: World, rng: np.random.Generator) -> tuple[np.ndarray,
 def _write_reconstruction(
     path: Path, names: list[str], poses: Poses, world: World, rng: np.random.Generator
 ) -> None:
-    """A VisualSFM file: the cameras, and surface points with exact measurements where they can be seen."""
+    """Write a VisualSFM file: the cameras, and surface points with exact measurements."""
     camera = courtyard_camera()
     points, colors = _surface_points(world, rng)
     tracks: list[list[tuple]] = [[] for _ in points]
@@ -141,4 +163,13 @@ def _write_reconstruction(
         for keypoint, (point, (x, y, depth)) in enumerate(zip(seen, local, strict=True)):
             tracks[point].append((row, keypoint, camera.fx * x / depth, camera.fy * y / depth))
     focals = np.full(len(names), camera.fx)
-    write_nvm(path, names, poses, focals, np.zeros(len(names)), points, colors, tracks)
+    write_nvm(
+        path,
+        names,
+        poses,
+        focals=focals,
+        radials=np.zeros(len(names)),
+        points=points,
+        colors=colors,
+        tracks=tracks,
+    )

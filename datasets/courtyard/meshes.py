@@ -1,6 +1,7 @@
-"""Flat textured faces and solids made of them, and which points a camera sees among them.
+"""Flat textured faces, solids made of them, and which points a camera sees among them.
 
-World: meters, z up. Camera axes: OpenCV (x right, y down, z forward). Pixel (0, 0)'s center is at (0.5, 0.5).
+World: meters, z up. Camera axes: OpenCV (x right, y down, z forward). Pixel (0, 0) has its center
+at (0.5, 0.5).
 """
 
 from __future__ import annotations
@@ -14,19 +15,32 @@ from scipy.spatial.transform import Rotation
 
 from posenet.geometry.camera import Camera
 
-NEAR = 0.05  # meters: what is nearer than this to the camera's plane is cut away
+# Distance from the plane of the camera, in meters, below which faces are clipped.
+NEAR = 0.05
 SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 
 @dataclass(eq=False)
 class Texture:
-    """A image and its shrunken versions, halved separately in width and height, made when first asked for."""
+    """An image and its reduced versions, halved separately in width and height, computed on demand.
+
+    Attributes:
+        pixels: RGB or RGBA image, uint8.
+    """
 
     pixels: np.ndarray
     _levels: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
 
     def level(self, across: int, down: int) -> np.ndarray:
-        """The image divided by 2**across in width and by 2**down in height, averaged."""
+        """Return a reduced version, by averaging.
+
+        Args:
+            across: number of times that the width is halved.
+            down: number of times that the height is halved.
+
+        Returns:
+            The image, uint8.
+        """
         if (across, down) not in self._levels:
             height, width = self.pixels.shape[:2]
             size = (max(1, width >> across), max(1, height >> down))
@@ -36,11 +50,16 @@ class Texture:
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """A one-sided flat convex polygon. Its point (s, t) lies at corner + s * across + t * down.
+    """A one-sided flat convex polygon. Its point (s, t) is at corner + s * across + t * down.
 
-    corner, across, down: (3,) meters; (s, t) = (0, 0) is the texture's top left corner, (1, 1) its bottom
-    right one, as seen from the side that is painted. outline: (k, 2) the polygon in (s, t), inside [0, 1].
-    tile: largest length in meters drawn with one texture level; only whole rectangles are divided.
+    Attributes:
+        corner: top left corner of the texture, seen from the painted side, meters, shape (3,).
+        across: from there to the top right corner, meters, shape (3,).
+        down: from there to the bottom left corner, meters, shape (3,).
+        texture: the texture.
+        outline: the polygon in (s, t), k points in [0, 1].
+        tile: largest length in meters that is drawn with one texture level; only whole rectangles
+            are divided.
     """
 
     corner: np.ndarray
@@ -52,13 +71,13 @@ class Face:
 
     @cached_property
     def normal(self) -> np.ndarray:
-        """(3,) unit vector towards the side that is painted."""
+        """Unit vector towards the painted side, shape (3,)."""
         normal = np.cross(self.down, self.across)
         return normal / np.linalg.norm(normal)
 
     @cached_property
     def tiles(self) -> list[np.ndarray]:
-        """The outlines (k, 2) to be drawn one by one."""
+        """The outlines, shape (k, 2) each, that are drawn one by one."""
         if self.outline is not SQUARE:
             return [np.array(self.outline)]
         counts = [
@@ -71,13 +90,26 @@ class Face:
         ]
 
     def points(self, coordinates: np.ndarray) -> np.ndarray:
-        """World points (n, 3) at the coordinates (n, 2) = (s, t)."""
+        """Return points of the face.
+
+        Args:
+            coordinates: (s, t), shape (n, 2).
+
+        Returns:
+            World points, shape (n, 3).
+        """
         return self.corner + coordinates[:, :1] * self.across + coordinates[:, 1:] * self.down
 
 
 @dataclass(frozen=True, eq=False)
 class Solid:
-    """Convex parts stacked on one another, each a list of faces, inside the box low..high (3,), (3,)."""
+    """Convex parts on top of one another.
+
+    Attributes:
+        parts: the faces of each part.
+        low: smallest coordinates, shape (3,).
+        high: largest coordinates, shape (3,).
+    """
 
     parts: list[list[Face]]
     low: np.ndarray
@@ -87,7 +119,18 @@ class Solid:
 def visible(
     points: np.ndarray, camera: Camera, position, rotation: Rotation, faces: list[Face]
 ) -> np.ndarray:
-    """(n,) mask of the world points (n, 3) in the image, in front of the camera and hidden by no face."""
+    """Return which points a camera sees: inside the image, in front of it, hidden by no face.
+
+    Args:
+        points: world points, shape (n, 3).
+        camera: the camera.
+        position: its center, shape (3,).
+        rotation: camera axes to world axes.
+        faces: all faces.
+
+    Returns:
+        A mask, shape (n,).
+    """
     local = rotation.inv().apply(points - position)
     depth = np.maximum(local[:, 2], NEAR)
     x, y = camera.fx * local[:, 0] / depth + camera.cx, camera.fy * local[:, 1] / depth + camera.cy
@@ -95,9 +138,8 @@ def visible(
     rays = points[seen] - position
     clear = np.ones(len(rays), bool)
     for face in faces:
-        if (
-            face.normal @ (position - face.corner) <= 0
-        ):  # the other faces of a closed solid hide as well
+        # The other faces of a closed solid hide as well.
+        if face.normal @ (position - face.corner) <= 0:
             continue
         inverse = np.linalg.inv(np.stack([face.across, face.down, -face.normal], axis=1))
         start, step = inverse @ (position - face.corner), rays @ inverse.T
@@ -110,7 +152,7 @@ def visible(
 
 
 def _inside(points: np.ndarray, outline: np.ndarray) -> np.ndarray:
-    """(n,) mask of the points (n, 2) in a convex polygon (k, 2) that turns from s towards t."""
+    """Return which points (n, 2) are in a convex polygon (k, 2) that turns from s towards t."""
     edges = np.roll(outline, -1, axis=0) - outline
     offsets = points[:, None] - outline
     return (edges[:, 0] * offsets[..., 1] - edges[:, 1] * offsets[..., 0] >= 0).all(axis=1)

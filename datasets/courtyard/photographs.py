@@ -1,4 +1,4 @@
-"""The synthetic courtyard's images: the light of each walk, shadows, sky and passers-by."""
+"""The images of the synthetic courtyard: the light of each walk, shadows, sky and people."""
 
 from __future__ import annotations
 
@@ -14,12 +14,23 @@ from posenet.datasets.courtyard.world import HALF_X, HALF_Y, WALL_HEIGHTS, World
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 
-WIDTH, HEIGHT, FIELD_OF_VIEW = 480, 360, 75.0  # pixels, pixels, degrees across
+# Image size in pixels, and horizontal field of view in degrees.
+WIDTH = 480
+HEIGHT = 360
+FIELD_OF_VIEW = 75.0
 
 
 @dataclass(frozen=True)
 class Light:
-    """The light of one walk: where the sun stands in degrees, how strong it is, and the camera's colors."""
+    """The light of one walk and the colors of its camera.
+
+    Attributes:
+        azimuth: direction of the sun, degrees.
+        elevation: height of the sun, degrees.
+        sun: strength of the sun.
+        gain: brightness of the camera.
+        warmth: gain of red minus that of green.
+    """
 
     azimuth: float
     elevation: float
@@ -28,22 +39,27 @@ class Light:
     warmth: float
 
 
+# The light of each walk; that of the test walk is within the range of the others.
 LIGHTS = (
     Light(205, 42, 0.50, 1.04, 0.00),
     Light(260, 52, 0.22, 0.94, -0.05),
     Light(150, 36, 0.60, 1.02, 0.06),
     Light(188, 46, 0.42, 0.98, 0.025),
-)  # one for each walk; the last one, the test walk's, lies within the spread of the others
+)
 
 
 def courtyard_camera() -> Camera:
-    """The camera of every image."""
+    """Return the camera of all images.
+
+    Returns:
+        A pinhole camera.
+    """
     focal = WIDTH / 2 / np.tan(np.radians(FIELD_OF_VIEW / 2))
     return Camera(WIDTH, HEIGHT, focal, focal, WIDTH / 2, HEIGHT / 2)
 
 
 def _sun(light: Light) -> np.ndarray:
-    """(3,) unit vector towards the sun."""
+    """Return the unit vector (3,) towards the sun."""
     azimuth, elevation = np.radians((light.azimuth, light.elevation))
     return np.array(
         [
@@ -55,7 +71,15 @@ def _sun(light: Light) -> np.ndarray:
 
 
 def lit_ground(world: World, light: Light) -> Face:
-    """The ground with the shadows of the solids and of the houses."""
+    """Return the ground with the shadows of solids and houses.
+
+    Args:
+        world: the courtyard.
+        light: the light.
+
+    Returns:
+        The ground, with a darker texture in the shadows.
+    """
     sun, ground = _sun(light), world.ground
     boxes = [(solid.low[:2], solid.high) for solid in world.solids]
     sides = np.array([(-1, 1), (1, 1), (1, -1), (-1, -1)]) * (HALF_X, HALF_Y)
@@ -79,7 +103,18 @@ def lit_ground(world: World, light: Light) -> Face:
 def photograph(
     world: World, ground: Face, sequence: int, pose: Poses, rng: np.random.Generator
 ) -> np.ndarray:
-    """One image (HEIGHT, WIDTH, 3) uint8 RGB, with passers-by, in the light of its walk, with slight noise."""
+    """Render one image with people, in the light of its walk, with slight noise.
+
+    Args:
+        world: the courtyard.
+        ground: the ground with its shadows.
+        sequence: number of the walk, 0 to 3.
+        pose: one pose.
+        rng: source of randomness.
+
+    Returns:
+        RGB image, shape (360, 480, 3), uint8.
+    """
     light = LIGHTS[sequence]
     sun, position = _sun(light), pose.positions[0]
 
@@ -103,7 +138,7 @@ def photograph(
 
 
 def _passers_by(world: World, position: np.ndarray, rng: np.random.Generator) -> list[Solid]:
-    """Two to seven people who stand on free ground, turned to the camera, at least 1.2 m from it."""
+    """Return two to seven people on free ground, facing the camera, at least 1.2 m away."""
     people: list[Solid] = []
     count = rng.integers(2, 8)
     while len(people) < count:
@@ -120,7 +155,7 @@ def _passers_by(world: World, position: np.ndarray, rng: np.random.Generator) ->
 
 
 def _person_at(place: np.ndarray, reach: np.ndarray, height: float, texture: Texture) -> Solid:
-    """A billboard at a place (2,) on the ground, upright and square to reach (2,), the way the camera looks."""
+    """Return an upright billboard at a place (2,) on the ground, facing back along reach (2,)."""
     across = np.array([reach[1], -reach[0], 0]) / np.linalg.norm(reach) * 0.45 * height
     foot = np.array([*place, 0.0])
     face = Face(
@@ -130,7 +165,7 @@ def _person_at(place: np.ndarray, reach: np.ndarray, height: float, texture: Tex
 
 
 def _sky(panorama: np.ndarray, shift: float, rotation: Rotation) -> np.ndarray:
-    """The sky (HEIGHT / 2, WIDTH / 2, 3) behind a image; shift: degrees by which the clouds have moved."""
+    """Return the sky behind an image at half its size; shift: azimuth of the clouds in degrees."""
     camera = courtyard_camera().resized(WIDTH // 2, HEIGHT // 2)
     x, y = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
     local = np.stack(

@@ -1,7 +1,8 @@
 """A small painter's renderer: textured faces seen by a pinhole camera.
 
-World: meters, z up. Camera axes: OpenCV (x right, y down, z forward). Pixel (0, 0)'s center is at (0.5, 0.5).
-Textures are uint8 RGB or RGBA. Each face is warped by its exact plane-to-image homography.
+World: meters, z up. Camera axes: OpenCV (x right, y down, z forward). Pixel (0, 0) has its center
+at (0.5, 0.5). Textures are uint8 RGB or RGBA. Each face is warped by its exact plane-to-image
+homography.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from posenet.datasets.courtyard.meshes import NEAR, Face, Solid, Texture
 from posenet.geometry.camera import Camera
 
+# Factor by which images are rendered larger, and bits of subpixel precision of outlines.
 SUPERSAMPLING = 2
 _SUBPIXEL_BITS = 4
 
@@ -20,10 +22,19 @@ _SUBPIXEL_BITS = 4
 def render(
     camera: Camera, position, rotation: Rotation, backdrop, faces, solids, shade=lambda face: 1.0
 ) -> np.ndarray:
-    """The RGB image (height, width, 3) uint8 of the world from one world_from_camera pose.
+    """Render the world from one world_from_camera pose. Faces seen from behind are not drawn.
 
-    backdrop: RGB image behind everything, resized to fill. faces: drawn first, in this order. solids: drawn
-    after, far to near. shade: the factor on a face's colors. Faces seen from behind are not drawn.
+    Args:
+        camera: the camera.
+        position: its center, shape (3,).
+        rotation: camera axes to world axes.
+        backdrop: RGB image behind everything, scaled to the whole image.
+        faces: faces that are drawn first, in this order.
+        solids: solids that are drawn afterwards, far to near.
+        shade: gives the factor of a face's colors.
+
+    Returns:
+        RGB image, shape (height, width, 3), uint8.
     """
     factor = SUPERSAMPLING
     large = camera.resized(camera.width * factor, camera.height * factor)
@@ -43,10 +54,17 @@ def render(
 
 
 def far_to_near(solids: list[Solid], position: np.ndarray) -> list[Solid]:
-    """The solids in an order in which none is drawn over one that it cannot hide.
+    """Order solids so that none is drawn over one that it cannot hide.
 
-    Two solids whose boxes are apart along x or y are parted by a vertical plane; the one on the camera's side
-    is never hidden by the other.
+    A vertical plane separates two solids whose boxes do not overlap along x or y; the one on the
+    camera's side is never hidden by the other.
+
+    Args:
+        solids: solids whose boxes do not overlap.
+        position: camera center, shape (3,).
+
+    Returns:
+        The solids in drawing order.
     """
     if not solids:
         return []
@@ -69,7 +87,7 @@ def far_to_near(solids: list[Solid], position: np.ndarray) -> list[Solid]:
 
 
 def _stacked(solid: Solid, position: np.ndarray) -> list[Face]:
-    """The faces of a stack: the part at the eye's height hides the others, so it comes last."""
+    """Return the faces of a stack; the part at eye height hides the others, so it is the last."""
 
     def height_from_eye(part: list[Face]) -> float:
         heights = np.concatenate([face.points(np.array(face.outline))[:, 2] for face in part])
@@ -87,7 +105,10 @@ def _draw(
     image_from_face: np.ndarray,
     shade: float,
 ):
-    """Paint the part of a face inside an outline (k, 2) in (s, t); image_from_face (3, 3) has depth as third row."""
+    """Draw the part of a face inside an outline (k, 2) in (s, t).
+
+    `image_from_face` is a homography (3, 3) whose third row gives the depth.
+    """
     polygon = _clip_near(np.column_stack([outline, np.ones(len(outline))]) @ image_from_face.T)
     if len(polygon) < 3:
         return
@@ -120,7 +141,7 @@ def _draw(
 
 
 def _clip_near(polygon: np.ndarray) -> np.ndarray:
-    """The part of a convex polygon (k, 3) whose third coordinate is at least NEAR."""
+    """Return the part of a convex polygon (k, 3) whose third coordinate is at least NEAR."""
     depth = polygon[:, 2] - NEAR
     if (depth >= 0).all():
         return polygon
@@ -135,7 +156,7 @@ def _clip_near(polygon: np.ndarray) -> np.ndarray:
 
 
 def _levels(texture: Texture, outline: np.ndarray, image_from_face: np.ndarray) -> tuple[int, int]:
-    """How often to halve the texture in width and in height, so that a texel is at least a pixel at the middle."""
+    """Return how often to halve a texture, across and down: a texel is at least a pixel."""
     x, y, depth = image_from_face @ (*outline.mean(axis=0), 1.0)
     if depth < NEAR:
         return 0, 0

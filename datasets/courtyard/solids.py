@@ -1,4 +1,4 @@
-"""The synthetic courtyard's solid objects: prisms stacked on one another. Meters, z up."""
+"""The solid objects of the synthetic courtyard: prisms on top of one another. Meters, z up."""
 
 from __future__ import annotations
 
@@ -10,15 +10,28 @@ from posenet.datasets.courtyard.textures import Wall
 
 
 def make_face(corner, across, down, pixels, outline=None) -> Face:
+    """Make a face.
+
+    Args:
+        corner: top left corner of the texture, 3 numbers, meters.
+        across: from there to the top right corner, 3 numbers.
+        down: from there to the bottom left corner, 3 numbers.
+        pixels: a texture, or its image.
+        outline: the polygon in (s, t). Default: the whole rectangle.
+
+    Returns:
+        The face.
+    """
     texture = pixels if isinstance(pixels, Texture) else Texture(pixels)
     vectors = (np.array(vector, np.float64) for vector in (corner, across, down))
     return Face(*vectors, texture) if outline is None else Face(*vectors, texture, tuple(outline))
 
 
 def _prism(center, radii, heights, side, top, count: int = 4) -> list[Face]:
-    """A closed prism or frustum with `count` sides: radii (below, above), heights (below, above); no bottom.
+    """Return a closed prism or frustum without a bottom.
 
-    count = 4 makes a box whose radii may be pairs: half its lengths along x and y. side: Texture; top: Texture.
+    `radii` and `heights` are those of the lower and upper end. Four sides make a box whose radii
+    may be pairs: half its lengths along x and y.
     """
     angles = (np.arange(count) + 0.5) * 2 * np.pi / count
     unit = np.column_stack([np.cos(angles), np.sin(angles)]) / (
@@ -63,7 +76,7 @@ def _solid(parts: list[list[Face]]) -> Solid:
 
 
 def _underside(center, radius: float, height: float, texture: Texture, count: int) -> Face:
-    """The bottom of a prism of _prism, seen from below."""
+    """Return the bottom of a prism, seen from below."""
     angles = (np.arange(count) + 0.5) * 2 * np.pi / count
     shape = 0.5 + 0.5 * np.column_stack([np.cos(angles), np.sin(angles)]) / (
         np.cos(np.pi / 4) if count == 4 else 1
@@ -79,7 +92,14 @@ def _underside(center, radius: float, height: float, texture: Texture, count: in
 
 
 def make_solids(rng: np.random.Generator) -> list[Solid]:
-    """Fountain, kiosk, trees, hedges, benches and lamps, all outside the walks."""
+    """Make fountain, kiosk, trees, hedges, benches and lamps, all outside the walks.
+
+    Args:
+        rng: source of randomness.
+
+    Returns:
+        The solids.
+    """
     solids = [_fountain(rng), _kiosk(rng, (-9.3, 6.2))]
     trees = (
         (9.9, 6.7, 1.3),

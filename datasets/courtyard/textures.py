@@ -1,11 +1,12 @@
-"""Painted surfaces of the synthetic courtyard, all uint8 RGB; lengths in meters, (x, y) from the top left."""
+"""Painted surfaces of the synthetic courtyard: uint8 RGB, meters, (x, y) from the top left."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-DENSITY = 80  # texels per meter
+# Texels per meter.
+DENSITY = 80
 GLASS = (58, 70, 84)
 WHITE = (232, 228, 218)
 STONE = (176, 170, 158)
@@ -14,7 +15,18 @@ STONE = (176, 170, 158)
 def clouds_of_noise(
     rng: np.random.Generator, height: int, width: int, cell: float, octaves: int = 4
 ) -> np.ndarray:
-    """(height, width) float32 smooth noise about 0, largest features `cell` pixels wide."""
+    """Return smooth noise with mean 0 and standard deviation 1.
+
+    Args:
+        rng: source of randomness.
+        height: height in pixels.
+        width: width in pixels.
+        cell: width of the largest features in pixels.
+        octaves: number of scales.
+
+    Returns:
+        The noise, shape (height, width), float32.
+    """
     total = np.zeros((height, width), np.float32)
     for octave in range(octaves):
         size = max(2, int(width * 2**octave / cell)), max(2, int(height * 2**octave / cell))
@@ -24,7 +36,14 @@ def clouds_of_noise(
 
 
 class Wall:
-    """A surface being painted: width x height meters of one color, with stains and grain."""
+    """A surface that is painted in one color, with stains and grain, and then in more detail.
+
+    Attributes:
+        width: width in meters.
+        height: height in meters.
+        pixels: the colors, uint8 RGB.
+        weather: stains and grain that `finished` adds.
+    """
 
     def __init__(
         self, rng, width: float, height: float, color, stains: float = 7.0, grain: float = 4.0
@@ -37,19 +56,41 @@ class Wall:
         self.weather += grain * rng.standard_normal((rows, columns)).astype(np.float32)
 
     def box(self, x: float, y: float, width: float, height: float, color) -> None:
-        """A filled rectangle."""
+        """Draw a filled rectangle.
+
+        Args:
+            x: left side, meters.
+            y: top side, meters.
+            width: meters.
+            height: meters.
+            color: RGB.
+        """
         low, high = np.round(np.array([(x, y), (x + width, y + height)]) * DENSITY).astype(int)
         cv2.rectangle(self.pixels, low.tolist(), (high - 1).tolist(), color, cv2.FILLED)
 
     def shape(self, points, color) -> None:
-        """A filled polygon of (x, y) points."""
+        """Draw a filled polygon.
+
+        Args:
+            points: its corners (x, y), meters.
+            color: RGB.
+        """
         corners = np.round(np.array(points) * DENSITY * 16).astype(np.int32)
         cv2.fillPoly(self.pixels, [corners], color, cv2.LINE_AA, shift=4)
 
     def arch(
         self, x: float, y: float, width: float, height: float, color, pointed: float = 1.0
     ) -> None:
-        """An opening with a round top (pointed > 1: stretched to a point), outer size width x height."""
+        """Draw an opening with a round or pointed top.
+
+        Args:
+            x: left side, meters.
+            y: top side, meters.
+            width: meters.
+            height: meters.
+            color: RGB.
+            pointed: 1 for a round top; larger values stretch it to a point.
+        """
         angle = np.linspace(np.pi, 0, 25)
         rise = pointed * width / 2
         top = np.sin(angle) if pointed == 1 else 1 - np.abs(np.cos(angle)) ** 1.6
@@ -57,7 +98,15 @@ class Wall:
         self.shape([*curve, (x + width, y + height), (x, y + height)], color)
 
     def text(self, words: str, x: float, y: float, size: float, color) -> None:
-        """Words whose baseline starts at (x, y), capitals `size` meters high."""
+        """Draw words.
+
+        Args:
+            words: the words.
+            x: start of the baseline, meters.
+            y: height of the baseline, meters.
+            size: height of capitals, meters.
+            color: RGB.
+        """
         scale = size * DENSITY / 22
         place = (int(x * DENSITY), int(y * DENSITY))
         cv2.putText(
@@ -72,7 +121,15 @@ class Wall:
         )
 
     def bricks(self, y: float, height: float, size: tuple[float, float], colors, mortar) -> None:
-        """A running bond of bricks from y down, each brick of its own shade."""
+        """Draw a running bond of bricks, each with its own shade.
+
+        Args:
+            y: top side, meters.
+            height: meters.
+            size: length and height of a brick, meters.
+            colors: RGB of the bricks.
+            mortar: RGB of the joints.
+        """
         length, course = size
         self.box(0, y, self.width, height, mortar)
         for row in range(int(np.ceil(height / course))):
@@ -90,11 +147,21 @@ class Wall:
         y: float,
         width: float,
         height: float,
-        frame=WHITE,
-        panes=(2, 3),
-        shutters=None,
-    ):
-        """A window with sill, frame, bars and reflections, and shutters of a color at both sides."""
+        frame: tuple = WHITE,
+        panes: tuple[int, int] = (2, 3),
+        shutters: tuple | None = None,
+    ) -> None:
+        """Draw a window with sill, frame, bars and reflections.
+
+        Args:
+            x: left side, meters.
+            y: top side, meters.
+            width: meters.
+            height: meters.
+            frame: RGB of the frame.
+            panes: number of panes across and down.
+            shutters: RGB of shutters at both sides. Default: none.
+        """
         if shutters:
             for left in (x - width * 0.52, x + width * 1.02):
                 self.box(left, y - 0.03, width * 0.5, height + 0.06, shutters)
@@ -117,7 +184,14 @@ class Wall:
         self.box(x - 0.18, y + height + 0.18, width + 0.36, 0.05, (70, 64, 60))
 
     def glass(self, x: float, y: float, width: float, height: float) -> None:
-        """Dark glass with a curtain or a lamp behind it and a slanting reflection."""
+        """Draw dark glass with a curtain or a lamp behind it and a slanting reflection.
+
+        Args:
+            x: left side, meters.
+            y: top side, meters.
+            width: meters.
+            height: meters.
+        """
         tone = self.rng.uniform(0.7, 1.4)
         self.box(x, y, width, height, tuple(tone * c for c in GLASS))
         if self.rng.random() < 0.45:
@@ -132,7 +206,15 @@ class Wall:
         )
 
     def door(self, x: float, y: float, width: float, color, surround=STONE) -> None:
-        """A panelled double door from y down to the ground, with a surround, a fanlight and a step."""
+        """Draw a panelled double door down to the ground, with a fanlight and a step.
+
+        Args:
+            x: left side, meters.
+            y: top side, meters.
+            width: meters.
+            color: RGB of the door.
+            surround: RGB of its surround.
+        """
         height = self.height - y
         self.box(x - 0.22, y - 0.25, width + 0.44, height + 0.25, surround)
         self.box(x - 0.32, y - 0.4, width + 0.64, 0.18, tuple(1.1 * c for c in surround))
@@ -152,14 +234,27 @@ class Wall:
         self.box(x - 0.3, self.height - 0.14, width + 0.6, 0.14, tuple(0.85 * c for c in surround))
 
     def cornice(self, y: float, color=STONE, teeth: float = 0.0) -> None:
-        """A moulding across the wall, lit above and dark below, with teeth every `teeth` meters."""
+        """Draw a molding across the wall, light above and dark below.
+
+        Args:
+            y: top side, meters.
+            color: RGB.
+            teeth: distance of teeth in meters, 0 for none.
+        """
         for offset, height, tone in ((0, 0.1, 1.15), (0.1, 0.14, 1.0), (0.24, 0.05, 0.6)):
             self.box(0, y + offset, self.width, height, tuple(min(255, tone * c) for c in color))
         for x in np.arange(0.1, self.width, teeth) if teeth else ():
             self.box(x, y + 0.27, teeth * 0.5, 0.16, tuple(0.85 * c for c in color))
 
     def awning(self, x: float, y: float, width: float, colors) -> None:
-        """A striped awning with a hanging edge."""
+        """Draw a striped awning with a hanging edge.
+
+        Args:
+            x: left side, meters.
+            y: top side, meters.
+            width: meters.
+            colors: RGB of the two stripes.
+        """
         count = int(width / 0.28)
         for i in range(count):
             left, step = x + i * width / count, width / count
@@ -172,7 +267,14 @@ class Wall:
     def leaves(
         self, center, spread, count: int, colors=((52, 84, 40), (72, 108, 48), (96, 128, 60))
     ) -> None:
-        """Leaves scattered about (x, y) with the given spread (x, y) in meters."""
+        """Draw scattered leaves.
+
+        Args:
+            center: mean position (x, y), meters.
+            spread: standard deviation (x, y), meters.
+            count: number of leaves.
+            colors: RGB of the leaves.
+        """
         for _ in range(count):
             x, y = self.rng.normal(center, spread)
             color = np.array(colors[self.rng.integers(len(colors))]) * self.rng.uniform(0.8, 1.15)
@@ -184,14 +286,28 @@ class Wall:
             self.shape(np.array([x, y]) + offsets, color.tolist())
 
     def finished(self, damp: bool = True) -> np.ndarray:
-        """The image with the weather on it, darker towards the ground where damp."""
+        """Return the surface with its stains and grain.
+
+        Args:
+            damp: darken it towards the ground.
+
+        Returns:
+            RGB image, uint8.
+        """
         rows = np.arange(len(self.pixels), dtype=np.float32)[:, None] / DENSITY
         dark = -26 * np.exp((rows - self.height) / 0.35) if damp else 0 * rows
         return np.clip(self.pixels + (self.weather + dark)[:, :, None], 0, 255).astype(np.uint8)
 
 
 def sky(rng: np.random.Generator) -> np.ndarray:
-    """(256, 1024, 3) all the way round; rows from 75 degrees up to 5 degrees below the horizon."""
+    """Make a panorama of the sky, from 75 degrees above to 5 degrees below the horizon.
+
+    Args:
+        rng: source of randomness.
+
+    Returns:
+        RGB image, shape (256, 1024, 3), uint8.
+    """
     rise = np.linspace(1, 0, 256)[:, None, None]
     blue = (1 - rise**0.7) * np.array([206.0, 220, 232]) + rise**0.7 * np.array([84.0, 138, 206])
     noise = clouds_of_noise(rng, 256, 1024, 180, 6)

@@ -1,4 +1,4 @@
-"""The synthetic courtyard's geometry: 24 x 18 m about the origin, z up, meters; walls, ground, solids, passers-by."""
+"""The geometry of the synthetic courtyard: 24 x 18 m about the origin, meters, z up."""
 
 from __future__ import annotations
 
@@ -12,14 +12,25 @@ from posenet.datasets.courtyard.meshes import Face, Solid, Texture
 from posenet.datasets.courtyard.solids import make_face, make_solids
 from posenet.datasets.courtyard.textures import sky
 
-HALF_X, HALF_Y = 12.0, 9.0
-WALL_HEIGHTS = (7.4, 8.2, 6.8, 8.8)  # north, east, south, west
+# Half the size of the courtyard, meters.
+HALF_X = 12.0
+HALF_Y = 9.0
+# Heights of the facades in meters, and colors of the roofs: north, east, south, west.
+WALL_HEIGHTS = (7.4, 8.2, 6.8, 8.8)
 ROOFS = ((120, 66, 52), (150, 84, 58), (96, 86, 84), (82, 92, 104))
 
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """What stands still. ground and walls are drawn before solids; people: RGBA textures, all 2 m high."""
+    """Everything that does not move.
+
+    Attributes:
+        ground: the ground, drawn first.
+        walls: facades and roofs, drawn before solids.
+        solids: the objects.
+        people: RGBA textures of people, all 2 m high.
+        sky: panorama of the sky.
+    """
 
     ground: Face
     walls: list[Face]
@@ -29,7 +40,7 @@ class World:
 
     @property
     def faces(self) -> list[Face]:
-        """Every face, the ground first."""
+        """All faces, the ground first."""
         return [
             self.ground,
             *self.walls,
@@ -38,7 +49,14 @@ class World:
 
 
 def make_world(seed: int) -> World:
-    """The courtyard of one seed."""
+    """Make the courtyard.
+
+    Args:
+        seed: seed of all randomness.
+
+    Returns:
+        The courtyard.
+    """
     rng = np.random.default_rng([seed, 0])
     ground = make_face(
         (-HALF_X, HALF_Y, 0), (2 * HALF_X, 0, 0), (0, -2 * HALF_Y, 0), facades.paving(rng, 24, 18)
@@ -49,7 +67,7 @@ def make_world(seed: int) -> World:
 
 
 def _walls(rng: np.random.Generator) -> list[Face]:
-    """The four facades and the roofs that lean back above them."""
+    """Return the four facades, and the roofs that lean back above them."""
     paint = (facades.brick_house, facades.arcade_house, facades.cafe_house, facades.chapel)
     corners = np.array([(-1, 1), (1, 1), (1, -1), (-1, -1)]) * (HALF_X, HALF_Y)
     walls, roofs = [], []
@@ -68,7 +86,7 @@ def _walls(rng: np.random.Generator) -> list[Face]:
 
 
 def _person(rng: np.random.Generator) -> np.ndarray:
-    """(200, 90, 4) RGBA: somebody standing or walking, 1.8 m in a image of 0.9 x 2 m; feet on the bottom edge."""
+    """Return an RGBA image (200, 90, 4) of a person of 1.8 m in 0.9 x 2 m, feet at the bottom."""
     coat, trousers, hair = (
         rng.uniform(40, 215, 3),
         rng.uniform(30, 120, 3),

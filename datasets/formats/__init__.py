@@ -1,1 +1,1 @@
-"""Scene formats: one reader a file, and a writer where there is one."""
+"""Scene formats: one module per format, with a reader and sometimes a writer."""

@@ -1,234 +1,171 @@
-"""The image files that a dataset lists: where they are, how large, and the intrinsics that fit them."""
+"""Image files of a dataset: names that exist, sizes, and intrinsics that match them."""
 
 from __future__ import annotations
 
-import logging
-import os
-import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from posenet.datasets.formats.parsing import natural_key, without_suffix
+from posenet.datasets.formats.image_names import strip_suffix
 from posenet.datasets.validation import LabelIssue
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
-from posenet.io.files import atomic_path
-from posenet.io.images import (
-    EXIF_ORIENTATION,
-    IMAGE_SUFFIXES,
-    VIDEO_SUFFIXES,
-    exif_of,
-    image_size,
-    read_image,
-    stored_size_and_turns,
-)
+from posenet.io.image_headers import image_size, stored_size
 
-log = logging.getLogger("posenet")
-
-UNREAD_SUFFIXES = (
-    ".heic",
-    ".heif",
-    ".avif",
-    ".jxl",
-    ".dng",
-    ".cr2",
-    ".cr3",
-    ".nef",
-    ".arw",
-    *VIDEO_SUFFIXES,
-)
-DEPTH = {"depth"}
-TOLERANCE = 0.02  # seconds between a image and a pose that is taken for its own
-SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
+# Suffixes that are tried if a listed file does not exist.
+OTHER_SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
+# Relative difference of two aspect ratios that rounding of a size can cause.
+ASPECT_TOLERANCE = 0.02
 
 
 def size_or_none(path: Path) -> tuple[int, int] | None:
-    """(width, height) of a image, None where it cannot be read: the label hygiene reports that."""
+    """Return the size of an image, or None if it cannot be read.
+
+    Label validation reports such images.
+
+    Args:
+        path: an image file.
+
+    Returns:
+        (width, height) in pixels as viewers show the image.
+    """
     try:
         return image_size(path)
     except (PoseNetError, ValueError):
         return None
 
 
-def existing_name(folder: Path, name: str) -> str:
-    """The name, or the same with another usual suffix where only that file exists (.png lists beside .jpg files)."""
-    if ".." not in name and not name.startswith("/") and not is_there(folder / name):
-        for stem in dict.fromkeys((without_suffix(name), name)):
-            for suffix in SUFFIXES:
-                if is_there(folder / (stem + suffix)):
+def find_existing_name(folder: Path, name: str) -> str:
+    """Return the name of the file that a list means.
+
+    Some lists say .png although the files are .jpg.
+
+    Args:
+        folder: the scene folder.
+        name: name of an image relative to the folder.
+
+    Returns:
+        The same name, or the one with another usual suffix if only that file exists.
+    """
+    if ".." not in name and not name.startswith("/") and not file_exists(folder / name):
+        for stem in dict.fromkeys((strip_suffix(name), name)):
+            for suffix in OTHER_SUFFIXES:
+                if file_exists(folder / (stem + suffix)):
                     return stem + suffix
     return name
 
 
-def is_there(path: Path) -> bool:
-    """Whether a file exists; a name that no disk can hold does not."""
+def file_exists(path: Path) -> bool:
+    """Return whether a file exists; names that no file system can hold do not.
+
+    Args:
+        path: any path.
+
+    Returns:
+        True if it is a file.
+    """
     try:
         return path.is_file()
     except (OSError, ValueError):
         return False
 
 
-def photographs_in(folder: Path, below: bool = False) -> list[Path]:
-    """The images in a folder, in the order of the numbers in their names, without depth maps. below: and in its own.
+def sequence_from_name(name: str) -> str:
+    """Return the folder of an image name, or "all" if it has none.
 
-    What a user may take for images and is left out is named in a warning.
+    Args:
+        name: name of an image relative to the scene folder.
+
+    Returns:
+        The folder.
     """
-    listed = list(folder.rglob("*") if below else folder.iterdir())
-    _warn_of_unread(folder, listed, below)
-    images = [path for path in listed if path.suffix.lower() in IMAGE_SUFFIXES]
-    depth = {path for path in images if _is_depth(path.relative_to(folder))}
-    if depth:
-        first = min(path.name for path in depth)
-        log.warning("%s: %d depth maps are left out, such as %s", folder, len(depth), first)
-    return sorted(
-        (path for path in images if path not in depth),
-        key=lambda path: natural_key(path.as_posix()),
-    )
+    folder = name.rpartition("/")[0]
+    return folder or "all"
 
 
-def _is_depth(name: Path) -> bool:
-    """Whether a image is called as RGB-D cameras call depth maps: frame-000000.depth.png, depth/1305031102.16.png."""
-    return bool(
-        DEPTH & {*name.stem.lower().split(".")[1:], *(part.lower() for part in name.parent.parts)}
-    )
+def fit_camera(camera: Camera, path: Path) -> Camera | None:
+    """Scale a camera to the size of its image, because files often contain those of another size.
 
+    Args:
+        camera: the intrinsics of a file.
+        path: the image.
 
-def _warn_of_unread(folder: Path, listed: Sequence[Path], below: bool) -> None:
-    """A warning of other formats, videos and folders. below: whether the images in its folders are read too."""
-    others = [path for path in listed if not path.name.startswith(".")]
-    unread = [path for path in others if path.suffix.lower() in UNREAD_SUFFIXES and path.is_file()]
-    if unread:
-        first = min(path.name for path in unread)
-        log.warning(
-            "%s: %d files are left out, such as %s: export JPEG", folder, len(unread), first
-        )
-    inside = [] if below else [path for path in others if path.is_dir()]
-    if inside:
-        first = min(path.name for path in inside)
-        log.warning("%s: what is in its folders is left out, such as %s: give each", folder, first)
-
-
-def fit_to_image(camera: Camera, path: Path) -> Camera | None:
-    """The camera scaled to the size that its image really has: files often hold another one's.
-
-    Unchanged where the image cannot be read; None where its shape is another (cut, or turned by 90 degrees),
-    since nobody knows then where the principal point went.
+    Returns:
+        The scaled camera; the same if the image cannot be read; None if the aspect ratio differs
+        (cropped, or rotated by 90 degrees), because the principal point is unknown then.
     """
     size = size_or_none(path)
     if size is None:
         return camera
     width, height = size
-    if abs(width * camera.height / (height * camera.width) - 1) > 0.02:
+    if abs(width * camera.height / (height * camera.width) - 1) > ASPECT_TOLERANCE:
         return None
     return camera if size == (camera.width, camera.height) else camera.resized(width, height)
 
 
-def fitted_cameras(
+def fit_cameras(
     cameras: Sequence[Camera | None], root: Path, names: Sequence[str]
 ) -> tuple[list[Camera | None], list[LabelIssue]]:
-    """The cameras scaled to their images' real sizes; those that do not fit are left out, and reported."""
+    """Scale cameras to the sizes of their images.
+
+    Args:
+        cameras: n cameras, None if unknown.
+        root: the scene folder.
+        names: names of the n images relative to the folder.
+
+    Returns:
+        n cameras, None if unknown or if the aspect ratio differs, and the issue of the latter.
+    """
     fitted = [
-        fit_to_image(camera, root / name) if camera else None
+        fit_camera(camera, root / name) if camera else None
         for camera, name in zip(cameras, names, strict=True)
     ]
     lost = [name for name, old, new in zip(names, cameras, fitted, strict=True) if old and not new]
-    kind = "image of another shape than its intrinsics (cut, or turned by 90 degrees?)"
-    return fitted, [LabelIssue(kind, len(lost), lost[0], "intrinsics left out")] if lost else []
+    if not lost:
+        return fitted, []
+    kind = "image with another aspect ratio than its intrinsics (cropped or rotated)"
+    return fitted, [LabelIssue(kind, len(lost), lost[0], "intrinsics left out")]
 
 
 def apply_exif_orientation(
     quaternions: np.ndarray, cameras: Sequence[Camera | None], paths: Sequence[Path]
 ) -> tuple[np.ndarray, list[Camera | None]]:
-    """World_from_camera quaternions (n, 4) wxyz and cameras of images as they are seen, turned by their EXIF.
+    """Rotate poses and intrinsics of stored pixels to those of the image as viewers show it.
 
-    For formats of tools that take pixels as they are stored, such as COLMAP (github.com/colmap/colmap/issues/1456). A
-    camera that has the shape of the image as it is seen was made of a turned copy, and stays.
+    Tools such as COLMAP ignore the EXIF orientation
+    (https://github.com/colmap/colmap/issues/1456). A camera with the aspect ratio of the rotated
+    image belongs to a rotated copy and does not change.
+
+    Args:
+        quaternions: world_from_camera, wxyz, shape (n, 4).
+        cameras: n cameras, None if unknown.
+        paths: n images.
+
+    Returns:
+        Quaternions, shape (n, 4), and n cameras.
     """
-    quaternions, cameras = quaternions.copy(), list(cameras)
+    quaternions = quaternions.copy()
+    cameras = list(cameras)
     for row, path in enumerate(paths):
-        (width, height), turns = stored_size_and_turns(path)
-        camera, length = cameras[row], np.linalg.norm(quaternions[row])
-        stored = (
-            camera is None or abs(camera.width * height / max(camera.height * width, 1) - 1) < 0.02
-        )
-        if turns and stored and 1e-6 < length < np.inf:
-            cameras[row] = camera.rotate90(turns) if camera else None
-            stored_pose = Rotation.from_quat(quaternions[row], scalar_first=True)
-            turn = Rotation.from_euler("z", 90 * turns, degrees=True)
-            quaternions[row] = (stored_pose * turn).as_quat(scalar_first=True)
+        stored = stored_size(path)
+        camera = cameras[row]
+        length = np.linalg.norm(quaternions[row])
+        usable = 1e-6 < length < np.inf
+        if not stored.quarter_turns or not usable or not _has_aspect(camera, stored.size):
+            continue
+        cameras[row] = camera.rotate90(stored.quarter_turns) if camera else None
+        stored_rotation = Rotation.from_quat(quaternions[row], scalar_first=True)
+        rotation = Rotation.from_euler("z", 90 * stored.quarter_turns, degrees=True)
+        quaternions[row] = (stored_rotation * rotation).as_quat(scalar_first=True)
     return quaternions, cameras
 
 
-def copy_upright(source: Path, target: Path, link: bool = True) -> None:
-    """Link or copy a image; write it anew where its EXIF turns it, or the target's suffix asks for another format.
-
-    The image's own suffix may be wrong: browsers save WebP as .jpg.
-
-    Other tools take the pixels as they are stored, everything here as they are seen. The target gets the source's time,
-    which tells later whether it is still that image. Raises OSError, SyntaxError and ValueError, as Pillow does, for
-    damaged images, PoseNetError where the target cannot be written.
-    """
-    with Image.open(source) as image:
-        exif, kind = (
-            exif_of(image),
-            "JPEG" if image.format == "MPO" else image.format,
-        )  # phones' JPEGs of two images
-    turned = exif.pop(EXIF_ORIENTATION, 1) != 1
-    suffix, time = target.suffix.lower(), source.stat().st_mtime_ns
-    upright = None
-    if turned or kind != Image.registered_extensions().get(suffix, kind):
-        try:
-            upright = Image.fromarray(read_image(source))
-        except PoseNetError as error:
-            raise ValueError(str(error)) from None
-    with atomic_path(target) as temporary:
-        if upright:
-            options: dict[str, Any] = (
-                {"quality": 97} if suffix in (".jpg", ".jpeg", ".webp") else {}
-            )
-            options |= (
-                {"exif": exif} if suffix not in (".tif", ".tiff") else {}
-            )  # a TIFF's says how it is stored
-            upright.save(temporary, **options)
-        elif not (link and _linked(source, temporary)):
-            shutil.copyfile(source, temporary)
-        if temporary.stat().st_mtime_ns != time:
-            with suppress(OSError):  # a disk without times
-                os.utime(temporary, ns=(time, time))
-
-
-def _linked(source: Path, target: Path) -> bool:
-    """Whether the target could be made one more name of the file: not on another disk, or one without links."""
-    try:
-        os.link(source.resolve(), target)
-    except OSError:
-        return False
-    return True
-
-
-def sequence_of(name: str) -> str:
-    """The folder of a image's name; "all" for a name without one."""
-    folder = name.rpartition("/")[0]
-    return folder or "all"
-
-
-def nearest(
-    times: Sequence[float], known: Sequence[float], tolerance: float = TOLERANCE
-) -> np.ndarray:
-    """(n,) for each of the times (n,) the row of the nearest known time (m,), -1 where none is within tolerance."""
-    wanted, given = np.asarray(times, np.float64), np.asarray(known, np.float64)
-    if len(given) == 0:
-        return np.full(len(wanted), -1)
-    order = np.argsort(given, kind="stable")
-    right = np.clip(np.searchsorted(given[order], wanted), 1, max(1, len(given) - 1))
-    right = np.minimum(right, len(given) - 1)
-    left = np.maximum(right - 1, 0)
-    closer = np.abs(given[order][left] - wanted) <= np.abs(given[order][right] - wanted)
-    rows = order[np.where(closer, left, right)]
-    return np.where(np.abs(given[rows] - wanted) <= tolerance, rows, -1)
+def _has_aspect(camera: Camera | None, size: tuple[int, int]) -> bool:
+    """Return whether a camera, if known, has the aspect ratio of an image."""
+    if camera is None:
+        return True
+    width, height = size
+    ratio = camera.width * height / max(camera.height * width, 1)
+    return abs(ratio - 1) < ASPECT_TOLERANCE

@@ -1,7 +1,7 @@
-"""Kendall's own lists of 7-Scenes: `<scene>_train.txt` with `<scene>_val.txt` or `<scene>_test.txt`.
+"""Kendall's lists of 7-Scenes: `<scene>_train.txt` with `<scene>_val.txt` or `<scene>_test.txt`.
 
-The Cambridge header and columns, but CAMERA-TO-WORLD quaternions, and names with a leading slash
-(`/seq-01/frame-000000.color.png`), which is taken off.
+They have the header and columns of Cambridge lists, but CAMERA-TO-WORLD quaternions, and names with
+a leading slash (`/seq-01/frame-000000.color.png`), which is removed.
 """
 
 from __future__ import annotations
@@ -22,21 +22,37 @@ PATTERNS = {"train": ("*_train.txt",), "test": ("*_val.txt", "*_test.txt")}
 
 
 def recognizes(folder: Path) -> bool:
-    """Whether a list is there that begins with such a name."""
-    return any(is_kendall_list(path) for paths in _lists(folder).values() for path in paths)
+    """Return whether a folder contains a list that starts with such a name.
+
+    Args:
+        folder: any folder.
+
+    Returns:
+        True if it does.
+    """
+    return any(is_kendall_list(path) for paths in _find_lists(folder).values() for path in paths)
 
 
 def read(folder: Path) -> RawScene:
-    """Read the lists; the cameras are the Kinect's, scaled to the images.
+    """Read the lists. The cameras are the Kinect's, scaled to the images.
 
-    Raises PoseNetError for a malformed line (file:line), for rows of another kind among them, and for the lists
-    of several scenes in one folder.
+    Args:
+        folder: the scene folder.
+
+    Returns:
+        The labels.
+
+    Raises:
+        PoseNetError: a line is malformed or has another kind of name, or the folder contains the
+            lists of several scenes.
     """
     lists: dict[str, Path] = {}
-    for split, paths in _lists(folder).items():
+    for split, paths in _find_lists(folder).items():
         if len(paths) > 1:
             names = ", ".join(path.name for path in paths)
-            raise PoseNetError(f"{folder}: the folder must hold one {split} list, received {names}")
+            raise PoseNetError(
+                f"{folder}: the folder must contain one {split} list, received {names}"
+            )
         if paths:
             lists[split] = paths[0]
     raw = read_lists(folder, lists)
@@ -44,8 +60,8 @@ def read(folder: Path) -> RawScene:
     return raw
 
 
-def _lists(folder: Path) -> dict[str, list[Path]]:
-    """The files of each split, by name alone."""
+def _find_lists(folder: Path) -> dict[str, list[Path]]:
+    """Return the files of each split, by their names alone."""
     return {
         split: sorted(
             path for pattern in patterns for path in folder.glob(pattern) if path.is_file()

@@ -1,10 +1,11 @@
-"""KITTI odometry: one sequence, `image_2/000000.png`, `calib.txt` and its poses, 12 numbers a line.
+"""KITTI odometry: one sequence with `image_2/000000.png`, `calib.txt`, and 12 numbers per pose.
 
-A pose is a 3 x 4 matrix, row by row, that takes the axes of camera 0 to those of the first frame: camera to world,
-OpenCV axes, meters. Another camera stands aside of camera 0 by what its projection matrix P = K [1 | t] in calib.txt
-tells: its center is at -t there. The poses lie in `poses.txt` in the sequence's folder or, as the benchmark packs
-them, in `poses/00.txt` beside `sequences/00`. Each sequence has a world of its own. Source: the readme of the KITTI
-odometry development kit.
+A pose is a 3 x 4 matrix, row by row, from the axes of camera 0 to those of the first frame: camera
+to world, OpenCV axes, meters. The other cameras are beside camera 0. The projection matrix of a
+camera in calib.txt is P = K [1 | t], and its center is at -t in the axes of camera 0. The poses are
+in `poses.txt` in the folder of the sequence or, as in the benchmark, in `poses/00.txt` beside
+`sequences/00`. Each sequence has its own world frame.
+Source: the readme of the KITTI odometry development kit.
 """
 
 from __future__ import annotations
@@ -13,174 +14,207 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from posenet.datasets.formats.image_files import fitted_cameras, size_or_none
-from posenet.datasets.formats.parsing import natural_key, parse_floats, read_lines, shortened
+from posenet.datasets.formats.image_files import fit_cameras, size_or_none
+from posenet.datasets.formats.image_names import natural_key
+from posenet.datasets.formats.parsing import parse_floats, read_lines, shorten
 from posenet.datasets.formats.pose_conversion import from_matrices
 from posenet.datasets.scene import Scene
 from posenet.datasets.splits import write_test_list
 from posenet.datasets.validation import RawScene
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, count
 from posenet.geometry.camera import Camera
 from posenet.io.files import write_text
-from posenet.io.images import IMAGE_SUFFIXES
+from posenet.io.image_headers import IMAGE_SUFFIXES
 
 NAME = "KITTI odometry"
-LOOKS_FOR = "image_2 (or image_0, image_1, image_3) beside poses.txt or ../../poses/NN.txt; or sequences/ beside poses/"
-CAMERAS = ("image_2", "image_0", "image_3", "image_1")  # color before gray, left before right
+LOOKS_FOR = (
+    "image_2 (or image_0, image_1, image_3) beside poses.txt or ../../poses/NN.txt; "
+    "or sequences/ beside poses/"
+)
+# Color before gray, left before right.
+CAMERA_FOLDERS = ("image_2", "image_0", "image_3", "image_1")
+# calib.txt counts pixels from the center of the first one, posenet from its corner.
+PIXEL_OFFSET = 0.5
+# Longest frame number, in digits.
+MAX_DIGITS = 9
 
 
 def recognizes(folder: Path) -> bool:
-    """Whether it is a sequence with poses, or the benchmark's root."""
-    return _pose_file(folder) is not None or bool(_sequences(folder))
+    """Return whether a folder is a sequence with poses, or the root of the benchmark.
+
+    Args:
+        folder: any folder.
+
+    Returns:
+        True if it is.
+    """
+    return _find_pose_file(folder) is not None or bool(_find_sequences(folder))
 
 
 def read(folder: Path) -> RawScene:
-    """Read one sequence. Raises PoseNetError for a root of several, and (file:line) for what is malformed."""
-    sequences = _sequences(folder)
-    if len(sequences) > 1 and _pose_file(folder) is None:
-        known = ", ".join(path.name for path in sequences)
-        raise PoseNetError(
-            f"{folder}: each sequence has its own world, give one: {folder}/sequences/NN of {known}"
-        )
-    below = f"sequences/{sequences[0].name}/" if sequences else ""
-    sequence = folder / below
-    pose_file = _pose_file(sequence)
+    """Read one sequence.
+
+    Args:
+        folder: the folder of the sequence, or a root with only one.
+
+    Returns:
+        The labels.
+
+    Raises:
+        PoseNetError: the folder contains several sequences or no poses, or a file is malformed.
+    """
+    parent = _find_parent(folder)
+    sequence = folder / parent
+    pose_file = _find_pose_file(sequence)
     if pose_file is None:
         raise PoseNetError(f"{sequence} must have poses, in poses.txt or ../../poses/NN.txt")
-    camera = next(name for name in CAMERAS if (sequence / name).is_dir())
+    camera_folder = next(name for name in CAMERA_FOLDERS if (sequence / name).is_dir())
     lines = read_lines(pose_file)
-    world_from_camera0 = _matrices(lines)
-    projection = _projection(sequence / "calib.txt", f"P{camera[-1]}:")
-    images = _numbered_images(sequence / camera)
-    names = [below + f"{camera}/" + images.get(row, f"{row:06d}.png") for row in range(len(lines))]
-    given, faults = fitted_cameras(_cameras(projection, sequence, names, folder), folder, names)
-    with np.errstate(invalid="ignore"):  # a matrix that is not finite stays so
+    world_from_camera0 = _parse_poses(lines)
+    projection = _read_projection(sequence / "calib.txt", f"P{camera_folder[-1]}:")
+    images = _find_images(sequence / camera_folder)
+    names = [
+        f"{parent}{camera_folder}/{images.get(row, f'{row:06d}.png')}" for row in range(len(lines))
+    ]
+    camera = _make_camera(projection, folder, names)
+    cameras, issues = fit_cameras([camera] * len(names), folder, names)
+    # A matrix that is not finite stays so.
+    with np.errstate(invalid="ignore"):
         world_from_camera = world_from_camera0 @ _camera0_from_camera(projection)
     positions, quaternions = from_matrices(world_from_camera)
+    name = sequence.resolve().name
     return RawScene(
-        name=sequence.resolve().name, root=folder, names=names, positions=positions, quaternions_wxyz=quaternions,
-        splits=None, sequences=[sequence.resolve().name] * len(names), sources=[place for place, _ in lines],
-        cameras=given, faults=faults,
-    )  # fmt: skip
+        name=name,
+        root=folder,
+        names=names,
+        positions=positions,
+        quaternions_wxyz=quaternions,
+        splits=None,
+        sequences=[name] * len(names),
+        sources=[source for source, _ in lines],
+        cameras=cameras,
+        issues=issues,
+    )
 
 
-def _sequences(folder: Path) -> list[Path]:
-    """The sequences with poses below the benchmark's root."""
-    below = folder / "sequences"
-    return [path for path in sorted(below.iterdir()) if _pose_file(path)] if below.is_dir() else []
+def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
+    """Write poses.txt, calib.txt, times.txt and test.txt as one sequence.
+
+    The world frame stays that of the scene: the first pose need not be the identity.
+
+    Args:
+        scene: the scene.
+        folder: an existing folder.
+        lost: gets descriptions of what the format cannot store.
+
+    Returns:
+        Names of the images, in image_2/.
+    """
+    names = [
+        f"image_2/{row:06d}{PurePosixPath(name).suffix.lower()}"
+        for row, name in enumerate(scene.names)
+    ]
+    poses = scene.poses.matrices[:, :3].reshape(-1, 12).tolist()
+    lost.append("names and sequences: images are numbered")
+    write_text(folder / "poses.txt", "".join(" ".join(map(repr, pose)) + "\n" for pose in poses))
+    write_text(folder / "times.txt", "".join(f"{row:.6e}\n" for row in range(len(names))))
+    write_test_list(folder, scene, names)
+    camera = scene.cameras[0]
+    if camera is None or set(scene.cameras) != {camera}:
+        lost.append("intrinsics of several cameras, or unknown ones")
+        return names
+    k = camera.matrix - PIXEL_OFFSET * np.array([[0, 0, 1], [0, 0, 1], [0, 0, 0]])
+    projection = " ".join(map(repr, np.hstack([k, np.zeros((3, 1))]).ravel().tolist()))
+    write_text(folder / "calib.txt", "".join(f"P{number}: {projection}\n" for number in range(4)))
+    if camera.has_distortion:
+        lost.append("lens distortion")
+    return names
 
 
-def _pose_file(sequence: Path) -> Path | None:
-    """The poses of a sequence's folder; None where it is no such folder or has none."""
-    if not any((sequence / name).is_dir() for name in CAMERAS):
+def _find_parent(folder: Path) -> str:
+    """Return the path of the sequence below the folder, "" if it is the folder itself."""
+    sequences = _find_sequences(folder)
+    if len(sequences) > 1 and _find_pose_file(folder) is None:
+        known = ", ".join(path.name for path in sequences)
+        raise PoseNetError(
+            f"{folder} must be one sequence, because each has its own world frame: "
+            f"use {folder}/sequences/NN, NN one of {known}"
+        )
+    return f"sequences/{sequences[0].name}/" if sequences else ""
+
+
+def _find_sequences(folder: Path) -> list[Path]:
+    """Return the sequences with poses below the root of the benchmark."""
+    parent = folder / "sequences"
+    if not parent.is_dir():
+        return []
+    return [path for path in sorted(parent.iterdir()) if _find_pose_file(path)]
+
+
+def _find_pose_file(sequence: Path) -> Path | None:
+    """Return the poses of a sequence; None if the folder is not a sequence or has none."""
+    if not any((sequence / name).is_dir() for name in CAMERA_FOLDERS):
         return None
     resolved = sequence.resolve()
-    places = (sequence / "poses.txt", resolved.parent.parent / "poses" / f"{resolved.name}.txt")
-    return next((path for path in places if path.is_file()), None)
+    candidates = (sequence / "poses.txt", resolved.parent.parent / "poses" / f"{resolved.name}.txt")
+    return next((path for path in candidates if path.is_file()), None)
 
 
-def _numbered_images(folder: Path) -> dict[int, str]:
-    """{frame number: file name}."""
-    images = sorted((path.name for path in folder.iterdir()), key=natural_key)
-    stems = (
-        (name, Path(name).stem) for name in images if Path(name).suffix.lower() in IMAGE_SUFFIXES
-    )
-    return {
-        int(stem): name
-        for name, stem in stems
-        if stem.isascii() and stem.isdigit() and len(stem) < 10
-    }
+def _find_images(folder: Path) -> dict[int, str]:
+    """Return the file name of each frame number."""
+    images = {}
+    for name in sorted((path.name for path in folder.iterdir()), key=natural_key):
+        stem = Path(name).stem
+        is_numbered = stem.isascii() and stem.isdigit() and len(stem) <= MAX_DIGITS
+        if is_numbered and Path(name).suffix.lower() in IMAGE_SUFFIXES:
+            images[int(stem)] = name
+    return images
 
 
-def _matrices(lines: list[tuple[str, str]]) -> np.ndarray:
-    """(n, 4, 4) world_from_camera0."""
+def _parse_poses(lines: list[tuple[str, str]]) -> np.ndarray:
+    """Return world_from_camera0, (n, 4, 4)."""
     wanted = "a pose must be 12 numbers, a 3 x 4 matrix row by row"
     rows = []
-    for place, line in lines:
+    for source, line in lines:
         columns = line.split()
         if len(columns) != 12:
-            raise PoseNetError(
-                f"{place}: {wanted}, received {len(columns)} columns: {shortened(line)}"
-            )
-        rows.append([*parse_floats(columns, place, wanted), 0.0, 0.0, 0.0, 1.0])
+            received = count(len(columns), "column")
+            raise PoseNetError(f"{source}: {wanted}, received {received}: {shorten(line)}")
+        rows.append([*parse_floats(columns, source, wanted), 0.0, 0.0, 0.0, 1.0])
     return np.array(rows, np.float64).reshape(-1, 4, 4)
 
 
-def _projection(path: Path, key: str) -> np.ndarray | None:
-    """(3, 4) the camera's projection matrix of calib.txt; None without the file."""
-    for place, line in read_lines(path) if path.is_file() else []:
+def _read_projection(path: Path, key: str) -> np.ndarray | None:
+    """Return the projection matrix of a camera in calib.txt, (3, 4); None without the file."""
+    for source, line in read_lines(path) if path.is_file() else []:
         columns = line.split()
         if columns[0] != key:
             continue
         wanted = f"{key} must be followed by 12 numbers"
-        numbers = parse_floats(columns[1:], place, wanted)
-        if (
-            len(numbers) != 12
-            or not np.isfinite(numbers).all()
-            or not (numbers[0] > 0 and numbers[5] > 0)
-        ):
+        numbers = parse_floats(columns[1:], source, wanted)
+        is_complete = len(numbers) == 12 and np.isfinite(numbers).all()
+        if not is_complete or not (numbers[0] > 0 and numbers[5] > 0):
             raise PoseNetError(
-                f"{place}: {wanted}, focal lengths above 0, received {shortened(line)}"
+                f"{source}: {wanted}, focal lengths above 0, received {shorten(line)}"
             )
         return np.reshape(numbers, (3, 4))
     return None
 
 
 def _camera0_from_camera(projection: np.ndarray | None) -> np.ndarray:
-    """(4, 4) where the camera stands in the axes of camera 0."""
+    """Return the pose of the camera in the axes of camera 0, (4, 4)."""
     matrix = np.eye(4)
     if projection is not None:
         matrix[:3, 3] = -np.linalg.solve(projection[:, :3], projection[:, 3])
     return matrix
 
 
-def _cameras(
-    projection: np.ndarray | None, sequence: Path, names: list[str], folder: Path
-) -> list[Camera | None]:
-    """The intrinsics, of images as large as the first."""
+def _make_camera(projection: np.ndarray | None, folder: Path, names: list[str]) -> Camera | None:
+    """Return the intrinsics for images of the size of the first that can be read."""
     size = next(filter(None, (size_or_none(folder / name) for name in names)), None)
     if projection is None or size is None:
-        return [None] * len(names)
-    k = projection
-    return [Camera(size[0], size[1], k[0, 0], k[1, 1], k[0, 2] + 0.5, k[1, 2] + 0.5)] * len(names)
-
-
-def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
-    """Write poses.txt, calib.txt, times.txt and test.txt as one sequence; the images belong into image_2/.
-
-    The world stays the scene's own: the first pose need not be the identity.
-    """
-    names = [
-        f"image_2/{row:06d}{PurePosixPath(name).suffix.lower()}"
-        for row, name in enumerate(scene.names)
-    ]
-    rows = scene.poses.matrices[:, :3].reshape(-1, 12).tolist()
-    lost.append("names and sequences: images are numbered")
-    write_text(folder / "poses.txt", "".join(" ".join(map(repr, row)) + "\n" for row in rows))
-    write_text(folder / "times.txt", "".join(f"{row:.6e}\n" for row in range(len(names))))
-    write_test_list(folder, scene, names)
-    camera = scene.cameras[0]
-    if camera is None or set(scene.cameras) != {camera}:
-        lost.append("intrinsics of several cameras, or unknown ones")
-    else:
-        numbers = (
-            camera.fx,
-            0.0,
-            camera.cx - 0.5,
-            0.0,
-            0.0,
-            camera.fy,
-            camera.cy - 0.5,
-            0.0,
-            0.0,
-            0.0,
-            1.0,
-            0.0,
-        )
-        projection = " ".join(map(repr, numbers))
-        write_text(
-            folder / "calib.txt", "".join(f"P{number}: {projection}\n" for number in range(4))
-        )
-        if camera.has_distortion:
-            lost.append("lens distortion")
-    return names
+        return None
+    width, height = size
+    cx = projection[0, 2] + PIXEL_OFFSET
+    cy = projection[1, 2] + PIXEL_OFFSET
+    return Camera(width, height, projection[0, 0], projection[1, 1], cx, cy)

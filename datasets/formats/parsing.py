@@ -1,23 +1,30 @@
-"""Text files of datasets: lines with their places, numbers, and the Cambridge kind of list."""
+"""Parse text files of datasets: lines with their location, numbers, and lists of poses."""
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from posenet.errors import PoseNetError
-from posenet.io.images import IMAGE_SUFFIXES
+from posenet.datasets.formats.image_names import tidy_name
+from posenet.errors import PoseNetError, count
+from posenet.io.image_headers import IMAGE_SUFFIXES
 
-HEADERS = ("visual landmark dataset", "imagefile, camera position")
+# How the header lines of a Cambridge list begin, in lower case.
+LIST_HEADERS = ("visual landmark dataset", "imagefile, camera position")
 _ROW = "a line must be a name and 7 numbers (X Y Z W P Q R), 8 columns"
 
 
 @dataclass(frozen=True)
 class ListRow:
-    """One line of a list: X Y Z and W P Q R as written, further columns, and its place "file:line"."""
+    """One line of a list of poses.
+
+    Attributes:
+        name: name of the image.
+        numbers: X Y Z and W P Q R as written.
+        extra: further columns.
+        source: where the line is, "file:line".
+    """
 
     name: str
     numbers: tuple[float, ...]
@@ -26,26 +33,50 @@ class ListRow:
 
 
 def read_lines(path: Path) -> list[tuple[str, str]]:
-    """The (place "file:line", stripped text) of every line that is neither blank nor a comment (#).
+    """Read the lines that are neither blank nor a comment (#).
 
-    Raises PoseNetError as read_text.
+    Args:
+        path: a text file.
+
+    Returns:
+        For each line where it is ("file:line"), and its text without outer whitespace.
+
+    Raises:
+        PoseNetError: the file cannot be read, is not UTF-8 or is binary.
     """
-    return [(place, line) for place, line in raw_lines(path) if line]
+    return [(source, line) for source, line in raw_lines(path) if line]
 
 
 def raw_lines(path: Path) -> list[tuple[str, str]]:
-    """As read_lines, with the blank lines."""
+    """Read the lines that are not a comment (#), blank ones included.
+
+    Args:
+        path: a text file.
+
+    Returns:
+        For each line where it is ("file:line"), and its text without outer whitespace.
+
+    Raises:
+        PoseNetError: the file cannot be read, is not UTF-8 or is binary.
+    """
     lines = [
         (f"{path}:{number}", line.strip())
         for number, line in enumerate(read_text(path).split("\n"), 1)
     ]
-    return [(place, line) for place, line in lines if not line.startswith("#")]
+    return [(source, line) for source, line in lines if not line.startswith("#")]
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, without a byte order mark.
+    """Read a text file in UTF-8, without its byte order mark.
 
-    Raises PoseNetError when the file cannot be read, is not UTF-8 or is binary.
+    Args:
+        path: a text file.
+
+    Returns:
+        The text.
+
+    Raises:
+        PoseNetError: the file cannot be read, is not UTF-8 or is binary.
     """
     try:
         data = path.read_bytes()
@@ -64,22 +95,38 @@ def read_text(path: Path) -> str:
     return text
 
 
-def parse_floats(columns: Sequence[str], place: str, wanted: str) -> tuple[float, ...]:
-    """The columns as floats, nan and inf among them.
+def parse_floats(columns: Sequence[str], source: str, wanted: str) -> tuple[float, ...]:
+    """Parse numbers; nan and inf are numbers too.
 
-    Raises PoseNetError that says what is wanted and which column is no number.
+    Args:
+        columns: n columns of a line.
+        source: where the line is ("file:line"), for the message.
+        wanted: what must hold, for the message.
+
+    Returns:
+        n numbers.
+
+    Raises:
+        PoseNetError: a column is not a number.
     """
     try:
         return tuple(map(float, columns))
     except ValueError:
-        culprit = next(column for column in columns if not is_number(column))
+        wrong = next(column for column in columns if not is_number(column))
         raise PoseNetError(
-            f"{place}: {wanted}, received {shortened(culprit)} where a number belongs"
+            f"{source}: {wanted}, received {shorten(wrong)} where a number belongs"
         ) from None
 
 
 def is_number(column: str) -> bool:
-    """Whether the text parses as a float."""
+    """Return whether a text parses as a float.
+
+    Args:
+        column: the text.
+
+    Returns:
+        True if it does.
+    """
     try:
         float(column)
     except ValueError:
@@ -87,94 +134,84 @@ def is_number(column: str) -> bool:
     return True
 
 
-def shortened(text: str, length: int = 60) -> str:
-    """The text in quotes, cut to a length that fits one line of a message."""
+def shorten(text: str, length: int = 60) -> str:
+    """Quote a text, truncated to fit into one line of a message.
+
+    Args:
+        text: the text.
+        length: largest number of characters without the quotes.
+
+    Returns:
+        The text in quotes.
+    """
     return repr(text if len(text) <= length else text[: length - 3] + "...")
 
 
-def read_list(path: Path, extra_columns: bool = True) -> list[ListRow]:
-    """The rows of a list `name X Y Z W P Q R`, with or without the Cambridge header, numbers as written.
+def read_list(path: Path, *, extra_columns: bool = True) -> list[ListRow]:
+    """Read a list of lines `name X Y Z W P Q R`, with or without the Cambridge header.
 
-    extra_columns: accept more behind the eighth column, as prediction files have them.
-    Raises PoseNetError "file:line: ..." for a line that is not so.
+    Args:
+        path: the list.
+        extra_columns: accept further columns after the eighth, as in prediction files.
+
+    Returns:
+        One row per line, numbers as written.
+
+    Raises:
+        PoseNetError: a line has other columns, or the file cannot be read.
     """
     rows = []
-    for place, line in read_lines(path):
-        if line.lower().startswith(HEADERS):
+    for source, line in read_lines(path):
+        if line.lower().startswith(LIST_HEADERS):
             continue
         columns = line.split()
         if len(columns) < 8 or (len(columns) > 8 and not extra_columns):
-            raise PoseNetError(
-                f"{place}: {_ROW}, received {len(columns)} columns: {shortened(line)}"
-            )
-        at = end_of_name(columns, 7)
-        numbers = parse_floats(columns[at : at + 7], place, _ROW)
-        rows.append(
-            ListRow(tidy_name(" ".join(columns[:at])), numbers, tuple(columns[at + 7 :]), place)
-        )
+            received = count(len(columns), "column")
+            raise PoseNetError(f"{source}: {_ROW}, received {received}: {shorten(line)}")
+        end = count_name_columns(columns, 7)
+        numbers = parse_floats(columns[end : end + 7], source, _ROW)
+        name = tidy_name(" ".join(columns[:end]))
+        rows.append(ListRow(name, numbers, tuple(columns[end + 7 :]), source))
     return rows
 
 
-def end_of_name(columns: list[str], numbers: int) -> int:
-    """How many of a row's columns are its name, before so many numbers: more than one where it holds blanks and ends as
-    images' names do."""
-    for at in range(2, len(columns) - numbers + 1):
-        if columns[at - 1].lower().endswith(IMAGE_SUFFIXES) and all(
-            map(is_number, columns[at : at + numbers])
+def count_name_columns(columns: Sequence[str], num_values: int) -> int:
+    """Return how many of the first columns of a line are the name of an image.
+
+    A name with spaces has several columns. It is recognized by its image suffix and by the numbers
+    that follow.
+
+    Args:
+        columns: the columns of a line.
+        num_values: how many numbers follow the name.
+
+    Returns:
+        The number of columns, 1 if no longer name is recognized.
+    """
+    for end in range(2, len(columns) - num_values + 1):
+        if columns[end - 1].lower().endswith(IMAGE_SUFFIXES) and all(
+            map(is_number, columns[end : end + num_values])
         ):
-            return at
+            return end
     return 1
 
 
-def first_name(path: Path) -> str | None:
-    """The first name in a list, without judging the rest of the file; None when there is none."""
+def read_first_name(path: Path) -> str | None:
+    """Return the first name in a list, without validating the rest of the file.
+
+    Args:
+        path: the list.
+
+    Returns:
+        The name with forward slashes; None if there is none or the file cannot be read.
+    """
     try:
         with open(path, encoding="utf-8-sig", errors="replace") as file:
             for line in file:
                 columns = line.split()
-                if columns and not line.startswith("#") and not line.lower().startswith(HEADERS):
+                is_header = line.startswith("#") or line.lower().startswith(LIST_HEADERS)
+                if columns and not is_header:
                     return columns[0].replace("\\", "/")
     except OSError:
         pass
     return None
-
-
-def tidy_name(name: str) -> str:
-    """The name with forward slashes and without `.` parts; a leading slash and `..` stay."""
-    return str(PurePosixPath(name.replace("\\", "/")))
-
-
-def below(root: Path, path: str) -> str | None:
-    """A image's name below root, where it is given as a path, absolute or from the working folder; None elsewhere."""
-    full, top = Path(os.path.abspath(path)), Path(os.path.abspath(root))
-    return full.relative_to(top).as_posix() if full.is_relative_to(top) else None
-
-
-def without_suffix(name: str) -> str:
-    """The name without .png, .jpg and the like: lists and reconstructions differ in that."""
-    return os.path.splitext(name)[0]
-
-
-def replace_spaces(name: str) -> str:
-    """The name as captures and lists of the Cambridge kind hold it: blanks would part its columns, a # at the beginning
-    would make a comment of it."""
-    return re.sub(r"\s|(?<![^/])#", "_", name)
-
-
-def escape_comment(name: str) -> str:
-    """The name as it may begin a line: where it would make a comment of it, from the folder on."""
-    return f"./{name}" if name.startswith("#") else name
-
-
-def path_suffixes(name: str) -> list[str]:
-    """A path and its ends: a/b/c, b/c, c."""
-    return [name.split("/", at)[-1] for at in range(name.count("/") + 1)]
-
-
-def natural_key(name: str) -> list:
-    """A sort key by which frame2 comes before frame10."""
-    parts = re.split(r"([0-9]+)", name)
-    digits = [part.lstrip("0") for part in parts[1::2]]
-    key: list = [*parts]
-    key[1::2] = [(len(number), number) for number in digits]
-    return key

@@ -1,51 +1,89 @@
-"""Where the images of a scene see its 3-D points, for layouts that write measurements."""
+"""Project the 3-D points of a scene into its images, for formats that contain measurements."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from posenet.datasets.scene import Scene
-from posenet.geometry.camera_models import projected
+from posenet.geometry.camera import Camera
+from posenet.geometry.camera_models import project
 
-Track = list[tuple[int, int, float, float]]
+
+class Measurement(NamedTuple):
+    """A keypoint that shows a 3-D point.
+
+    Attributes:
+        image: index of the image.
+        keypoint: index of the keypoint among those of the image.
+        x: horizontal position in pixels.
+        y: vertical position in pixels.
+    """
+
+    image: int
+    keypoint: int
+    x: float
+    y: float
 
 
-def measured_points(
-    scene: Scene, lost: list[str], from_middle: bool = False
+Track = list[Measurement]
+
+
+def project_scene_points(
+    scene: Scene, lost: list[str], *, from_center: bool = False
 ) -> tuple[np.ndarray, list[Track]]:
-    """The points (m, 3), and for each its measurements (image, keypoint, x, y).
+    """Project the points of a scene into the images that observe them.
 
-    x, y: pixels of the point's projection, (0.5, 0.5) at the first pixel's center, or counted from the image's
-    middle; then only those inside the image, since the farthest ones tell a reader how large it is. A scene keeps no
-    keypoints, so these are exact, not measured. A image whose camera is not known, or has a lens that cannot be
-    computed, has none, which `lost` says.
+    A scene stores no keypoints, so the measurements are exact. An image has none if its camera is
+    unknown or its camera model is not supported.
+
+    Args:
+        scene: the scene.
+        lost: gets a description of the observations without a measurement.
+        from_center: count pixels from the image center, and leave out measurements outside the
+            image, because readers infer the size of the image from the farthest ones. False: the
+            center of the first pixel is at (0.5, 0.5).
+
+    Returns:
+        The m points in the world frame, shape (m, 3), and the track of each.
     """
     if scene.points is None:
         return np.zeros((0, 3)), []
-    tracks: list[Track] = [[] for _ in scene.points.positions]
-    world_points, observations = scene.points.positions, scene.points.observations
+    points = scene.points.positions
+    observations = scene.points.observations
+    tracks: list[Track] = [[] for _ in points]
     order = np.argsort(observations[:, 0], kind="stable")
     starts = np.searchsorted(observations[order, 0], np.arange(len(scene) + 1))
     camera_from_world = scene.poses.inverse()
     for row, camera in enumerate(scene.cameras):
-        seen = observations[order[starts[row] : starts[row + 1]], 1]
-        if camera is None or len(seen) == 0:
+        observed = observations[order[starts[row] : starts[row + 1]], 1]
+        if camera is None or len(observed) == 0:
             continue
-        local = (
-            camera_from_world.rotations[row].apply(world_points[seen])
-            + camera_from_world.positions[row]
-        )
-        seen, local = seen[local[:, 2] > 0], local[local[:, 2] > 0]
-        pixels = projected(camera, local)
-        if pixels is None:
-            continue
-        if from_middle:
-            half = np.array([camera.width, camera.height]) / 2
-            pixels = pixels - half
-            inside = (np.abs(pixels) <= half).all(axis=1)
-            seen, pixels = seen[inside], pixels[inside]
-        for keypoint, (point, (x, y)) in enumerate(zip(seen, pixels.tolist(), strict=True)):
-            tracks[point].append((row, keypoint, x, y))
-    if (written := sum(map(len, tracks))) < len(observations):
-        lost.append(f"{len(observations) - written} of {len(observations)} sights of 3-D points")
-    return world_points, tracks
+        rotation = camera_from_world.rotations[row]
+        local = rotation.apply(points[observed]) + camera_from_world.positions[row]
+        observed, pixels = _project_visible(camera, observed, local, from_center=from_center)
+        for keypoint, (point, (x, y)) in enumerate(zip(observed, pixels.tolist(), strict=True)):
+            tracks[point].append(Measurement(row, keypoint, x, y))
+    written = sum(map(len, tracks))
+    if written < len(observations):
+        missing = len(observations) - written
+        lost.append(f"{missing} of {len(observations)} observations of 3-D points")
+    return points, tracks
+
+
+def _project_visible(
+    camera: Camera, observed: np.ndarray, local: np.ndarray, *, from_center: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return indices (k,) and pixels (k, 2) of the visible ones of n points in camera axes."""
+    in_front = local[:, 2] > 0
+    observed = observed[in_front]
+    pixels = project(camera, local[in_front])
+    if pixels is None:
+        return observed[:0], np.zeros((0, 2))
+    if not from_center:
+        return observed, pixels
+    half = np.array([camera.width, camera.height]) / 2
+    pixels = pixels - half
+    inside = (np.abs(pixels) <= half).all(axis=1)
+    return observed[inside], pixels[inside]

@@ -85,7 +85,7 @@ def test_points_and_sequences_that_are_lost_are_named(tmp_path, caplog):
     losers = [
         message.split()[0]
         for message in caplog.messages
-        if message.endswith("does not keep 3-D points")
+        if message.endswith("does not store 3-D points")
     ]
     assert losers == ["7scenes", "transforms", "tum", "kitti", "csv"]
     assert not [
@@ -98,12 +98,15 @@ def test_points_and_sequences_that_are_lost_are_named(tmp_path, caplog):
     for to in ("colmap", "transforms", "cambridge"):
         convert(named, tmp_path / f"named_{to}", to)
     for to in ("colmap", "transforms"):
-        assert f"{to} does not keep sequences that are not the images' folders" in caplog.messages
+        assert (
+            f"{to} does not store sequences that are not the folders of the images"
+            in caplog.messages
+        )
     assert (
-        "cambridge does not keep the images' folders: each lies in one called as its sequence"
+        "cambridge does not store the folders of the images: each image is in a folder named after its sequence"
         in caplog.messages
     )
-    assert "cambridge does not keep 3-D points" in caplog.messages
+    assert "cambridge does not store 3-D points" in caplog.messages
 
 
 @pytest.mark.parametrize("to", WRITERS)
@@ -150,12 +153,12 @@ def test_lens_distortion_is_kept_or_said_to_be_lost(tmp_path, caplog):
     for to in ("cambridge", "7scenes", "kitti", "csv"):
         convert(scene, tmp_path / to, to)
     for message in (
-        "cambridge does not keep lens distortion, but for a single radial coefficient",
-        "cambridge does not keep principal points, and the difference between fx and fy",
-        "cambridge does not keep the unit, scene units: readers of this layout take it for meters",
-        "7scenes does not keep lens distortion",
-        "kitti does not keep lens distortion",
-        "csv does not keep lens distortion",
+        "cambridge does not store lens distortion, except for a single radial coefficient",
+        "cambridge does not store principal points, and the difference between fx and fy",
+        "cambridge does not store the unit, scene units: readers of this format assume meters",
+        "7scenes does not store lens distortion",
+        "kitti does not store lens distortion",
+        "csv does not store lens distortion",
     ):
         assert message in caplog.messages
 
@@ -166,7 +169,10 @@ def test_focal_lengths_come_back_whatever_the_principal_point(tmp_path, caplog):
     again = open_scene(tmp_path / "out", strict=True)
     assert {camera.fx for camera in again.cameras} == {60.0}
     kept = len(again.points.observations)
-    assert f"cambridge does not keep {360 - kept} of 360 sights of 3-D points" in caplog.messages
+    assert (
+        f"cambridge does not store {360 - kept} of 360 observations of 3-D points"
+        in caplog.messages
+    )
 
 
 def test_points_of_lenses_that_cannot_be_computed_are_named(tmp_path, caplog):
@@ -175,7 +181,7 @@ def test_points_of_lenses_that_cannot_be_computed_are_named(tmp_path, caplog):
         tmp_path / "out",
         "colmap",
     )
-    assert "colmap does not keep 360 of 360 sights of 3-D points" in caplog.messages
+    assert "colmap does not store 360 of 360 observations of 3-D points" in caplog.messages
 
 
 def test_parts_of_a_lens_that_are_lost_are_named(tmp_path, caplog):
@@ -185,17 +191,17 @@ def test_parts_of_a_lens_that_are_lost_are_named(tmp_path, caplog):
     scene = make_scene(tmp_path / "rational", camera=rational)
     for to in ("transforms", "tum"):
         convert(scene, tmp_path / f"rational_{to}", to)
-        assert f"{to} does not keep the lens' parameters k4 to k6" in caplog.messages
+        assert f"{to} does not store the distortion parameters k4 to k6" in caplog.messages
     fisheye = Camera(64, 48, 60.0, 60.0, 32.0, 24.0, "FISHEYE")
     scene = make_scene(tmp_path / "fisheye", camera=fisheye)
     for to in ("kitti", "7scenes", "csv"):
         convert(scene, tmp_path / f"fisheye_{to}", to)
-        assert f"{to} does not keep lens distortion" in caplog.messages
+        assert f"{to} does not store lens distortion" in caplog.messages
     scene = make_scene(
         tmp_path / "field", camera=Camera(64, 48, 60.0, 60.0, 32.0, 24.0, "FOV", (0.9,))
     )
     convert(scene, tmp_path / "field_transforms", "transforms")
-    assert "transforms does not keep intrinsics of the lenses FOV" in caplog.messages
+    assert "transforms does not store intrinsics of the camera models FOV" in caplog.messages
 
 
 def test_unknown_intrinsics(tmp_path, caplog):
@@ -204,20 +210,21 @@ def test_unknown_intrinsics(tmp_path, caplog):
         convert(scene, tmp_path / to, to)
         check_same(scene, open_scene(tmp_path / to))
     assert (
-        "colmap does not keep that intrinsics are unknown: guessed ones are written"
+        "colmap does not store which intrinsics are unknown: it contains guessed ones"
         in caplog.messages
     )
     assert (
-        "tum does not keep intrinsics of several cameras, unknown ones, or of lenses other than OpenCV's"
+        "tum does not store intrinsics of several cameras, unknown ones, or of camera models other than OpenCV's"
         in caplog.messages
     )
-    assert "kitti does not keep intrinsics of several cameras, or unknown ones" in caplog.messages
+    assert "kitti does not store intrinsics of several cameras, or unknown ones" in caplog.messages
     assert (
-        "transforms does not keep intrinsics, which are not known for every image"
+        "transforms does not store intrinsics, which are not known for every image"
         in caplog.messages
     )
     assert (
-        "cambridge does not keep intrinsics, which are not known for every image" in caplog.messages
+        "cambridge does not store intrinsics, which are not known for every image"
+        in caplog.messages
     )
 
 
@@ -258,9 +265,7 @@ def test_nothing_is_left_behind_when_it_fails(tmp_path):
     with pytest.raises(PoseNetError, match=r"frame003.png cannot be copied to .*: No such file"):
         convert(scene, tmp_path / "out", "colmap")
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
-    with pytest.raises(
-        PoseNetError, match=r"a folder that does not exist yet is needed, received .*in"
-    ):
+    with pytest.raises(PoseNetError, match=r"output folder already exists: .*in"):
         convert(scene, tmp_path / "in", "colmap")
 
 
@@ -270,7 +275,7 @@ def test_nothing_is_left_behind_when_it_fails(tmp_path):
 )
 def test_evo_reads_our_trajectories(tmp_path, to, kind, file):
     convert(make_scene(tmp_path / "in"), tmp_path / "out", to)
-    told = subprocess.run(
+    done = subprocess.run(
         ["evo_traj", kind, tmp_path / "out" / file], capture_output=True, text=True, check=True
     )
-    assert "12 poses" in told.stdout
+    assert "12 poses" in done.stdout

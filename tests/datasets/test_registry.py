@@ -8,7 +8,8 @@ import pytest
 from posenet.datasets.formats import cambridge as cambridge_adapter
 from posenet.datasets.formats import kendall_7scenes, seven_scenes, tum
 from posenet.datasets.formats import nerfstudio as transforms
-from posenet.datasets.formats.parsing import natural_key, shortened, tidy_name
+from posenet.datasets.formats.image_names import natural_key, tidy_name
+from posenet.datasets.formats.parsing import shorten
 from posenet.datasets.registry import ADAPTERS, open_scene, open_scene_with_issues
 from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError
@@ -33,46 +34,43 @@ def test_scene_is_opened_by_path_or_text(cambridge):
 def test_faults_are_returned_and_refused_when_strict(cambridge):
     image = cambridge / open_scene(cambridge).names[0]
     image.write_bytes(b"")
-    scene, faults = open_scene_with_issues(cambridge)
+    scene, issues = open_scene_with_issues(cambridge)
     assert len(scene) == 15
-    assert [fault.kind for fault in faults] == ["image of zero bytes"]
+    assert [issue.kind for issue in issues] == ["empty image file"]
     assert len(open_scene(cambridge, need_images=False)) == 16
-    with pytest.raises(PoseNetError, match=r"1 x image of zero bytes.*\(refused by --strict\)"):
+    with pytest.raises(PoseNetError, match=r"1 x empty image file.*\(refused by --strict\)"):
         open_scene(cambridge, strict=True)
 
 
 def test_folder_that_does_not_exist(tmp_path):
-    assert (
-        refused(tmp_path / "none")
-        == f"{tmp_path / 'none'}: a scene's folder is needed, there is no such folder"
-    )
+    assert refused(tmp_path / "none") == f"scene folder not found: {tmp_path / 'none'}"
 
 
 def test_file_instead_of_a_folder(tmp_path):
     (tmp_path / "scene.zip").write_bytes(b"")
     assert (
         refused(tmp_path / "scene.zip")
-        == f"{tmp_path / 'scene.zip'} must be a scene's folder, it is a file"
+        == f"{tmp_path / 'scene.zip'} must be a scene folder, it is a file"
     )
 
 
 def test_unknown_folder_says_what_was_looked_for(tmp_path):
     message = refused(tmp_path)
     assert message.startswith(
-        f"{tmp_path} is no scene that posenet knows; looked for poses.csv with"
+        f"{tmp_path} is not a scene that posenet recognizes; looked for poses.csv with"
     )
     for adapter in ADAPTERS:
         assert f"{adapter.LOOKS_FOR} ({adapter.NAME})" in message
 
 
-def test_a_folder_of_photographs_is_told_what_it_needs(tmp_path):
+def test_the_error_about_a_photo_folder_names_the_command(tmp_path):
     (tmp_path / "a.JPG").write_bytes(b"a photograph")
     assert refused(tmp_path).startswith(
-        f"{tmp_path} holds images without poses: `posenet scene capture` finds them;"
+        f"{tmp_path} contains images without poses: `posenet scene reconstruct` estimates them;"
     )
 
 
-def test_adapters_tell_each_others_real_scenes_apart(real_data):
+def test_adapters_recognize_only_their_own_real_scenes(real_data):
     folders = {
         "cambridge_lists/ShopFacade": cambridge_adapter,
         "kendall_7scenes": kendall_7scenes,
@@ -100,8 +98,8 @@ def test_natural_order():
 def test_names_and_messages_are_tidied():
     assert tidy_name("./a//b\\c.png") == "a/b/c.png"
     assert tidy_name("/a/../b.png") == "/a/../b.png"
-    assert shortened("x" * 61) == "'" + "x" * 57 + "...'"
-    assert shortened("a\nb") == "'a\\nb'"
+    assert shorten("x" * 61) == "'" + "x" * 57 + "...'"
+    assert shorten("a\nb") == "'a\\nb'"
 
 
 def test_links_in_a_circle_and_names_that_no_text_holds(cambridge):
@@ -110,11 +108,11 @@ def test_links_in_a_circle_and_names_that_no_text_holds(cambridge):
     (cambridge / names[0]).symlink_to(cambridge / names[0])
     (cambridge / names[1]).unlink()
     (cambridge / names[1]).symlink_to(cambridge)  # a folder, and the scene itself
-    scene, faults = open_scene_with_issues(cambridge)
+    scene, issues = open_scene_with_issues(cambridge)
     assert len(scene) == 14
-    assert {fault.kind for fault in faults} <= {
-        "image that does not exist",
-        "image that is no file",
+    assert {issue.kind for issue in issues} <= {
+        "missing image",
+        "image that is not a file",
     }
     listed = cambridge / "dataset_train.txt"
     listed.write_bytes(listed.read_bytes().replace(b"frame00003", b"fr\xe4me00003"))

@@ -77,6 +77,7 @@ def test_split(scene):
 
 def test_empty_split_is_refused(scene):
     with pytest.raises(
-        PoseNetError, match="the test split of somewhere must hold at least one usable image, it is"
+        PoseNetError,
+        match="the test split of somewhere must contain at least one usable image, it is",
     ):
         scene.split("train").split("test")

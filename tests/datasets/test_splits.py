@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from posenet.datasets.registry import open_scene, resolve_split
-from posenet.datasets.splits import FORMS, chosen_splits
+from posenet.datasets.splits import SPLIT_FORMS, choose_splits
 from posenet.errors import PoseNetError
 
 
@@ -14,7 +14,7 @@ def names(count):
 
 
 def split(choice, count=32, sequences=None):
-    chosen = chosen_splits(choice, names(count), sequences or ["all"] * count)
+    chosen = choose_splits(choice, names(count), sequences or ["all"] * count)
     return [row for row, each in enumerate(chosen) if each == "test"]
 
 
@@ -48,23 +48,23 @@ def test_a_listed_name_is_first_of_all_its_own_image(tmp_path):
     names = ["images/1.JPG", "images/1.PNG", "images/day2/1.JPG", "images/2.jpg"]
     for line, test in (("images/1.JPG", 0), ("1.PNG", 1), ("day2/1.JPG", 2), ("2.png", 3)):
         (tmp_path / "list.txt").write_text(f"{line}\n")
-        splits = chosen_splits(str(tmp_path / "list.txt"), names, ["all"] * 4)
+        splits = choose_splits(str(tmp_path / "list.txt"), names, ["all"] * 4)
         assert [row for row, each in enumerate(splits) if each == "test"] == [test]
     (tmp_path / "list.txt").write_text("images/1\n")
-    with pytest.raises(PoseNetError, match=r"list.txt:1: 'images/1' fits several images"):
-        chosen_splits(str(tmp_path / "list.txt"), names, ["all"] * 4)
+    with pytest.raises(PoseNetError, match=r"list.txt:1: 'images/1' matches several images"):
+        choose_splits(str(tmp_path / "list.txt"), names, ["all"] * 4)
 
 
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ("often", f"--split must be {FORMS}, received 'often'"),
-        ("every:0", f"--split must be {FORMS}, received 'every:0'"),
-        ("random:2", f"--split must be {FORMS}, received 'random:2'"),
-        ("sequence:d", "--split sequence:d: the sequence must be one of the scene's, all"),
-        ("every:100", "--split every:100 must leave images to test, none of 32 is"),
-        ("no/such.txt", "--split no/such.txt: there is no such list"),
-        ("every:1", "--split every:1 must leave images to train on, all 32 are test"),
+        ("often", f"--split must be {SPLIT_FORMS}, received 'often'"),
+        ("every:0", f"--split must be {SPLIT_FORMS}, received 'every:0'"),
+        ("random:2", f"--split must be {SPLIT_FORMS}, received 'random:2'"),
+        ("sequence:d", "--split sequence:d: the sequence must be one of all"),
+        ("every:100", "--split every:100 must leave images to test, none of 32 is one"),
+        ("no/such.txt", "--split no/such.txt: list not found"),
+        ("every:1", "--split every:1 must leave images to train on, all 32 are test images"),
     ],
 )
 def test_wrong_choices(choice, message):
@@ -76,12 +76,13 @@ def test_wrong_choices(choice, message):
 def test_list_with_an_unknown_name(tmp_path):
     (tmp_path / "list.txt").write_text("images/0001.jpg\nimages/x.jpg\n")
     with pytest.raises(
-        PoseNetError, match=r"list.txt:2: 'images/x.jpg' is no image of the scene, names are"
+        PoseNetError,
+        match=r"list.txt:2: 'images/x.jpg' is not an image of the scene, names look like",
     ):
         split(str(tmp_path / "list.txt"))
     (tmp_path / "list.txt").write_text("1.jpg\n")  # fits a/1.jpg and b/1.jpg
-    with pytest.raises(PoseNetError, match=r"list.txt:1: '1.jpg' fits several images"):
-        chosen_splits(str(tmp_path / "list.txt"), ["a/1.jpg", "b/1.jpg"], ["a", "b"])
+    with pytest.raises(PoseNetError, match=r"list.txt:1: '1.jpg' matches several images"):
+        choose_splits(str(tmp_path / "list.txt"), ["a/1.jpg", "b/1.jpg"], ["a", "b"])
 
 
 def test_scene_takes_its_own_split_then_a_list_then_blocks(cambridge, tmp_path):

@@ -1,4 +1,4 @@
-"""Label hygiene: every fault is counted, its first place named, and refused when strict."""
+"""Label hygiene: every issue is counted, its first place named, and refused when strict."""
 
 import logging
 
@@ -36,23 +36,25 @@ def raw(tmp_path):
 
 
 def only_fault(raw, kind, rows, action="dropped", **options):
-    """Assert that just this fault is found at these rows, and that strict refuses it; returns the scene."""
-    scene, faults = validate_scene(raw, **options)
-    assert [(fault.kind, fault.count, fault.action) for fault in faults] == [
+    """Assert that just this issue is found at these rows, and that strict refuses it; returns the
+    scene.
+    """
+    scene, issues = validate_scene(raw, **options)
+    assert [(issue.kind, issue.count, issue.action) for issue in issues] == [
         (kind, len(rows), action)
     ]
-    assert faults[0].first == f"{raw.sources[rows[0]]} {raw.names[rows[0]]}"
+    assert issues[0].first == f"{raw.sources[rows[0]]} {raw.names[rows[0]]}"
     with pytest.raises(PoseNetError) as refusal:
         validate_scene(raw, strict=True, **options)
-    assert str(refusal.value) == f"{raw.root}: {faults[0]} (refused by --strict)"
+    assert str(refusal.value) == f"{raw.root}: {issues[0]} (refused by --strict)"
     kept = [name for row, name in enumerate(raw.names) if row not in rows or action != "dropped"]
     assert list(scene.names) == kept
     return scene
 
 
 def test_faultless_scene_passes_whole(raw):
-    scene, faults = validate_scene(raw, strict=True)
-    assert faults == []
+    scene, issues = validate_scene(raw, strict=True)
+    assert issues == []
     assert len(scene) == COUNT
     assert (scene.splits == "test").sum() == 2
     assert scene.quaternion_convention == "camera_from_world"
@@ -107,7 +109,7 @@ def test_a_still_camera_has_no_outliers(raw):
 def test_image_listed_twice_keeps_the_first(raw):
     raw.names[7] = raw.names[0]
     scene = validate_scene(raw)[0]
-    assert [(fault.kind, fault.count, fault.first) for fault in validate_scene(raw)[1]] == [
+    assert [(issue.kind, issue.count, issue.first) for issue in validate_scene(raw)[1]] == [
         ("image listed more than once", 1, "list.txt:11 s/0.png")
     ]
     assert scene.splits.tolist() == ["train"] * 6 + ["test"]
@@ -117,31 +119,31 @@ def test_image_listed_twice_keeps_the_first(raw):
 
 def test_missing_image(raw):
     raw.root.joinpath("s/1.png").unlink()
-    only_fault(raw, "image that does not exist", [1])
+    only_fault(raw, "missing image", [1])
 
 
 def test_images_are_not_looked_at_unless_needed(raw):
     for path in raw.root.glob("s/*.png"):
         path.unlink()
-    scene, faults = validate_scene(raw, need_images=False)
-    assert (len(scene), faults) == (COUNT, [])
+    scene, issues = validate_scene(raw, need_images=False)
+    assert (len(scene), issues) == (COUNT, [])
 
 
-def test_folder_in_the_place_of_a_image(raw):
+def test_folder_in_the_place_of_an_image(raw):
     raw.root.joinpath("s/1.png").unlink()
     raw.root.joinpath("s/1.png").mkdir()
-    only_fault(raw, "image that is no file", [1])
+    only_fault(raw, "image that is not a file", [1])
 
 
 def test_image_of_zero_bytes(raw):
     for number in (2, 3):
         raw.root.joinpath(f"s/{number}.png").write_bytes(b"")
-    only_fault(raw, "image of zero bytes", [2, 3])
+    only_fault(raw, "empty image file", [2, 3])
 
 
 def test_text_called_png(raw):
     raw.root.joinpath("s/5.png").write_text("404 not found")
-    only_fault(raw, "file that is no image", [5])
+    only_fault(raw, "file that is not an image", [5])
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
@@ -153,20 +155,20 @@ def test_truncated_image(raw, suffix, size):
     cv2.imwrite(str(path), noise)
     assert validate_scene(raw)[1] == []
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    only_fault(raw, "image that is cut off", [4])
+    only_fault(raw, "truncated image", [4])
 
 
 def test_several_faults_are_reported_together(raw):
     raw.positions[0] = np.nan
     raw.root.joinpath("s/2.png").write_bytes(b"")
-    scene, faults = validate_scene(raw)
-    assert [fault.kind for fault in faults] == [
+    scene, issues = validate_scene(raw)
+    assert [issue.kind for issue in issues] == [
         "pose that is missing or not finite",
-        "image of zero bytes",
+        "empty image file",
     ]
     assert len(scene) == COUNT - 2
     with pytest.raises(
-        PoseNetError, match=r"not finite, dropped .*; 1 x image of zero bytes, dropped .*--strict"
+        PoseNetError, match=r"not finite, dropped .*; 1 x empty image file, dropped .*--strict"
     ):
         validate_scene(raw, strict=True)
 
@@ -186,14 +188,14 @@ def test_names_that_leave_the_folder_are_refused(raw, name):
         validate_scene(raw)
     assert (
         str(refusal.value)
-        == f"list.txt:7: a image's name must stay inside the scene's folder, received {name!r}"
+        == f"list.txt:7: the name of an image must stay inside the scene folder, received {name!r}"
     )
 
 
 def test_nothing_left_says_why(raw):
     raw.quaternions_wxyz[:] = 0
     with pytest.raises(
-        PoseNetError, match="must hold at least one usable image: 8 x quaternion of length zero"
+        PoseNetError, match="must contain at least one usable image: 8 x quaternion of length zero"
     ):
         validate_scene(raw)
 
@@ -201,7 +203,7 @@ def test_nothing_left_says_why(raw):
 def test_empty_list_is_refused(tmp_path):
     nothing = RawScene("none", tmp_path, [], np.zeros((0, 3)), np.zeros((0, 4)), [], [], [], [])
     with pytest.raises(
-        PoseNetError, match="must hold at least one usable image: no image is listed"
+        PoseNetError, match="must contain at least one usable image: no image is listed"
     ):
         validate_scene(nothing)
 

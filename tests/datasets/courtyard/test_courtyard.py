@@ -23,7 +23,7 @@ TRAIN, TEST = 6, 2
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("made") / "courtyard"
-    courtyard.make_courtyard(folder, TRAIN, TEST, seed=3, progress=False)
+    courtyard.make_courtyard(folder, train=TRAIN, test=TEST, seed=3, progress=False)
     return folder
 
 
@@ -108,7 +108,7 @@ def test_nvm_measurements_reproject(scene):
 
 
 def test_the_same_seed_gives_the_same_files_and_another_seed_does_not(scene, tmp_path):
-    courtyard.make_courtyard(tmp_path / "again", TRAIN, TEST, seed=3, progress=False)
+    courtyard.make_courtyard(tmp_path / "again", train=TRAIN, test=TEST, seed=3, progress=False)
     files = [path.relative_to(scene) for path in scene.rglob("*") if path.is_file()]
     assert all(
         (tmp_path / "again" / name).read_bytes() == (scene / name).read_bytes() for name in files
@@ -187,7 +187,7 @@ def test_test_walk_lies_inside_the_training_walks_and_near_them():
 def test_an_existing_folder_is_refused_and_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(PoseNetError) as error:
-        courtyard.make_courtyard(tmp_path, TRAIN, TEST, progress=False)
+        courtyard.make_courtyard(tmp_path, train=TRAIN, test=TEST, progress=False)
     assert "\n" not in str(error.value)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
@@ -195,7 +195,7 @@ def test_an_existing_folder_is_refused_and_left_alone(tmp_path):
 @pytest.mark.parametrize("counts", [(2, 1), (3, 0)])
 def test_too_few_images_are_refused(tmp_path, counts):
     with pytest.raises(PoseNetError, match="needs at least 3 training and 1 test"):
-        courtyard.make_courtyard(tmp_path / "new", *counts, progress=False)
+        courtyard.make_courtyard(tmp_path / "new", train=counts[0], test=counts[1], progress=False)
     assert not list(tmp_path.iterdir())
 
 
@@ -210,7 +210,7 @@ def test_nothing_is_left_behind_when_rendering_fails(tmp_path, monkeypatch):
 
     monkeypatch.setattr(courtyard, "photograph", failing)
     with pytest.raises(PoseNetError, match="new cannot be written: no space left"):
-        courtyard.make_courtyard(tmp_path / "new", TRAIN, TEST, progress=False)
+        courtyard.make_courtyard(tmp_path / "new", train=TRAIN, test=TEST, progress=False)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""The folder form of ACE and DSAC*."""
+"""Scenes of ACE and DSAC*."""
 
 from functools import partial
 
@@ -10,7 +10,7 @@ from posenet.datasets.registry import open_scene
 from tests.helpers.errors import refusal
 from tests.helpers.images import write_image
 
-POSE = "0 0 1 1\n-1 0 0 2\n0 -1 0 3\n0 0 0 1\n"  # at (1, 2, 3), looks along x, z up
+POSE = "0 0 1 1\n-1 0 0 2\n0 -1 0 3\n0 0 0 1\n"  # at (1, 2, 3), facing x, z up
 
 
 def write(folder, calibration="50\n"):
@@ -54,7 +54,7 @@ def test_both_splits(tmp_path):
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (50, 50, 32, 24)
 
 
-def test_calibration_matrix_or_none(tmp_path):
+def test_calibration_may_be_a_matrix_or_missing(tmp_path):
     camera = open_scene(write(tmp_path / "scene", "50 0 30\n0 51 20\n0 0 1\n")).cameras[0]
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (50, 51, 30, 20)
     folder = write(tmp_path / "other")
@@ -62,7 +62,7 @@ def test_calibration_matrix_or_none(tmp_path):
     assert open_scene(folder).cameras[2].source == "assumed"
 
 
-def test_a_image_without_a_pose_is_reported(tmp_path):
+def test_an_image_without_a_pose_is_reported(tmp_path):
     folder = write(tmp_path / "scene")
     (folder / "train/poses/seq-01-frame-000010.pose.txt").unlink()
     assert "1 x pose that is missing or not finite" in refused(folder)
@@ -74,10 +74,11 @@ def test_a_image_without_a_pose_is_reported(tmp_path):
     [
         (
             "x\n",
-            "seq-01-frame-000009.calibration.txt:1: a calibration must be a focal length or a 3 x 3 matrix",
+            "seq-01-frame-000009.calibration.txt:1: a calibration must be a focal length or a 3 x 3 "
+            "matrix",
         ),
         ("50 50\n", "3 lines of 3 numbers are needed"),
-        ("-50\n", "a focal length must be finite and above 0, received -50.0"),
+        ("-50\n", "focal lengths above 0, received -50.0 and -50.0"),
         ("", "3 lines of 3 numbers are needed, the file ends after 0"),
     ],
 )

@@ -43,15 +43,15 @@ def write_lists(folder, train, test=None):
 refused = partial(refusal, open_scene, need_images=False)
 
 
-def test_world_to_camera_quaternion_is_turned_round(scene):
-    # q turns world to camera by +90 degrees about z, so the camera's x axis is the world's -y.
+def test_world_to_camera_quaternion_is_inverted(scene):
+    # q rotates world to camera axes by +90 degrees about z, so the camera's x axis is the world's -y.
     test = open_scene(scene).split("test")
     np.testing.assert_allclose(test.poses.rotations.apply([1, 0, 0]), [[0, -1, 0]], atol=1e-12)
     np.testing.assert_array_equal(test.poses.positions, [[1, 2, 3]])
     assert test.quaternion_convention == "camera_from_world"
 
 
-def test_rows_are_in_frame_order_inside_each_sequence(scene):
+def test_rows_of_each_sequence_are_in_frame_order(scene):
     opened = open_scene(scene)
     assert opened.names == (
         "seq2/frame1.png",
@@ -61,7 +61,7 @@ def test_rows_are_in_frame_order_inside_each_sequence(scene):
     )
     assert opened.sequences.tolist() == ["seq2", "seq1", "seq1", "seq3"]
     assert opened.splits.tolist() == ["train"] * 3 + ["test"]
-    assert (opened.unit, opened.name, {each.source for each in opened.cameras}) == (
+    assert (opened.unit, opened.name, {camera.source for camera in opened.cameras}) == (
         "m",
         scene.name,
         {"assumed"},
@@ -69,34 +69,35 @@ def test_rows_are_in_frame_order_inside_each_sequence(scene):
     np.testing.assert_array_equal(opened.poses.positions[:3, 0], [9, 2, 3])
 
 
-def test_sources_keep_the_lines_of_the_file(scene):
+def test_sources_are_lines_of_the_file(scene):
     lines = [source.rsplit(":", 1)[1] for source in cambridge.read(scene).sources]
     assert lines == ["4", "6", "5", "4"]
 
 
-def test_absent_test_list_gives_a_scene_that_can_be_trained_on(scene):
+def test_scene_without_test_list_has_training_images(scene):
     (scene / "dataset_test.txt").unlink()
     opened = open_scene(scene)
     assert len(opened.split("train")) == 3
     with pytest.raises(
-        PoseNetError, match=r"the test split of .* must hold at least one usable image, it is empty"
+        PoseNetError,
+        match=r"the test split of .* must contain at least one usable image, it is empty",
     ):
         opened.split("test")
 
 
-def test_empty_list_counts_as_absent(scene):
+def test_empty_list_counts_as_missing(scene):
     (scene / "dataset_train.txt").write_text("")
     opened = open_scene(scene)
     assert len(opened.split("test")) == 1
     with pytest.raises(
-        PoseNetError, match=r"the train split of .* must hold at least one usable image"
+        PoseNetError, match=r"the train split of .* must contain at least one usable image"
     ):
         opened.split("train")
 
 
 def test_two_empty_lists(tmp_path):
     write_lists(tmp_path, [], [])
-    assert refused(tmp_path).endswith("must hold at least one usable image: no image is listed")
+    assert refused(tmp_path).endswith("must contain at least one usable image: no image is listed")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_two_empty_lists(tmp_path):
         ("seq1/a.png 1 2 3 1 0 0", "received 7 columns: 'seq1/a.png 1 2 3 1 0 0'"),
         ("seq1/a.png 1 2 3 1 0 0 0 5", "received 9 columns: 'seq1/a.png 1 2 3 1 0 0 0 5'"),
         ("seq1/a.png 1 2 three 1 0 0 0", "received 'three' where a number belongs"),
-        ("seq1/" + "a" * 90, f"received 1 columns: '{('seq1/' + 'a' * 90)[:57]}...'"),
+        ("seq1/" + "a" * 90, f"received 1 column: '{('seq1/' + 'a' * 90)[:57]}...'"),
     ],
 )
 def test_malformed_line_is_named(tmp_path, line, received):
@@ -128,12 +129,12 @@ def test_binary_content(tmp_path):
     assert refused(tmp_path) == expected
 
 
-def test_nan_and_zero_quaternions_go_to_the_hygiene(scene):
+def test_nan_and_zero_quaternions_are_reported(scene):
     text = (scene / "dataset_train.txt").read_text().replace("9 0 0 1 0 0 0", "nan 0 0 1 0 0 0")
     (scene / "dataset_train.txt").write_text(text.replace("2 0 0 1 0 0 0", "2 0 0 0 0 0 0"))
-    opened, faults = open_scene_with_issues(scene)
+    opened, issues = open_scene_with_issues(scene)
     path = scene / "dataset_train.txt"
-    assert [(fault.kind, fault.first) for fault in faults] == [
+    assert [(issue.kind, issue.first) for issue in issues] == [
         ("pose that is missing or not finite", f"{path}:4 seq2/frame1.png"),
         ("quaternion of length zero", f"{path}:6 seq1/frame9.png"),
     ]
@@ -143,12 +144,12 @@ def test_nan_and_zero_quaternions_go_to_the_hygiene(scene):
 @pytest.mark.parametrize("name", ["/seq1/a.png", "../a.png"])
 def test_names_outside_the_folder(tmp_path, name):
     write_lists(tmp_path, [f"{name} 1 2 3 1 0 0 0"])
-    assert "dataset_train.txt:4: a image's name must stay inside the scene's folder" in refused(
+    assert "dataset_train.txt:4: the name of an image must stay inside the scene folder" in refused(
         tmp_path
     )
 
 
-def test_names_are_tidied(tmp_path):
+def test_names_are_normalized(tmp_path):
     write_lists(tmp_path, ["./seq1\\a.png 1 2 3 1 0 0 0", "b.png 1 2 3 1 0 0 0"])
     opened = open_scene(tmp_path, need_images=False)
     assert opened.names == ("seq1/a.png", "b.png")
@@ -161,13 +162,14 @@ def test_jpg_files_of_a_png_list_are_found(scene):
     assert open_scene(scene).split("test").names == ("seq3/frame2.jpg",)
 
 
-def test_reconstruction_gives_cameras_and_points(scene):
+def test_reconstruction_contains_cameras_and_points(scene):
     (scene / "reconstruction.nvm").write_text(
         "NVM_V3\n\n3\nseq9/other.jpg 1 1 0 0 0 0 0 0 0 0\nseq1/frame10.jpg 70 1 0 0 0 0 0 0 0 0\n"
-        "seq3/frame2.jpg 80 1 0 0 0 0 0 0 0 0\n\n2\n0 0 5 0 0 0 2 0 0 0 0 2 0 0 0\n0 1 5 0 0 0 1 1 0 0 0\n0\n"
+        "seq3/frame2.jpg 80 1 0 0 0 0 0 0 0 0\n\n2\n0 0 5 0 0 0 2 0 0 0 0 2 0 0 0\n"
+        "0 1 5 0 0 0 1 1 0 0 0\n0\n"
     )
     opened = open_scene(scene)
-    assert [each.source for each in opened.cameras[:2]] == ["assumed"] * 2
+    assert [camera.source for camera in opened.cameras[:2]] == ["assumed"] * 2
     assert opened.cameras[2:] == (Camera(64, 48, 70, 70, 32, 24), Camera(64, 48, 80, 80, 32, 24))
     np.testing.assert_array_equal(opened.points.positions, [[0, 0, 5], [0, 1, 5]])
     np.testing.assert_array_equal(opened.points.observations, [[3, 0], [2, 1]])
@@ -177,7 +179,7 @@ def test_reconstruction_gives_cameras_and_points(scene):
 
 def test_list_without_header_and_with_more_columns(tmp_path):
     (tmp_path / "poses.txt").write_text(
-        "a.png 1 2 3 1 0 0 0 0.5 7\n\n# a remark\nb.png 4 5 6 0 1 0 0\n"
+        "a.png 1 2 3 1 0 0 0 0.5 7\n\n# a comment\nb.png 4 5 6 0 1 0 0\n"
     )
     first, second = read_list(tmp_path / "poses.txt")
     assert (first.name, first.numbers, first.extra) == (
@@ -188,14 +190,14 @@ def test_list_without_header_and_with_more_columns(tmp_path):
     assert (second.extra, second.source) == ((), f"{tmp_path / 'poses.txt'}:4")
 
 
-def test_list_that_is_absent(tmp_path):
+def test_missing_list(tmp_path):
     with pytest.raises(
         PoseNetError, match=r"poses.txt: the file cannot be read \(No such file or directory\)"
     ):
         read_list(tmp_path / "poses.txt")
 
 
-def test_list_with_a_byte_order_mark_and_windows_lines(tmp_path):
+def test_list_with_byte_order_mark_and_crlf(tmp_path):
     (tmp_path / "dataset_train.txt").write_bytes(
         ("\ufeff" + HEADER + "a.png 1 2 3 1 0 0 0\n").replace("\n", "\r\n").encode()
     )
@@ -212,16 +214,16 @@ def test_list_with_a_byte_order_mark_and_windows_lines(tmp_path):
     ],
 )
 def test_published_counts_and_level_cameras(real_data, name, train, test):
-    scene, faults = open_scene_with_issues(real_data / "cambridge_lists" / name, need_images=False)
+    scene, issues = open_scene_with_issues(real_data / "cambridge_lists" / name, need_images=False)
     assert ((scene.splits == "train").sum(), (scene.splits == "test").sum()) == (train, test)
     expected = (
         f"{real_data / 'cambridge_lists' / name / 'dataset_train.txt'}:300 seq5/frame00297.png"
     )
-    assert [(f.kind, f.first) for f in faults] == (
+    assert [(issue.kind, issue.first) for issue in issues] == (
         [("camera far outside the scene", expected)] if train == 1531 else []
     )
-    # People hold cameras level: the camera's right axis lies in the plane they walk in.
-    centerd = scene.poses.positions - scene.poses.positions.mean(axis=0)
-    up = np.linalg.svd(centerd, full_matrices=False)[2][2]
+    # People hold cameras level: the camera's right axis is in the plane they walk in.
+    centered = scene.poses.positions - scene.poses.positions.mean(axis=0)
+    up = np.linalg.svd(centered, full_matrices=False)[2][2]
     tilt = np.degrees(np.arcsin(scene.poses.rotations.apply([1, 0, 0]) @ up))
     assert np.sqrt((tilt**2).mean()) < 6

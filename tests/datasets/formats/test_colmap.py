@@ -23,7 +23,8 @@ CAMERAS = """# Camera list
 1 OPENCV 64 48 60 61 32 24 0.1 0.01 0 0
 2 SIMPLE_RADIAL 128 96 120 64 48 0.05
 """
-# frame2 looks along world x from (1, 2, 3): camera_from_world rows are right (-y), down (-z), forward (x)
+# frame2 faces world x from (1, 2, 3): camera_from_world rows are right (-y), down (-z),
+# forward (x)
 ROTATION = Rotation.from_matrix([[0, -1, 0], [0, 0, -1], [1, 0, 0]])
 IMAGES = """# Image list with two lines of data per image:
 7 {q2} {t2} 2 walk/frame2.jpg
@@ -64,13 +65,13 @@ def check(scene):
         scene.poses.rotations[0].apply([0, 0, 1]), [1, 0, 0], atol=1e-12
     )  # forward
     first, second = scene.cameras
-    assert (first.fx, first.width, first.lens, first.distortion) == (
+    assert (first.fx, first.width, first.model, first.distortion) == (
         60,
         64,
         "SIMPLE_RADIAL",
         (0.05,),
     )  # halved
-    assert (second.fy, second.lens, second.distortion) == (61, "OPENCV", (0.1, 0.01, 0, 0))
+    assert (second.fy, second.model, second.distortion) == (61, "OPENCV", (0.1, 0.01, 0, 0))
     assert (scene.unit, list(scene.sequences)) == ("scene units", ["walk", "walk"])
     np.testing.assert_array_equal(scene.points.positions, [[4, 5, 6], [7, 8, 9]])
     np.testing.assert_array_equal(scene.points.observations, [[1, 0]])
@@ -89,7 +90,7 @@ def test_binary_model_written_by_colmap(model):
     check(open_scene(model))
 
 
-def test_our_model_is_read_by_colmap(model, tmp_path):
+def test_pycolmap_reads_the_written_model(model, tmp_path):
     from posenet.datasets.convert import convert
 
     scene = open_scene(model, split="every:2")
@@ -104,7 +105,7 @@ def test_our_model_is_read_by_colmap(model, tmp_path):
 
 
 @pytest.mark.parametrize("place", ["sparse", "colmap/sparse/0", "."])
-def test_other_places_of_the_model(model, place):
+def test_other_folders_of_the_model(model, place):
     target = model / place
     target.mkdir(parents=True, exist_ok=True)
     for file in (model / "sparse/0").glob("*.txt"):
@@ -121,7 +122,7 @@ def test_other_places_of_the_model(model, place):
         ),
         (
             "1 1 0 0 0 0 0 0 9 a.jpg\n\n",
-            "images.txt:1: the camera 9 must stand in cameras.txt, it does not",
+            "images.txt:1: cameras.txt must contain the camera of the image, received CAMERA_ID 9",
         ),
         (
             "x 1 0 0 0 0 0 0 1 a.jpg\n\n",
@@ -130,9 +131,12 @@ def test_other_places_of_the_model(model, place):
         ("1 1 0 y 0 0 0 0 1 a.jpg\n\n", "received 'y' where a number belongs"),
         (
             "1 1 0 0 0 0 0 0 1 a.jpg\n10 20\n",
-            "images.txt:2: the line behind an image must hold X Y POINT3D_ID",
+            "images.txt:2: the line after an image must contain X Y POINT3D_ID",
         ),
-        ("1 1 0 0 0 0 0 0 1 ../a.jpg\n\n", "a image's name must stay inside the scene's folder"),
+        (
+            "1 1 0 0 0 0 0 0 1 ../a.jpg\n\n",
+            "the name of an image must stay inside the scene folder",
+        ),
     ],
 )
 def test_malformed_images(tmp_path, images, message):
@@ -186,7 +190,7 @@ def binary(model):
 
 
 @pytest.mark.parametrize("name", ["cameras", "images", "points3D"])
-def test_every_truncation_is_refused(binary, name):
+def test_truncated_file_is_refused(binary, name):
     whole = (binary / f"{name}.bin").read_bytes()
     for length in range(0, len(whole), 7):
         (binary / f"{name}.bin").write_bytes(whole[:length])
@@ -195,7 +199,7 @@ def test_every_truncation_is_refused(binary, name):
 
 
 @pytest.mark.parametrize("name", ["cameras", "images", "points3D"])
-def test_lying_counts_take_no_memory(binary, name):
+def test_wrong_counts_allocate_no_memory(binary, name):
     whole = (binary / f"{name}.bin").read_bytes()
     (binary / f"{name}.bin").write_bytes(struct.pack("<Q", 10**15) + whole[8:])
     with pytest.raises(
@@ -204,9 +208,11 @@ def test_lying_counts_take_no_memory(binary, name):
         read_model(binary)
 
 
-def test_a_folder_without_a_model(tmp_path):
+def test_folder_without_a_model(tmp_path):
     (tmp_path / "cameras.txt").write_text(CAMERAS)
-    assert refusal(read_model, tmp_path) == f"{tmp_path} must hold cameras and images, .bin or .txt"
+    assert (
+        refusal(read_model, tmp_path) == f"{tmp_path} must contain cameras and images, .bin or .txt"
+    )
 
 
 def test_unknown_binary_camera_model(binary):
@@ -231,9 +237,9 @@ def test_unit_of_a_capture(model):
     assert open_scene(model).unit == "scene units"
 
 
-@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (6, 3), (8, 1), (3, 2), (5, 0)])
-def test_images_that_their_exif_turns_are_turned_with_camera_and_pose(tmp_path, orientation, turns):
-    """What a stored pixel shows must lie at the pixel that the upright image has in its place."""
+@pytest.mark.parametrize(("orientation", "quarter_turns"), [(1, 0), (6, 3), (8, 1), (3, 2), (5, 0)])
+def test_exif_orientation_rotates_camera_and_pose(tmp_path, orientation, quarter_turns):
+    """A point must project to the same spot of the upright image as of the stored one."""
     images = "1 {q2} {t2} 2 walk/frame2.jpg\n\n"
     cameras = "2 PINHOLE 64 48 60 61 30 25\n"
     folder = write_text_model(tmp_path / "scene", images, cameras)
@@ -249,34 +255,34 @@ def test_images_that_their_exif_turns_are_turned_with_camera_and_pose(tmp_path, 
         3,
     ]  # of the stored pose
     camera, pose = scene.cameras[0], scene.poses
-    if orientation == 5:  # mirrored: no turn tells where its pixels went
+    if orientation == 5:  # mirrored: no rotation describes it
         assert camera.source == "assumed"
         return
     local = pose.rotations[0].inv().apply(point - pose.positions[0])
     x, y = camera.fx * local[0] / local[2] + camera.cx, camera.fy * local[1] / local[2] + camera.cy
-    seen = read_image(folder / "images/walk/frame2.jpg")
-    assert (camera.height, camera.width) == seen.shape[:2]
-    rows, columns = np.nonzero(seen[..., 0] > 128)
+    shown = read_image(folder / "images/walk/frame2.jpg")
+    assert (camera.height, camera.width) == shown.shape[:2]
+    rows, columns = np.nonzero(shown[..., 0] > 128)
     np.testing.assert_allclose([x, y], [columns.mean() + 0.5, rows.mean() + 0.5], atol=1e-6)
     np.testing.assert_allclose(pose.positions[0], [1, 2, 3], atol=1e-12)
-    assert turns % 2 == (camera.width == 48)
+    assert quarter_turns % 2 == (camera.width == 48)
 
 
-def test_the_largest_of_several_models_is_read(tmp_path, caplog):
+def test_largest_of_several_models_is_read(tmp_path, caplog):
     folder = write_text_model(tmp_path / "scene")
     (folder / "sparse/0").rename(folder / "sparse/1")
     (folder / "sparse/0").mkdir()
     for name in ("cameras.txt", "images.txt", "points3D.txt"):
-        (folder / "sparse/0" / name).write_text("# one of a model that found no more\n")
+        (folder / "sparse/0" / name).write_text("# a model without images\n")
     assert len(open_scene(folder)) == 2
-    assert "scene: the largest model is read, 1; left out: 0" in caplog.text
+    assert "scene: reads the largest model, 1; ignores 0" in caplog.text
     shutil.rmtree(folder / "sparse/0")
     caplog.clear()
     assert len(open_scene(folder)) == 2
     assert "largest" not in caplog.text
 
 
-def test_our_own_models_are_of_upright_images(tmp_path):
+def test_models_written_by_posenet_are_of_upright_images(tmp_path):
     folder = write_text_model(tmp_path / "scene")
     before = open_scene(folder).poses
     exif = Image.Exif()
@@ -296,11 +302,11 @@ def test_our_own_models_are_of_upright_images(tmp_path):
     assert (open_scene(folder).poses.rotations * before.rotations.inv()).magnitude().max() < 1e-9
 
 
-def test_images_may_lie_beside_another_folder_of_images(tmp_path):
+def test_images_may_be_beside_an_empty_images_folder(tmp_path):
     folder = write_text_model(tmp_path / "scene")
     (folder / "images/walk").rename(folder / "walk")  # and an empty images/
     assert open_scene(folder).names == ("walk/frame2.jpg", "walk/frame10.jpg")
 
 
-def test_a_model_of_poses_alone_has_no_points(tmp_path):
+def test_model_without_points(tmp_path):
     assert open_scene(write_text_model(tmp_path / "scene", points="")).points is None

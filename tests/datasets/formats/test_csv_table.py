@@ -1,11 +1,11 @@
-"""The plain table poses.csv."""
+"""The plain table, poses.csv."""
 
 from functools import partial
 
 import numpy as np
 import pytest
 
-from posenet.datasets.formats import csv_table as plain_csv
+from posenet.datasets.formats import csv_table
 from posenet.datasets.registry import open_scene
 from tests.helpers.errors import refusal
 from tests.helpers.images import write_image
@@ -30,11 +30,11 @@ refused = partial(refusal, open_scene, strict=True)
 
 def test_columns_in_any_order(tmp_path):
     folder = write(tmp_path / "scene")
-    assert plain_csv.recognizes(folder)
+    assert csv_table.recognizes(folder)
     scene = open_scene(folder)
     assert scene.names == ("a/1.png", "a/2, b.png")
     np.testing.assert_array_equal(scene.poses.positions, [[1, 2, 3], [4, 5, 6]])
-    # looks along x, z up
+    # facing x, z up
     np.testing.assert_allclose(
         scene.poses.rotations[0].as_matrix(), [[0, 0, 1], [-1, 0, 0], [0, -1, 0]], atol=1e-12
     )
@@ -46,7 +46,7 @@ def test_columns_in_any_order(tmp_path):
     assert scene.cameras[1].source == "assumed"
 
 
-def test_only_what_is_needed(tmp_path):
+def test_only_required_columns(tmp_path):
     scene = open_scene(
         write(tmp_path / "scene", "image,x,y,z,qw,qx,qy,qz\na/1.png,1,2,3,1,0,0,0\n")
     )
@@ -56,12 +56,12 @@ def test_only_what_is_needed(tmp_path):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("", "poses.csv:1: a table must begin with the names of its columns, the file is empty"),
+        ("", "poses.csv:1: a table must start with the names of its columns, the file is empty"),
         (
             "image,x,y,z\n",
-            "poses.csv:1: the columns must be image,x,y,z,qw,qx,qy,qz and maybe split,sequence,fx",
+            "poses.csv:1: the columns must be image,x,y,z,qw,qx,qy,qz and optionally split,sequence,fx",
         ),
-        ("image,x,y,z\n", "received 'none called qw, qx, qy, qz'"),
+        ("image,x,y,z\n", "received 'none named qw, qx, qy, qz'"),
         ("image,x,y,z,qw,qx,qy,qz,mood\n", "received 'mood'"),
         ("image,x,y,z,qw,qx,qy,qz,x\n", "received 'the same column twice'"),
         (
@@ -80,9 +80,12 @@ def test_only_what_is_needed(tmp_path):
             TABLE.replace("test", "exam"),
             "poses.csv:4: a split must be train or test, received 'exam'",
         ),
-        (TABLE.replace(",50", ",-50"), "poses.csv:3: focal lengths must be finite and above 0"),
+        (
+            TABLE.replace(",50", ",-50"),
+            "poses.csv:3: intrinsics must be finite and focal lengths above 0",
+        ),
         (TABLE.replace(",50", ",wide"), "intrinsics must be numbers, received 'wide'"),
-        (TABLE.replace("a/1", "../a/1"), "must stay inside the scene's folder"),
+        (TABLE.replace("a/1", "../a/1"), "must stay inside the scene folder"),
     ],
 )
 def test_malformed(tmp_path, table, message):

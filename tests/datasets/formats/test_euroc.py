@@ -10,7 +10,7 @@ from posenet.datasets.registry import open_scene
 from tests.helpers.errors import refusal
 from tests.helpers.images import write_image
 
-# the camera sits 0.1 m along the body's x, turned by 90 degrees about z: its x axis is the body's y
+# the camera is 0.1 m along the body's x, rotated by 90 degrees about z: its x axis is the body's y
 SENSOR = """#Default imu sensor yaml file
 sensor_type: camera
 comment: VI-Sensor cam0 (MT9M034)
@@ -47,20 +47,20 @@ def write(folder, images=IMAGES, truth=TRUTH, sensor=SENSOR):
         path = folder / "mav0" / place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    for stamp in ("1403636579763555584", "1403636579863555584"):
-        write_image(folder / f"mav0/cam0/data/{stamp}.png", (240, 376))
+    for timestamp in ("1403636579763555584", "1403636579863555584"):
+        write_image(folder / f"mav0/cam0/data/{timestamp}.png", (240, 376))
     return folder
 
 
 refused = partial(refusal, open_scene, strict=True)
 
 
-def test_camera_pose_from_the_bodys(tmp_path):
+def test_camera_pose_from_body_pose(tmp_path):
     folder = write(tmp_path / "MH_01")
     assert euroc.recognizes(folder)
     scene = open_scene(folder)
     assert scene.names[0] == "mav0/cam0/data/1403636579763555584.png"
-    # body turned by 90 degrees about x: its x axis is the world's x, its y axis the world's z
+    # body rotated by 90 degrees about x: its x axis is the world's x, its y axis the world's z
     np.testing.assert_allclose(scene.poses.positions, [[4.1, -1, 0.5], [5.1, -1, 0.5]], atol=1e-7)
     np.testing.assert_allclose(scene.poses.rotations[0].apply([1, 0, 0]), [0, 0, 1], atol=1e-7)
     np.testing.assert_allclose(scene.poses.rotations[1].apply([1, 0, 0]), [0, 1, 0], atol=1e-7)
@@ -69,16 +69,16 @@ def test_camera_pose_from_the_bodys(tmp_path):
 def test_intrinsics(tmp_path):
     camera = open_scene(write(tmp_path / "MH_01")).cameras[0]  # images of half the size
     assert (camera.fx, camera.cx) == (pytest.approx(229.327), pytest.approx((367.215 + 0.5) / 2))
-    assert (camera.lens, camera.distortion[1]) == ("OPENCV", 0.07395907)
+    assert (camera.model, camera.distortion[1]) == ("OPENCV", 0.07395907)
     fisheye = write(tmp_path / "fisheye", sensor=SENSOR.replace("radial-tangential", "equidistant"))
-    assert open_scene(fisheye).cameras[0].lens == "OPENCV_FISHEYE"
+    assert open_scene(fisheye).cameras[0].model == "OPENCV_FISHEYE"
 
 
-def test_the_mav0_folder_itself_is_recognized(tmp_path):
+def test_mav0_folder_is_recognized(tmp_path):
     assert len(open_scene(write(tmp_path / "MH_01") / "mav0")) == 2
 
 
-def test_images_without_truth_are_reported(tmp_path):
+def test_images_without_ground_truth_are_reported(tmp_path):
     folder = write(tmp_path / "MH_01", truth="\n".join(TRUTH.split("\n")[:2]))
     assert "1 x pose that is missing or not finite" in refused(folder)
     assert "cam0/data.csv:3" in refused(folder)
@@ -91,7 +91,7 @@ def test_images_without_truth_are_reported(tmp_path):
             {"images": "1,2,3\n"},
             "data.csv:1: a line must be 'timestamp [ns],filename', received '1,2,3'",
         ),
-        ({"images": "1403636579763555584,../../../x.png\n"}, "must stay inside the scene's folder"),
+        ({"images": "1403636579763555584,../../../x.png\n"}, "must stay inside the scene folder"),
         (
             {"truth": "1403636579758555392,1,2\n"},
             "data.csv:1: a line must be timestamp [ns], p x y z, q w x y z",
@@ -107,7 +107,7 @@ def test_images_without_truth_are_reported(tmp_path):
         ),
         (
             {"sensor": SENSOR.replace("[0.0, -1.0", "[0.0, -2.0")},
-            "T_BS must be a rotation and a shift, it is not",
+            "T_BS must be a rotation and a translation, it is not",
         ),
         (
             {"sensor": SENSOR.replace("458.654", "0")},

@@ -12,7 +12,10 @@ from tests.helpers.images import write_image
 
 HEADER = "Visual Landmark Dataset V1\nImageFile, Camera Position [X Y Z W P Q R]\n\n"
 HALF = 0.7071067811865476
-ROWS = f"/seq-01/frame-000001.color.png 1 2 3 {HALF} 0 0 {HALF}\n/seq-01/frame-000000.color.png 4 5 6 1 0 0 0\n"
+ROWS = (
+    f"/seq-01/frame-000001.color.png 1 2 3 {HALF} 0 0 {HALF}\n"
+    "/seq-01/frame-000000.color.png 4 5 6 1 0 0 0\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +26,7 @@ ROWS = f"/seq-01/frame-000001.color.png 1 2 3 {HALF} 0 0 {HALF}\n/seq-01/frame-0
         ("dataset_train.txt", "dataset_test.txt"),
     ],
 )
-def test_camera_to_world_quaternion_is_taken_as_it_is(tmp_path, train, test):
+def test_camera_to_world_quaternion_is_not_inverted(tmp_path, train, test):
     (tmp_path / train).write_text(HEADER + ROWS)
     (tmp_path / test).write_text(HEADER + "/seq-02/frame-000000.color.png 7 8 9 1 0 0 0\n")
     assert kendall_7scenes.recognizes(tmp_path)
@@ -38,7 +41,7 @@ def test_camera_to_world_quaternion_is_taken_as_it_is(tmp_path, train, test):
     np.testing.assert_array_equal(scene.poses.positions, [[4, 5, 6], [1, 2, 3], [7, 8, 9]])
 
 
-def test_cameras_are_the_kinects_scaled_to_the_images(tmp_path):
+def test_kinect_camera_is_scaled_to_the_images(tmp_path):
     (tmp_path / "heads_train.txt").write_text(HEADER + ROWS)
     write_image(tmp_path / "seq-01/frame-000000.color.png", size=(240, 320))
     scene = open_scene(tmp_path, need_images=False)
@@ -54,8 +57,9 @@ def test_mixed_conventions_are_refused(tmp_path, order):
     with pytest.raises(PoseNetError) as refusal:
         open_scene(tmp_path, need_images=False)
     assert str(refusal.value) == (
-        f"{tmp_path / 'dataset_train.txt'}:5: all names must be like /seq-01/frame-000000.color.png (camera to world)"
-        f" or none, received {rows[1].split()[0]} beside {rows[0].split()[0]}"
+        f"{tmp_path / 'dataset_train.txt'}:5: either all names must be like "
+        "/seq-01/frame-000000.color.png (camera to world) or none, "
+        f"received {rows[1].split()[0]} and {rows[0].split()[0]}"
     )
 
 
@@ -64,9 +68,9 @@ def test_lists_of_two_scenes_are_refused(tmp_path):
         (tmp_path / name).write_text(HEADER + ROWS)
     with pytest.raises(PoseNetError) as refusal:
         open_scene(tmp_path)
-    assert (
-        str(refusal.value)
-        == f"{tmp_path}: the folder must hold one train list, received fire_train.txt, heads_train.txt"
+    assert str(refusal.value) == (
+        f"{tmp_path}: the folder must contain one train list, "
+        "received fire_train.txt, heads_train.txt"
     )
 
 
@@ -80,7 +84,7 @@ def test_malformed_line_is_named(tmp_path):
         open_scene(tmp_path)
 
 
-def test_real_lists_agree_with_the_pose_files_of_the_same_frames(real_data):
+def test_real_lists_match_the_pose_files_of_the_same_frames(real_data):
     lists = open_scene(real_data / "kendall_7scenes", need_images=False)
     assert ((lists.splits == "train").sum(), (lists.splits == "test").sum()) == (7000, 5000)
     lists = lists.subset(lists.sequences == "seq-01")

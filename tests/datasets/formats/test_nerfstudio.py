@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from posenet.datasets.formats import nerfstudio as transforms
+from posenet.datasets.formats import nerfstudio, nerfstudio_cameras, nerfstudio_frames
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from tests.helpers.errors import refusal
 from tests.helpers.images import write_image
 
-# a camera at (1, 2, 3) that looks along world x with z up; OpenGL axes: right -y, up z, back -x
+# a camera at (1, 2, 3) facing world x with z up; OpenGL axes: right -y, up z, back -x
 OPENGL = [[0, 0, -1, 1], [-1, 0, 0, 2], [0, 1, 0, 3], [0, 0, 0, 1]]
 TOP = {
     "fl_x": 60,
@@ -47,7 +47,7 @@ refused = partial(refusal, open_scene)
 
 def test_pose_and_intrinsics(tmp_path):
     scene = open_scene(write(tmp_path / "scene"))
-    assert transforms.recognizes(tmp_path / "scene")
+    assert nerfstudio.recognizes(tmp_path / "scene")
     assert scene.names == ("images/9.png", "images/10.png")
     np.testing.assert_allclose(scene.poses.positions, [[1, 2, 3]] * 2)
     np.testing.assert_allclose(
@@ -58,7 +58,7 @@ def test_pose_and_intrinsics(tmp_path):
     )  # down
     camera = scene.cameras[0]
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (60, 62, 31, 25)
-    assert (camera.lens, camera.distortion) == ("OPENCV", (0.1, 0, 0, 0.02))
+    assert (camera.model, camera.distortion) == ("OPENCV", (0.1, 0, 0, 0.02))
     assert scene.unit == "scene units"
 
 
@@ -72,19 +72,19 @@ def test_frames_may_have_their_own_intrinsics_and_three_rows(tmp_path):
         }
     ]
     camera = open_scene(write(tmp_path / "scene", frames)).cameras[0]
-    assert (camera.fx, camera.lens, camera.distortion) == (70, "OPENCV_FISHEYE", (0.1, 0, 0, 0))
+    assert (camera.fx, camera.model, camera.distortion) == (70, "OPENCV_FISHEYE", (0.1, 0, 0, 0))
 
 
-def test_angle_of_view_alone(tmp_path):
+def test_only_angle_of_view(tmp_path):
     camera = open_scene(write(tmp_path / "scene", top={"camera_angle_x": np.pi / 2})).cameras[0]
-    assert (camera.fx, camera.fy, camera.lens) == (pytest.approx(32), pytest.approx(32), "PINHOLE")
+    assert (camera.fx, camera.fy, camera.model) == (pytest.approx(32), pytest.approx(32), "PINHOLE")
     assert open_scene(write(tmp_path / "other", top={})).cameras[0].source == "assumed"
 
 
 @pytest.mark.parametrize(
     ("orientation", "right"), [(6, [0, 0, 1]), (3, [0, 1, 0]), (8, [0, 0, -1])]
 )
-def test_poses_and_cameras_turn_with_images_that_their_exif_turns(tmp_path, orientation, right):
+def test_exif_orientation_rotates_poses_and_cameras(tmp_path, orientation, right):
     folder = write(
         tmp_path / "scene", top={"fl_x": 60, "fl_y": 62, "cx": 31, "cy": 25}
     )  # stored: right is world -y
@@ -105,7 +105,7 @@ def test_poses_and_cameras_turn_with_images_that_their_exif_turns(tmp_path, orie
     assert (camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy) == expected[
         orientation
     ]
-    write(folder, unit="m")  # as convert writes it, of images as they are seen
+    write(folder, unit="m")  # as convert writes it, for upright images
     write_image(folder / "images/9.png", (48, 64))
     with Image.open(folder / "images/9.png") as image:
         image.load()
@@ -115,28 +115,28 @@ def test_poses_and_cameras_turn_with_images_that_their_exif_turns(tmp_path, orie
     )
 
 
-def test_panoramas_are_no_pinholes(tmp_path):
+def test_panoramas_are_not_pinholes(tmp_path):
     camera = open_scene(
         write(tmp_path / "scene", top={"camera_model": "EQUIRECTANGULAR", "w": 64, "h": 48})
     ).cameras[0]
-    assert (camera.lens, camera.fx, camera.fy) == ("EQUIRECTANGULAR", 64 / (2 * np.pi), 48 / np.pi)
+    assert (camera.model, camera.fx, camera.fy) == ("EQUIRECTANGULAR", 64 / (2 * np.pi), 48 / np.pi)
 
 
-def test_numbers_that_are_text(tmp_path):
+def test_numbers_as_text(tmp_path):
     camera = open_scene(write(tmp_path / "scene", k1="0.0731", k2="-1e-3")).cameras[0]
-    assert (camera.lens, camera.distortion) == ("OPENCV", (0.0731, -0.001, 0, 0.02))
+    assert (camera.model, camera.distortion) == ("OPENCV", (0.0731, -0.001, 0, 0.02))
 
 
-def test_arias_files_have_absolute_paths_and_a_lens_of_their_own(tmp_path):
+def test_aria_files_have_absolute_paths_and_their_own_camera_model(tmp_path):
     frames = [{"file_path": str(tmp_path / "scene/images/9.png"), "transform_matrix": OPENGL}]
-    lens = [0.01 * number for number in range(12)]
+    parameters = [0.01 * number for number in range(12)]
     scene = open_scene(
-        write(tmp_path / "scene", frames, camera_model="FISHEYE624", distortion_params=lens)
+        write(tmp_path / "scene", frames, camera_model="FISHEYE624", distortion_params=parameters)
     )
     assert scene.names == ("images/9.png",)
-    assert (scene.cameras[0].lens, scene.cameras[0].distortion) == (
+    assert (scene.cameras[0].model, scene.cameras[0].distortion) == (
         "RAD_TAN_THIN_PRISM_FISHEYE",
-        tuple(lens),
+        tuple(parameters),
     )
     line = refused(write(tmp_path / "other", camera_model="FISHEYE624", distortion_params=[1, 2]))
     assert (
@@ -146,7 +146,7 @@ def test_arias_files_have_absolute_paths_and_a_lens_of_their_own(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("lens", "own", "read", "values"),
+    ("model", "written", "read_model", "read"),
     [
         ("SIMPLE_RADIAL_FISHEYE", (0.1,), "OPENCV_FISHEYE", (0.1, 0, 0, 0)),
         ("RADIAL_FISHEYE", (0.1, 0.2), "OPENCV_FISHEYE", (0.1, 0.2, 0, 0)),
@@ -161,21 +161,29 @@ def test_arias_files_have_absolute_paths_and_a_lens_of_their_own(tmp_path):
         ("SIMPLE_RADIAL", (0.1,), "OPENCV", (0.1, 0, 0, 0)),
     ],
 )
-def test_lenses_that_it_can_hold_are_written(lens, own, read, values):
-    camera = Camera(64, 32, 60.0, 60.0, 30.0, 20.0, lens, own)
-    frame = transforms._Frame(
-        transforms._intrinsics(camera), {"file_path": "a", "transform_matrix": OPENGL}, "", ""
+def test_supported_camera_models_are_written(model, written, read_model, read):
+    camera = Camera(64, 32, 60.0, 60.0, 30.0, 20.0, model, written)
+    frame = nerfstudio_frames.Frame(
+        nerfstudio_cameras.intrinsics_of_camera(camera),
+        {"file_path": "a", "transform_matrix": OPENGL},
+        "",
+        "",
     )
-    back = transforms._camera(frame, Path("a"))
-    assert (back.lens, back.distortion, back.width, back.height) == (read, values, 64, 32)
-    if lens != "EQUIRECTANGULAR":
+    back = nerfstudio_cameras.camera_of_frame(frame, Path("a"))
+    assert (back.model, back.distortion, back.width, back.height) == (read_model, read, 64, 32)
+    if model != "EQUIRECTANGULAR":
         assert (back.fx, back.fy, back.cx, back.cy) == (60, 60, 30, 20)
-    assert transforms._intrinsics(Camera(64, 32, 60.0, 60.0, 30.0, 20.0, "FOV", (0.9,))) == {}
+    assert (
+        nerfstudio_cameras.intrinsics_of_camera(
+            Camera(64, 32, 60.0, 60.0, 30.0, 20.0, "FOV", (0.9,))
+        )
+        == {}
+    )
 
 
 def test_third_radial_coefficient(tmp_path):
     camera = open_scene(write(tmp_path / "scene", k3=0.3)).cameras[0]
-    assert (camera.lens, camera.distortion) == ("FULL_OPENCV", (0.1, 0, 0, 0.02, 0.3, 0, 0, 0))
+    assert (camera.model, camera.distortion) == ("FULL_OPENCV", (0.1, 0, 0, 0.02, 0.3, 0, 0, 0))
 
 
 def test_split_files(tmp_path):
@@ -195,7 +203,7 @@ def test_split_files(tmp_path):
     assert dict(zip(scene.names, scene.splits, strict=True))["images/11.png"] == "train"
 
 
-def test_nerfstudios_lists(tmp_path):
+def test_split_lists_of_nerfstudio(tmp_path):
     lists = {
         "train_filenames": ["images/9.png"],
         "test_filenames": ["./images/10.png"],
@@ -215,7 +223,7 @@ def test_missing_images_and_broken_matrices_are_reported(tmp_path):
     with pytest.raises(PoseNetError) as refusal:
         open_scene(folder, strict=True)
     assert "1 x pose that is missing or not finite, dropped (first: " in str(refusal.value)
-    assert "1 x image that does not exist" in str(refusal.value)
+    assert "1 x missing image" in str(refusal.value)
     assert "frame 1 images/10.png" in str(refusal.value)
 
 
@@ -224,12 +232,15 @@ def test_missing_images_and_broken_matrices_are_reported(tmp_path):
     [
         (
             [3],
-            "transforms.json: frame 0 must hold a file_path and a transform_matrix, received '3'",
+            "transforms.json: frame 0 must contain a file_path and a transform_matrix, received '3'",
         ),
-        ([{"file_path": "a"}], "frame 0 must hold a transform_matrix of 4 x 4 numbers, a does not"),
+        (
+            [{"file_path": "a"}],
+            "frame 0 must contain a transform_matrix of 4 x 4 numbers, a does not",
+        ),
         (
             [{"file_path": "a", "transform_matrix": [[1, 2], [3]]}],
-            "must hold a transform_matrix of 4 x 4 numbers",
+            "must contain a transform_matrix of 4 x 4 numbers",
         ),
         (
             [{"file_path": "a", "transform_matrix": OPENGL, "fl_x": "x"}],
@@ -241,15 +252,15 @@ def test_missing_images_and_broken_matrices_are_reported(tmp_path):
         ),
         (
             [{"file_path": "a", "transform_matrix": [[10**400] * 4] * 4}],
-            "must hold a transform_matrix of 4 x 4",
+            "must contain a transform_matrix of 4 x 4",
         ),
         (
             [{"file_path": "../../etc/x", "transform_matrix": OPENGL}],
-            "must stay inside the scene's folder",
+            "must stay inside the scene folder",
         ),
         (
             [{"file_path": "/etc/x", "transform_matrix": OPENGL}],
-            "must stay inside the scene's folder",
+            "must stay inside the scene folder",
         ),
     ],
 )
@@ -264,7 +275,7 @@ def test_malformed_frames(tmp_path, frames, message):
         ("[]", "the file must be an object with a list of frames"),
         ('{"frames": 3}', "the file must be an object with a list of frames"),
         ("[" * 100000, "the file must be JSON"),
-        ('{"frames": []}', "must hold at least one usable image: no image is listed"),
+        ('{"frames": []}', "must contain at least one usable image: no image is listed"),
     ],
 )
 def test_malformed_files(tmp_path, text, message):
@@ -281,6 +292,6 @@ def test_real_scenes(real_data):
         640,
     )
     assert ((desk.splits == "train").sum(), (desk.splits == "test").sum()) == (368, 124)
-    with pytest.raises(PoseNetError, match=r"17 x image that does not exist.*refused by --strict"):
+    with pytest.raises(PoseNetError, match=r"17 x missing image.*refused by --strict"):
         open_scene(real_data / "fox", strict=True)
     assert len(open_scene(real_data / "fox")) == 50

@@ -23,18 +23,18 @@ seq1/my"b.jpg 600 0.5 0.5 0.5 0.5 4 5 6 0 0
 """
 
 
-def written(tmp_path, text):
+def write_file(tmp_path, text):
     path = tmp_path / "reconstruction.nvm"
     path.write_text(text)
     return path
 
 
 def refused(tmp_path, text):
-    return refusal(read_nvm, written(tmp_path, text))
+    return refusal(read_nvm, write_file(tmp_path, text))
 
 
 def test_cameras_and_points(tmp_path):
-    model = read_nvm(written(tmp_path, GOOD))
+    model = read_nvm(write_file(tmp_path, GOOD))
     assert model.names == ["seq1/a.jpg", "seq1/my b.jpg"]
     np.testing.assert_array_equal(model.focals, [500.5, 600])
     np.testing.assert_array_equal(model.radials, [-0.1, 0])
@@ -48,37 +48,37 @@ def test_cameras_and_points(tmp_path):
 
 def test_fixed_calibration_header_and_tabs(tmp_path, caplog):
     text = GOOD.replace("NVM_V3", "NVM_V3 FixedK 500 320 500 240 0").replace("a.jpg ", "a.jpg\t")
-    assert len(read_nvm(written(tmp_path, text)).names) == 2
+    assert len(read_nvm(write_file(tmp_path, text)).names) == 2
     assert (
-        "reconstruction.nvm:1: the fixed calibration is not used, FixedK 500 320 500 240 0"
+        "reconstruction.nvm:1: ignores the fixed calibration FixedK 500 320 500 240 0"
         in caplog.text
     )
 
 
 def test_file_without_points(tmp_path):
-    model = read_nvm(written(tmp_path, "NVM_V3\n\n1\na.jpg 1 1 0 0 0 0 0 0 0 0\n"))
+    model = read_nvm(write_file(tmp_path, "NVM_V3\n\n1\na.jpg 1 1 0 0 0 0 0 0 0 0\n"))
     assert model.points.shape == (0, 3)
     assert model.observations.shape == (0, 2)
 
 
-def test_of_several_models_the_largest_that_has_points_is_read(tmp_path, caplog):
+def test_largest_model_with_points_is_read(tmp_path, caplog):
     cameras = "".join(f"{name}.jpg 600 1 0 0 0 {row} 0 0 0 0\n" for row, name in enumerate("cdef"))
     others = (
         f"3\n{cameras[: cameras.index('f.jpg')]}\n1\n0 0 9 1 2 3 1 2 5 0 0\n\n4\n{cameras}\n0\n\n"
     )
     first, end = GOOD.split("\n0\n#")
-    model = read_nvm(written(tmp_path, f"{first}\n{others}0\n#{end}"))
+    model = read_nvm(write_file(tmp_path, f"{first}\n{others}0\n#{end}"))
     assert model.names == ["c.jpg", "d.jpg", "e.jpg"]
     np.testing.assert_array_equal(model.points, [[0, 0, 9]])
     np.testing.assert_array_equal(model.observations, [[2, 0]])
-    assert "of models of 2 + 3 images that of 3 is read" in caplog.text
+    assert "reads the largest model, of 3 images; the models have 2 + 3 images" in caplog.text
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line", "says"),
+    ("old", "new", "line", "message"),
     [
-        ("NVM_V3", "NVM_V2", 1, "an NVM file must begin with NVM_V3, received 'NVM_V2'"),
-        ("NVM_V3", "NVM_V3_R9", 1, "an NVM file must begin with NVM_V3, received 'NVM_V3_R9'"),
+        ("NVM_V3", "NVM_V2", 1, "an NVM file must start with NVM_V3, received 'NVM_V2'"),
+        ("NVM_V3", "NVM_V3_R9", 1, "an NVM file must start with NVM_V3, received 'NVM_V3_R9'"),
         ("\n2\n", "\ntwo\n", 3, "the number of cameras must be a whole number, received 'two'"),
         ("\n2\n", "\n-2\n", 3, "the number of cameras must be a whole number, received '-2'"),
         ("a.jpg 500.5", "a.jpg", 4, "a camera line must be a name and 10 numbers, received"),
@@ -91,16 +91,16 @@ def test_of_several_models_the_largest_that_has_points_is_read(tmp_path, caplog)
         ),
         ("0 0 5 255", "0 up 5 255", 8, "a point line must be X Y Z R G B"),
         ("2 2 7 0 0 0 0", "2 2 7", 10, "a point line must be X Y Z R G B"),
-        ("1 9 0 0", "2 9 0 0", 9, "a point must be seen by cameras 0 to 1, received"),
-        ("1 9 0 0", "-1 9 0 0", 9, "a point must be seen by cameras 0 to 1, received"),
+        ("1 9 0 0", "2 9 0 0", 9, "a point must be observed by cameras 0 to 1, received"),
+        ("1 9 0 0", "-1 9 0 0", 9, "a point must be observed by cameras 0 to 1, received"),
     ],
 )
-def test_malformed_lines_are_named(tmp_path, old, new, line, says):
-    assert f"reconstruction.nvm:{line}: {says}" in refused(tmp_path, GOOD.replace(old, new, 1))
+def test_malformed_lines_are_named(tmp_path, old, new, line, message):
+    assert f"reconstruction.nvm:{line}: {message}" in refused(tmp_path, GOOD.replace(old, new, 1))
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("", "NVM_V3 must follow, the file ends"),
         ("NVM_V3\n", "the number of cameras must follow, the file ends"),
@@ -108,5 +108,5 @@ def test_malformed_lines_are_named(tmp_path, old, new, line, says):
         (GOOD.split("1 1 6")[0], "a point line must follow, the file ends"),
     ],
 )
-def test_files_that_end_early(tmp_path, text, says):
-    assert refused(tmp_path, text).endswith(f"reconstruction.nvm: {says}")
+def test_files_that_end_early(tmp_path, text, message):
+    assert refused(tmp_path, text).endswith(f"reconstruction.nvm: {message}")

@@ -1,4 +1,4 @@
-"""Raw labels from what files write."""
+"""Convert poses of files to raw labels."""
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -12,10 +12,10 @@ from posenet.datasets.formats.pose_conversion import (
 
 
 def matrices(count):
-    made = np.tile(np.eye(4), (count, 1, 1))
-    made[:, :3, :3] = Rotation.random(count, random_state=0).as_matrix()
-    made[:, :3, 3] = np.random.default_rng(0).normal(size=(count, 3))
-    return made
+    poses = np.tile(np.eye(4), (count, 1, 1))
+    poses[:, :3, :3] = Rotation.random(count, random_state=0).as_matrix()
+    poses[:, :3, 3] = np.random.default_rng(0).normal(size=(count, 3))
+    return poses
 
 
 def test_matrices():
@@ -27,7 +27,7 @@ def test_matrices():
     )
 
 
-def test_what_is_no_pose_becomes_nan():
+def test_invalid_pose_becomes_nan():
     given = matrices(6)
     given[0, 0, 0] = np.nan
     given[1, :3, :3] *= 1.02  # scaled
@@ -45,10 +45,10 @@ def test_camera_from_world():
     given = matrices(4)
     back = np.linalg.inv(given)
     quaternions = Rotation.from_matrix(back[:, :3, :3]).as_quat(scalar_first=True)
-    positions, turned = from_camera_from_world(2 * quaternions, back[:, :3, 3])
+    positions, inverted = from_camera_from_world(2 * quaternions, back[:, :3, 3])
     np.testing.assert_allclose(positions, given[:, :3, 3], atol=1e-12)
     np.testing.assert_allclose(
-        Rotation.from_quat(turned, scalar_first=True).as_matrix(), given[:, :3, :3], atol=1e-12
+        Rotation.from_quat(inverted, scalar_first=True).as_matrix(), given[:, :3, :3], atol=1e-12
     )
     broken = np.array([[0.0, 0, 0, 0], [np.nan, 0, 0, 1]])
     np.testing.assert_array_equal(
@@ -57,7 +57,7 @@ def test_camera_from_world():
 
 
 def test_opengl_axes():
-    # a camera that looks along world x with z up, in OpenGL: right -y, up z, back -x
+    # a camera facing world x with z up, in OpenGL: right -y, up z, back -x
     opengl = np.array([[0, 0, -1.0], [-1, 0, 0], [0, 1, 0]])
     opencv = opengl @ OPENCV_FROM_OPENGL
     np.testing.assert_array_equal(opencv @ [0, 0, 1], [1, 0, 0])  # forward

@@ -43,12 +43,12 @@ def test_camera_to_world_matrices(scene):
 
 
 @pytest.mark.parametrize("before", ["\ufeff", "# camera to world\n"])
-def test_a_byte_order_mark_and_comments_do_no_harm(scene, before):
+def test_byte_order_mark_and_comments_are_accepted(scene, before):
     (scene / "seq-01/frame-000000.pose.txt").write_text(before + POSE)
     np.testing.assert_array_equal(open_scene(scene).poses.positions, [[1, 2, 3]] * 3)
 
 
-def test_usual_intrinsics_are_scaled_to_each_image(scene):
+def test_default_intrinsics_are_scaled_to_each_image(scene):
     write_image(scene / "seq-01/frame-000001.color.png", size=(240, 320))
     cameras = open_scene(scene).cameras
     assert cameras[:2] == (
@@ -63,7 +63,7 @@ def test_intrinsics_of_the_file(scene):
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         (
             "500 0 310\n0 510\n0 0 1\n",
@@ -76,34 +76,34 @@ def test_intrinsics_of_the_file(scene):
         ("500 0 310\n", ":2: 3 lines of 3 numbers are needed, the file ends after 1"),
         (
             "0 0 310\n0 510 250\n0 0 1\n",
-            ":1: focal lengths must be finite and above 0, received 0.0 and 510.0",
+            ":1: intrinsics must be finite and focal lengths above 0, received 0.0 and 510.0",
         ),
     ],
 )
-def test_malformed_intrinsics(scene, text, says):
+def test_malformed_intrinsics(scene, text, message):
     (scene / "camera-intrinsics.txt").write_text(text)
-    assert refused(scene) == f"{scene / 'camera-intrinsics.txt'}{says}"
+    assert refused(scene) == f"{scene / 'camera-intrinsics.txt'}{message}"
 
 
-def test_splits_may_name_the_folders(scene):
+def test_splits_may_contain_folder_names(scene):
     (scene / "TrainSplit.txt").write_text("seq-01\n\nseq-12\n")
     (scene / "TestSplit.txt").unlink()
     assert len(open_scene(scene).split("train")) == 3
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         (
             "sequence1\nkitchen\n",
             ":2: a line must name a sequence like 'sequence1', received 'kitchen'",
         ),
-        ("sequence3\n", ":1: the listed sequence needs a folder {folder}/seq-03"),
+        ("sequence3\n", ":1: sequence folder not found: {folder}/seq-03"),
     ],
 )
-def test_malformed_split(scene, text, says):
+def test_malformed_split(scene, text, message):
     (scene / "TrainSplit.txt").write_text(text)
-    assert refused(scene) == f"{scene / 'TrainSplit.txt'}{says.format(folder=scene)}"
+    assert refused(scene) == f"{scene / 'TrainSplit.txt'}{message.format(folder=scene)}"
 
 
 @pytest.mark.parametrize(
@@ -118,11 +118,11 @@ def test_malformed_split(scene, text, says):
         "1e300 " * 15 + "1",
     ],
 )
-def test_matrix_that_is_no_pose_goes_to_the_hygiene(scene, matrix):
+def test_invalid_matrix_is_reported(scene, matrix):
     (scene / "seq-01/frame-000001.pose.txt").write_text(matrix)
-    opened, faults = open_scene_with_issues(scene)
+    opened, issues = open_scene_with_issues(scene)
     place = f"{scene / 'seq-01/frame-000001.pose.txt'}:1 seq-01/frame-000001.color.png"
-    assert [(fault.kind, fault.first) for fault in faults] == [
+    assert [(issue.kind, issue.first) for issue in issues] == [
         ("pose that is missing or not finite", place)
     ]
     assert len(opened) == 2
@@ -133,17 +133,17 @@ def test_rounded_matrix_is_a_pose(scene):
     assert open_scene_with_issues(scene)[1] == []
 
 
-def test_frames_that_lack_a_half_are_reported(scene):
+def test_frames_without_pose_or_image_are_reported(scene):
     (scene / "seq-01/frame-000000.pose.txt").unlink()
     (scene / "seq-01/frame-000001.color.png").unlink()
-    faults = open_scene_with_issues(scene)[1]
-    assert [(fault.kind, fault.count) for fault in faults] == [
+    issues = open_scene_with_issues(scene)[1]
+    assert [(issue.kind, issue.count) for issue in issues] == [
         ("pose that is missing or not finite", 1),
-        ("image that does not exist", 1),
+        ("missing image", 1),
     ]
 
 
-def test_poses_alone_can_be_opened(scene):
+def test_scene_without_images_can_be_opened(scene):
     for path in scene.glob("seq-*/*.png"):
         path.unlink()
     opened = open_scene(scene, need_images=False)
@@ -152,7 +152,7 @@ def test_poses_alone_can_be_opened(scene):
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("1 0 0 0\n0 1 0\n", ":2: 4 lines of 4 numbers are needed, received '0 1 0' as line 2"),
         ("1 0 0 up\n", ":1: 4 lines of 4 numbers are needed, received 'up' where a number belongs"),
@@ -161,9 +161,9 @@ def test_poses_alone_can_be_opened(scene):
         ("\0", ":1: the file must be text, received binary content"),
     ],
 )
-def test_malformed_pose(scene, text, says):
+def test_malformed_pose(scene, text, message):
     (scene / "seq-01/frame-000001.pose.txt").write_text(text)
-    assert refused(scene) == f"{scene / 'seq-01/frame-000001.pose.txt'}{says}"
+    assert refused(scene) == f"{scene / 'seq-01/frame-000001.pose.txt'}{message}"
 
 
 def test_pose_that_is_a_folder(scene):
@@ -175,15 +175,15 @@ def test_pose_that_is_a_folder(scene):
 
 
 def test_real_kitchen(real_data):
-    scene, faults = open_scene_with_issues(real_data / "redkitchen")
-    assert faults == []
+    scene, issues = open_scene_with_issues(real_data / "redkitchen")
+    assert issues == []
     assert ((scene.splits == "train").sum(), (scene.splits == "test").sum()) == (752, 248)
     assert len(set(scene.sequences)) == 16
     assert set(scene.cameras) == {Camera(640, 480, 585, 585, 320, 240)}
     steps = np.linalg.norm(
         np.diff(scene.subset(scene.sequences == "seq-01").poses.positions, axis=0), axis=1
     )
-    assert steps.max() < 0.1  # meters from frame to frame: the order is that of time
+    assert steps.max() < 0.1  # meters from frame to frame: rows are in the order of time
 
 
 @pytest.mark.parametrize("suffix", ["tif", "webp", "jpeg"])

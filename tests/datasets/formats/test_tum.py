@@ -40,20 +40,18 @@ def test_nearest_pose_in_time(tmp_path):
     np.testing.assert_array_equal(scene.poses.positions, [[1, 2, 3], [4, 5, 6]])
     np.testing.assert_allclose(
         scene.poses.quaternions_wxyz[1], [0.70710678, 0, 0, 0.70710678]
-    )  # z turn: camera to world
+    )  # about z, camera to world
     assert scene.unit == "m"
 
 
-def test_the_scenes_own_truth_scored_as_a_pose_file_is_exact(tmp_path):
+def test_own_ground_truth_as_a_pose_file_has_no_error(tmp_path):
     folder = write(tmp_path / "desk", IMAGES + "10.12 rgb/c.png\n", TRUTH + "10.12 7 8 9 0 0 0 1\n")
-    (folder / "test.txt").write_text(
-        "rgb/b.png\nrgb/c.png\n"
-    )  # its lines are not the file's first ones
+    (folder / "test.txt").write_text("rgb/b.png\nrgb/c.png\n")  # not the first lines of the file
     result = evaluate_poses(folder / "groundtruth.txt", folder)
-    assert result.found.all()
-    assert result.errors.tolist() == [0, 0]
+    assert result.valid.all()
+    assert result.errors.position.tolist() == [0, 0]
     assert result.scene.times.tolist() == [10.08, 10.12]
-    write_evaluation(result, tmp_path / "out", images=False)
+    write_evaluation(result, tmp_path / "out", plot=False)
     table = np.loadtxt(tmp_path / "out/estimate.tum")
     np.testing.assert_array_equal(table[:, :4], [[10.08, 4, 5, 6], [10.12, 7, 8, 9]])
 
@@ -71,9 +69,9 @@ def test_images_without_a_pose_are_reported(tmp_path):
 def test_calibrations(tmp_path):
     camera = open_scene(write(tmp_path / "desk")).cameras[
         0
-    ]  # the truth's comment says freiburg2; 640 -> 64 pixels
+    ]  # a comment contains freiburg2; 640 -> 64 pixels
     assert (camera.fx, camera.cx) == (pytest.approx(52.09), pytest.approx(32.56))
-    assert camera.lens == "FULL_OPENCV"
+    assert camera.model == "FULL_OPENCV"
     assert camera.distortion[:5] == (0.2312, -0.7849, -0.0033, -0.0001, 0.9172)
     assert (
         open_scene(write(tmp_path / "mine", truth=TRUTH.replace("freiburg2", ""))).cameras[0].source
@@ -90,7 +88,7 @@ def test_own_calibration(tmp_path):
     (folder / "calibration.txt").write_text("50 51 31.5 23.5 0.1 0.2 0.3 0.4\n")
     camera = open_scene(folder).cameras[0]
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (50, 51, 32, 24)
-    assert (camera.lens, camera.distortion) == ("OPENCV", (0.1, 0.2, 0.3, 0.4))
+    assert (camera.model, camera.distortion) == ("OPENCV", (0.1, 0.2, 0.3, 0.4))
     (folder / "calibration.txt").write_text("50 51 31.5\n")
     assert (
         "calibration.txt:1: a calibration must be fx fy cx cy [k1 k2 p1 p2 [k3]], received"
@@ -103,11 +101,11 @@ def test_own_calibration(tmp_path):
     [
         ("rgb.txt", "10.0\n", "rgb.txt:1: a line must be 'timestamp file', received '10.0'"),
         ("rgb.txt", "x rgb/a.png\n", "rgb.txt:1: a line must be 'timestamp file'"),
-        ("rgb.txt", "10.0 ../a.png\n", "must stay inside the scene's folder"),
+        ("rgb.txt", "10.0 ../a.png\n", "must stay inside the scene folder"),
         (
             "groundtruth.txt",
             "10 1 2 3 0 0 0\n",
-            "groundtruth.txt:1: a TUM line must be 8 numbers, stamp x y z",
+            "groundtruth.txt:1: a TUM line must be 8 numbers, timestamp x y z",
         ),
         ("groundtruth.txt", "10 1 2 3 0 0 0 w\n", "received 'w' where a number belongs"),
         ("groundtruth.txt", "10 1 2 3 0 0 0 0\n", "1 x quaternion of length zero"),

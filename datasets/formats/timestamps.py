@@ -1,0 +1,71 @@
+"""Associate images with poses by time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+# Seconds between an image and its pose at most, as in associate.py of the TUM RGB-D benchmark.
+MAX_DIFFERENCE = 0.02
+
+
+class TimedImage(NamedTuple):
+    """An image with its timestamp, one line of a file. Sorting is by time.
+
+    Attributes:
+        time: timestamp in seconds.
+        name: name of the image as written.
+        source: where the line is, "file:line".
+    """
+
+    time: float
+    name: str
+    source: str
+
+
+def match_timestamps(
+    timestamps: Sequence[float] | np.ndarray,
+    known: Sequence[float] | np.ndarray,
+    *,
+    max_difference: float = MAX_DIFFERENCE,
+) -> np.ndarray:
+    """Return the nearest known timestamp of each timestamp.
+
+    Args:
+        timestamps: n timestamps in seconds.
+        known: m timestamps in seconds, in any order.
+        max_difference: largest difference in seconds.
+
+    Returns:
+        Row of the nearest known timestamp, shape (n,); -1 if none is near enough.
+    """
+    wanted = np.asarray(timestamps, np.float64)
+    given = np.asarray(known, np.float64)
+    if len(given) == 0:
+        return np.full(len(wanted), -1)
+    order = np.argsort(given, kind="stable")
+    right = np.clip(np.searchsorted(given[order], wanted), 1, max(1, len(given) - 1))
+    right = np.minimum(right, len(given) - 1)
+    left = np.maximum(right - 1, 0)
+    closer = np.abs(given[order][left] - wanted) <= np.abs(given[order][right] - wanted)
+    rows = order[np.where(closer, left, right)]
+    return np.where(np.abs(given[rows] - wanted) <= max_difference, rows, -1)
+
+
+def rows_by_time(images: Sequence[TimedImage], table: np.ndarray) -> np.ndarray:
+    """Return the row of a table that is nearest in time to each image, at most 0.02 s away.
+
+    Args:
+        images: n images.
+        table: the first column contains timestamps in seconds, shape (m, k).
+
+    Returns:
+        Rows of the table, shape (n, k); NaN if no row is near enough.
+    """
+    rows = match_timestamps([image.time for image in images], table[:, 0])
+    # Row -1 is the last one.
+    missing = np.full(table.shape[1], np.nan)
+    matched: np.ndarray = np.vstack([table, missing])[rows]
+    return matched
