@@ -1,7 +1,7 @@
-"""The networks of keras.applications as backbones, called as Keras calls them (MobileNetV2, ResNet50, ...).
+"""The networks of keras.applications as backbones, by their names (MobileNetV2, ResNet50, ...).
 
-Each carries the preprocessing of its family inside, so that it takes raw RGB like every other backbone. The network itself
-is one nested layer, "backbone".
+Each contains the preprocessing of its family, so that it takes raw RGB like every other backbone.
+The network itself is one nested layer, "backbone".
 """
 
 from __future__ import annotations
@@ -15,20 +15,37 @@ from posenet.config import Rotation
 from posenet.models.heads import PoseHead
 from posenet.models.layers import ToMeanBGR
 
-# What `preprocess_input` of each family does (keras.applications); "inside": the network does it itself
+# What `preprocess_input` of each family does (keras.applications); "inside": the network does it
+# itself
 _PREPROCESSING = {
-    "resnet": "caffe", "vgg16": "caffe", "vgg19": "caffe", "densenet": "torch",
-    "inception_resnet_v2": "tf", "inception_v3": "tf", "mobilenet": "tf", "mobilenet_v2": "tf", "nasnet": "tf",
-    "resnet_v2": "tf", "xception": "tf",
-    "convnext": "inside", "efficientnet": "inside", "efficientnet_v2": "inside", "mobilenet_v3": "inside",
-}  # fmt: skip
+    "resnet": "caffe",
+    "vgg16": "caffe",
+    "vgg19": "caffe",
+    "densenet": "torch",
+    "inception_resnet_v2": "tf",
+    "inception_v3": "tf",
+    "mobilenet": "tf",
+    "mobilenet_v2": "tf",
+    "nasnet": "tf",
+    "resnet_v2": "tf",
+    "xception": "tf",
+    "convnext": "inside",
+    "efficientnet": "inside",
+    "efficientnet_v2": "inside",
+    "mobilenet_v3": "inside",
+}
 _MEAN_BGR = (103.939, 116.779, 123.68)
-_MEAN_RGB, _DEVIATION_RGB = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_MEAN_RGB = (0.485, 0.456, 0.406)
+_DEVIATION_RGB = (0.229, 0.224, 0.225)
 
 
 @cache
 def application_names() -> tuple[str, ...]:
-    """The networks of keras.applications whose preprocessing is known."""
+    """Return the networks of keras.applications whose preprocessing is known.
+
+    Returns:
+        Their names.
+    """
     made = {
         name: getattr(keras.applications, name)
         for name in dir(keras.applications)
@@ -42,7 +59,14 @@ def _family(make) -> str:
 
 
 def preprocessing(name: str) -> layers.Layer:
-    """The layer that does what the network's family does to raw RGB images before it sees them."""
+    """Return the preprocessing of a network's family.
+
+    Args:
+        name: name of the network.
+
+    Returns:
+        A layer for raw RGB images.
+    """
     mode = _PREPROCESSING[_family(getattr(keras.applications, name))]
     if mode == "caffe":
         return ToMeanBGR(_MEAN_BGR, name="preprocess")
@@ -62,18 +86,34 @@ def preprocessing(name: str) -> layers.Layer:
 def application_heads(
     image, name: str, auxiliary: bool = True, rotation: Rotation = "quaternion"
 ) -> dict:
-    """Position and quaternion of raw RGB images; there are no auxiliary heads. Outputs as `posenet_2015`."""
+    """Build the pose head on a network of keras.applications.
+
+    Args:
+        image: raw RGB images, shape (b, h, w, 3).
+        name: name of the network.
+        auxiliary: ignored; there are no auxiliary heads.
+        rotation: parameterization of the rotation.
+
+    Returns:
+        Outputs as of `posenet_2015`.
+    """
     backbone = _made(name, include_top=False, input_shape=tuple(image.shape[1:]))
     for layer in backbone.layers:
         if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = (
-                0.9  # a training of minutes is over before averages of 0.99 have followed it
-            )
+            # A training of minutes ends before averages of 0.99 have followed it.
+            layer.momentum = 0.9
     return PoseHead("cls3", rotation=rotation)(backbone(preprocessing(name)(image)))
 
 
 def application_classifier(name: str) -> keras.Model:
-    """ImageNet's classifier: raw RGB images of the network's own size -> probabilities (b, 1000)."""
+    """Build the ImageNet classifier of a network of keras.applications.
+
+    Args:
+        name: name of the network.
+
+    Returns:
+        A network: raw RGB images of its own size -> probabilities (b, 1000).
+    """
     whole = _made(name)
     side = whole.input_shape[1] or 224  # MobileNetV3 takes any
     image = keras.Input((side, side, 3))
@@ -81,7 +121,7 @@ def application_classifier(name: str) -> keras.Model:
 
 
 def _made(name: str, **options) -> keras.Model:
-    """The network of keras.applications with random weights."""
+    """Return a network of keras.applications with random weights."""
     make = getattr(keras.applications, name)
     network = make(weights=None, **options)
     if _family(make) == "efficientnet":
@@ -91,10 +131,11 @@ def _made(name: str, **options) -> keras.Model:
 
 
 def _with_imagenet_colors(layer: layers.Layer) -> layers.Layer:
-    """EfficientNet's first layers keep the colors' mean and variance as weights; here they are constants.
+    """Replace EfficientNet's color normalization, whose mean and variance are weights.
 
-    Its ImageNet files have the deviation where the variance belongs, so that Keras divides by its root, and once more
-    by that with weights="imagenet": by the deviation in all (github.com/tensorflow/tensorflow/issues/49930).
+    Its ImageNet files contain the deviation instead of the variance, so that Keras divides by its
+    root, and once more by that with weights="imagenet": by the deviation in all
+    (https://github.com/tensorflow/tensorflow/issues/49930). Constants replace them here.
     """
     if not isinstance(layer, layers.Normalization):
         return type(layer).from_config(layer.get_config())

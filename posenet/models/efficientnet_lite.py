@@ -1,7 +1,8 @@
-"""EfficientNet-Lite0: EfficientNet-B0 without squeeze-and-excitation, with ReLU6 (tensorflow/tpu, efficientnet/lite).
+"""EfficientNet-Lite0: EfficientNet-B0 without squeeze-and-excitation, with ReLU6.
 
-Layer names are those of the PyTorch files (`_blocks.3._depthwise_conv`), dots become underscores.
-4,694,024 numbers with the ImageNet classifier, the moving averages of batch normalization included.
+Source: tensorflow/tpu, efficientnet/lite. Layer names are those of the PyTorch files
+(`_blocks.3._depthwise_conv`), with underscores instead of dots. 4,694,024 numbers with the ImageNet
+classifier, moving averages of batch normalization included.
 """
 
 from __future__ import annotations
@@ -26,14 +27,28 @@ STAGES = (
 
 
 def efficientnet_lite0(image):
-    """Feature map (b, h / 32, w / 32, 1280) of raw RGB images (b, h, w, 3)."""
+    """Build the last feature map of EfficientNet-Lite0.
+
+    Args:
+        image: raw RGB images, shape (b, h, w, 3).
+
+    Returns:
+        A map (b, h / 32, w / 32, 1280).
+    """
     _, x = feature_maps(image)
     x = layers.Conv2D(1280, 1, use_bias=False, name="_conv_head")(x)
     return _norm_relu6(x, "_bn1")
 
 
 def feature_maps(image):
-    """Maps (b, h / 16, w / 16, 112) and (b, h / 32, w / 32, 320) of raw RGB images (b, h, w, 3)."""
+    """Build the feature maps of EfficientNet-Lite0.
+
+    Args:
+        image: raw RGB images, shape (b, h, w, 3).
+
+    Returns:
+        Maps (b, h / 16, w / 16, 112) and (b, h / 32, w / 32, 320).
+    """
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="preprocess")(image)
     x = layers.Conv2D(32, 3, 2, "same", use_bias=False, name="_conv_stem")(x)
     x = _norm_relu6(x, "_bn0")
@@ -52,19 +67,32 @@ def feature_maps(image):
 def efficientnet_lite0_heads(
     image, auxiliary: bool = True, rotation: Rotation = "quaternion"
 ) -> dict:
-    """Position and quaternion of raw RGB images; there are no auxiliary heads. Outputs as `posenet_2015`."""
+    """Build the pose head on EfficientNet-Lite0.
+
+    Args:
+        image: raw RGB images, shape (b, h, w, 3).
+        auxiliary: ignored; there are no auxiliary heads.
+        rotation: parameterization of the rotation.
+
+    Returns:
+        Outputs as of `posenet_2015`.
+    """
     return PoseHead("cls3", rotation=rotation)(efficientnet_lite0(image))
 
 
 def classifier() -> keras.Model:
-    """ImageNet's classifier: raw RGB images (b, 224, 224, 3) -> probabilities (b, 1000)."""
+    """Build the ImageNet classifier.
+
+    Returns:
+        A network: raw RGB images (b, 224, 224, 3) -> probabilities (b, 1000).
+    """
     image = keras.Input((224, 224, 3))
     x = layers.GlobalAveragePooling2D(name="pool")(efficientnet_lite0(image))
     return keras.Model(image, layers.Dense(1000, activation="softmax", name="_fc")(x))
 
 
 def _block(x, name, kernel, filters, expansion, stride):
-    """Inverted residual: widen, filter each channel, narrow."""
+    """Return an inverted residual: widen, filter each channel, narrow."""
     inputs = x
     if expansion > 1:
         x = layers.Conv2D(expansion * x.shape[-1], 1, use_bias=False, name=f"{name}__expand_conv")(

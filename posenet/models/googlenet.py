@@ -1,8 +1,8 @@
 """GoogLeNet (Szegedy et al. 2014), as PoseNet uses it and with batch normalization.
 
 `posenet_2015` is PoseNet exactly (Kendall et al. 2015: train_posenet.prototxt), in the four public
-variants, whose weight files fit only their own graph: GRAPHS says how they differ. Layer names are
-those of the published files. 12,431,173 parameters with all three heads (Caffe, TensorFlow).
+variants, whose weight files fit only their own graph: VARIANTS says how they differ. Layer names
+are those of the published files. 12,431,173 parameters with all three heads (Caffe, TensorFlow).
 `googlenet_bn` is the backbone that trains well from scratch.
 """
 
@@ -17,7 +17,8 @@ from posenet.config import Rotation
 from posenet.models.heads import PoseHead, pose_outputs
 from posenet.models.layers import CAFFE_MEAN_BGR, FastBatchNorm, LocalResponseNorm, ToMeanBGR
 
-# Filters of each inception block: 1x1, reduction to 3x3, 3x3, reduction to 5x5, 5x5, pool projection.
+# Filters of each inception block: 1x1, reduction to 3x3, 3x3, reduction to 5x5, 5x5, pool
+# projection.
 BLOCKS = {
     "icp1": (64, 96, 128, 16, 32, 32),  # 3a
     "icp2": (128, 128, 192, 32, 96, 64),  # 3b
@@ -32,15 +33,18 @@ BLOCKS = {
 
 
 @dataclass(frozen=True)
-class Graph:
-    """Where the public PoseNet graphs differ.
+class ArchitectureVariant:
+    """How the public PoseNet graphs differ.
 
-    symmetric_start: conv1 is padded by 3 on every side (Caffe) instead of SAME (2 before, 3 after).
-    normalization: local response ("lrn") or batch normalization ("bn") after pool1 and conv2.
-    pool2_padding: "same" keeps 28 x 28, "valid" gives 27 x 27.
-    dropout: shares dropped before the two auxiliary outputs and the final one.
-    symmetric_pools: pools that halve are padded by 1 on every side, instead of SAME (right and bottom only).
-    rgb: the order of the channels that the weights expect; False is BGR.
+    Attributes:
+        symmetric_start: conv1 is padded by 3 on every side (Caffe), otherwise SAME (2 before, 3
+            after).
+        normalization: local response ("lrn") or batch normalization ("bn") after pool1 and conv2.
+        pool2_padding: "same" gives 28 x 28, "valid" 27 x 27.
+        dropout: rates before the two auxiliary outputs and the final one.
+        symmetric_pools: pools that halve the size are padded by 1 on every side, otherwise SAME
+            (right and bottom only).
+        rgb: the weights expect RGB, otherwise BGR.
     """
 
     symmetric_start: bool
@@ -51,50 +55,63 @@ class Graph:
     rgb: bool = False
 
 
-GRAPHS = {
-    "caffe": Graph(True, "lrn", "same", (0.7, 0.7, 0.5)),
-    "tensorflow": Graph(False, "lrn", "same", (0.0, 0.0, 0.0)),
-    "keras": Graph(False, "bn", "valid", (0.0, 0.0, 0.0)),
-    "pytorch": Graph(True, "lrn", "same", (0.7, 0.7, 0.5), symmetric_pools=True, rgb=True),
+VARIANTS = {
+    "caffe": ArchitectureVariant(True, "lrn", "same", (0.7, 0.7, 0.5)),
+    "tensorflow": ArchitectureVariant(False, "lrn", "same", (0.0, 0.0, 0.0)),
+    "keras": ArchitectureVariant(False, "bn", "valid", (0.0, 0.0, 0.0)),
+    "pytorch": ArchitectureVariant(
+        True, "lrn", "same", (0.7, 0.7, 0.5), symmetric_pools=True, rgb=True
+    ),
 }
 
 
 def posenet_2015(
     image,
-    graph: str = "caffe",
+    variant: str = "caffe",
     auxiliary: bool = True,
     preprocess: bool = True,
-    epsilon: float = 1e-3,
+    batchnorm_epsilon: float = 1e-3,
 ) -> dict:
-    """PoseNet on raw RGB images (b, 224, 224, 3); with preprocess=False on the graph's own channels, mean subtracted.
+    """Build PoseNet (2015).
 
-    Returns {"position": (b, 3), "quaternion": (b, 4)} and, with auxiliary=True, the two training
-    heads' "aux1_position" and so on. Quaternions are as the layer gives them, not normalized. epsilon: of the keras
-    graph's batch normalization.
+    Args:
+        image: raw RGB images, shape (b, 224, 224, 3).
+        variant: one of `VARIANTS`.
+        auxiliary: build the two auxiliary heads too.
+        preprocess: False if the images already have the channels of the variant without their mean.
+        batchnorm_epsilon: epsilon of batch normalization in the keras variant.
+
+    Returns:
+        "position" (b, 3) and "quaternion" (b, 4), not normalized; with `auxiliary` also
+        "aux1_position" and so on.
     """
-    variant = GRAPHS[graph]
-    x = _minus_mean(image, variant) if preprocess else image
-    blocks = _plain_backbone(x, variant, epsilon)
+    chosen = VARIANTS[variant]
+    x = _minus_mean(image, chosen) if preprocess else image
+    blocks = _plain_backbone(x, chosen, batchnorm_epsilon)
     outputs: dict = {}
     if auxiliary:
-        outputs |= _auxiliary_head(blocks["icp3"], 1, "cls1_fc1_pose", variant.dropout[0])
-        outputs |= _auxiliary_head(blocks["icp6"], 2, "cls2_fc1", variant.dropout[1])
+        outputs |= _auxiliary_head(blocks["icp3"], 1, "cls1_fc1_pose", chosen.dropout[0])
+        outputs |= _auxiliary_head(blocks["icp6"], 2, "cls2_fc1", chosen.dropout[1])
     x = layers.AveragePooling2D(7, 1, name="cls3_pool")(blocks["icp9"])
     x = layers.Flatten(name="cls3_flatten")(x)
     x = layers.Dense(2048, activation="relu", name="cls3_fc1_pose")(x)
-    x = layers.Dropout(variant.dropout[2], name="cls3_drop")(x)
+    x = layers.Dropout(chosen.dropout[2], name="cls3_drop")(x)
     return pose_outputs(x, names=("cls3_fc_pose_xyz", "cls3_fc_pose_wpqr")) | outputs
 
 
 def classifier() -> keras.Model:
-    """GoogLeNet for ImageNet as BVLC trained it: raw RGB (b, 224, 224, 3) -> probabilities (b, 1000)."""
+    """Build GoogLeNet for ImageNet as BVLC trained it.
+
+    Returns:
+        A network: raw RGB images (b, 224, 224, 3) -> probabilities (b, 1000).
+    """
     image = keras.Input((224, 224, 3))
-    blocks = _plain_backbone(ToMeanBGR(name="preprocess")(image), GRAPHS["caffe"])
+    blocks = _plain_backbone(ToMeanBGR(name="preprocess")(image), VARIANTS["caffe"])
     x = layers.Flatten()(layers.AveragePooling2D(7, 1, name="cls3_pool")(blocks["icp9"]))
     return keras.Model(image, layers.Dense(1000, activation="softmax", name="cls3_classifier")(x))
 
 
-def _minus_mean(image, variant: Graph):
+def _minus_mean(image, variant: ArchitectureVariant):
     if variant.rgb:
         return layers.Rescaling(
             1.0, [-mean for mean in reversed(CAFFE_MEAN_BGR)], name="preprocess"
@@ -102,7 +119,7 @@ def _minus_mean(image, variant: Graph):
     return ToMeanBGR(name="preprocess")(image)
 
 
-def _plain_backbone(x, variant: Graph, epsilon: float = 1e-3):
+def _plain_backbone(x, variant: ArchitectureVariant, epsilon: float = 1e-3):
     def normalized(x, name):
         return (
             layers.BatchNormalization(epsilon=epsilon, name=name)(x)
@@ -122,7 +139,7 @@ def _plain_backbone(x, variant: Graph, epsilon: float = 1e-3):
     return _inception_blocks(x, _conv_relu, variant)
 
 
-def _halved(x, name, variant: Graph, padding="same"):
+def _halved(x, name, variant: ArchitectureVariant, padding="same"):
     if variant.symmetric_pools:  # what comes in is not negative: a border of zeros never wins
         return layers.MaxPooling2D(3, 2, name=name)(layers.ZeroPadding2D(1, name=f"{name}_pad")(x))
     return layers.MaxPooling2D(3, 2, padding, name=name)(x)
@@ -132,8 +149,8 @@ def _conv_relu(x, filters, size, name):
     return layers.Conv2D(filters, size, padding="same", activation="relu", name=name)(x)
 
 
-def _inception_blocks(x, conv, variant: Graph):
-    """icp1 to icp9 with the pools between them; gives the outputs of all."""
+def _inception_blocks(x, conv, variant: ArchitectureVariant):
+    """Return the outputs of icp1 to icp9, with the pools between them."""
     outputs = {}
     for name, filters in BLOCKS.items():
         if name in ("icp3", "icp8"):
@@ -165,9 +182,17 @@ def _auxiliary_head(x, number, dense_name, dropout):
 
 
 def googlenet_bn(image, auxiliary: bool = True, rotation: Rotation = "quaternion") -> dict:
-    """GoogLeNet with batch normalization after every convolution, on raw RGB images (b, h, w, 3).
+    """Build GoogLeNet with batch normalization after every convolution.
 
-    Any image size from 32 x 32. Outputs as `posenet_2015`. Trains from scratch in minutes on small scenes.
+    It trains from scratch in minutes on small scenes.
+
+    Args:
+        image: raw RGB images, shape (b, h, w, 3), at least 32 x 32.
+        auxiliary: build the two auxiliary heads too.
+        rotation: parameterization of the rotation.
+
+    Returns:
+        Outputs as of `posenet_2015`.
     """
     blocks = _normalized_blocks(image)
     outputs = PoseHead("cls3", rotation=rotation)(blocks["icp9"])
@@ -178,19 +203,26 @@ def googlenet_bn(image, auxiliary: bool = True, rotation: Rotation = "quaternion
 
 
 def feature_maps(image):
-    """Maps (b, h / 16, w / 16, 832) and (b, h / 32, w / 32, 1024) of the normalized GoogLeNet, of raw RGB images."""
+    """Build the feature maps of GoogLeNet with batch normalization.
+
+    Args:
+        image: raw RGB images, shape (b, h, w, 3).
+
+    Returns:
+        Maps (b, h / 16, w / 16, 832) and (b, h / 32, w / 32, 1024).
+    """
     blocks = _normalized_blocks(image)
     return blocks["icp7"], blocks["icp9"]
 
 
 def _normalized_blocks(image) -> dict:
-    """The outputs of the inception blocks, with batch normalization after every convolution."""
+    """Return the outputs of the inception blocks, each convolution with batch normalization."""
     x = layers.Rescaling(1 / 64.0, offset=-2.0, name="preprocess")(image)
     x = _conv_bn(x, 64, 7, "conv1", strides=2)
     x = layers.MaxPooling2D(3, 2, "same", name="pool1")(x)
     x = _conv_bn(_conv_bn(x, 64, 1, "reduction2"), 192, 3, "conv2")
     x = layers.MaxPooling2D(3, 2, "same", name="pool2")(x)
-    return _inception_blocks(x, _conv_bn, GRAPHS["tensorflow"])
+    return _inception_blocks(x, _conv_bn, VARIANTS["tensorflow"])
 
 
 def _conv_bn(x, filters, size, name, strides=1):

@@ -1,8 +1,8 @@
-"""Inception-v4 (Szegedy et al. 2016) as TF-Slim's checkpoint and its Keras port have it.
+"""Inception-v4 (Szegedy et al., 2016), as in TF-Slim's checkpoint and its Keras port.
 
-Every convolution is without bias and followed by batch normalization without gamma, then ReLU. Layers are called as
-TF-Slim's variables, with _ for /. 149 convolutions; 42,712,937 numbers with the ImageNet classifier, the moving
-averages included.
+Convolutions have no bias; batch normalization without gamma and a ReLU follow. Layers have the
+names of TF-Slim's variables, with _ instead of /. 149 convolutions; 42,712,937 numbers with the
+ImageNet classifier, moving averages included.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from posenet.config import Rotation
 from posenet.models.heads import PoseHead
 from posenet.models.layers import FastBatchNorm
 
-CLASSES = 1001  # ImageNet's behind a first one for the background
+# ImageNet's classes after one for the background.
+CLASSES = 1001
+# Side of the classifier's input in pixels.
 SIZE = 299
 
 
 @dataclass
 class _Builder:
-    """Makes convolutions and remembers their names in order."""
+    """Builds convolutions and records their names in order."""
 
     names: list[str] = field(default_factory=list)
 
@@ -37,7 +39,7 @@ class _Builder:
         stride: int = 1,
         padding: str = "same",
     ):
-        """scope: Mixed_5b_Branch_1_Conv2d_0b; the kernel's size is added, as TF-Slim does."""
+        """Return a convolution; its name is the scope (Mixed_5b_Branch_1_Conv2d_0b) and size."""
         name = f"{scope}_{height}x{width}"
         self.names.append(name)
         x = layers.Conv2D(filters, (height, width), stride, padding, use_bias=False, name=name)(x)
@@ -45,7 +47,7 @@ class _Builder:
         return layers.ReLU(name=f"{name}_relu")(x)
 
     def chain(self, x, scope: str, *kernels: tuple[int, int, int]):
-        """Convolutions (filters, height, width) one behind the other, called 0a, 0b and so on."""
+        """Return successive convolutions (filters, height, width), named 0a, 0b and so on."""
         for letter, (filters, height, width) in zip("abcde", kernels, strict=False):
             x = self.conv(x, f"{scope}_Conv2d_0{letter}", filters, height, width)
         return x
@@ -113,7 +115,7 @@ class _Builder:
         return _join(name, first, *second, *third, self.pooled(x, name, 256))
 
     def pooled(self, x, name: str, filters: int):
-        """The branch behind an average pool."""
+        """Return the branch after an average pool."""
         x = layers.AveragePooling2D(3, 1, "same", name=f"{name}_pool")(x)
         return self.conv(x, f"{name}_Branch_3_Conv2d_0b", filters, 1, 1)
 
@@ -136,25 +138,49 @@ def _features(image, make: _Builder):
 
 
 def inception_v4(image):
-    """Feature map (b, h', w', 1536) of raw RGB images (b, h, w, 3), 75 x 75 or larger; 299 gives 8."""
+    """Build the feature map of Inception-v4.
+
+    Args:
+        image: raw RGB images, shape (b, h, w, 3), at least 75 x 75.
+
+    Returns:
+        A map (b, h', w', 1536); 299 x 299 gives 8 x 8.
+    """
     return _features(image, _Builder())
 
 
 @cache
 def convolution_names() -> tuple[str, ...]:
-    """The names of the 149 convolutions in the order in which they are made, which is the Keras port's."""
+    """Return the names of the 149 convolutions in the order in which the Keras port builds them.
+
+    Returns:
+        The names.
+    """
     builder = _Builder()
     _features(keras.Input((SIZE, SIZE, 3)), builder)
     return tuple(builder.names)
 
 
 def inception_v4_heads(image, auxiliary: bool = True, rotation: Rotation = "quaternion") -> dict:
-    """Position and quaternion of raw RGB images; there are no auxiliary heads. Outputs as `posenet_2015`."""
+    """Build the pose head on Inception-v4.
+
+    Args:
+        image: raw RGB images, shape (b, h, w, 3).
+        auxiliary: ignored; there are no auxiliary heads.
+        rotation: parameterization of the rotation.
+
+    Returns:
+        Outputs as of `posenet_2015`.
+    """
     return PoseHead("cls3", rotation=rotation)(inception_v4(image))
 
 
 def classifier() -> keras.Model:
-    """ImageNet's classifier: raw RGB images (b, 299, 299, 3) -> probabilities (b, 1001), the background's first."""
+    """Build the ImageNet classifier.
+
+    Returns:
+        A network: raw RGB images (b, 299, 299, 3) -> probabilities (b, 1001), background first.
+    """
     image = keras.Input((SIZE, SIZE, 3))
     x = layers.GlobalAveragePooling2D(name="pool")(inception_v4(image))
     x = layers.Dropout(0.2, name="dropout")(x)

@@ -2,74 +2,120 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import keras
 import tensorflow as tf
 
+# oneDNN's gradient of depthwise kernels is fast for this number of columns.
+FAST_COLUMNS = 3
 
-def fused_batch_norm(x, gamma, beta, epsilon: float, moving=None):
-    """TensorFlow's fused batch normalization of (b, h, w, c); None where Keras runs on another backend.
 
-    moving: (mean, variance) to normalize by; without them, those of the batch.
-    Returns (outputs, mean, variance), the variance being that of the batch itself (not the unbiased estimate).
+class Normalized(NamedTuple):
+    """The result of batch normalization.
+
+    Attributes:
+        outputs: normalized values, shape (b, h, w, c).
+        mean: mean of each channel, shape (c,).
+        variance: biased variance of each channel, shape (c,).
+    """
+
+    outputs: Any
+    mean: Any
+    variance: Any
+
+
+def fused_batch_norm(
+    x: Any, gamma: Any, beta: Any, epsilon: float, *, moving: tuple[Any, Any] | None = None
+) -> Normalized | None:
+    """Normalize with TensorFlow's fused batch normalization.
+
+    Args:
+        x: values, shape (b, h, w, c).
+        gamma: scale of each channel, shape (c,).
+        beta: offset of each channel, shape (c,).
+        epsilon: added to the variance.
+        moving: mean and variance to normalize with. Default: those of the batch.
+
+    Returns:
+        The result; None if Keras runs on another backend.
     """
     if keras.backend.backend() != "tensorflow":
         return None
-    gamma, beta = tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta)
+    gamma = tf.convert_to_tensor(gamma)
+    beta = tf.convert_to_tensor(beta)
     if moving is not None:
-        mean, variance = (tf.convert_to_tensor(value) for value in moving)
+        mean = tf.convert_to_tensor(moving[0])
+        variance = tf.convert_to_tensor(moving[1])
         outputs, *_ = tf.compat.v1.nn.fused_batch_norm(
             x, gamma, beta, mean, variance, epsilon, is_training=False
         )
-        return outputs, mean, variance
+        return Normalized(outputs, mean, variance)
     outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon)
     count = tf.cast(tf.size(x) / tf.shape(x)[-1], variance.dtype)
-    return outputs, mean, variance * (count - 1) / count
+    return Normalized(outputs, mean, variance * (count - 1) / count)
 
 
-def depthwise_conv(x, kernel, stride: int):
-    """TensorFlow's depthwise convolution of (b, h, w, c) by (k, k, c, 1), padding "same", with a gradient that is fast
-    on CPUs too; None where Keras runs on another backend, or on a GPU.
+def depthwise_conv(x: Any, kernel: Any, stride: int) -> Any:
+    """Convolve each channel by itself, padding "same", with a gradient that is fast on CPUs too.
 
-    oneDNN's own gradients of kernels wider than three columns, and in bfloat16 also those of strides, take five to
-    twenty times as long as they need.
+    oneDNN's own gradients of kernels wider than three columns, and in bfloat16 also those of
+    strides, take five to twenty times as long as necessary.
+
+    Args:
+        x: values, shape (b, h, w, c).
+        kernel: shape (k, k, c, 1).
+        stride: stride along both axes.
+
+    Returns:
+        The convolution; None if Keras runs on another backend or on a GPU.
     """
     if keras.backend.backend() != "tensorflow" or tf.config.list_physical_devices("GPU"):
         return None
+    strides = [1, stride, stride, 1]
 
     @tf.custom_gradient
-    def convolution(x, kernel):
-        strides = [1, stride, stride, 1]
-
-        def gradient(dy):
-            wide = tf.float32 if stride > 1 else x.dtype
+    def convolution(x: Any, kernel: Any) -> Any:
+        def gradient(dy: Any) -> tuple[Any, Any]:
+            dtype = tf.float32 if stride > 1 else x.dtype
             dx = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
-                input_sizes=tf.shape(x), filter=tf.cast(kernel, wide), out_backprop=tf.cast(dy, wide),
-                strides=strides, padding="SAME",
-            )  # fmt: skip
+                input_sizes=tf.shape(x),
+                filter=tf.cast(kernel, dtype),
+                out_backprop=tf.cast(dy, dtype),
+                strides=strides,
+                padding="SAME",
+            )
             return tf.cast(dx, x.dtype), _kernel_gradient(x, kernel.shape, dy, stride)
 
-        return tf.raw_ops.DepthwiseConv2dNative(
+        outputs = tf.raw_ops.DepthwiseConv2dNative(
             input=x, filter=kernel, strides=strides, padding="SAME"
-        ), gradient
+        )
+        return outputs, gradient
 
     return convolution(tf.convert_to_tensor(x), tf.convert_to_tensor(kernel))
 
 
-def _kernel_gradient(x, shape, dy, stride: int):
-    """The gradient of a depthwise kernel, three of its columns at a time."""
+def _kernel_gradient(x: Any, shape: Any, dy: Any, stride: int) -> Any:
+    """Return the gradient of a depthwise kernel, computed three columns at a time."""
     rows, columns = shape[:2]
-    sizes, outputs = x.shape[1:3], dy.shape[1:3]
+    sizes = x.shape[1:3]
+    outputs = dy.shape[1:3]
     missing = [
-        max((o - 1) * stride + k - n, 0)
-        for n, o, k in zip(sizes, outputs, (rows, columns), strict=True)
+        max((output - 1) * stride + side - size, 0)
+        for size, output, side in zip(sizes, outputs, (rows, columns), strict=True)
     ]
     padded = tf.pad(x, [[0, 0], *([m // 2, m - m // 2] for m in missing), [0, 0]])
-    width, count, parts = (outputs[1] - 1) * stride, min(3, columns), []
-    for done in range(0, columns, 3):
-        first = min(done, columns - count)  # the last three may overlap those before
+    width = (outputs[1] - 1) * stride
+    count = min(FAST_COLUMNS, columns)
+    parts = []
+    for done in range(0, columns, FAST_COLUMNS):
+        first = min(done, columns - count)  # the last columns may overlap those before
         part = tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
-            input=padded[:, :, first : first + width + count], filter_sizes=[rows, count, *shape[2:]],
-            out_backprop=dy, strides=[1, stride, stride, 1], padding="VALID",
-        )  # fmt: skip
+            input=padded[:, :, first : first + width + count],
+            filter_sizes=[rows, count, *shape[2:]],
+            out_backprop=dy,
+            strides=[1, stride, stride, 1],
+            padding="VALID",
+        )
         parts.append(part[:, done - first :])
     return tf.concat(parts, axis=1)

@@ -13,12 +13,22 @@ from posenet.models.weights.pretrained import load_weights
 
 # one network of each family
 FAMILIES = {
-    "convnext": "ConvNeXtTiny", "densenet": "DenseNet121", "efficientnet": "EfficientNetB0",
-    "efficientnet_v2": "EfficientNetV2B0", "inception_resnet_v2": "InceptionResNetV2", "inception_v3": "InceptionV3",
-    "mobilenet": "MobileNet", "mobilenet_v2": "MobileNetV2", "mobilenet_v3": "MobileNetV3Small",
-    "nasnet": "NASNetMobile", "resnet": "ResNet50", "resnet_v2": "ResNet50V2", "vgg16": "VGG16", "vgg19": "VGG19",
+    "convnext": "ConvNeXtTiny",
+    "densenet": "DenseNet121",
+    "efficientnet": "EfficientNetB0",
+    "efficientnet_v2": "EfficientNetV2B0",
+    "inception_resnet_v2": "InceptionResNetV2",
+    "inception_v3": "InceptionV3",
+    "mobilenet": "MobileNet",
+    "mobilenet_v2": "MobileNetV2",
+    "mobilenet_v3": "MobileNetV3Small",
+    "nasnet": "NASNetMobile",
+    "resnet": "ResNet50",
+    "resnet_v2": "ResNet50V2",
+    "vgg16": "VGG16",
+    "vgg19": "VGG19",
     "xception": "Xception",
-}  # fmt: skip
+}
 SIZE = 96
 
 
@@ -96,7 +106,7 @@ def test_a_file_with_the_classifier_is_read_too(tmp_path):
 def test_a_file_of_another_network_is_refused(tmp_path):
     with_random_weights("MobileNet").save(tmp_path / "w.h5")
     with pytest.raises(
-        PoseNetError, match=r"w\.h5 must hold 104 layers for this network, it holds 54"
+        PoseNetError, match=r"w\.h5 must contain 104 layers for this network, it contains 54"
     ):
         load_weights(build_network("MobileNetV2", (SIZE, SIZE)), "MobileNetV2", tmp_path / "w.h5")
 

@@ -44,7 +44,7 @@ def test_every_backbone_has_its_heads_in_training_and_one_after(network):
     np.testing.assert_allclose(ours["quaternion"], expected, atol=1e-4)
 
 
-def test_saved_and_loaded_networks_answer_alike(network, tmp_path):
+def test_loaded_networks_predict_what_saved_ones_did(network, tmp_path):
     name, model = network
     plain = inference_network(model, name, model.input_shape[1:3], (1, 2, 3), 5.0)
     plain.save(tmp_path / "m.keras")
@@ -59,7 +59,8 @@ def test_saved_and_loaded_networks_answer_alike(network, tmp_path):
 def test_posenet_has_the_published_number_of_parameters():
     assert build_network("posenet", (224, 224)).count_params() == 12_431_173
     assert build_network("posenet_tensorflow", (224, 224)).count_params() == 12_431_173
-    # the Keras port's two batch normalizations, of 64 and of 192 channels, have four values a channel
+    # the Keras port's two batch normalizations, of 64 and of 192 channels, have four values a
+    # channel
     assert build_network("posenet_keras", (224, 224)).count_params() == 12_431_173 + 4 * (64 + 192)
     backbone = build_network("posenet", (224, 224))
     convolutions = [layer for layer in backbone.layers if isinstance(layer, keras.layers.Conv2D)]
@@ -86,7 +87,8 @@ def test_the_graphs_differ_where_they_should():
 
 
 def test_local_response_norm_by_hand():
-    # one pixel, six channels, size 5, alpha 10, k 2: channel 0 sees channels 0-2, channel 3 sees 1-5
+    # one pixel, six channels, size 5, alpha 10, k 2: channel 0 sees channels 0-2, channel 3 sees
+    # 1-5
     x = np.float32([[[[1, 2, 3, 4, 5, 6]]]])
     y = np.asarray(LocalResponseNorm(size=5, alpha=10.0, beta=0.75, k=2.0)(x)).ravel()
     assert y[0] == pytest.approx(1 / (2 + 2 * (1 + 4 + 9)) ** 0.75, rel=1e-5)
@@ -108,8 +110,8 @@ def test_caffe_preprocessing_is_bgr_minus_mean():
 def test_start_positions_lie_near_the_scenes_center():
     keras.utils.set_random_seed(0)
     model = build_network("googlenet", (96, 96), (100.0, 200.0, 300.0), 5.0, auxiliary=False)
-    answer = model(np.random.default_rng(0).uniform(0, 255, (4, 96, 96, 3)).astype(np.float32))
-    assert np.abs(np.asarray(answer["position"]) - [100, 200, 300]).max() < 10
+    outputs = model(np.random.default_rng(0).uniform(0, 255, (4, 96, 96, 3)).astype(np.float32))
+    assert np.abs(np.asarray(outputs["position"]) - [100, 200, 300]).max() < 10
 
 
 def test_unknown_backbone_is_one_line():
@@ -164,7 +166,7 @@ def test_fast_depthwise_gives_what_keras_own_gives(precision, kernel, stride):
         np.asarray(tf.cast(rng.normal(size=size), precision), np.float32)
         for size in ((2, 9, 12, 5), (kernel, kernel, 5, 1))
     ]
-    answers = []
+    outputss = []
     for cls, kind in ((keras.layers.DepthwiseConv2D, "float32"), (FastDepthwise, precision)):
         layer = cls(kernel, stride, "same", use_bias=False, dtype=kind)
         layer.build((None, 9, 12, 5))
@@ -176,8 +178,8 @@ def test_fast_depthwise_gives_what_keras_own_gives(precision, kernel, stride):
             weight = tf.reshape(tf.cos(tf.range(tf.size(y), dtype=tf.float32)), y.shape)
             total = tf.reduce_sum(tf.cast(y, "float32") * weight)
         gradients = tape.gradient(total, [x, layer.kernel.value])
-        answers.append([np.asarray(tf.cast(each, "float32")) for each in (y, *gradients)])
-    for own, kerass in zip(answers[1], answers[0], strict=True):
+        outputss.append([np.asarray(tf.cast(each, "float32")) for each in (y, *gradients)])
+    for own, kerass in zip(outputss[1], outputss[0], strict=True):
         slack = 1e-6 if precision == "float32" else 0.01
         np.testing.assert_allclose(own, kerass, atol=slack * np.abs(kerass).max() * 5)
 
@@ -191,34 +193,38 @@ def test_saved_networks_hold_kerass_own_layers():
         assert {kind.__module__.split(".")[0] for kind in kinds} == {"keras"}
 
 
-@pytest.mark.parametrize("backbone", [name for name, each in BACKBONES.items() if each.maps])
-def test_the_head_of_points_answers_in_the_scenes_unit(backbone, tmp_path):
+@pytest.mark.parametrize(
+    "backbone", [name for name, each in BACKBONES.items() if each.feature_maps]
+)
+def test_the_scene_coordinate_head_has_the_unit_of_the_scene(backbone, tmp_path):
     keras.utils.set_random_seed(0)
     model = build_network(backbone, (96, 128), (10, 20, 30), 5.0, head="scene-coordinates")
     images = np.random.default_rng(0).uniform(0, 255, (2, 96, 128, 3)).astype(np.float32)
-    answer = {name: np.asarray(value) for name, value in model(images).items()}
-    assert answer["scene_coordinates"].shape == answer["camera_coordinates"].shape == (2, 6, 8, 3)
+    outputs = {name: np.asarray(value) for name, value in model(images).items()}
+    assert outputs["scene_coordinates"].shape == outputs["camera_coordinates"].shape == (2, 6, 8, 3)
     # an untrained network's scene points lie near the scene's center
     np.testing.assert_allclose(
-        answer["scene_coordinates"].mean(axis=(0, 1, 2)), [10, 20, 30], atol=5
+        outputs["scene_coordinates"].mean(axis=(0, 1, 2)), [10, 20, 30], atol=5
     )
-    assert set(answer) == {
+    assert set(outputs) == {
         "position",
         "quaternion",
-        "doubt",
+        "residual_rms",
         "scene_coordinates",
         "camera_coordinates",
     }
-    plain = inference_network(model, backbone, (96, 128), (10, 20, 30), 5.0, "scene-coordinates")
+    plain = inference_network(
+        model, backbone, (96, 128), (10, 20, 30), 5.0, head="scene-coordinates"
+    )
     plain.save(tmp_path / "m.keras")
     again = keras.saving.load_model(tmp_path / "m.keras", compile=False)(images)
-    assert set(again) == {"position", "quaternion", "doubt"}
-    np.testing.assert_allclose(again["position"], answer["position"], rtol=1e-3, atol=1e-2)
-    np.testing.assert_allclose(np.linalg.norm(answer["quaternion"], axis=1), 1, atol=1e-5)
+    assert set(again) == {"position", "quaternion", "residual_rms"}
+    np.testing.assert_allclose(again["position"], outputs["position"], rtol=1e-3, atol=1e-2)
+    np.testing.assert_allclose(np.linalg.norm(outputs["quaternion"], axis=1), 1, atol=1e-5)
 
 
 def test_maps_have_the_size_of_the_cells():
-    for backbone in (each for each in BACKBONES.values() if each.maps):
-        fine, coarse = backbone.maps(keras.Input((160, 208, 3)))
+    for backbone in (each for each in BACKBONES.values() if each.feature_maps):
+        fine, coarse = backbone.feature_maps(keras.Input((160, 208, 3)))
         assert fine.shape[1:3] == Crop((160, 208), (160, 208)).grid == (10, 13)
         assert coarse.shape[1:3] == (5, 7)

@@ -1,4 +1,6 @@
-"""Inception-v4 beside the same network in plain TensorFlow operations, saved as TF-Slim and the Keras port do."""
+"""Inception-v4 beside the same network in plain TensorFlow operations, saved as TF-Slim and the
+Keras port do.
+"""
 
 import h5py
 import numpy as np
@@ -14,7 +16,9 @@ from tests.helpers.images import write_image
 
 
 class Slim:
-    """Inception-v4 from operations: makes random variables by their TF-Slim names on first use, in order."""
+    """Inception-v4 from operations: makes random variables by their TF-Slim names on first use, in
+    order.
+    """
 
     def __init__(self):
         self.rng, self.variables = np.random.default_rng(0), {}
@@ -251,7 +255,7 @@ def test_a_kernel_of_another_place_is_refused(slim, tmp_path, classifier):
     with pytest.raises(PoseNetError) as refusal:
         load_weights(classifier, "inception_v4", path, "classifier")
     expected = (
-        "kernel of the layer Conv2d_2b_3x3 must be of shape (3, 3, 32, 64), received (3, 3, 32, 65)"
+        "kernel of the layer Conv2d_2b_3x3 must have shape (3, 3, 32, 64), received (3, 3, 32, 65)"
     )
     assert expected in str(refusal.value)
 

@@ -1,4 +1,4 @@
-"""Numbers that tell a rotation. scipy's rotations and numpy's decompositions are the independent solutions."""
+"""Rotation parameterizations, compared with scipy's rotations and numpy's decompositions."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from posenet.models.build import build_network, inference_network
-from posenet.models.rotations import STARTS, ToQuaternion, largest_eigenvector
+from posenet.models.rotations import IDENTITY, ToQuaternion, largest_eigenvector
 
 
 def by_logarithm(numbers):
@@ -29,7 +29,7 @@ KINDS = {"log": by_logarithm, "6d": by_two_axes}
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_quaternions_are_scipys(kind, seed):
-    start = np.array(STARTS[kind])
+    start = np.array(IDENTITY[kind])
     numbers = np.random.default_rng(seed).normal(0, 0.4, (5, len(start)))
     found = np.asarray(ToQuaternion(kind)(numbers.astype(np.float32)))
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
@@ -44,7 +44,7 @@ def test_quaternions_are_scipys(kind, seed):
 def test_zeros_are_no_turn_and_their_gradients_are_finite(kind):
     import tensorflow as tf
 
-    numbers = tf.Variable(np.zeros((2, len(STARTS[kind])), np.float32))
+    numbers = tf.Variable(np.zeros((2, len(IDENTITY[kind])), np.float32))
     with tf.GradientTape() as tape:
         quaternions = ToQuaternion(kind)(numbers + 0.0)
         total = keras.ops.sum(quaternions * [1.0, 2.0, 3.0, 4.0])

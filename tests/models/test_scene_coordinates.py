@@ -36,7 +36,7 @@ def float32(*arrays):
 @given(seed=st.integers(0, 10**6), noise=st.sampled_from([0.0, 0.02, 0.2]))
 def test_the_motion_is_that_of_scipy(seed, noise):
     points, targets, weights, turns = scattered(seed, noise)
-    position, quaternion, doubt = (
+    position, quaternion, residual = (
         np.asarray(part) for part in weighted_procrustes(*float32(points, targets, weights))
     )
     for row in range(4):
@@ -46,7 +46,7 @@ def test_the_motion_is_that_of_scipy(seed, noise):
         assert np.degrees((found.inv() * turn).magnitude()) < 0.02
         np.testing.assert_allclose(position[row], aim - turn.apply(middle), atol=2e-3)
         left = turn.apply(points[row] - middle) + aim - targets[row]
-        assert doubt[row] == pytest.approx(np.sqrt(weights[row] @ (left**2).sum(1)), abs=1e-3)
+        assert residual[row] == pytest.approx(np.sqrt(weights[row] @ (left**2).sum(1)), abs=1e-3)
         if noise == 0:
             assert np.degrees((turn.inv() * turns[row]).magnitude()) < 1e-4
 
@@ -56,12 +56,12 @@ def test_untrusted_points_do_not_count():
     targets[:, ::2] += 5
     weights = np.zeros(points.shape[:2])
     weights[:, 1::2] = 1 / 20
-    _, quaternion, doubt = (
+    _, quaternion, residual = (
         np.asarray(part) for part in weighted_procrustes(*float32(points, targets, weights))
     )
     found = Rotation.from_quat(quaternion, scalar_first=True)
     assert np.degrees((found.inv() * turns).magnitude()).max() < 0.02
-    assert doubt.max() < 1e-3
+    assert residual.max() < 1e-3
 
 
 def test_rotate_is_scipys():

@@ -1,8 +1,8 @@
-"""Caffe's .caffemodel and .binaryproto, by protobuf's runtime; Caffe is not needed.
+"""Caffe's .caffemodel and .binaryproto files, read with protobuf's runtime; Caffe is not needed.
 
-The few messages and fields that hold weights, with their numbers, are those of Caffe's src/caffe/proto/caffe.proto.
-Both generations are read: `layers` (V1LayerParameter, blobs of four dimensions) and `layer` (LayerParameter,
-BlobShape), packed or not.
+Messages and fields that contain weights have the numbers of Caffe's src/caffe/proto/caffe.proto.
+Both generations are read: `layers` (V1LayerParameter, blobs of four dimensions) and `layer`
+(LayerParameter, BlobShape), packed or not.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ _V1_TYPES = {3: "Concat", 4: "Convolution", 14: "InnerProduct", 39: "Deconvoluti
 
 @dataclass(frozen=True)
 class _Layer:
+    """One layer of a network: its name, type, inputs, outputs and arrays."""
+
     name: str
     kind: str
     bottoms: list[str]
@@ -63,10 +65,19 @@ class _Layer:
 
 
 def read_caffemodel(path: Path) -> Weights:
-    """The weights of every layer of a .caffemodel. Channels keep the file's order (for images: BGR).
+    """Read the weights of a .caffemodel. Channels keep their order (for images: BGR).
 
-    The rows of a dense layer behind a feature map go from Caffe's channels, height, width to height, width, channels.
-    Raises PoseNetError for a file that is not one, and for blobs whose size is not what they say.
+    Rows of a dense layer after a feature map are reordered from Caffe's channels, height, width to
+    height, width, channels.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The weights of every layer that has some.
+
+    Raises:
+        PoseNetError: the file is not a .caffemodel, or a blob does not have its stated size.
     """
     net = _parse("NetParameter", path)
     layers = [
@@ -87,7 +98,17 @@ def read_caffemodel(path: Path) -> Weights:
 
 
 def read_binaryproto(path: Path) -> np.ndarray:
-    """(height, width, channels) float32 of a .binaryproto: a mean image, BGR."""
+    """Read a mean image.
+
+    Args:
+        path: a .binaryproto file.
+
+    Returns:
+        BGR image, shape (height, width, 3), float32.
+
+    Raises:
+        PoseNetError: the file does not contain one image.
+    """
     blob = _array(path, "the blob", _parse("BlobProto", path))
     if blob.ndim != 4 or blob.shape[0] != 1:
         raise PoseNetError(
@@ -97,7 +118,7 @@ def read_binaryproto(path: Path) -> np.ndarray:
 
 
 def _in_keras_order(path: Path, layer: _Layer, channels: int | None) -> dict[str, np.ndarray]:
-    """A layer's blobs by Keras' names."""
+    """Return the blobs of a layer under the names of Keras."""
     first, *rest = layer.blobs
     if layer.kind in ("Convolution", "Deconvolution") or (
         layer.kind == "" and first.ndim == 4 and min(first.shape) > 1
@@ -132,7 +153,7 @@ def _in_keras_order(path: Path, layer: _Layer, channels: int | None) -> dict[str
 
 
 def _dense_kernel(kernel: np.ndarray, channels: int | None) -> np.ndarray:
-    """(in, out) from Caffe's (out, in), for an input of so many channels; None: a plain vector."""
+    """Return (in, out) from Caffe's (out, in); `channels` of the input, None for a plain vector."""
     outputs, inputs = kernel.shape
     if channels and inputs != channels and inputs % channels == 0:
         return (
@@ -144,7 +165,7 @@ def _dense_kernel(kernel: np.ndarray, channels: int | None) -> np.ndarray:
 
 
 def _channels_out(layer: _Layer, fed: list[int | None]) -> int | None:
-    """How many channels a layer's output has; None where that is not known."""
+    """Return the number of output channels of a layer, None if unknown."""
     if layer.kind == "Convolution" and layer.blobs:
         return layer.blobs[0].shape[0]
     if layer.kind == "InnerProduct" and layer.blobs:
@@ -167,12 +188,12 @@ def _layer(path: Path, layer, kind: str) -> _Layer:
 
 
 def _text(name: str | bytes) -> str:
-    """A name as text: protobuf gives one that is not UTF-8 as bytes."""
+    """Return a name as text; protobuf gives bytes if it is not UTF-8."""
     return name.decode("latin1") if isinstance(name, bytes) else name
 
 
 def _array(path: Path, name: str, blob) -> np.ndarray:
-    """A BlobProto as a float32 array of its shape."""
+    """Return a BlobProto as a float32 array of its shape."""
     data = np.array(blob.data if len(blob.data) else blob.double_data, np.float32)
     legacy = (blob.num, blob.channels, blob.height, blob.width)
     shape = tuple(blob.shape.dim) if blob.HasField("shape") else legacy
@@ -203,11 +224,13 @@ def _parse(message: str, path: Path):
 
 @cache
 def _message_class(message: str):
-    """The protobuf class of one of _MESSAGES."""
+    """Return the protobuf class of one of _MESSAGES."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-    kinds = {name: getattr(descriptor_pb2.FieldDescriptorProto, f"TYPE_{name.upper()}") for name in
-             ("int32", "int64", "float", "double", "string")}  # fmt: skip
+    kinds = {
+        name: getattr(descriptor_pb2.FieldDescriptorProto, f"TYPE_{name.upper()}")
+        for name in ("int32", "int64", "float", "double", "string")
+    }
     file = descriptor_pb2.FileDescriptorProto(
         name="posenet_caffe.proto", package="posenet_caffe", syntax="proto2"
     )

@@ -1,10 +1,11 @@
-"""Keras' .h5 weight files of Keras 1 and 2, read as data: the code that may lie in them is never run.
+"""Keras' .h5 weight files of Keras 1 and 2, read as data: code in them is never executed.
 
-Layers come in the order of the attribute `layer_names`, arrays in that of each group's `weight_names`, at the top or in
-`model_weights`. Kernels are (height, width, in, out) in TensorFlow's order. Theano's are (out, in, height, width), and
-Theano convolves where the others correlate, so they are flipped in both spatial axes too (Keras' own convert_kernel);
-Keras 2 with Theano flips them without transposing.
-Batch normalization of Keras 1 calls its variance `running_std` (github.com/keras-team/keras, 1.2, normalization.py).
+Layers have the order of the attribute `layer_names`, arrays that of the `weight_names` of each
+group, at the top or in `model_weights`. Kernels are (height, width, in, out) in TensorFlow's order.
+Theano's are (out, in, height, width), and Theano convolves where others correlate, so they are
+flipped in both spatial axes (Keras' own convert_kernel); Keras 2 with Theano flips them without
+transposing. Batch normalization of Keras 1 calls its variance `running_std`
+(https://github.com/keras-team/keras, 1.2, normalization.py).
 """
 
 from __future__ import annotations
@@ -21,22 +22,33 @@ import numpy as np
 from posenet.errors import PoseNetError, first_line
 from posenet.models.weights import Weights
 
-Order = Literal["auto", "tensorflow", "theano"]
+KernelOrder = Literal["auto", "tensorflow", "theano"]
 _NAMES = {
     "W": "kernel",
     "b": "bias",
     "running_mean": "moving_mean",
     "running_std": "moving_variance",
 }
-_ROOM = 300_000_000  # bytes that reading may take beside the file's own
-_LARGEST = 100  # times the file's size: compressed arrays may be larger than the file, bombs are larger by far
+# Bytes that reading may take beside the file's own.
+_ROOM = 300_000_000
+# Largest array in file sizes: compressed arrays may be larger than the file, bombs much larger.
+_LARGEST = 100
 
 
-def read_keras_h5(path: Path, order: Order = "auto") -> Weights:
-    """The weights of every layer that has some.
+def read_keras_h5(path: Path, order: KernelOrder = "auto") -> Weights:
+    """Read the weights of an .h5 file.
 
-    order: how kernels are stored; "auto" goes by what the file says of its backend, and by the kernels' shapes.
-    Raises PoseNetError for a file that is no such one, links that leave it, and arrays larger than it can hold.
+    Args:
+        path: the file.
+        order: order of the kernels; "auto" uses the backend that the file states, otherwise the
+            shapes of the kernels.
+
+    Returns:
+        The weights of every layer that has some.
+
+    Raises:
+        PoseNetError: the file is not an .h5 file of Keras 1 or 2, has links to other files, or
+            arrays larger than it can contain.
     """
     import h5py
 
@@ -71,30 +83,33 @@ def read_keras_h5(path: Path, order: Order = "auto") -> Weights:
 
 
 def _ordered(array: np.ndarray, theano: bool, outputs_first: bool) -> np.ndarray:
-    """A convolution kernel of Theano's order in Keras'; other arrays as they are."""
+    """Return a convolution kernel in Keras order; other arrays unchanged."""
     if not theano or array.ndim != 4:
         return array
     return (array.transpose(2, 3, 1, 0) if outputs_first else array)[::-1, ::-1].copy()
 
 
 def _is_theano(file, raw: dict) -> bool:
-    """Whether kernels are Theano's: what the configuration says, else their shapes."""
-    said = _text(file.attrs.get("backend", b"")) + _config(file)
-    if "theano" in said or '"dim_ordering": "th"' in said:
+    """Return whether kernels are Theano's, by the configuration or else by their shapes."""
+    stated = _text(file.attrs.get("backend", b"")) + _config(file)
+    if "theano" in stated or '"dim_ordering": "th"' in stated:
         return True
-    if '"dim_ordering": "tf"' in said or "tensorflow" in said:
+    if '"dim_ordering": "tf"' in stated or "tensorflow" in stated:
         return False
     return _outputs_first_votes(raw) > 0
 
 
 def _outputs_first(file, raw: dict) -> bool:
-    """Whether Theano's kernels are (out, in, height, width); Keras 2 kept (height, width, in, out) with Theano too."""
+    """Return whether Theano's kernels are (out, in, height, width); those of Keras 2 are not."""
     votes = _outputs_first_votes(raw)
     return votes > 0 if votes else not _text(file.attrs.get("keras_version", b"1")).startswith("2")
 
 
 def _outputs_first_votes(raw: dict) -> int:
-    """Kernels are square more often than not: how many more have equal last sides than equal first sides."""
+    """Return how many more kernels have equal last sides than equal first sides.
+
+    Kernels are usually square.
+    """
     kernels = [
         array.shape for arrays in raw.values() for array in arrays.values() if array.ndim == 4
     ]
@@ -106,7 +121,7 @@ def _outputs_first_votes(raw: dict) -> int:
 
 
 def _config(file) -> str:
-    """The model's configuration as text, to be searched, never loaded."""
+    """Return the model's configuration as text, which is searched but never loaded."""
     text = _text(file.attrs.get("model_config", b""))
     try:
         return json.dumps(json.loads(text)) if text else ""
@@ -119,7 +134,7 @@ def _text(value) -> str:
 
 
 def _names(path: Path, group, attribute: str) -> list[str]:
-    """The names in an attribute; Keras 2 splits long lists into attribute0, attribute1 and so on."""
+    """Return the names in an attribute; Keras 2 splits long lists into attribute0, attribute1."""
     found = []
     if attribute in group.attrs:
         found = list(group.attrs[attribute])
@@ -146,14 +161,14 @@ def _layer(h5py, path: Path, root, layer: str) -> dict[str, np.ndarray]:
 
 
 def _short_name(layer: str, name: str) -> str:
-    """Keras' name of a weight: conv1_W, conv1_W:0 and conv1/kernel:0 are kernels."""
+    """Return Keras' name of a weight: conv1_W, conv1_W:0 and conv1/kernel:0 are kernels."""
     last = name.split("/")[-1].split(":")[0]
     last = last.removeprefix(f"{layer}_")
     return _NAMES.get(last, last)
 
 
 def _inside(h5py, place, name: str):
-    """What lies under a name, part by part, without following a link out of the file; None where nothing does."""
+    """Return the object with a name in this file, not following links; None if there is none."""
     for part in name.split("/"):
         if not isinstance(place, h5py.Group) or not isinstance(
             place.get(part, getlink=True), h5py.HardLink
@@ -164,7 +179,7 @@ def _inside(h5py, place, name: str):
 
 
 def _array(h5py, path: Path, group, name: str) -> np.ndarray:
-    """A dataset, if it is plain numbers in this very file."""
+    """Return a dataset, if it contains plain numbers in this very file."""
     place = _inside(h5py, group, name)
     if place is None:
         raise PoseNetError(f"{path}: {group.name}/{name} must be an array in the file itself")
@@ -186,10 +201,16 @@ def _array(h5py, path: Path, group, name: str) -> np.ndarray:
 
 @contextmanager
 def memory_limit(extra: int) -> Iterator[None]:
-    """Within the block the process may grow by so many bytes; what asks for more gets MemoryError or fails.
+    """Limit how much the process may grow within the block; larger requests fail.
 
-    libhdf5 takes the lengths of texts in a file at their word, four gigabytes if need be. Linux only: elsewhere the
-    block runs without a bound.
+    libhdf5 trusts the lengths of texts in a file, up to four gigabytes. Linux only; elsewhere there
+    is no limit.
+
+    Args:
+        extra: bytes by which the process may grow.
+
+    Yields:
+        Nothing.
     """
     if not sys.platform.startswith("linux"):
         yield

@@ -1,4 +1,4 @@
-"""Published layer names to ours, which are those of PoseNet's own files (icp1_out0, cls3_fc1_pose, ...)."""
+"""Convert published layer names to those of PoseNet's own files (icp1_out0, cls3_fc1_pose, ...)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BLOCK_NAMES = dict(
 
 
 def _parts(pattern: str, blocks: dict[str, str], parts: dict[str, str]) -> dict[str, str]:
-    """{their name: our name} of every convolution in every block."""
+    """Return {published name: our name} of every convolution in every block."""
     both = [
         (theirs, ours, part, mine)
         for theirs, ours in blocks.items()
@@ -65,24 +65,45 @@ _VISLOC_PARTS = {
     "branch_x5.2": "out2",
     "branch_proj.1": "out3",
 }
-_VISLOC = {"conv1.0": "conv1", "conv2.0": "reduction2", "conv2.2": "conv2"}
-_VISLOC |= _parts("incp{}.{}", _BLOCK_NAMES, _VISLOC_PARTS)
-for _number, _dense in ((1, "cls1_fc1_pose"), (2, "cls2_fc1"), (3, "cls3_fc1_pose")):
-    _VISLOC[f"regress{_number}.projection.1"] = f"cls{_number}_reduction_pose"
-    _VISLOC[f"regress{_number}.regress_fc_pose.0"] = _dense
-    _VISLOC |= {
-        f"regress{_number}.regress_fc_{part}": f"cls{_number}_fc_pose_{part}"
-        for part in ("xyz", "wpqr")
-    }
+
+
+def _visloc_names() -> dict[str, str]:
+    """Return {visloc-apr's name: our name}."""
+    names = {"conv1.0": "conv1", "conv2.0": "reduction2", "conv2.2": "conv2"}
+    names |= _parts("incp{}.{}", _BLOCK_NAMES, _VISLOC_PARTS)
+    for number, dense in ((1, "cls1_fc1_pose"), (2, "cls2_fc1"), (3, "cls3_fc1_pose")):
+        theirs = f"regress{number}"
+        names[f"{theirs}.projection.1"] = f"cls{number}_reduction_pose"
+        names[f"{theirs}.regress_fc_pose.0"] = dense
+        for part in ("xyz", "wpqr"):
+            names[f"{theirs}.regress_fc_{part}"] = f"cls{number}_fc_pose_{part}"
+    return names
+
+
+_VISLOC = _visloc_names()
 
 
 def canonical_names(weights: Weights) -> Weights:
-    """The weights under our layers' names; what is not known keeps its own."""
+    """Rename layers; unknown ones keep their names.
+
+    Args:
+        weights: weights under published names.
+
+    Returns:
+        Weights under our names.
+    """
     return {our_name(layer): arrays for layer, arrays in weights.items()}
 
 
 def our_name(layer: str) -> str:
-    """Our name of a published layer."""
+    """Return our name of a published layer.
+
+    Args:
+        layer: the published name.
+
+    Returns:
+        Our name, or the same if it is unknown.
+    """
     slim = re.sub(r"^.*?InceptionV1/(InceptionV1/)?", "", layer)
     for table, name in ((_BVLC, layer), (_SLIM, slim), (_VISLOC, layer.removeprefix("extract."))):
         if name in table:
@@ -91,12 +112,26 @@ def our_name(layer: str) -> str:
 
 
 def expects_rgb(weights: Weights) -> bool:
-    """Whether published weights of GoogLeNet are of those that were trained on RGB; the others see BGR."""
+    """Return whether published weights of GoogLeNet were trained on RGB; the others expect BGR.
+
+    Args:
+        weights: weights under published names.
+
+    Returns:
+        True for RGB.
+    """
     return any(layer.startswith(("extract.", "InceptionV1/")) for layer in weights)
 
 
 def flip_first_conv_channels(weights: Weights) -> Weights:
-    """Weights under our names, with the first convolution's colors turned round."""
+    """Reverse the color channels of the first convolution.
+
+    Args:
+        weights: weights under our names.
+
+    Returns:
+        The changed weights.
+    """
     start = weights.get("conv1", {})
     if "kernel" not in start or start["kernel"].ndim != 4:
         return weights
@@ -110,7 +145,14 @@ _AVERAGES = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 def inception_v4_names(weights: Weights) -> Weights:
-    """Weights of Inception-v4, TF-Slim's or the Keras port's, under our layers' names."""
+    """Rename the layers of Inception-v4, TF-Slim's or the Keras port's.
+
+    Args:
+        weights: weights under published names.
+
+    Returns:
+        Weights under our names.
+    """
     automatic = _automatic(weights)
     if automatic["conv"]:
         names = convolution_names()
@@ -132,7 +174,7 @@ def inception_v4_names(weights: Weights) -> Weights:
 
 
 def _automatic(weights: Weights) -> dict[str, list[str]]:
-    """The layers with automatic names, by kind, sorted by number."""
+    """Return the layers with automatic names, by kind, sorted by number."""
     found: dict[str, list[tuple[int, str]]] = {"conv": [], "batch": [], "dense": []}
     for layer in weights:
         if match := _AUTOMATIC.fullmatch(layer):
@@ -142,7 +184,7 @@ def _automatic(weights: Weights) -> dict[str, list[str]]:
 
 
 def _separated(weights: Weights, suffix: str) -> Weights:
-    """TF-Slim's layers as a convolution and its normalization each, _ for /."""
+    """Split TF-Slim's layers into a convolution and its normalization, with _ instead of /."""
     found: Weights = {}
     for layer, arrays in weights.items():
         name = {"Logits/Logits": "Logits"}.get(layer, layer).replace("/", "_")
@@ -155,11 +197,17 @@ def _separated(weights: Weights, suffix: str) -> Weights:
 
 
 def googlenet_bn_names(weights: Weights) -> Weights:
-    """GoogLeNet's weights for the batch-normalized backbone, which sees RGB / 64 - 2.
+    """Rename the layers of GoogLeNet for the backbone with batch normalization on RGB / 64 - 2.
 
-    TF-Slim's InceptionV1 saw x / 127.5 - 1, has no gamma, and filters of 3 x 3 where GoogLeNet's are 5 x 5: they get a
-    border of zeros. The others (BVLC, Places) saw values of 0 to 255 minus a mean, mostly BGR, and have no
-    normalization: their filters alone are taken, and the normalization starts anew.
+    TF-Slim's InceptionV1 expects x / 127.5 - 1, has no gamma, and filters of 3 x 3 instead of
+    GoogLeNet's 5 x 5: they get a border of zeros. The others (BVLC, Places) expect values of 0 to
+    255 minus a mean, mostly BGR, and have no normalization: only their filters are used.
+
+    Args:
+        weights: weights under published names.
+
+    Returns:
+        Weights under our names.
     """
     slim = any("moving_mean" in arrays and "kernel" in arrays for arrays in weights.values())
     named = canonical_names(weights)
@@ -184,7 +232,10 @@ def googlenet_bn_names(weights: Weights) -> Weights:
 
 
 def _for_other_range(conv: dict, norm: dict) -> tuple[dict, dict]:
-    """The first convolution for x / 64 - 2 instead of x / 127.5 - 1: the kernel takes the factor, the mean the rest."""
+    """Adapt the first convolution from x / 127.5 - 1 to x / 64 - 2.
+
+    The kernel takes the factor, the mean of the normalization the rest.
+    """
     factor = 64 / 127.5
     shift = 2 * factor - 1
     kernel = conv["kernel"]

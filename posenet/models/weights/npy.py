@@ -1,8 +1,9 @@
-"""caffe-tensorflow's .npy files and the pickles of GoogLeNet weights: a pickled dict of arrays, made by Python 2 or 3.
+"""caffe-tensorflow's .npy files and pickles of GoogLeNet weights: a pickled dict of arrays.
 
-`{layer: {"weights": array, "biases": array}}` in Keras order already, or a flat `{"conv1/7x7_s2_0": array}` in Caffe's
-order with _0 for weights and _1 for biases (poselstm). Format of .npy: numpy.org/doc/stable/reference/generated/
-numpy.lib.format.html.
+Either `{layer: {"weights": array, "biases": array}}` in Keras order, or flat
+`{"conv1/7x7_s2_0": array}` in Caffe's order with _0 for weights and _1 for biases (poselstm); made
+by Python 2 or 3. Format of .npy files:
+https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ NAMES |= {"scale": "gamma", "offset": "beta"}
 
 
 class _DType:
-    """Stands in for numpy.dtype: keeps what the pickle says of it."""
+    """Replaces numpy.dtype: stores what the pickle says about it."""
 
     def __init__(self, code="", *_):
         self.code = _short_text(code)
@@ -38,6 +39,7 @@ class _DType:
         self.order = _short_text(order)
 
     def checked(self) -> np.dtype:
+        """Return the numpy type, if it is one of numbers."""
         if len(self.code) > 4 or self.code[:1] not in KINDS or self.order not in "<>=|":
             raise UnsafePickleError(
                 f"it holds an array of type {self.code[:20]!r}, numbers are needed"
@@ -52,9 +54,9 @@ def _short_text(value) -> str:
 
 
 class _Array:
-    """Stands in for numpy.ndarray: its state is checked before an array is made.
+    """Replaces numpy.ndarray: its state is checked before an array is made.
 
-    room: one entry, the bytes that all arrays of the file may still take.
+    The only entry of `room` is the number of bytes that all arrays of the file may still take.
     """
 
     def __init__(self, room: list[int]):
@@ -80,7 +82,20 @@ class _Array:
 
 
 def checked_array(data, shape: tuple, dtype: np.dtype, fortran: bool = False) -> np.ndarray:
-    """An array of bytes whose length is what shape and type say. Raises Unsafe."""
+    """Make an array of bytes whose length is what shape and type require.
+
+    Args:
+        data: the bytes.
+        shape: the shape.
+        dtype: the type of the numbers.
+        fortran: whether the first index changes fastest.
+
+    Returns:
+        The array, in native byte order.
+
+    Raises:
+        UnsafePickleError: shape, type and length do not fit.
+    """
     size = dtype.itemsize
     for side in shape:
         if not isinstance(side, int) or isinstance(side, bool) or side < 0:
@@ -98,7 +113,7 @@ def checked_array(data, shape: tuple, dtype: np.dtype, fortran: bool = False) ->
 
 
 def _allowed(room: int) -> dict[tuple[str, str], object]:
-    """The names that a pickle of arrays mentions. room: bytes that all its arrays may take together."""
+    """Return the names that a pickle of arrays mentions; `room` is a number of bytes for all."""
     left = [room]
 
     def encoded(text, *_):
@@ -117,9 +132,17 @@ def _allowed(room: int) -> dict[tuple[str, str], object]:
 
 
 def read_npy(path: Path) -> Weights:
-    """The weights in a .npy file that holds a dict, or in a bare pickle of one.
+    """Read the weights of an .npy file that contains a dict, or of a bare pickle of one.
 
-    Raises PoseNetError for anything but numbers in plain containers, and for arrays whose size is not what they say.
+    Args:
+        path: the file.
+
+    Returns:
+        The weights of every layer.
+
+    Raises:
+        PoseNetError: the file contains anything but numbers in plain containers, or an array does
+            not have its stated size.
     """
     try:
         data = path.read_bytes()
@@ -131,7 +154,7 @@ def read_npy(path: Path) -> Weights:
 
 
 def _after_header(path: Path, data: bytes) -> bytes:
-    """The pickle behind a .npy header."""
+    """Return the pickle after the .npy header."""
     file = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(file)
@@ -155,7 +178,7 @@ def _after_header(path: Path, data: bytes) -> bytes:
 
 
 def _plain(found):
-    """The object itself: an object array of one is what it holds."""
+    """Return the content of an object array of one object; other objects unchanged."""
     for _ in range(8):
         if not isinstance(found, _Array):
             break
@@ -164,13 +187,13 @@ def _plain(found):
 
 
 def _text(key) -> str | None:
-    """Text or bytes as text, None for anything else: str() of nested lists may take all memory."""
+    """Return text or bytes as text, otherwise None: str() of nested lists may take all memory."""
     key = key.decode("latin1") if isinstance(key, bytes) else key
     return key if isinstance(key, str) else None
 
 
 def _as_weights(path: Path, found) -> Weights:
-    """{layer: {name: array}} of a nested or a flat dict."""
+    """Return {layer: {name: array}} of a nested or flat dict."""
     wanted = f"{path} must be a dict of layers, each a dict of arrays"
     if isinstance(found, list) and len(found) == 1:
         found = _plain(found[0])
@@ -207,7 +230,7 @@ def _as_weights(path: Path, found) -> Weights:
 
 
 def _reorder_rows(weights: Weights, name: str) -> None:
-    """In a flat dict, loss1/fc sees the map of loss1/conv: its rows go from channels, height, width to Keras' order."""
+    """Reorder the rows of loss1/fc after loss1/conv, in a flat dict, to height, width, channels."""
     rows, conv = (
         weights[name]["kernel"],
         weights.get(name.removesuffix("fc") + "conv", {}).get("kernel"),

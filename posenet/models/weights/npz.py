@@ -1,4 +1,4 @@
-"""Our own .npz files, as `posenet weights convert` writes them: arrays under "layer/name", Keras order."""
+"""The .npz files of `posenet weights convert`: arrays under "layer/name", in Keras order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ from posenet.models.weights import Weights
 
 
 def read_npz(path: Path) -> Weights:
-    """The weights of every layer. Raises PoseNetError for anything but plain, uncompressed arrays of numbers."""
+    """Read the weights of every layer.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The weights.
+
+    Raises:
+        PoseNetError: the file contains anything but plain, uncompressed arrays of numbers.
+    """
     weights: Weights = {}
     try:
         with zipfile.ZipFile(path) as file:
@@ -30,7 +40,8 @@ def read_npz(path: Path) -> Weights:
     except Exception as error:  # a header may hold any literal
         reason = first_line(error)
         raise PoseNetError(
-            f"{path} must be an .npz file that `posenet weights convert` wrote, it cannot be read ({reason})"
+            f"{path} must be an .npz file that `posenet weights convert` wrote, it cannot be read "
+            f"({reason})"
         ) from None
     if not weights:
         raise PoseNetError(f"{path} must be an .npz file of weights, it holds none")

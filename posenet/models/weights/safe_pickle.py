@@ -1,9 +1,9 @@
-"""Pickles from strangers: arrays and plain containers, and nothing that runs.
+"""Pickles of unknown origin: arrays and plain containers, and nothing that is executed.
 
-A pickle is a program. It is read twice: first the opcodes alone (pickletools), which refuses names outside a short
-list, sizes beyond the file and the opcodes that call things in other ways; then by an Unpickler to whom even the
-allowed names are our own stand-ins, so that no code of numpy's or torch's sees the file's numbers before they are
-checked.
+A pickle is a program. It is read twice: first the opcodes alone (pickletools), which refuses names
+outside a short list, sizes beyond the file and the opcodes that call things in other ways; then by
+an Unpickler for which even the allowed names are our own replacements, so that no code of numpy or
+torch sees the numbers before they are checked.
 """
 
 from __future__ import annotations
@@ -32,10 +32,21 @@ def load_pickle(
     encoding: str = "latin1",
     stop: bool = True,
 ):
-    """The object in a pickle. names: {(module, name): stand-in} that it may mention.
+    """Load the object of a pickle.
 
-    what: the file, for messages. persistent: for persistent ids, refused without it. stop: refuse bytes that follow;
-    otherwise returns (object, bytes used). Raises PoseNetError.
+    Args:
+        data: the pickle.
+        names: replacements for the (module, name) that it may mention.
+        what: the file, for messages.
+        persistent: resolves persistent ids; refused without it.
+        encoding: encoding of texts of Python 2.
+        stop: refuse bytes after the end of the pickle.
+
+    Returns:
+        The object; without `stop` the object and the number of bytes used.
+
+    Raises:
+        PoseNetError: the pickle is unsafe or damaged.
     """
     try:
         used = _scan(data, set(names), persistent is not None)
@@ -52,7 +63,7 @@ def load_pickle(
 
 
 def _scan(data: bytes, allowed: set[tuple[str, str]], persistent: bool) -> int:
-    """Look at every opcode without running any; the number of bytes up to and with STOP."""
+    """Check every opcode without executing any, and return the length of the pickle."""
     count = 0
     keys = _Keys()
     try:
@@ -79,10 +90,11 @@ def _scan(data: bytes, allowed: set[tuple[str, str]], persistent: bool) -> int:
 
 
 class _Keys:
-    """Follows which entries of the unpickler's stack are tuples that are not empty, and refuses them as keys.
+    """Tracks which entries of the unpickler's stack are non-empty tuples, and refuses them as keys.
 
-    Hashing a tuple of tuples goes down all of them: twenty bytes a level make it last for ever, a million levels
-    overflow C's stack. Nothing else that is hashed holds other things: our stand-ins are hashed by identity.
+    Hashing a tuple of tuples visits all of them: twenty bytes per level make it endless, a million
+    levels overflow C's stack. Nothing else that is hashed contains other things: our replacements
+    are hashed by identity.
     """
 
     def __init__(self) -> None:
@@ -90,7 +102,7 @@ class _Keys:
         self.memo: dict[int, bool] = {}
 
     def follow(self, opcode: pickletools.OpcodeInfo, argument: object) -> None:
-        """Do to the stack what an opcode does. Raises Unsafe."""
+        """Apply the effect of an opcode to the stack. Raises UnsafePickleError."""
         name = opcode.name
         if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
             number = len(self.memo) if name == "MEMOIZE" else argument
@@ -104,7 +116,7 @@ class _Keys:
             self.stack.append(isinstance(argument, int) and self.memo.get(argument, False))
         elif name in ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"):
             self.stack.append(bool(taken))
-        elif name in ("BUILD", "DUP"):  # BUILD with None leaves its object as it is
+        elif name in ("BUILD", "DUP"):  # BUILD with None changes nothing
             self.stack += [bool(taken and taken[0])] * len(opcode.stack_after)
         else:
             self.stack += [False] * len(opcode.stack_after)
@@ -113,7 +125,7 @@ class _Keys:
             raise UnsafePickleError("it has a dict with a tuple for a key")
 
     def _take(self, opcode: pickletools.OpcodeInfo) -> list[bool | None]:
-        """Take off what an opcode uses; for one that goes back to a mark, what lies above the mark."""
+        """Remove and return what an opcode uses, down to its mark if it has one."""
         needed = opcode.stack_before
         if pickletools.markobject in needed:
             taken: list[bool | None] = []
@@ -132,7 +144,7 @@ class _Keys:
 
 
 class _Sealed:
-    """A function that a pickle may call and not alter: the opcode BUILD would set its defaults."""
+    """A function that a pickle may call but not change: the opcode BUILD would set its defaults."""
 
     def __init__(self, function: Callable):
         self.function = function

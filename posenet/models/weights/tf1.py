@@ -1,6 +1,7 @@
-"""TensorFlow 1 checkpoints, single-file (V1) and .index with .data (V2), by TensorFlow's own reader.
+"""TensorFlow 1 checkpoints, read by TensorFlow: single files (V1), and .index with .data (V2).
 
-Variables are `<layer>/<name>`; shapes are Keras' already. Slots of optimizers and counters are left out.
+Variables are `<layer>/<name>` with shapes in Keras order. Slots of optimizers and counters are left
+out.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ _SLOTS = re.compile(
 
 
 def checkpoint_prefix(path: Path) -> Path | None:
-    """The prefix that TensorFlow wants, for a prefix, one of its files, or a V1 file; None for anything else."""
+    """Return the prefix of a checkpoint as TensorFlow expects it.
+
+    Args:
+        path: a prefix, one of its files, or a V1 file.
+
+    Returns:
+        The prefix, or None if the path is anything else.
+    """
     for prefix in (path, path.with_name(re.sub(r"\.(index|meta|data-\d+-of-\d+)$", "", path.name))):
         if prefix.with_name(prefix.name + ".index").is_file() or _is_table(prefix):
             return prefix
@@ -30,7 +38,7 @@ def checkpoint_prefix(path: Path) -> Path | None:
 
 
 def _is_table(path: Path) -> bool:
-    """Whether a file ends as TensorFlow's tables do (a V1 checkpoint is one)."""
+    """Return whether a file ends like TensorFlow's tables, such as a V1 checkpoint."""
     if not path.is_file():
         return False
     with open(path, "rb") as file:
@@ -39,14 +47,22 @@ def _is_table(path: Path) -> bool:
 
 
 def read_checkpoint(path: Path) -> Weights:
-    """The weights of every layer. path: the prefix, or any of the checkpoint's files.
+    """Read the weights of every layer.
 
-    Raises PoseNetError for what is no checkpoint, and for variables larger than its files.
+    Args:
+        path: the prefix, or any file of the checkpoint.
+
+    Returns:
+        The weights.
+
+    Raises:
+        PoseNetError: it is not a checkpoint, or variables are larger than its files.
     """
     prefix = checkpoint_prefix(path)
     if prefix is None:
         raise PoseNetError(
-            f"{path} must be a TensorFlow checkpoint: a V1 file, or a prefix of .index and .data files"
+            f"{path} must be a TensorFlow checkpoint: a V1 file, or a prefix of .index and .data "
+            "files"
         )
     import tensorflow as tf
 
@@ -82,5 +98,12 @@ def read_checkpoint(path: Path) -> Weights:
 
 
 def glob_safe(name: str) -> str:
-    """The name with the characters that glob would read as patterns in brackets."""
+    """Escape the characters that glob reads as patterns.
+
+    Args:
+        name: a file name.
+
+    Returns:
+        The pattern that matches this name only.
+    """
     return re.sub(r"([*?\[])", r"[\1]", name)

@@ -1,7 +1,8 @@
-"""PyTorch's .pth state dicts, zip (since 1.6) and legacy; PyTorch is not needed, and nothing of its pickles is run.
+"""PyTorch's .pth state dicts, zip (since 1.6) and legacy; PyTorch is not needed.
 
-Convolutions (out, in, h, w) become (h, w, in, out); depthwise ones (c, 1, h, w) become (h, w, c, 1); linear layers
-(out, in) become (in, out). Layouts: pytorch/torch/serialization.py.
+Nothing of their pickles is executed. Convolutions (out, in, h, w) become (h, w, in, out); depthwise
+ones (c, 1, h, w) become (h, w, c, 1); linear layers (out, in) become (in, out). Formats:
+pytorch/torch/serialization.py.
 """
 
 from __future__ import annotations
@@ -24,9 +25,17 @@ _PICKLE_LIMIT = 64_000_000
 
 
 def read_pth(path: Path) -> Weights:
-    """The weights of a state dict, alone or under `state_dict`, `model` or `net` with other entries.
+    """Read a state dict, alone or under `state_dict`, `model` or `net` beside other entries.
 
-    Raises PoseNetError for anything but tensors in plain containers, and for sizes beyond the file.
+    Args:
+        path: the file.
+
+    Returns:
+        The weights of every layer.
+
+    Raises:
+        PoseNetError: the file contains anything but tensors in plain containers, or sizes beyond
+            it.
     """
     try:
         found = _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
@@ -90,7 +99,7 @@ def _small(info) -> bool:
 
 
 def _read_legacy(path: Path):
-    """Five pickles (magic, protocol, system, the object, the storages' keys), then each storage's count and bytes."""
+    """Read five pickles (magic, protocol, system, object, storage keys), then each storage."""
     data = path.read_bytes()
     storages: dict[str, Storage] = {}
 

@@ -1,4 +1,4 @@
-"""The tensors of PyTorch's pickles as plain numbers: what stands in for torch's classes while a pickle is read."""
+"""The tensors of PyTorch's pickles as plain numbers: replacements for the classes of torch."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ import numpy as np
 from posenet.models.weights.safe_pickle import UnsafePickleError
 
 _TYPES = {
-    "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
-    "ShortStorage": "<i2", "CharStorage": "<i1", "ByteStorage": "<u1", "BoolStorage": "|b1",
-}  # fmt: skip
+    "FloatStorage": "<f4",
+    "DoubleStorage": "<f8",
+    "HalfStorage": "<f2",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "<i1",
+    "ByteStorage": "<u1",
+    "BoolStorage": "|b1",
+}
 
 
 class Storage:
-    """One block of numbers, its bytes given later in legacy files."""
+    """One block of numbers, whose bytes come later in legacy files."""
 
     def __init__(self, kind: str, count: int):
         self.dtype, self.count = np.dtype(_TYPES[kind]), count
@@ -39,7 +46,14 @@ class Tensor:
         raise UnsafePickleError("it changes a tensor")
 
     def view(self) -> np.ndarray:
-        """The numbers in their storage, checked against what that holds."""
+        """Return the numbers in their storage, after checking that they are inside it.
+
+        Returns:
+            A read-only view.
+
+        Raises:
+            UnsafePickleError: the tensor is not inside its storage.
+        """
         whole = (self.offset, *self.size, *self.stride)
         if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in whole) or len(
             self.size
@@ -63,7 +77,7 @@ class Tensor:
 
 
 class _Dict(dict):
-    """Stands in for OrderedDict; state dicts carry an attribute `_metadata`, which is dropped."""
+    """Replaces OrderedDict; the attribute `_metadata` of state dicts is dropped."""
 
     def __init__(self, items=()):
         super().__init__()
@@ -77,7 +91,7 @@ class _Dict(dict):
 
 
 class _Ignored:
-    """Stands in for NumPy's numbers, which checkpoints keep beside the weights."""
+    """Replaces numpy's scalars, which checkpoints contain beside the weights."""
 
     def __init__(self, *_):
         pass
@@ -93,7 +107,17 @@ def _parameter(data=None, *_):
 
 
 def allowed_names(room: int) -> dict[tuple[str, str], object]:
-    """What each global of a pickle stands for. room: how many entries its dicts may be made with, all together."""
+    """Return the replacement of each global of a pickle.
+
+    Args:
+        room: number of entries that all its dicts together may have.
+
+    Returns:
+        Replacements by (module, name).
+
+    Raises:
+        UnsafePickleError: when a dict is made and the number is exceeded.
+    """
     left = [room]
 
     def ordered(items=()):
@@ -114,7 +138,17 @@ def allowed_names(room: int) -> dict[tuple[str, str], object]:
 
 
 def storage_key(key) -> tuple[str, str, int]:
-    """(type, name, count) of a storage's persistent id."""
+    """Parse the persistent id of a storage.
+
+    Args:
+        key: the persistent id.
+
+    Returns:
+        Type, name and number of elements.
+
+    Raises:
+        UnsafePickleError: it is not that of a storage.
+    """
     if not (
         isinstance(key, tuple) and len(key) >= 5 and key[0] == "storage" and isinstance(key[1], str)
     ):

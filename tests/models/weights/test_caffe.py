@@ -1,4 +1,6 @@
-"""Caffe's weight files. caffe-tensorflow's .npy files of the same networks are the independent conversion."""
+"""Caffe's weight files. caffe-tensorflow's .npy files of the same networks are the independent
+conversion.
+"""
 
 import numpy as np
 import pytest
@@ -39,7 +41,8 @@ def test_new_layers(tmp_path, packed):
     assert weights["conv"]["kernel"].shape == (4, 5, 3, 2)
     assert weights["conv"]["kernel"][1, 2, 0, 1] == KERNEL[1, 0, 1, 2]
     np.testing.assert_array_equal(weights["conv"]["bias"], [1, 2])
-    # row of height 1, width 0, channel 1 among 2 x 3 x 2, against channel 1, height 1, width 0 among 2 x 2 x 3
+    # row of height 1, width 0, channel 1 among 2 x 3 x 2, against channel 1, height 1, width 0
+    # among 2 x 2 x 3
     np.testing.assert_array_equal(
         weights["fc"]["kernel"][(1 * 3 + 0) * 2 + 1], DENSE[:, 1 * 6 + 1 * 3 + 0]
     )

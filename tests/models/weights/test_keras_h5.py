@@ -35,7 +35,9 @@ refused = partial(refusal, read_keras_h5)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is bounded on Linux only")
 def test_lengths_of_texts_are_not_taken_at_their_word(tmp_path):
-    """A length of 4 GB in libhdf5's heap of texts, in a process of its own so that its peak memory can be told."""
+    """A length of 4 GB in libhdf5's heap of texts, in a process of its own so that its peak memory
+    can be measured.
+    """
     path = write(tmp_path / "w.h5", {"a-layer-of-a-longish-name": {"kernel": np.ones((2, 2))}})
     with h5py.File(path, "a") as file:
         del file.attrs["layer_names"]
@@ -60,7 +62,9 @@ def test_lengths_of_texts_are_not_taken_at_their_word(tmp_path):
 
 
 def convolve(image, kernel):
-    """Theano's convolution, flipped kernel, valid border: image (c, h, w), kernel (out, in, kh, kw)."""
+    """Theano's convolution, flipped kernel, valid border: image (c, h, w), kernel (out, in, kh,
+    kw).
+    """
     out, _, height, width = kernel.shape
     rows, columns = image.shape[1] - height + 1, image.shape[2] - width + 1
     result = np.zeros((out, rows, columns))

