@@ -1,7 +1,9 @@
-"""Are the intrinsics right? Rays of matching keypoints meet only with the right ones, where the poses are known.
+"""Estimate corrections of the intrinsics from images of known pose.
 
-Intrinsics of another sensor (a depth camera's beside color images), of another image size, guessed ones, or a
-camera that sits askew on what was tracked, are common; they cost accuracy everywhere, and nothing else would tell.
+Rays of matching keypoints meet only with the right intrinsics. Intrinsics of another sensor (a
+depth camera's beside color images), of another image size, assumed ones, or a camera that is
+mounted askew on a tracked body are common. They cost accuracy everywhere, and nothing else reveals
+them.
 """
 
 from __future__ import annotations
@@ -11,33 +13,34 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from posenet.datasets.scene import Scene
 from posenet.geometry.camera import PERSPECTIVE_MODELS, Camera
-from posenet.geometry.poses import Poses
-from posenet.mapping.keypoints import Keypoints, detect_or_empty
-from posenet.mapping.matching import match, root_sift
-from posenet.mapping.parallel import in_parallel
-from posenet.mapping.triangulation import epipolar_errors, pairs_from_poses, world_rays
+from posenet.mapping.intrinsics_fit import (
+    PairMatches,
+    Shift,
+    fit_focal_factor,
+    fit_shift,
+    match_pairs,
+    verify_shift,
+)
+from posenet.mapping.keypoints import KeypointCache
 
-RANKS, PAIRS, KEYPOINTS = (1, 3, 6, 10, 16), 200, 1200
-BLOCKS, FEWEST_PAIRS = (
-    8,
-    10,
-)  # of time, every second of them to either half, which must have so many pairs
-MATCHES_A_PAIR, FEWEST_MATCHES, FEWEST_A_PAIR = 100, 500, 20
-FACTORS = np.exp(np.linspace(np.log(0.4), np.log(2.5), 75))
-SLACK = 2.0  # pixels; larger errors count by their logarithm (Cauchy)
-BESIDE, DISTINCT = 1.15, 1.05  # so much beside the best factor, errors must be so much larger
-OFF = 1.03  # a known focal length is kept when the best one is nearer than this
+# A known focal length is kept if the estimate differs by less than 3 %.
+MIN_FOCAL_CHANGE = 1.03
+# Relative difference of aspect ratios that is ignored.
+ASPECT_TOLERANCE = 0.01
 
 
 class IntrinsicsCorrection(NamedTuple):
-    """What agrees better than a camera's intrinsics.
+    """A correction of a camera's intrinsics.
 
-    factor: of the focal length. right, down: by which the principal point moves, in focal lengths as they were, of
-    images whose width / height is aspect; it moves another way in images that were held otherwise.
+    Attributes:
+        factor: factor of the focal length.
+        right: shift of the principal point to the right, in multiples of the old focal length.
+        down: shift of the principal point down, in multiples of the old focal length.
+        aspect: ratio of width to height of the images whose principal point is shifted; it would
+            shift in another direction in images held otherwise.
     """
 
     factor: float = 1.0
@@ -45,220 +48,154 @@ class IntrinsicsCorrection(NamedTuple):
     down: float = 0.0
     aspect: float = 0.0
 
-    def of(self, camera: Camera) -> Camera:
-        """The corrected camera."""
-        moves = abs(camera.width / camera.height - self.aspect) < 0.01 * self.aspect
-        right, down = (self.right, self.down) if moves else (0.0, 0.0)
+    def apply(self, camera: Camera) -> Camera:
+        """Return the corrected camera.
+
+        Args:
+            camera: the camera before the correction.
+
+        Returns:
+            The corrected camera; its source is "measured".
+        """
+        difference = abs(camera.width / camera.height - self.aspect)
+        is_shifted = difference < ASPECT_TOLERANCE * self.aspect
+        right = self.right if is_shifted else 0.0
+        down = self.down if is_shifted else 0.0
         return replace(
-            camera, fx=camera.fx * self.factor, fy=camera.fy * self.factor, cx=camera.cx + right * camera.fx,
-            cy=camera.cy + down * camera.fy, source="measured",
-        )  # fmt: skip
+            camera,
+            fx=camera.fx * self.factor,
+            fy=camera.fy * self.factor,
+            cx=camera.cx + right * camera.fx,
+            cy=camera.cy + down * camera.fy,
+            source="measured",
+        )
 
 
-Corrections = Mapping[
-    str, IntrinsicsCorrection
-]  # by what the focal lengths came from, as in Camera.source
+# Corrections by the source of the focal length, as in Camera.source.
+Corrections = Mapping[str, IntrinsicsCorrection]
 
 
-def estimate_corrections(scene: Scene) -> Corrections:
-    """How the scene's intrinsics must change, so that its images agree with its poses best.
+def estimate_corrections(scene: Scene, *, cache: KeypointCache | None = None) -> Corrections:
+    """Estimate how the intrinsics must change for images and poses to agree best.
 
-    One correction for each source of focal lengths ("file", "EXIF", "assumed"). The focal length changes only where it
-    is clear and more than 3 % off; assumed ones are corrected whenever it is clear. The principal point moves only
-    where all images are of one camera, by a pixel of 640 or more, and where pairs of other images, which
-    did not tell where to, agree better by 5 % of the cost. None is measured of scenes with their own 3-D points, whose
-    intrinsics come from the same adjustment as their poses, and of lenses that bend lines.
+    There is one correction for each source of focal lengths ("file", "EXIF", "assumed"). A known
+    focal length changes only if the estimate is clear and more than 3 % off; an assumed one
+    whenever it is clear. The principal point moves only if all images are of one camera, by at
+    least a pixel of 640, and if pairs of images that were not used agree better by 5 % of the cost.
+
+    Nothing is estimated for scenes with 3-D points, whose intrinsics and poses come from the same
+    adjustment, and for cameras with strong distortion.
+
+    Args:
+        scene: images of known pose.
+        cache: receives the keypoints that are detected.
+
+    Returns:
+        The corrections; empty if there are none.
     """
     if scene.points is not None:
         return {}
-    sources = _sources(scene)
+    sources = _correctable_sources(scene)
     corrections = {}
     for source in sorted({source for source in sources if source}):
-        rows = np.flatnonzero([each == source for each in sources])
-        found = _correction(scene.subset(rows), source == "assumed")
-        if found is not None:
-            corrections[source] = found
+        rows = np.flatnonzero([other == source for other in sources])
+        correction = _estimate_correction(scene.subset(rows), source == "assumed", cache)
+        if correction is not None:
+            corrections[source] = correction
     return corrections
 
 
 def apply_corrections(scene: Scene, corrections: Corrections) -> Scene:
-    """The scene with its cameras corrected, each by what its source asks for."""
+    """Correct the cameras of a scene.
+
+    Args:
+        scene: the scene.
+        corrections: corrections by the source of the focal length.
+
+    Returns:
+        The corrected scene.
+    """
     if not corrections:
         return scene
-    sources = _sources(scene)
-    changed = [
-        corrections[source].of(camera) if camera and source in corrections else camera
-        for source, camera in zip(sources, scene.cameras, strict=True)
+    cameras = [
+        corrections[source].apply(camera) if camera and source in corrections else camera
+        for source, camera in zip(_correctable_sources(scene), scene.cameras, strict=True)
     ]
-    return replace(scene, cameras=tuple(changed))
+    return replace(scene, cameras=tuple(cameras))
 
 
-def _sources(scene: Scene) -> list[str]:
-    """What each camera's focal length came from; "" where nothing can be measured of it, nor corrected."""
-    return [
-        camera.source if camera and camera.lens in PERSPECTIVE_MODELS else ""
-        for camera in scene.cameras
-    ]
+def describe_corrections(scene: Scene, corrections: Corrections) -> list[str]:
+    """Describe corrections, one sentence each.
 
+    Args:
+        scene: the scene before it was corrected.
+        corrections: the corrections.
 
-def told(scene: Scene, corrections: Corrections) -> list[str]:
-    """A sentence for each correction; scene: before it was corrected."""
+    Returns:
+        The sentences.
+    """
+    origins = {"file": "in its files", "EXIF": "from EXIF", "assumed": "assumed"}
+    sources = _correctable_sources(scene)
     sentences = []
-    for source, each in corrections.items():
+    for source, correction in corrections.items():
         old = next(
             camera
-            for camera, its in zip(scene.cameras, _sources(scene), strict=True)
-            if camera and its == source
+            for camera, its_source in zip(scene.cameras, sources, strict=True)
+            if camera and its_source == source
         )
-        new, where = (
-            each.of(old),
-            {"file": "its files say", "EXIF": "EXIF says", "assumed": "was assumed"}[source],
-        )
-        facts = []
-        if each.factor != 1 or source == "assumed":
-            facts.append(f"a focal length of {new.fx:.0f} pixels, not {old.fx:.0f}")
-        if each.right or each.down:
-            facts.append(
-                f"a principal point at {new.cx:.0f}, {new.cy:.0f}, not {old.cx:.0f}, {old.cy:.0f}"
+        new = correction.apply(old)
+        origin = origins[source]
+        changes = []
+        if correction.factor != 1 or source == "assumed":
+            changes.append(f"a focal length of {new.fx:.0f} pixels, not {old.fx:.0f} ({origin})")
+        if correction.right or correction.down:
+            changes.append(
+                f"a principal point at {new.cx:.0f}, {new.cy:.0f}, "
+                f"not {old.cx:.0f}, {old.cy:.0f} ({origin})"
             )
         sentences.append(
-            f"images and poses agree on {' and '.join(facts)} as {where}: training uses it"
+            f"images and poses agree on {' and '.join(changes)}: training uses the estimate"
         )
     return sentences
 
 
-def _correction(scene: Scene, assumed: bool) -> IntrinsicsCorrection | None:
-    """What all of the scene's cameras need; None where that is nothing, or the images do not tell it."""
-    matches, poses = _matches(scene), scene.poses
-    found = _best_factor(matches, poses, IntrinsicsCorrection()) if matches else None
-    if found is None:
+def _correctable_sources(scene: Scene) -> list[str]:
+    """Return the source of each focal length, "" for cameras that cannot be corrected."""
+    return [
+        camera.source if camera and camera.model in PERSPECTIVE_MODELS else ""
+        for camera in scene.cameras
+    ]
+
+
+def _estimate_correction(
+    scene: Scene, is_assumed: bool, cache: KeypointCache | None
+) -> IntrinsicsCorrection | None:
+    """Return the correction of all cameras of a scene, None if there is none."""
+    matches = match_pairs(scene, cache=cache)
+    if not matches:
         return None
+    no_shift = Shift(0.0, 0.0)
+    factor = fit_focal_factor(matches, scene.poses, no_shift)
+    if factor is None:
+        return None
+    correction = IntrinsicsCorrection(factor=factor)
     camera = scene.cameras[0]
-    moved = (
-        _proven_shift(matches, poses, found) if camera and len(set(scene.cameras)) == 1 else None
-    )
-    if camera and moved:
-        found = (
-            _best_factor(matches, poses, moved) or moved
-        )  # each changes what the other seems to be
-        found = _best_shift(matches, poses, found)
-        found = _best_factor(matches, poses, found) or found
-        found = found._replace(aspect=camera.width / camera.height)
-    if not assumed and max(found.factor, 1 / found.factor) <= OFF:
-        found = found._replace(factor=1.0)
-    return None if found == IntrinsicsCorrection() else found
+    if camera and len(set(scene.cameras)) == 1:
+        correction = _add_shift(scene, matches, factor, camera)
+    if not is_assumed and max(correction.factor, 1 / correction.factor) <= MIN_FOCAL_CHANGE:
+        correction = correction._replace(factor=1.0)
+    return None if correction == IntrinsicsCorrection() else correction
 
 
-class _Matches(NamedTuple):
-    """Matching keypoints of a pair of images: rows of the images, rays (m, 2) of each, the width of a pixel."""
-
-    first: int
-    second: int
-    ours: np.ndarray
-    theirs: np.ndarray
-    pixel: float
-
-
-def _cost(errors: np.ndarray) -> float:
-    return float(np.log1p((errors / SLACK) ** 2).mean())
-
-
-def _best_factor(
-    matches: list[_Matches], poses: Poses, known: IntrinsicsCorrection
-) -> IntrinsicsCorrection | None:
-    """With the best factor of all focal lengths, where the images tell it clearly; the shift is that of `known`."""
-    costs = np.array(
-        [_cost(_errors(matches, poses, known._replace(factor=factor))) for factor in FACTORS]
-    )
-    place = int(costs.argmin())
-    if place in (0, len(FACTORS) - 1):
-        return None
-    # the lowest point of the parabola through the three
-    left, middle, right = costs[place - 1 : place + 2]
-    shift = 0.5 * (left - right) / max(left - 2 * middle + right, 1e-12)
-    best = float(FACTORS[place] * (FACTORS[1] / FACTORS[0]) ** shift)
-    beside = [
-        np.interp(np.log(best * each), np.log(FACTORS), costs) for each in (BESIDE, 1 / BESIDE)
-    ]
-    return known._replace(factor=best) if min(beside) > DISTINCT * middle else None
-
-
-def _proven_shift(
-    matches: list[_Matches], poses: Poses, known: IntrinsicsCorrection
-) -> IntrinsicsCorrection | None:
-    """As `_best_shift`; None for less than a pixel, or where a half of the pairs does not agree better by what the
-    other half tells."""
-    half_of = (
-        np.arange(len(poses)) * BLOCKS // len(poses) % 2
-    )  # of a image: the halves have none in common
-    halves = [
-        [m for m in matches if half_of[m.first] == half_of[m.second] == half] for half in (0, 1)
-    ]
-    if min(map(len, halves)) < FEWEST_PAIRS:
-        return None
-    found = [_best_shift(half, poses, known) for half in halves]
-    for half, other in zip(halves, found[::-1], strict=True):
-        plain, moved = (_cost(_errors(half, poses, each)) for each in (known, other))
-        if plain < DISTINCT * moved:
-            return None
-    whole = _best_shift(matches, poses, known)
-    return whole if float(np.hypot(whole.right, whole.down)) > matches[0].pixel else None
-
-
-def _best_shift(
-    matches: list[_Matches], poses: Poses, known: IntrinsicsCorrection
+def _add_shift(
+    scene: Scene, matches: list[PairMatches], factor: float, camera: Camera
 ) -> IntrinsicsCorrection:
-    """With the shift under which matching keypoints miss each other least; the factor is that of `known`."""
-
-    def errors(hundredths):
-        return _errors(
-            matches, poses, known._replace(right=hundredths[0] / 100, down=hundredths[1] / 100)
-        )
-
-    start = 100 * np.array([known.right, known.down])
-    right, down = (
-        least_squares(errors, start, loss="cauchy", f_scale=SLACK, diff_step=1e-3, x_scale=1.0).x
-        / 100
-    )
-    return known._replace(right=float(right), down=float(down))
-
-
-def _errors(matches: list[_Matches], poses: Poses, correction: IntrinsicsCorrection) -> np.ndarray:
-    """How far (m,) matching keypoints miss each other's epipolar lines with a correction, in pixels."""
-    factor, shift = correction.factor, correction[1:3]
-    return np.concatenate([
-        epipolar_errors(
-            poses.positions[each.second] - poses.positions[each.first],
-            world_rays((each.ours - shift) / factor, poses, each.first),
-            world_rays((each.theirs - shift) / factor, poses, each.second),
-        ) * factor / each.pixel
-        for each in matches
-    ])  # fmt: skip
-
-
-def _matches(scene: Scene) -> list[_Matches]:
-    """Matches of some 200 pairs of neighboring images; none where too few keypoints match."""
-    pairs = pairs_from_poses(scene.poses, RANKS)
-    pairs = (
-        [pairs[row] for row in np.unique(np.linspace(0, len(pairs) - 1, PAIRS).astype(int))]
-        if pairs
-        else []
-    )
-    rows = sorted({row for pair in pairs for row in pair})
-
-    def detected(row: int) -> Keypoints:
-        return detect_or_empty(scene.paths[row], scene.cameras[row], KEYPOINTS)
-
-    found = dict(zip(rows, in_parallel(detected, rows, "focal length"), strict=True))
-    kept, random = [], np.random.default_rng(0)
-    for first, second in pairs:
-        ones, others = found[first], found[second]
-        ours, theirs = match(root_sift(ones.descriptors), root_sift(others.descriptors))
-        some = random.permutation(len(ours))[:MATCHES_A_PAIR]
-        if len(ours) >= FEWEST_A_PAIR:
-            kept.append(
-                _Matches(
-                    first, second, ones.rays[ours[some]], others.rays[theirs[some]], ones.pixel
-                )
-            )
-    return kept if sum(len(each.ours) for each in kept) >= FEWEST_MATCHES else []
+    """Add a shift of the principal point, if held-out pairs confirm it."""
+    shift = verify_shift(matches, scene.poses, factor)
+    if shift is None:
+        return IntrinsicsCorrection(factor=factor)
+    # Factor and shift influence each other, so both are fitted again.
+    factor = fit_focal_factor(matches, scene.poses, shift) or factor
+    shift = fit_shift(matches, scene.poses, factor, start=shift)
+    factor = fit_focal_factor(matches, scene.poses, shift) or factor
+    return IntrinsicsCorrection(factor, shift.right, shift.down, camera.width / camera.height)

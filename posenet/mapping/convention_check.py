@@ -1,201 +1,190 @@
-"""Is the rotation of a scene's labels read the right way round? Evidence from images, 3-D points and the poses.
+"""Check whether a scene's rotations are read correctly, or world-to-camera as camera-to-world.
 
-The images decide for certain: how two of them are turned against each other can be measured, and labels of either
-reading say how they should be. So do 3-D points: they must lie in front of the cameras that see them, and inside their
-images. Where there is neither, the cameras' level may tell.
+Images decide with certainty: the relative rotation of two images can be measured and compared with
+the labels. So do 3-D points: they must be in front of the cameras that observe them and inside
+their images. Without both, the horizon may help.
 
-A camera that people carry or drive stays level: its right axis lies in the plane that it moves in. Read the wrong way
-round (world to camera taken for camera to world), the right axes tilt out of that plane. On the Cambridge lists the
-tilt is 3 to 5 degrees (RMS) read rightly and 12 to 46 read wrongly. It cannot tell where world and camera axes nearly
-agree, and where the camera is tilted or moves on no plane.
+A camera that people carry or drive stays level: its x axis lies in the plane of motion. If the
+rotations are inverted, the x axes tilt out of that plane. On the Cambridge lists the tilt is 3 to 5
+degrees (RMS) if read correctly and 12 to 46 if inverted. The tilt is inconclusive if world and
+camera axes nearly agree, if the camera is tilted, or if it does not move in a plane.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
-import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.datasets.scene import Scene
 from posenet.geometry.alignment import principal_axes
-from posenet.geometry.camera import Camera
-from posenet.mapping.keypoints import detect_or_empty
-from posenet.mapping.matching import match, root_sift
+from posenet.mapping.relative_rotation import rotation_agreement
 
-Verdict = Literal["right", "wrong", "cannot tell"]
-LEVEL_DEG = 8.0  # more tilt than this is no level camera
-TILTED_DEG = 10.0  # the other reading must tilt by more than this, and by twice as much
-OPENGL = Rotation.from_euler("x", 180, degrees=True)  # camera axes x right, y up, z back
-AGREES_DEG = 3.0  # measured turns of a right reading differ by less
-FLAT = 0.5  # the spread out of the plane against the second spread in it
+Verdict = Literal["consistent", "inverted", "inconclusive"]
+
+# OpenGL's camera axes: x right, y up, z back.
+OPENGL_AXES = Rotation.from_euler("x", 180, degrees=True)
+# Largest disagreement of consistent labels with measured relative rotations, degrees, and the
+# margin by which the others must be worse.
+MAX_DISAGREEMENT_DEG = 3.0
+DISAGREEMENT_RATIO = 2.0
+DISAGREEMENT_MARGIN_DEG = 1.0
+# Fraction of points in view of the better reading, and difference between the readings.
+MIN_IN_VIEW = 0.8
+MIN_IN_VIEW_DIFFERENCE = 0.3
+# Fewest observations, and the largest number that is used.
+MIN_OBSERVATIONS = 100
+MAX_OBSERVATIONS = 5000
+# Margin around an image for lens distortion, relative to its long side.
+VIEW_MARGIN = 0.05
+# Largest tilt of a level camera, and smallest tilt of the other reading, degrees and ratio.
+LEVEL_DEG = 8.0
+TILTED_DEG = 10.0
+TILT_RATIO = 2.0
+# Largest spread out of the plane of motion, relative to the second spread in it.
+MAX_OFF_PLANE = 0.5
+MIN_CAMERAS = 10
 
 
 @dataclass(frozen=True)
 class ConventionCheck:
-    """verdict on the rotations as they were read, and why. The numbers come in pairs, as read and inverted, None where
-    not measured. turn_deg: median disagreement with the turns measured between images. in_view: share of 3-D points
-    inside the images that see them. tilt_deg: RMS angle of the cameras' right axes with the plane of motion.
+    """The verdict on the rotations of a scene. Numbers come in pairs: as read, and inverted.
+
+    Attributes:
+        verdict: whether the rotations are read correctly.
+        reason: why.
+        rotation_deg: median disagreement with relative rotations measured between images, degrees;
+            None if not measured.
+        in_view: fraction of 3-D points inside the images that observe them; None if there are none.
+        tilt_deg: RMS angle between the cameras' x axes and the plane of motion, degrees; None if
+            not needed.
     """
 
     verdict: Verdict
     reason: str
-    turn_deg: tuple[float, float] | None = None
+    rotation_deg: tuple[float, float] | None = None
     in_view: tuple[float, float] | None = None
     tilt_deg: tuple[float, float] | None = None
 
 
-def check_convention(scene: Scene, images: bool = True) -> ConventionCheck:
-    """Judge the scene's rotations by its images, else by its 3-D points, else by the cameras' level.
+class _Plane(NamedTuple):
+    """The plane of motion: spreads along the principal axes (3,), and its normal (3,)."""
 
-    images=False leaves the image files unlooked at.
+    spreads: np.ndarray
+    normal: np.ndarray
+
+
+def check_convention(scene: Scene, *, use_images: bool = True) -> ConventionCheck:
+    """Check the rotations of a scene by its images, its 3-D points or the level of its cameras.
+
+    Args:
+        scene: the scene.
+        use_images: False if there are no image files.
+
+    Returns:
+        The verdict.
     """
-    read, inverted = scene.poses.rotations, scene.poses.rotations.inv()
-    turns = rotation_agreement(scene, [read, inverted, read * OPENGL]) if images else None
-    if turns is not None and (found := _by_images(turns)):
-        return found
-    seen, seen_inverted = _in_view(scene, read), _in_view(scene, inverted)
-    if seen is not None and seen_inverted is not None and max(seen, seen_inverted) > 0.8:
-        told = f"{seen:.0%} of the 3-D points lie inside the images that see them, {seen_inverted:.0%} inverted"
-        if abs(seen - seen_inverted) > 0.3:
-            verdict: Verdict = "right" if seen > seen_inverted else "wrong"
-            return ConventionCheck(verdict, told, in_view=(seen, seen_inverted))
-    return _by_level(scene, read, inverted)
+    read = scene.poses.rotations
+    inverted = read.inv()
+    if use_images:
+        errors = rotation_agreement(scene, [read, inverted, read * OPENGL_AXES])
+        check = _check_by_images(errors) if errors is not None else None
+        if check is not None:
+            return check
+    check = _check_by_points(scene, read, inverted)
+    return check or _check_by_level(scene, read, inverted)
 
 
-def _by_images(turns: list[float]) -> ConventionCheck | None:
-    """The verdict of the turns measured between images, as read, inverted, with OpenGL axes; None for no verdict."""
-    told = f"turns measured between images differ from the labels' by {turns[0]:.1f} deg, inverted by {turns[1]:.1f}"
-    best, others = min(turns), min(turns[1:])
-    verdict: Verdict = "right" if turns[0] == best else "wrong"
-    if best > AGREES_DEG or max(turns[0], others) < 2 * best + 1:
-        return None
-    if turns[2] == best:
-        told += f", with OpenGL axes (x right, y up, z back) by {best:.1f}"
-    return ConventionCheck(verdict, told, turn_deg=(turns[0], turns[1]))
-
-
-def _by_level(scene: Scene, read: Rotation, inverted: Rotation) -> ConventionCheck:
-    positions = scene.poses.positions
-    if len(scene) < 10:
-        return ConventionCheck("cannot tell", f"{len(scene)} cameras are too few")
-    tilts = _tilt(positions, read), _tilt(positions, inverted)
-    told = f"camera-right axes tilt {tilts[0]:.1f} deg out of the plane of motion, {tilts[1]:.1f} deg inverted"
-    verdict: Verdict = "cannot tell"
-    if _flatness(positions) > FLAT:
-        told = "the cameras do not move in one plane"
-    elif min(tilts) > LEVEL_DEG:
-        told += ": not level in either reading"
-    elif max(tilts) < max(TILTED_DEG, 2 * min(tilts)):
-        told += ": too alike, as where world and camera axes nearly agree"
-    else:
-        verdict = "right" if tilts[0] < tilts[1] else "wrong"
-    return ConventionCheck(verdict, told, tilt_deg=tilts)
-
-
-def _plane(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The spreads (3,) of the positions along their main axes, and the normal (3,) of the plane of the first two."""
-    spreads, axes = principal_axes(positions - np.median(positions, axis=0))
-    return spreads, axes[2]
-
-
-def _flatness(positions: np.ndarray) -> float:
-    spreads, _ = _plane(positions)
-    return float(spreads[2] / max(spreads[1], 1e-12))
-
-
-def _tilt(positions: np.ndarray, rotations: Rotation) -> float:
-    """RMS angle in degrees between the cameras' right axes and the plane of their positions."""
-    _, normal = _plane(positions)
-    return float(
-        np.degrees(
-            np.sqrt(np.mean(np.arcsin(np.clip(rotations.apply([1, 0, 0]) @ normal, -1, 1)) ** 2))
-        )
+def _check_by_images(errors: list[float]) -> ConventionCheck | None:
+    """Judge disagreements in degrees: as read, inverted, with OpenGL axes."""
+    reason = (
+        f"relative rotations measured between images differ from the labels by {errors[0]:.1f} "
+        f"deg, inverted by {errors[1]:.1f}"
     )
+    best = min(errors)
+    others = min(errors[1:])
+    is_clear = max(errors[0], others) >= DISAGREEMENT_RATIO * best + DISAGREEMENT_MARGIN_DEG
+    if best > MAX_DISAGREEMENT_DEG or not is_clear:
+        return None
+    if errors[2] == best:
+        reason += f", with OpenGL axes (x right, y up, z back) by {best:.1f}"
+    verdict: Verdict = "consistent" if errors[0] == best else "inverted"
+    return ConventionCheck(verdict, reason, rotation_deg=(errors[0], errors[1]))
 
 
-def _in_view(scene: Scene, rotations: Rotation, most: int = 5000) -> float | None:
-    """Share of observations whose point lies in front of the camera and inside its image; None without enough."""
+def _check_by_points(scene: Scene, read: Rotation, inverted: Rotation) -> ConventionCheck | None:
+    in_view = _fraction_in_view(scene, read)
+    in_view_inverted = _fraction_in_view(scene, inverted)
+    if in_view is None or in_view_inverted is None:
+        return None
+    if max(in_view, in_view_inverted) <= MIN_IN_VIEW:
+        return None
+    if abs(in_view - in_view_inverted) <= MIN_IN_VIEW_DIFFERENCE:
+        return None
+    reason = (
+        f"{in_view:.0%} of the 3-D points are inside the images that observe them, "
+        f"{in_view_inverted:.0%} if inverted"
+    )
+    verdict: Verdict = "consistent" if in_view > in_view_inverted else "inverted"
+    return ConventionCheck(verdict, reason, in_view=(in_view, in_view_inverted))
+
+
+def _check_by_level(scene: Scene, read: Rotation, inverted: Rotation) -> ConventionCheck:
+    positions = scene.poses.positions
+    if len(scene) < MIN_CAMERAS:
+        return ConventionCheck(
+            "inconclusive", f"at least {MIN_CAMERAS} cameras are required, received {len(scene)}"
+        )
+    plane = _plane_of_motion(positions)
+    tilts = _tilt_deg(plane, read), _tilt_deg(plane, inverted)
+    reason = (
+        f"camera x axes tilt {tilts[0]:.1f} deg out of the plane of motion, {tilts[1]:.1f} deg if "
+        "inverted"
+    )
+    verdict: Verdict = "inconclusive"
+    if float(plane.spreads[2] / max(plane.spreads[1], 1e-12)) > MAX_OFF_PLANE:
+        reason = "the cameras do not move in a plane"
+    elif min(tilts) > LEVEL_DEG:
+        reason += ": not level in either reading"
+    elif max(tilts) < max(TILTED_DEG, TILT_RATIO * min(tilts)):
+        reason += ": too similar, as if world and camera axes nearly agree"
+    else:
+        verdict = "consistent" if tilts[0] < tilts[1] else "inverted"
+    return ConventionCheck(verdict, reason, tilt_deg=tilts)
+
+
+def _plane_of_motion(positions: np.ndarray) -> _Plane:
+    spreads, axes = principal_axes(positions - np.median(positions, axis=0))
+    return _Plane(spreads, axes[2])
+
+
+def _tilt_deg(plane: _Plane, rotations: Rotation) -> float:
+    """Return the RMS angle between the cameras' x axes and a plane, degrees."""
+    sines = np.clip(rotations.apply([1, 0, 0]) @ plane.normal, -1, 1)
+    return float(np.degrees(np.sqrt(np.mean(np.arcsin(sines) ** 2))))
+
+
+def _fraction_in_view(scene: Scene, rotations: Rotation) -> float | None:
+    """Return the fraction of observations whose point is in view; None without enough."""
     if scene.points is None:
         return None
     known = np.array([camera is not None for camera in scene.cameras], bool)
-    seen = scene.points.observations[known[scene.points.observations[:, 0]]]
-    if len(seen) < 100:
+    observations = scene.points.observations[known[scene.points.observations[:, 0]]]
+    if len(observations) < MIN_OBSERVATIONS:
         return None
-    seen = seen[:: max(1, len(seen) // most)]
-    offsets = scene.points.positions[seen[:, 1]] - scene.poses.positions[seen[:, 0]]
-    x, y, z = rotations[seen[:, 0]].inv().apply(offsets).T
-    sizes = np.array(
+    observations = observations[:: max(1, len(observations) // MAX_OBSERVATIONS)]
+    images, points = observations.T
+    offsets = scene.points.positions[points] - scene.poses.positions[images]
+    x, y, z = rotations[images].inv().apply(offsets).T
+    intrinsics = np.array(
         [(c.fx, c.fy, c.cx, c.cy, c.width, c.height) if c else (1,) * 6 for c in scene.cameras]
     )
-    fx, fy, cx, cy, width, height = sizes[seen[:, 0]].T
+    fx, fy, cx, cy, width, height = intrinsics[images].T
     with np.errstate(divide="ignore", invalid="ignore"):
-        u, v = fx * x / z + cx, fy * y / z + cy
-    margin = 0.05 * np.maximum(width, height)  # for the lens distortion, which is left out
+        u = fx * x / z + cx
+        v = fy * y / z + cy
+    margin = VIEW_MARGIN * np.maximum(width, height)
     inside = (u > -margin) & (u < width + margin) & (v > -margin) & (v < height + margin)
     return float(np.mean((z > 0) & inside))
-
-
-KEYPOINTS, RATIO = 1500, 0.75
-MIN_INLIERS, FEWEST_PAIRS = 30, 4
-
-
-def measured_rotation(paths: list[Path], cameras: tuple[Camera, Camera]) -> Rotation | None:
-    """second_from_first rotation of camera axes between two images; None where too little matches."""
-    first, second = (
-        detect_or_empty(path, camera, KEYPOINTS)
-        for path, camera in zip(paths, cameras, strict=True)
-    )
-    rows, others = match(root_sift(first.descriptors), root_sift(second.descriptors), RATIO)
-    if len(rows) < MIN_INLIERS:
-        return None
-    ours, theirs = first.rays[rows], second.rays[others]
-    tolerance = 1.5 * max(first.pixel, second.pixel)
-    essential, mask = cv2.findEssentialMat(ours, theirs, np.eye(3), cv2.RANSAC, 0.999, tolerance)
-    if essential is None or essential.shape != (3, 3) or mask.sum() < MIN_INLIERS:
-        return None
-    _, turn, _, _ = cv2.recoverPose(essential, ours, theirs, np.eye(3), mask=mask)
-    return Rotation.from_matrix(turn)
-
-
-def rotation_agreement(
-    scene: Scene, rotations: list[Rotation], most: int = 12
-) -> list[float] | None:
-    """For each of several readings of the scene's rotations (camera to world), the median angle in degrees between
-    the turns that it gives for neighboring images and those measured; None where fewer than 4 pairs tell.
-
-    Pairs are of one sequence, turned by 3 to 30 degrees, of images with intrinsics.
-    """
-    chosen = np.random.default_rng(0).permutation(_turned_pairs(scene, 3 * most)).tolist()
-    errors: list[list[float]] = []
-    paths = scene.paths
-    for first, second in chosen:
-        cameras = scene.cameras[first], scene.cameras[second]
-        if cameras[0] is None or cameras[1] is None or len(errors) == most:
-            continue
-        found = measured_rotation([paths[first], paths[second]], (cameras[0], cameras[1]))
-        if found is not None:
-            turns = [each[second].inv() * each[first] for each in rotations]
-            errors.append([float(np.degrees((turn.inv() * found).magnitude())) for turn in turns])
-    return np.median(errors, axis=0).tolist() if len(errors) >= FEWEST_PAIRS else None
-
-
-def _turned_pairs(scene: Scene, most: int) -> np.ndarray:
-    """(k, 2) rows of images of one sequence, up to 8 apart, turned by 3 to 30 degrees, spread over the scene."""
-    pairs: list[np.ndarray] = []
-    for step in (1, 2, 4, 8):
-        if len(scene) > step:
-            rotations = scene.poses.rotations
-            turned = np.degrees((rotations[:-step].inv() * rotations[step:]).magnitude())
-            same = scene.sequences[step:] == scene.sequences[:-step]
-            rows = np.flatnonzero(same & (turned > 3) & (turned < 30))
-            pairs.append(np.stack([rows, rows + step], axis=1))
-    joined = np.concatenate([np.zeros((0, 2), int), *pairs])
-    return (
-        joined[np.unique(np.linspace(0, max(0, len(joined) - 1), most).astype(int))]
-        if len(joined)
-        else joined
-    )

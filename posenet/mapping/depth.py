@@ -1,158 +1,229 @@
-"""Coarse depth of every image, from the 3-D points that it sees: enough to tell what moving the camera would change.
+"""Coarse depth of images from the 3-D points that they observe, to render translated views.
 
-A grid of inverse depths, smooth where no point lies, bent where points say so.
+Each image has a grid of inverse depths, which follows the points and is smooth in between.
 """
 
 from __future__ import annotations
 
 import logging
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
 from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
-from posenet.geometry.camera_models import projected
+from posenet.geometry.camera_models import project
 from posenet.geometry.cropping import Crop, grid_shape
 from posenet.geometry.poses import Poses
+from posenet.mapping.keypoints import KeypointCache
 from posenet.mapping.triangulation import pairs_from_poses, triangulate_scene
 
 log = logging.getLogger("posenet")
 
-FEWEST_POINTS, ENOUGH_POINTS = 12, 150
-BENDING, SLOPE, OUTLIER = 0.3, 0.05, 0.1  # chosen by how well a warped image equals its neighbor
-KEYPOINTS = 1200
-FEWEST_IMAGES, MOST_IMAGES, IMAGES_A_MINUTE = 100, 2000, 150
+# Fewest points of an image with depth; images with fewer than enough points also use those of their
+# neighbors, with a smaller weight.
+MIN_POINTS = 12
+ENOUGH_POINTS = 150
+NEIGHBOR_RANKS = range(6)
+NEIGHBOR_WEIGHT = 1 / 3
+# Weights of the second and first differences of the grid, and relative error of an outlier. Chosen
+# by how similar warped images are to their neighbors.
+BEND_WEIGHT = 0.3
+SLOPE_WEIGHT = 0.05
+OUTLIER = 0.1
+FIT_ROUNDS = 4
+# A weak prior towards the median depth, and the smallest inverse depth relative to the median.
+PRIOR_WEIGHT = 1e-3
+MIN_INVERSE_DEPTH = 0.1
+MAX_KEYPOINTS = 1200
+# Number of images with depth: 150 per minute of training, which takes a fifth of the time on two
+# cores, within these limits.
+IMAGES_PER_MINUTE = 150
+MIN_IMAGES = 100
+MAX_IMAGES = 2000
 
-WeightedPoints = tuple[np.ndarray, np.ndarray]  # points (n, 3) in the world, and their weights (n,)
 
+class WeightedPoints(NamedTuple):
+    """3-D points that an image observes.
 
-def most_images(minutes: float) -> int:
-    """How many images have depth: so many that it takes a fifth of a training of so many minutes, on two cores."""
-    return int(min(MOST_IMAGES, max(FEWEST_IMAGES, IMAGES_A_MINUTE * minutes)))
-
-
-def scene_depths(scene: Scene, crop: Crop, most: int = MOST_IMAGES) -> np.ndarray | None:
-    """(n, rows, columns) float32 inverse depths, 1 / scene unit, of the stored images; NaN for those without.
-
-    The grid's first and last nodes lie on the stored image's edges. Points are the scene's own where it has some
-    (structure from motion), else triangulated from the images and their poses. Of more than `most` images an even
-    choice has depth. None where too little is known.
+    Attributes:
+        points: world frame, shape (n, 3).
+        weights: shape (n,).
     """
-    chosen = np.unique(np.linspace(0, len(scene) - 1, min(len(scene), most)).round().astype(int))
+
+    points: np.ndarray
+    weights: np.ndarray
+
+
+def max_depth_images(minutes: float) -> int:
+    """Return the number of images whose depth is worth its time.
+
+    Args:
+        minutes: time budget of the training.
+
+    Returns:
+        The number of images.
+    """
+    return int(min(MAX_IMAGES, max(MIN_IMAGES, IMAGES_PER_MINUTE * minutes)))
+
+
+def estimate_depths(
+    scene: Scene,
+    crop: Crop,
+    *,
+    max_images: int = MAX_IMAGES,
+    keypoints: KeypointCache | None = None,
+) -> np.ndarray | None:
+    """Estimate the depth of images.
+
+    The points are the scene's own, otherwise they are triangulated from images and poses.
+
+    Args:
+        scene: n images of known pose.
+        crop: how the images are resized.
+        max_images: largest number of images; of more, an even choice has depth.
+        keypoints: keypoints that were detected before.
+
+    Returns:
+        Inverse depths of the resized images on a grid, 1 / scene unit, shape (n, rows, columns),
+        float32, NaN for images without depth. The first and last nodes are at the edges of the
+        image. None if no image has depth.
+    """
+    grids = np.full((len(scene), *grid_shape(crop.resized)), np.nan, np.float32)
+    even = np.linspace(0, len(scene) - 1, min(len(scene), max_images))
+    chosen = np.unique(even.round().astype(int))
     if len(chosen) < len(scene):
-        some = scene_depths(scene.subset(chosen), crop, most)
-        grids = np.full((len(scene), *grid_shape(crop.resized)), np.nan, np.float32)
-        if some is not None:
-            grids[chosen] = some
-        return None if some is None else grids
+        some = estimate_depths(
+            scene.subset(chosen), crop, max_images=max_images, keypoints=keypoints
+        )
+        if some is None:
+            return None
+        grids[chosen] = some
+        return grids
     if sum(camera is not None and camera.is_perspective for camera in scene.cameras) < 2:
         return None
-    sights = _own_points(scene) if scene.points is not None else _triangulated_points(scene)
-    grids = np.full((len(scene), *grid_shape(crop.resized)), np.nan, np.float32)
+    if scene.points is not None:
+        observed = _own_points(scene)
+    else:
+        observed = _triangulate_points(scene, keypoints)
     camera_from_world = scene.poses.inverse()
-    for row, sight in enumerate(_with_neighbors(sights, scene.poses)):
+    for row, points in enumerate(_add_neighbors(observed, scene.poses)):
         camera = scene.cameras[row]
         if camera is not None and camera.is_perspective:
-            grid = _grid(sight, camera_from_world, row, camera, crop)
+            grid = _fit_image(points, camera_from_world, row, camera, crop)
             if grid is not None:
                 grids[row] = grid
     known = np.isfinite(grids[:, 0, 0])
-    log.info("depth known of %d of %d images", known.sum(), len(scene))
+    log.info("depth known for %d of %d images", known.sum(), len(scene))
     return grids if known.any() else None
 
 
+def fit_grid(
+    nodes: np.ndarray, values: np.ndarray, weights: np.ndarray, shape: tuple[int, int]
+) -> np.ndarray:
+    """Fit a smooth grid to values at scattered places; outliers lose their weight (Cauchy).
+
+    Args:
+        nodes: places (x, y) in units of nodes, shape (n, 2).
+        values: positive values, shape (n,).
+        weights: shape (n,).
+        shape: (rows, columns) of the grid.
+
+    Returns:
+        The grid, shape (rows, columns).
+    """
+    basis = _bilinear_weights(nodes, shape)
+    median = float(np.median(values))
+    target = values / median
+    smoothness = _smoothness(*shape)
+    prior = PRIOR_WEIGHT * np.eye(len(smoothness))
+    current = weights
+    for _ in range(FIT_ROUNDS):
+        weighted = (basis * current[:, None]).T
+        normal = weighted @ basis + smoothness + prior
+        fitted = np.linalg.solve(normal, weighted @ target + PRIOR_WEIGHT)
+        current = weights / (1 + ((basis @ fitted - target) / OUTLIER) ** 2)
+    return (np.maximum(fitted, MIN_INVERSE_DEPTH) * median).reshape(shape)
+
+
 def _own_points(scene: Scene) -> list[WeightedPoints]:
-    """The scene's own points that each image sees."""
+    """Return the scene's own points that each image observes."""
     assert scene.points is not None
     rows, points = scene.points.observations.T
-    each = [scene.points.positions[points[rows == row]] for row in range(len(scene))]
-    return [(seen, np.ones(len(seen))) for seen in each]
+    observed = [scene.points.positions[points[rows == row]] for row in range(len(scene))]
+    return [WeightedPoints(points, np.ones(len(points))) for points in observed]
 
 
-def _triangulated_points(scene: Scene) -> list[WeightedPoints]:
-    """The triangulated points that each image sees."""
+def _triangulate_points(scene: Scene, keypoints: KeypointCache | None) -> list[WeightedPoints]:
+    """Return the triangulated points that each image observes."""
     return [
-        (seen.points, np.ones(len(seen.points))) for seen in triangulate_scene(scene, KEYPOINTS)
+        WeightedPoints(observed.points, np.ones(len(observed.points)))
+        for observed in triangulate_scene(scene, MAX_KEYPOINTS, cache=keypoints)
     ]
 
 
-def _with_neighbors(sights: list[WeightedPoints], poses: Poses) -> list[WeightedPoints]:
-    """Images that see few points also have those of their neighbors, at a third of the weight."""
-    around: list[list[int]] = [[] for _ in sights]
-    for first, second in pairs_from_poses(poses, range(6)):
-        around[first].append(second)
-        around[second].append(first)
+def _add_neighbors(observed: list[WeightedPoints], poses: Poses) -> list[WeightedPoints]:
+    """Give images with few points those of their neighbors too."""
+    neighbors: list[list[int]] = [[] for _ in observed]
+    for first, second in pairs_from_poses(poses, NEIGHBOR_RANKS):
+        neighbors[first].append(second)
+        neighbors[second].append(first)
     joined = []
-    for row, (points, weights) in enumerate(sights):
+    for row, (points, weights) in enumerate(observed):
         if len(points) < ENOUGH_POINTS:
-            others = [sights[other][0] for other in around[row]]
+            others = [observed[neighbor].points for neighbor in neighbors[row]]
+            other_weights = [np.full(len(other), NEIGHBOR_WEIGHT) for other in others]
             points = np.concatenate([points, *others])
-            weights = np.concatenate([weights, *(np.full(len(other), 1 / 3) for other in others)])
-        joined.append((points, weights))
+            weights = np.concatenate([weights, *other_weights])
+        joined.append(WeightedPoints(points, weights))
     return joined
 
 
-def _grid(
-    sight: WeightedPoints, camera_from_world: Poses, row: int, camera: Camera, crop: Crop
+def _fit_image(
+    observed: WeightedPoints, camera_from_world: Poses, row: int, camera: Camera, crop: Crop
 ) -> np.ndarray | None:
-    """The grid of one image; None where it sees too few points."""
-    points, weights = sight
-    local = camera_from_world.rotations[row].apply(points) + camera_from_world.positions[row]
+    """Fit the grid of one image, None if it observes too few points."""
+    rotation = camera_from_world.rotations[row]
+    local = rotation.apply(observed.points) + camera_from_world.positions[row]
     ahead = local[:, 2] > 1e-9
-    local, weights = local[ahead], weights[ahead]
-    stored = crop.resized_camera(camera)
-    pixels = projected(stored, local)
+    local = local[ahead]
+    weights = observed.weights[ahead]
+    pixels = project(crop.resized_camera(camera), local)
     if pixels is None:
         return None
     height, width = crop.resized
     inside = ((pixels > 0) & (pixels < (width, height))).all(axis=1)
-    if inside.sum() < FEWEST_POINTS:
+    if inside.sum() < MIN_POINTS:
         return None
     shape = grid_shape(crop.resized)
     nodes = pixels[inside] / (width, height) * (shape[1] - 1, shape[0] - 1)
     return fit_grid(nodes, 1 / local[inside, 2], weights[inside], shape)
 
 
-def fit_grid(
-    nodes: np.ndarray, values: np.ndarray, weights: np.ndarray, shape: tuple[int, int]
-) -> np.ndarray:
-    """The smooth grid (rows, columns) nearest to values (n,) > 0 seen at (n, 2) x, y in units of nodes.
-
-    Robust: values far off the surface lose their weight (Cauchy's, four rounds).
-    """
-    basis = _bilinear(nodes, shape)
-    middle = float(np.median(values))
-    wanted, smooth = values / middle, _smoothness(*shape)
-    start, now = 1e-3 * np.eye(len(smooth)), weights
-    for _ in range(4):
-        normal = (basis * now[:, None]).T @ basis + smooth + start
-        fitted = np.linalg.solve(normal, (basis * now[:, None]).T @ wanted + 1e-3)
-        now = weights / (1 + ((basis @ fitted - wanted) / OUTLIER) ** 2)
-    return (np.maximum(fitted, 0.1) * middle).reshape(shape)
-
-
-def _bilinear(nodes, shape) -> np.ndarray:
-    """(n, rows * columns) weights of the grid's nodes at (n, 2) x, y."""
+def _bilinear_weights(nodes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return the weights of all nodes at places (n, 2), shape (n, rows * columns)."""
     corner = np.clip(nodes.astype(int), 0, (shape[1] - 2, shape[0] - 2))
-    part = nodes - corner
-    basis, rows = np.zeros((len(nodes), shape[0] * shape[1])), np.arange(len(nodes))
+    offset = nodes - corner
+    basis = np.zeros((len(nodes), shape[0] * shape[1]))
+    rows = np.arange(len(nodes))
     for down in (0, 1):
         for right in (0, 1):
-            weight = np.abs(1 - right - part[:, 0]) * np.abs(1 - down - part[:, 1])
+            weight = np.abs(1 - right - offset[:, 0]) * np.abs(1 - down - offset[:, 1])
             basis[rows, (corner[:, 1] + down) * shape[1] + corner[:, 0] + right] = weight
     return basis
 
 
 @cache
 def _smoothness(rows: int, columns: int) -> np.ndarray:
-    """The quadratic form that punishes bends, and a little every slope, along both axes."""
-    total = np.zeros((rows * columns, rows * columns))
-    for count, place in (
-        (rows, lambda d: np.kron(d, np.eye(columns))),
-        (columns, lambda d: np.kron(np.eye(rows), d)),
-    ):
-        slopes = place(np.diff(np.eye(count), axis=0))
-        bends = place(np.diff(np.eye(count), n=2, axis=0))
-        total += SLOPE * slopes.T @ slopes + BENDING * bends.T @ bends
-    return total
+    """Return the quadratic form of first and second differences along both axes of a grid."""
+    along_rows = _penalty(rows)
+    along_columns = _penalty(columns)
+    return np.kron(along_rows, np.eye(columns)) + np.kron(np.eye(rows), along_columns)
+
+
+def _penalty(count: int) -> np.ndarray:
+    """Return the quadratic form of first and second differences of a list of values."""
+    slope = np.diff(np.eye(count), axis=0)
+    bend = np.diff(np.eye(count), n=2, axis=0)
+    return SLOPE_WEIGHT * slope.T @ slope + BEND_WEIGHT * bend.T @ bend

@@ -1,36 +1,42 @@
-"""Keypoints of a image, and which keypoints of two images show the same thing."""
+"""SIFT keypoints of images, as rays of their cameras."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
-from posenet.geometry.camera_models import unprojected
-from posenet.io.images import brightened, read_image
+from posenet.geometry.camera_models import unproject
+from posenet.io.images import normalize_exposure, read_image
 
 log = logging.getLogger("posenet")
 
+# Long side in pixels that larger images are scaled to before keypoints are detected.
 LONG_SIDE = 640
-WIDEST_RAY = 5.0  # from the axis at z = 1: 79 degrees
-CONTRAST = 0.02  # half of OpenCV's default: walls have little
-REMEMBERED = 500  # images: 90 MB
+# Keypoints whose rays meet z = 1 farther from the axis are ignored: beyond 79 degrees, at the rim
+# of fisheyes.
+MAX_RAY_LENGTH = 5.0
+# SIFT's contrast threshold, half of OpenCV's default: walls have little contrast.
+CONTRAST_THRESHOLD = 0.02
+DESCRIPTOR_SIZE = 128
+# Number of images whose keypoints a cache keeps: 90 MB.
+CACHED_IMAGES = 500
 
 
 @dataclass(frozen=True, eq=False)
 class Keypoints:
-    """n keypoints of one image.
+    """n keypoints of an image.
 
-    rays: (n, 2) where their rays meet the plane z = 1 of the camera's axes, the lens undone.
-    descriptors: (n, 128) uint8, SIFT (Lowe 2004). pixel: the width of a pixel on that plane.
+    Attributes:
+        rays: where their rays meet the plane z = 1 of the camera, distortion removed, shape (n, 2).
+        descriptors: SIFT (Lowe, 2004), shape (n, 128), uint8.
+        pixel: width of a pixel on that plane.
     """
 
     rays: np.ndarray
@@ -38,94 +44,144 @@ class Keypoints:
     pixel: float
 
     def __len__(self) -> int:
+        """Return the number of keypoints."""
         return len(self.rays)
 
-    def __getitem__(self, rows) -> Keypoints:
+    def __getitem__(self, rows: Any) -> Keypoints:
+        """Return some of the keypoints, by mask, slice or indices."""
         return Keypoints(self.rays[rows], self.descriptors[rows], self.pixel)
 
     def zoomed(self, factor: float) -> Keypoints:
-        """The same keypoints, had the focal length been `factor` times as long."""
+        """Return the keypoints for another focal length.
+
+        Args:
+            factor: factor of the focal length.
+
+        Returns:
+            The keypoints with shorter rays.
+        """
         return Keypoints(self.rays / factor, self.descriptors, self.pixel / factor)
 
 
 class _DetectedKeypoints(NamedTuple):
-    """Keypoints without a camera: points (n, 2) x, y in pixels of a image of size (width, height), descriptors."""
+    """Keypoints without a camera."""
 
-    points: np.ndarray
-    descriptors: np.ndarray
-    size: tuple[int, int]
-
-
-_remembered: dict[tuple[Path, int], _DetectedKeypoints] | None = None
+    points: np.ndarray  # (n, 2) x, y in pixels
+    descriptors: np.ndarray  # (n, 128) uint8
+    size: tuple[int, int]  # (width, height) of the scaled image
 
 
-@contextmanager
-def remembered() -> Iterator[None]:
-    """Within it `detect` looks twice for as many keypoints of a image only once, in up to 500 images: what is
-    measured of a camera needs them before the camera is known, and depth after it."""
-    global _remembered
-    before, _remembered = _remembered, {}
-    try:
-        yield
-    finally:
-        _remembered = before
+class KeypointCache:
+    """Detected keypoints that a second step needs again, for a limited number of images.
 
-
-def detect(path: Path, camera: Camera, most: int) -> Keypoints:
-    """At most `most` keypoints of a image, scaled to 640 pixels where it is larger.
-
-    camera: of the image as it is on the disk. None are found in a image whose lens cannot be computed.
-    Raises PoseNetError when the file does not decode.
+    The intrinsics are estimated from the same keypoints that depth is triangulated from later, with
+    other cameras. Each entry is used once and then forgotten.
     """
-    kept = {} if _remembered is None else _remembered
-    spots = kept.pop((path, most), None)
-    if spots is None:
-        spots = _spots(read_image(path), most, LONG_SIDE)
-        if len(kept) < REMEMBERED:
-            kept[path, most] = spots
-    return _seen_by(camera, spots)
+
+    def __init__(self, capacity: int = CACHED_IMAGES) -> None:
+        self.capacity = capacity
+        self._entries: dict[tuple[Path, int], _DetectedKeypoints] = {}
+
+    def detect(self, path: Path, max_keypoints: int) -> _DetectedKeypoints:
+        """Detect keypoints, or take them from the cache."""
+        key = path, max_keypoints
+        detected = self._entries.pop(key, None)
+        if detected is None:
+            detected = _detect(read_image(path), max_keypoints, LONG_SIDE)
+            if len(self._entries) < self.capacity:
+                self._entries[key] = detected
+        return detected
 
 
-def detect_or_empty(path: Path, camera: Camera | None, most: int) -> Keypoints:
-    """As `detect`; no keypoints where the camera is unknown, nor, with a warning, where the file does not decode."""
+def detect(
+    path: Path, camera: Camera, max_keypoints: int, *, cache: KeypointCache | None = None
+) -> Keypoints:
+    """Detect keypoints in an image file, scaled to 640 pixels if it is larger.
+
+    Args:
+        path: the image file.
+        camera: the camera of the file.
+        max_keypoints: largest number of keypoints.
+        cache: keypoints that were detected before.
+
+    Returns:
+        The keypoints; none if the camera model cannot be computed.
+
+    Raises:
+        PoseNetError: the file does not decode.
+    """
+    if cache is not None:
+        return _to_rays(camera, cache.detect(path, max_keypoints))
+    return _to_rays(camera, _detect(read_image(path), max_keypoints, LONG_SIDE))
+
+
+def detect_or_empty(
+    path: Path, camera: Camera | None, max_keypoints: int, *, cache: KeypointCache | None = None
+) -> Keypoints:
+    """Detect keypoints, or none if the camera is unknown or, with a warning, the file unreadable.
+
+    Args:
+        path: the image file.
+        camera: the camera of the file, None if unknown.
+        max_keypoints: largest number of keypoints.
+        cache: keypoints that were detected before.
+
+    Returns:
+        The keypoints.
+    """
     try:
         if camera is not None:
-            return detect(path, camera, most)
+            return detect(path, camera, max_keypoints, cache=cache)
     except PoseNetError as error:
         log.warning("%s", error)
-    return Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), 1.0)
+    return _no_keypoints(1.0)
 
 
 def detect_in(
-    image: np.ndarray, camera: Camera, most: int, long_side: int = LONG_SIDE
+    image: np.ndarray, camera: Camera, max_keypoints: int, *, long_side: int = LONG_SIDE
 ) -> Keypoints:
-    """As `detect`, of a decoded image (h, w, 3) uint8 RGB, of the camera's size or scaled from it."""
-    return _seen_by(camera, _spots(image, most, long_side))
+    """Detect keypoints in a decoded image.
+
+    Args:
+        image: RGB values of the camera's size or scaled from it, shape (h, w, 3), uint8.
+        camera: the camera.
+        max_keypoints: largest number of keypoints.
+        long_side: long side in pixels that a larger image is scaled to.
+
+    Returns:
+        The keypoints; none if the camera model cannot be computed.
+    """
+    return _to_rays(camera, _detect(image, max_keypoints, long_side))
 
 
-def _spots(image: np.ndarray, most: int, long_side: int) -> _DetectedKeypoints:
+def _detect(image: np.ndarray, max_keypoints: int, long_side: int) -> _DetectedKeypoints:
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     scale = long_side / max(gray.shape)
     if scale < 1:
         size = (round(gray.shape[1] * scale), round(gray.shape[0] * scale))
         gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
-    # without the precise upscaling all keypoints lie a quarter of a pixel too far right and down
-    sift = cv2.SIFT.create(most, contrastThreshold=CONTRAST, enable_precise_upscale=True)
-    found, descriptors = sift.detectAndCompute(brightened(gray), None)
-    if not found or descriptors is None:
-        return _DetectedKeypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), gray.shape[::-1])
-    return _DetectedKeypoints(
-        np.array([each.pt for each in found]) + 0.5, descriptors.astype(np.uint8), gray.shape[::-1]
+    # Without precise upscaling all keypoints are a quarter of a pixel too far right and down.
+    sift = cv2.SIFT.create(
+        max_keypoints, contrastThreshold=CONTRAST_THRESHOLD, enable_precise_upscale=True
     )
+    detected, descriptors = sift.detectAndCompute(normalize_exposure(gray), None)
+    size = gray.shape[1], gray.shape[0]
+    if not detected or descriptors is None:
+        return _DetectedKeypoints(np.zeros((0, 2)), np.zeros((0, DESCRIPTOR_SIZE), np.uint8), size)
+    points = np.array([keypoint.pt for keypoint in detected]) + 0.5
+    return _DetectedKeypoints(points, descriptors.astype(np.uint8), size)
 
 
-def _seen_by(camera: Camera, spots: _DetectedKeypoints) -> Keypoints:
-    camera = camera.resized(*spots.size)
-    rays = unprojected(camera, spots.points) if len(spots.points) else None
+def _to_rays(camera: Camera, detected: _DetectedKeypoints) -> Keypoints:
+    camera = camera.resized(*detected.size)
     pixel = 2.0 / (camera.fx + camera.fy)
+    rays = unproject(camera, detected.points) if len(detected.points) else None
     if rays is None:
-        return Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), pixel)
-    good = (
-        np.linalg.norm(rays, axis=1) < WIDEST_RAY
-    )  # not those of a fisheye that look sideways, or nowhere
-    return Keypoints(rays[good], spots.descriptors[good], pixel)
+        return _no_keypoints(pixel)
+    # Comparisons with NaN are false, so that rays that miss the plane are dropped too.
+    good = np.linalg.norm(rays, axis=1) < MAX_RAY_LENGTH
+    return Keypoints(rays[good], detected.descriptors[good], pixel)
+
+
+def _no_keypoints(pixel: float) -> Keypoints:
+    return Keypoints(np.zeros((0, 2)), np.zeros((0, DESCRIPTOR_SIZE), np.uint8), pixel)

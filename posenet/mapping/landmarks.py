@@ -1,4 +1,4 @@
-"""The map of a run: what each training image sees of the scene's 3-D points, kept in RUN/map."""
+"""The landmark map of a run: what each training image observes of the scene's 3-D points."""
 
 from __future__ import annotations
 
@@ -11,27 +11,41 @@ from pathlib import Path
 import numpy as np
 
 from posenet.datasets.scene import Scene
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, count
 from posenet.io.files import atomic_directory, write_text
-from posenet.io.images import READING
+from posenet.io.images import DECODER_VERSION
 from posenet.mapping.keypoints import Keypoints
 from posenet.mapping.triangulation import Observations, triangulate_scene
 
 log = logging.getLogger("posenet")
 
-MAP, UNFINISHED, KEYPOINTS, FEWEST_A_IMAGE = "map", "map.unfinished", 2500, 10
-RANKS = (1, 3, 6, 10, 16, 25, 40)  # the neighbors that each image is matched with
+LANDMARKS = "landmarks"
+UNFINISHED = "landmarks.unfinished"
+# Where runs made before 0.1.0 have their map.
+OLD_LANDMARKS = "map"
+INFO = "map.json"
+# Largest number of keypoints per image, and the neighbors that each image is matched with.
+MAX_KEYPOINTS = 2500
+RANKS = (1, 3, 6, 10, 16, 25, 40)
+# Fewest landmarks per image of a useful map.
+MIN_PER_IMAGE = 10
 ARRAYS = ("starts", "points", "origin", "rays", "descriptors", "pixels")
-VERSION = 2  # raised whenever the same images give another map
+# Raised whenever the same images give another map.
+VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
-    """m keypoints of n images with the points that they show; memory-mapped.
+    """m keypoints of n images with the 3-D points that they show, memory-mapped.
 
-    starts: (n + 1,) where each image's rows begin. points: (m, 3) float32 world, as seen from origin (3,) float64: a
-    world's own zero may lie too far away for float32. rays: (m, 2) float32 on the plane z = 1. descriptors: (m, 128)
-    uint8 SIFT. pixels: (n,) widths of a pixel there.
+    Attributes:
+        starts: where the rows of each image start, shape (n + 1,).
+        points: the points relative to `origin`, shape (m, 3), float32.
+        origin: a point of the world frame, shape (3,), float64. The world's own origin may be too
+            far away for float32.
+        rays: the keypoints on the plane z = 1, shape (m, 2), float32.
+        descriptors: SIFT, shape (m, 128), uint8.
+        pixels: width of a pixel on that plane for each image, shape (n,).
     """
 
     starts: np.ndarray
@@ -41,8 +55,15 @@ class Landmarks:
     descriptors: np.ndarray
     pixels: np.ndarray
 
-    def seen(self, row: int) -> Observations:
-        """What one image sees."""
+    def observations(self, row: int) -> Observations:
+        """Return what one image observes.
+
+        Args:
+            row: index of the image.
+
+        Returns:
+            Its keypoints and their points in the world frame.
+        """
         rows = slice(self.starts[row], self.starts[row + 1])
         keypoints = Keypoints(
             np.array(self.rays[rows], float),
@@ -53,54 +74,76 @@ class Landmarks:
 
     @property
     def megabytes(self) -> float:
-        """Size on the disk, in millions of bytes."""
-        return sum(each.nbytes for each in (self.points, self.rays, self.descriptors)) / 1e6
+        """Size on disk in millions of bytes."""
+        return sum(array.nbytes for array in (self.points, self.rays, self.descriptors)) / 1e6
 
 
-def load_or_build_landmarks(folder: Path, training: Scene) -> Landmarks:
-    """The landmarks of a run's training images, from folder/map if they are still of these images, else made now.
+def landmarks_folder(run_folder: Path) -> Path:
+    """Return the folder of a run's map: that of a run made before 0.1.0, if it has only that.
 
-    Raises PoseNetError when the intrinsics are not known, or hardly any point can be triangulated.
+    Args:
+        run_folder: the run folder.
+
+    Returns:
+        The folder, which need not exist.
     """
-    target, stamp = folder / MAP, _stamp(training)
-    kept = _opened(target, stamp)
-    if kept is not None:
-        return kept
+    new = run_folder / LANDMARKS
+    old = run_folder / OLD_LANDMARKS
+    return old if (old / INFO).is_file() and not new.exists() else new
+
+
+def load_or_build_landmarks(run_folder: Path, training: Scene) -> Landmarks:
+    """Return the landmarks of a run's training images; build the map if it is missing or outdated.
+
+    Args:
+        run_folder: the run folder.
+        training: the training images.
+
+    Returns:
+        The landmarks.
+
+    Raises:
+        PoseNetError: the intrinsics are unknown, or hardly any point can be triangulated.
+    """
+    stamp = _stamp(training)
+    loaded = _load_map(landmarks_folder(run_folder), stamp)
+    if loaded is not None:
+        return loaded
     if not any(camera and camera.has_known_focal_length for camera in training.cameras):
         raise PoseNetError(
-            f"--refine needs the intrinsics of the training images, {training.root} does not tell them"
+            f"--refine requires the intrinsics of the training images, {training.root} has none"
         )
-    log.info("making the map of %d training images", len(training))
+    log.info("building the map of %s", count(len(training), "training image"))
+    target = run_folder / LANDMARKS
     try:
-        _make(folder, training, stamp)
+        _build(run_folder, training, stamp)
     except PoseNetError:
-        if _opened(target, stamp) is None:  # else another process was faster
+        if _load_map(target, stamp) is None:  # otherwise another process was faster
             raise
-    made = _opened(target, stamp)
-    if made is None:
+    built = _load_map(target, stamp)
+    if built is None:
+        raise PoseNetError(f"{target} is being built by another process: try again")
+    log.info("written: %s, %d points, %.0f MB", target, len(built.points), built.megabytes)
+    return built
+
+
+def _build(run_folder: Path, training: Scene, stamp: str) -> None:
+    checkpoint = _open_checkpoint(run_folder / UNFINISHED, stamp)
+    observations = triangulate_scene(training, MAX_KEYPOINTS, ranks=RANKS, checkpoint=checkpoint)
+    total = sum(len(observed.points) for observed in observations)
+    if total < MIN_PER_IMAGE * len(observations):
         raise PoseNetError(
-            f"{target} must be made by one process at a time, another one is making it: try again"
+            f"--refine requires at least {MIN_PER_IMAGE} shared 3-D points per training image; the "
+            f"{count(len(observations), 'image')} in {training.root} share only {total}"
         )
-    log.info("written: %s, %d points, %.0f MB", target, len(made.points), made.megabytes)
-    return made
+    shutil.rmtree(run_folder / LANDMARKS, ignore_errors=True)
+    with atomic_directory(run_folder / LANDMARKS) as unfinished:
+        _write(unfinished, observations, training.poses.positions.mean(axis=0), stamp)
+    shutil.rmtree(run_folder / UNFINISHED, ignore_errors=True)
 
 
-def _make(folder: Path, training: Scene, stamp: str) -> None:
-    seen = triangulate_scene(training, KEYPOINTS, RANKS, _begun(folder / UNFINISHED, stamp))
-    shared = sum(len(each.points) for each in seen)
-    if shared < FEWEST_A_IMAGE * len(seen):
-        raise PoseNetError(
-            f"--refine needs at least {FEWEST_A_IMAGE} points a image that other images see too, the {len(seen)} "
-            f"training images of {training.root} share {shared}"
-        )
-    shutil.rmtree(folder / MAP, ignore_errors=True)
-    with atomic_directory(folder / MAP) as unfinished:
-        _write(unfinished, seen, training.poses.positions.mean(axis=0), stamp)
-    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
-
-
-def _begun(folder: Path, stamp: str) -> Path:
-    """The folder of what an earlier, stopped making of the same map has done; empty where there was none."""
+def _open_checkpoint(folder: Path, stamp: str) -> Path:
+    """Return the folder with finished parts of the same map; empty if there are none."""
     try:
         if (folder / "stamp").read_text() == stamp:
             return folder
@@ -111,47 +154,50 @@ def _begun(folder: Path, stamp: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PoseNetError(
-            f"--refine needs to write {folder}, which cannot be made: {error.strerror}"
+            f"--refine must write {folder}, which cannot be made: {error.strerror}"
         ) from None
     write_text(folder / "stamp", stamp)
     return folder
 
 
-def _write(folder: Path, seen: list[Observations], origin: np.ndarray, stamp: str) -> None:
+def _write(folder: Path, observations: list[Observations], origin: np.ndarray, stamp: str) -> None:
+    counts = [len(observed.points) for observed in observations]
+    points = np.concatenate([observed.points - origin for observed in observations])
+    keypoints = [observed.keypoints for observed in observations]
     arrays = {
         "origin": origin,
-        "points": np.concatenate([each.points - origin for each in seen]).astype(np.float32),
-        "rays": np.concatenate([each.keypoints.rays for each in seen]).astype(np.float32),
-        "descriptors": np.concatenate([each.keypoints.descriptors for each in seen]),
-        "starts": np.concatenate([[0], np.cumsum([len(each.points) for each in seen])]),
-        "pixels": np.array([each.keypoints.pixel for each in seen]),
+        "points": points.astype(np.float32),
+        "rays": np.concatenate([found.rays for found in keypoints]).astype(np.float32),
+        "descriptors": np.concatenate([found.descriptors for found in keypoints]),
+        "starts": np.concatenate([[0], np.cumsum(counts)]),
+        "pixels": np.array([found.pixel for found in keypoints]),
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
-    (folder / "map.json").write_text(json.dumps({"stamp": stamp}) + "\n")
+    (folder / INFO).write_text(json.dumps({"stamp": stamp}) + "\n")
 
 
-def _opened(folder: Path, stamp: str) -> Landmarks | None:
-    """The map in a folder; None where there is none, or one of other images, or a damaged one."""
+def _load_map(folder: Path, stamp: str) -> Landmarks | None:
+    """Return the map in a folder; None if there is none, it is of other images, or damaged."""
     try:
-        if json.loads((folder / "map.json").read_text())["stamp"] != stamp:
+        if json.loads((folder / INFO).read_text())["stamp"] != stamp:
             return None
-        parts = {
+        arrays = {
             name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
             for name in ARRAYS
         }
-        rows = len(parts["points"])
-        whole = all(len(parts[name]) == rows for name in ("rays", "descriptors"))
-        whole = (
-            whole
-            and len(parts["starts"]) == len(parts["pixels"]) + 1
-            and parts["starts"][-1] == rows
+        rows = len(arrays["points"])
+        is_complete = (
+            len(arrays["rays"]) == rows
+            and len(arrays["descriptors"]) == rows
+            and len(arrays["starts"]) == len(arrays["pixels"]) + 1
+            and arrays["starts"][-1] == rows
         )
     except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError):
         return None
-    return Landmarks(**parts) if whole else None
+    return Landmarks(**arrays) if is_complete else None
 
 
 def _stamp(training: Scene) -> str:
-    """What a map is of, and how it is made."""
-    return f"{training.digest()} {VERSION} {READING} {KEYPOINTS} {RANKS}"
+    """Return the fingerprint of a map: its images, and how it is built."""
+    return f"{training.digest()} {VERSION} {DECODER_VERSION} {MAX_KEYPOINTS} {RANKS}"

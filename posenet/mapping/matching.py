@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+
+# The distance of the best match must be less than this fraction of the second best (Lowe, 2004).
+LOWE_RATIO = 0.8
+
+
+class DescriptorMatches(NamedTuple):
+    """Matches of two lists of descriptors.
+
+    Attributes:
+        first: indices in the first list, shape (k,).
+        second: indices in the second list, shape (k,).
+    """
+
+    first: np.ndarray
+    second: np.ndarray
 
 
 def root_sift(descriptors: np.ndarray) -> np.ndarray:
-    """(n, 128) float32 of unit length: the square roots of SIFT's shares (Arandjelovic & Zisserman 2012)."""
+    """Return RootSIFT descriptors (Arandjelovic and Zisserman, 2012).
+
+    Args:
+        descriptors: SIFT descriptors, shape (n, 128).
+
+    Returns:
+        Their square roots, normalized, shape (n, 128), float32.
+    """
     values = np.sqrt(descriptors.astype(np.float32))
     return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
 
 
-def match(
-    ours: np.ndarray, theirs: np.ndarray, ratio: float = 0.8
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of root_sift descriptors (n, 128) and (m, 128) that are each other's nearest, (k,) and (k,).
+def match(first: np.ndarray, second: np.ndarray, *, ratio: float = LOWE_RATIO) -> DescriptorMatches:
+    """Return the mutual nearest neighbors that pass Lowe's ratio test.
 
-    ratio: the nearest must lie nearer than this share of the second nearest's distance (Lowe 2004).
+    Args:
+        first: unit descriptors, shape (n, 128).
+        second: unit descriptors, shape (m, 128).
+        ratio: the distance of the best match must be less than this fraction of the second best.
+
+    Returns:
+        The matches.
     """
-    if len(ours) < 2 or len(theirs) < 2:
-        return np.zeros(0, int), np.zeros(0, int)
-    likeness = ours @ theirs.T
-    rows, nearest = np.arange(len(ours)), likeness.argmax(axis=1)
-    back = likeness.argmax(axis=0)
-    best = likeness[rows, nearest].copy()
-    likeness[rows, nearest] = -1.0
-    second = likeness.max(axis=1)
-    good = (1 - best < ratio**2 * (1 - second)) & (back[nearest] == rows)
-    return rows[good], nearest[good]
+    if len(first) < 2 or len(second) < 2:
+        return DescriptorMatches(np.zeros(0, int), np.zeros(0, int))
+    similarity = first @ second.T
+    rows = np.arange(len(first))
+    nearest = similarity.argmax(axis=1)
+    nearest_back = similarity.argmax(axis=0)
+    best = similarity[rows, nearest].copy()
+    similarity[rows, nearest] = -1.0
+    second_best = similarity.max(axis=1)
+    is_distinctive = 1 - best < ratio**2 * (1 - second_best)
+    good = is_distinctive & (nearest_back[nearest] == rows)
+    return DescriptorMatches(rows[good], nearest[good])

@@ -1,4 +1,4 @@
-"""Work on all cores, with progress; what was done before it was stopped can be kept."""
+"""Work on all cores, with progress; interrupted work can be resumed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -17,65 +17,87 @@ from tqdm import tqdm
 
 from posenet.io.files import atomic_path
 
-CHUNK = 200  # results in a kept file
+# Number of results in a saved file.
+CHUNK = 200
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 Arrays = tuple[np.ndarray, ...]
 
 
-def in_parallel(work: Callable, items: Sequence, label: str) -> list:
-    """[work(item) for each item] in threads, one a core. OpenCV's and BLAS's own would only get in the way."""
+def in_parallel(work: Callable[[Item], Result], items: Sequence[Item], label: str) -> list[Result]:
+    """Call a function for each item, in one thread per core.
+
+    OpenCV's and BLAS's own threads are off meanwhile, since they would compete.
+
+    Args:
+        work: the function.
+        items: its arguments.
+        label: name of the work, for the progress bar.
+
+    Returns:
+        The results in order.
+    """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         with threadpool_limits(1, "blas"):
-            done = pool.map(work, items)
-            return list(
-                tqdm(done, total=len(items), desc=label, leave=False, disable=None, file=sys.stderr)
+            results = pool.map(work, items)
+            bar = tqdm(
+                results, total=len(items), desc=label, leave=False, disable=None, file=sys.stderr
             )
+            return list(bar)
     finally:
-        pool.shutdown(cancel_futures=True)  # what is stopped ends soon
+        pool.shutdown(cancel_futures=True)  # interrupted work ends soon
         cv2.setNumThreads(threads)
 
 
-def kept_in_parallel(
-    work: Callable[..., Arrays], items: Sequence, label: str, folder: Path | None
+def in_parallel_resumable(
+    work: Callable[[Item], Arrays], items: Sequence[Item], label: str, folder: Path | None
 ) -> list[Arrays]:
-    """As in_parallel, for work that gives tuples of arrays: they are kept in a folder, and stopped work goes on.
+    """Call a function for each item as `in_parallel`, and save the results so that work resumes.
 
-    The folder must hold nothing of other work. None: nothing is kept.
+    Args:
+        work: the function; it returns arrays.
+        items: its arguments.
+        label: name of the work.
+        folder: where to save; it must not contain results of other work. None: do not save.
+
+    Returns:
+        The results in order.
     """
     results: list[Arrays] = []
     for start in range(0, len(items), CHUNK):
         file = folder / f"{label}-{start:06d}.npz" if folder else None
-        part = _kept(file) if file else None
-        if part is None:
-            some = items[start : start + CHUNK]
+        chunk = _load_chunk(file) if file else None
+        if chunk is None:
+            part = items[start : start + CHUNK]
             title = label if len(items) <= CHUNK else f"{label}, {start} of {len(items)} done"
-            part = in_parallel(work, some, title)
+            chunk = in_parallel(work, part, title)
             if file:
-                _keep(file, part)
-        results += part
+                _save_chunk(file, chunk)
+        results += chunk
     return results
 
 
-def _keep(file: Path, results: list[Arrays]) -> None:
+def _save_chunk(file: Path, results: list[Arrays]) -> None:
     arrays: dict[str, Any] = {
         f"{row:06d}-{place}": array
-        for row, each in enumerate(results)
-        for place, array in enumerate(each)
+        for row, result in enumerate(results)
+        for place, array in enumerate(result)
     }
     with atomic_path(file) as temporary, open(temporary, "wb") as opened:
         np.savez(opened, **arrays)
 
 
-def _kept(file: Path) -> list[Arrays] | None:
-    """The results in a file; None where there is none, or a damaged one."""
+def _load_chunk(file: Path) -> list[Arrays] | None:
+    """Return the results in a file, None if there is none or it is damaged."""
     try:
-        with np.load(file, allow_pickle=False) as kept:
+        with np.load(file, allow_pickle=False) as saved:
             rows: dict[str, list[np.ndarray]] = {}
-            for name in sorted(kept.files):
-                rows.setdefault(name.split("-")[0], []).append(kept[name])
+            for name in sorted(saved.files):
+                rows.setdefault(name.split("-")[0], []).append(saved[name])
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return None
-    return [tuple(each) for each in rows.values()]
+    return [tuple(arrays) for arrays in rows.values()]

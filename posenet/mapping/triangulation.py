@@ -1,149 +1,236 @@
-"""3-D points of a scene from its images and their known poses: keypoints matched between neighbors, triangulated."""
+"""Triangulate 3-D points from images of known pose: keypoints are matched between neighbors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from posenet.datasets.scene import Scene
 from posenet.geometry.poses import Poses
-from posenet.mapping.keypoints import Keypoints, detect_or_empty
+from posenet.mapping.keypoints import KeypointCache, Keypoints, detect_or_empty
 from posenet.mapping.matching import match, root_sift
-from posenet.mapping.parallel import Arrays, kept_in_parallel
+from posenet.mapping.parallel import Arrays, in_parallel_resumable
 
-# which of the images that look the same way are matched with one: near ones match best, far ones tell depth best
-NEIGHBOUR_RANKS = (2, 5, 9, 15, 24, 40)
-WIDEST_DEG = 35.0
-LEAST_PARALLAX = np.sin(np.radians(1.0))
-TOLERANCE = 3.0  # pixels
+# Neighbors that an image is matched with, by rank of distance among those with a similar viewing
+# direction. Near ones match best, distant ones determine depth best.
+NEIGHBOR_RANKS = (2, 5, 9, 15, 24, 40)
+# Largest angle between the viewing directions of neighbors, degrees.
+MAX_VIEW_ANGLE_DEG = 35.0
+# Sine of the smallest angle between rays that determines depth: 1 degree.
+MIN_PARALLAX = np.sin(np.radians(1.0))
+# Largest reprojection error of a triangulated point, pixels.
+MAX_ERROR_PIXELS = 3.0
 
 
 @dataclass(frozen=True, eq=False)
 class Observations:
-    """What a image sees of the scene's 3-D points: its keypoints that were triangulated.
+    """What an image observes of the scene: its keypoints that were triangulated.
 
-    keypoints: n of them. points: (n, 3) world frame, scene unit.
+    Attributes:
+        keypoints: n keypoints.
+        points: their 3-D points in the world frame, scene units, shape (n, 3).
     """
 
     keypoints: Keypoints
     points: np.ndarray
 
 
-def triangulate_scene(
-    scene: Scene, most: int = 1200, ranks: Iterable[int] = NEIGHBOUR_RANKS, keep: Path | None = None
-) -> list[Observations]:
-    """The 3-D points that each image of a scene sees; none for images without intrinsics or that do not decode.
+class RayIntersections(NamedTuple):
+    """Where n pairs of rays come closest.
 
-    most: keypoints a image. ranks: which neighbors are matched. keep: a folder for what is done, so that stopped
-    work goes on; it must hold nothing of other work.
+    Attributes:
+        distances: distances along the first rays, shape (n,).
+        misses: sine of the angle by which the second rays miss the points, shape (n,).
+        parallax: sine of the angle between the rays, shape (n,).
     """
-    arrays = kept_in_parallel(
-        lambda row: _keypoints(scene, row, most), range(len(scene)), "keypoints", keep
-    )
-    found = [Keypoints(rays, descriptors, float(pixel)) for rays, descriptors, pixel in arrays]
-    rows = np.flatnonzero([len(each) > 0 for each in found])  # the others have nothing to match
+
+    distances: np.ndarray
+    misses: np.ndarray
+    parallax: np.ndarray
+
+
+class _NeighborMatches(NamedTuple):
+    """Matches of an image with one neighbor: index of the neighbor, keypoints of both."""
+
+    neighbor: int
+    own: np.ndarray
+    other: np.ndarray
+
+
+def triangulate_scene(
+    scene: Scene,
+    max_keypoints: int = 1200,
+    *,
+    ranks: Iterable[int] = NEIGHBOR_RANKS,
+    checkpoint: Path | None = None,
+    cache: KeypointCache | None = None,
+) -> list[Observations]:
+    """Triangulate the points that each image of a scene observes.
+
+    Args:
+        scene: n images of known pose.
+        max_keypoints: largest number of keypoints per image.
+        ranks: which neighbors are matched.
+        checkpoint: folder for finished parts, so that interrupted work resumes; it must not contain
+            those of other work.
+        cache: keypoints that were detected before.
+
+    Returns:
+        The observations of each image; none for images that do not decode or without intrinsics.
+    """
+
+    def detect_arrays(row: int) -> Arrays:
+        camera = scene.cameras[row]
+        known = camera if camera is not None and camera.has_known_focal_length else None
+        detected = detect_or_empty(scene.paths[row], known, max_keypoints, cache=cache)
+        return detected.rays, detected.descriptors, np.array(detected.pixel)
+
+    arrays = in_parallel_resumable(detect_arrays, range(len(scene)), "keypoints", checkpoint)
+    keypoints = [Keypoints(rays, descriptors, float(pixel)) for rays, descriptors, pixel in arrays]
+    rows = np.flatnonzero([len(found) > 0 for found in keypoints])
     pairs = [(int(rows[a]), int(rows[b])) for a, b in pairs_from_poses(scene.poses[rows], ranks)]
 
-    def matched(
-        pair,
-    ):  # from bytes each time: as floats all of them would take four times the memory
-        return match(*(root_sift(found[row].descriptors) for row in pair))
+    def match_pair(pair: tuple[int, int]) -> Arrays:
+        # Converted for each pair: as floats all descriptors would take four times the memory.
+        first, second = (root_sift(keypoints[row].descriptors) for row in pair)
+        return match(first, second)
 
-    matches = kept_in_parallel(matched, pairs, "matching", keep)
-    seen_by: list[list] = [[] for _ in found]
-    for (first, second), (ours, theirs) in zip(pairs, matches, strict=True):
-        seen_by[first].append((second, ours, theirs))
-        seen_by[second].append((first, theirs, ours))
-    return [_triangulate_image(row, found, scene.poses, seen_by[row]) for row in range(len(scene))]
+    matches = in_parallel_resumable(match_pair, pairs, "matching", checkpoint)
+    by_image: list[list[_NeighborMatches]] = [[] for _ in keypoints]
+    for (first, second), (first_rows, second_rows) in zip(pairs, matches, strict=True):
+        by_image[first].append(_NeighborMatches(second, first_rows, second_rows))
+        by_image[second].append(_NeighborMatches(first, second_rows, first_rows))
+    return [
+        _triangulate_image(row, keypoints, scene.poses, by_image[row]) for row in range(len(scene))
+    ]
 
 
 def pairs_from_poses(poses: Poses, ranks: Iterable[int]) -> list[tuple[int, int]]:
-    """Rows (first < second) of images to match: for each, those of the given ranks by distance among the images
-    that look the same way to within 35 degrees."""
+    """Return pairs of images to match, from their poses.
+
+    Args:
+        poses: n poses.
+        ranks: for each image, those of these ranks by distance, among the images whose viewing
+            direction differs by less than 35 degrees.
+
+    Returns:
+        Pairs of indices, the smaller one first, sorted.
+    """
+    ranks = tuple(ranks)
     forward = poses.rotations.apply([0.0, 0, 1])
+    min_cosine = np.cos(np.radians(MAX_VIEW_ANGLE_DEG))
     pairs = set()
     for row in range(len(poses)):
-        alike = np.flatnonzero(forward @ forward[row] > np.cos(np.radians(WIDEST_DEG)))
-        alike = alike[alike != row]
-        order = alike[
-            np.argsort(
-                np.linalg.norm(poses.positions[alike] - poses.positions[row], axis=1), kind="stable"
-            )
-        ]
-        pairs |= {
-            (min(row, int(order[r])), max(row, int(order[r]))) for r in ranks if r < len(order)
-        }
+        similar = np.flatnonzero(forward @ forward[row] > min_cosine)
+        similar = similar[similar != row]
+        distances = np.linalg.norm(poses.positions[similar] - poses.positions[row], axis=1)
+        order = similar[np.argsort(distances, kind="stable")]
+        for rank in ranks:
+            if rank < len(order):
+                other = int(order[rank])
+                pairs.add((min(row, other), max(row, other)))
     return sorted(pairs)
 
 
-def _keypoints(scene: Scene, row: int, most: int) -> Arrays:
-    """One image's rays, descriptors and width of a pixel."""
-    camera = scene.cameras[row]
-    known = camera if camera is not None and camera.has_known_focal_length else None
-    found = detect_or_empty(scene.paths[row], known, most)
-    return found.rays, found.descriptors, np.array(found.pixel)
-
-
-def _triangulate_image(
-    row: int, found: list[Keypoints], poses: Poses, seen_by: list
-) -> Observations:
-    """The points of one image's keypoints: on the keypoint's own ray, where the neighbors' rays pass nearest."""
-    own = found[row]
-    rays, center = world_rays(own.rays, poses, row), poses.positions[row]
-    inverse = np.full((len(own), max(1, len(seen_by))), np.nan)  # 1 / distance, by each neighbor
-    parallax = np.zeros_like(inverse)
-    for column, (other, ours, theirs) in enumerate(seen_by):
-        seen = world_rays(found[other].rays[theirs], poses, other)
-        along, residual, angle = meet(center, rays[ours], poses.positions[other], seen)
-        good = (along > 0) & (angle > LEAST_PARALLAX) & (residual < TOLERANCE * found[other].pixel)
-        inverse[ours[good], column], parallax[ours[good], column] = 1 / along[good], angle[good]
-    middle = _row_median(inverse)
-    # an error of a pixel in the other image moves 1 / distance by about pixel / (parallax * distance)
-    agree = (
-        np.abs(inverse - middle[:, None]) * np.maximum(parallax, 1e-9)
-        < 2 * TOLERANCE * own.pixel * middle[:, None]
-    )
-    weight = np.where(agree, parallax**2, 0)
-    widest = np.where(agree, parallax, 0).max(axis=1)
-    good = (agree.sum(axis=1) >= 2) | ((agree.sum(axis=1) == 1) & (widest > 2 * LEAST_PARALLAX))
-    mean = np.where(agree, inverse, 0)[good] * weight[good]
-    distances = weight[good].sum(axis=1) / mean.sum(axis=1)
-    return Observations(own[good], center + distances[:, None] * rays[good])
-
-
-def _row_median(values: np.ndarray) -> np.ndarray:
-    """(n,) lower medians of the rows' numbers, NaN for rows without any."""
-    ordered = np.sort(values, axis=1)  # NaN last
-    counts = np.isfinite(values).sum(axis=1)
-    return ordered[np.arange(len(values)), np.maximum(counts - 1, 0) // 2]
-
-
 def world_rays(rays: np.ndarray, poses: Poses, row: int) -> np.ndarray:
-    """(n, 3) unit directions in the world of points (n, 2) on the plane z = 1 of one pose's camera."""
+    """Return the directions of rays in the world frame.
+
+    Args:
+        rays: points on the plane z = 1 of a camera, shape (n, 2).
+        poses: some poses.
+        row: index of the camera's pose.
+
+    Returns:
+        Unit vectors, shape (n, 3).
+    """
     directions = poses.rotations[row].apply(np.column_stack([rays, np.ones(len(rays))]))
     return directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
 
-def meet(center: np.ndarray, rays: np.ndarray, other: np.ndarray, others: np.ndarray):
-    """How far (n,) along unit rays (n, 3) from a center (3,) the unit rays `others` from `other` are seen to meet them.
+def triangulate_rays(
+    center: np.ndarray, rays: np.ndarray, other_center: np.ndarray, other_rays: np.ndarray
+) -> RayIntersections:
+    """Intersect rays of one camera with those of another: where they appear to meet.
 
-    Also the sine of the angle (n,) at which `other` still misses that point, and of the angle (n,) between the rays.
+    Args:
+        center: center of the first camera, shape (3,).
+        rays: its unit rays, shape (n, 3).
+        other_center: center of the second camera, shape (3,).
+        other_rays: its unit rays, shape (n, 3).
+
+    Returns:
+        The intersections as the second camera sees them.
     """
-    across = rays - (rays * others).sum(axis=1, keepdims=True) * others
-    base = other - center
-    offset = base - (others @ base)[:, None] * others
-    along = (across * offset).sum(axis=1) / np.maximum((across**2).sum(axis=1), 1e-12)
-    missed = np.linalg.norm(along[:, None] * across - offset, axis=1)
-    far = np.linalg.norm(along[:, None] * rays - base, axis=1)
-    return along, missed / np.maximum(far, 1e-12), np.linalg.norm(across, axis=1)
+    across = rays - (rays * other_rays).sum(axis=1, keepdims=True) * other_rays
+    base = other_center - center
+    offset = base - (other_rays @ base)[:, None] * other_rays
+    distances = (across * offset).sum(axis=1) / np.maximum((across**2).sum(axis=1), 1e-12)
+    missed = np.linalg.norm(distances[:, None] * across - offset, axis=1)
+    depth = np.linalg.norm(distances[:, None] * rays - base, axis=1)
+    parallax = np.linalg.norm(across, axis=1)
+    return RayIntersections(distances, missed / np.maximum(depth, 1e-12), parallax)
 
 
-def epipolar_errors(base: np.ndarray, rays: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Angles (n,), in radians and for small ones, by which unit rays (n, 3) and others, from a camera `base` (3,) away,
-    miss each other: Sampson's distance of both from a common epipolar plane (Hartley & Zisserman 2004, 11.4.3)."""
-    missed = (base * np.cross(rays, others)).sum(axis=1)
-    slopes = (np.cross(others, base) ** 2).sum(axis=1) + (np.cross(base, rays) ** 2).sum(axis=1)
+def epipolar_errors(base: np.ndarray, rays: np.ndarray, other_rays: np.ndarray) -> np.ndarray:
+    """Return the angles by which rays of two cameras miss each other.
+
+    Sampson's distance from a common epipolar plane (Hartley and Zisserman, 2004, 11.4.3).
+
+    Args:
+        base: center of the second camera relative to the first, shape (3,).
+        rays: unit rays of the first camera, shape (n, 3).
+        other_rays: unit rays of the second camera, shape (n, 3).
+
+    Returns:
+        Angles in radians, for small ones, shape (n,).
+    """
+    missed = (base * np.cross(rays, other_rays)).sum(axis=1)
+    slopes = (np.cross(other_rays, base) ** 2).sum(axis=1)
+    slopes = slopes + (np.cross(base, rays) ** 2).sum(axis=1)
     return np.abs(missed) / np.sqrt(np.maximum(slopes, 1e-24))
+
+
+def _triangulate_image(
+    row: int, keypoints: list[Keypoints], poses: Poses, matches: Sequence[_NeighborMatches]
+) -> Observations:
+    """Place an image's keypoints on their rays, where most neighbors' rays pass closest."""
+    own = keypoints[row]
+    rays = world_rays(own.rays, poses, row)
+    center = poses.positions[row]
+    inverse = np.full((len(own), max(1, len(matches))), np.nan)  # 1 / distance, by each neighbor
+    parallax = np.zeros_like(inverse)
+    for column, (neighbor, own_rows, other_rows) in enumerate(matches):
+        other_rays = world_rays(keypoints[neighbor].rays[other_rows], poses, neighbor)
+        found = triangulate_rays(center, rays[own_rows], poses.positions[neighbor], other_rays)
+        good = (
+            (found.distances > 0)
+            & (found.parallax > MIN_PARALLAX)
+            & (found.misses < MAX_ERROR_PIXELS * keypoints[neighbor].pixel)
+        )
+        inverse[own_rows[good], column] = 1 / found.distances[good]
+        parallax[own_rows[good], column] = found.parallax[good]
+    median = _row_median(inverse)
+    # An error of a pixel in the neighbor changes 1 / distance by about
+    # pixel / (parallax * distance).
+    agree = (
+        np.abs(inverse - median[:, None]) * np.maximum(parallax, 1e-9)
+        < 2 * MAX_ERROR_PIXELS * own.pixel * median[:, None]
+    )
+    weight = np.where(agree, parallax**2, 0)
+    largest = np.where(agree, parallax, 0).max(axis=1)
+    count = agree.sum(axis=1)
+    good = (count >= 2) | ((count == 1) & (largest > 2 * MIN_PARALLAX))
+    weighted = np.where(agree, inverse, 0)[good] * weight[good]
+    distances = weight[good].sum(axis=1) / weighted.sum(axis=1)
+    return Observations(own[good], center + distances[:, None] * rays[good])
+
+
+def _row_median(values: np.ndarray) -> np.ndarray:
+    """Return the lower medians of rows (n, m), NaN for rows without a number."""
+    ordered = np.sort(values, axis=1)  # NaN last
+    counts = np.isfinite(values).sum(axis=1)
+    return ordered[np.arange(len(values)), np.maximum(counts - 1, 0) // 2]

@@ -5,23 +5,23 @@ import numpy as np
 from posenet.datasets.scene import ScenePoints
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Crop, grid_shape
-from posenet.mapping.depth import fit_grid, most_images, scene_depths
+from posenet.mapping.depth import estimate_depths, fit_grid, max_depth_images
 from tests.helpers.planes import CAMERA, plane_scene
 
 CROP = Crop((120, 160), (120, 160))
 
 
 def true_inverse(scene, row, shape=(13, 17)):
-    """1 / depth of the plane z = 0 at the nodes: the ray through each, followed to the plane."""
+    """Return 1 / depth of the plane z = 0 along the ray through each node."""
     xs, ys = np.meshgrid(np.linspace(0, 320, shape[1]), np.linspace(0, 240, shape[0]))
     rays = np.stack([(xs - 160) / 260, (ys - 120) / 260, np.ones_like(xs)], -1).reshape(-1, 3)
     down = scene.poses.rotations[row].apply(rays)[:, 2]
     return (down / -scene.poses.positions[row, 2]).reshape(shape)
 
 
-def test_depth_of_a_painted_plane(tmp_path):
+def test_depth_of_textured_plane(tmp_path):
     scene = plane_scene(tmp_path, 12)
-    grids = scene_depths(scene, CROP)
+    grids = estimate_depths(scene, CROP)
     assert grids.shape == (12, 13, 17)
     assert np.isfinite(grids).all()
     for row in range(12):
@@ -30,47 +30,46 @@ def test_depth_of_a_painted_plane(tmp_path):
         np.testing.assert_allclose(grids[row][inner], expected[inner], rtol=0.05)
 
 
-def test_the_scenes_own_points_are_used_without_looking_at_images(tmp_path):
+def test_points_of_the_scene_are_used_without_images(tmp_path):
     scene = plane_scene(tmp_path, 3)
     rng = np.random.default_rng(0)
     points = np.column_stack([rng.uniform(-1.5, 1.5, (300, 2)), np.zeros(300)])
     seen = np.array([(row, point) for row in range(3) for point in range(300)])
     scene = replace(scene, points=ScenePoints(points, seen), names=("a", "b", "c"))
-    grids = scene_depths(scene, CROP)
+    grids = estimate_depths(scene, CROP)
     for row in range(3):
         np.testing.assert_allclose(grids[row], true_inverse(scene, row), rtol=0.02)
 
 
-def test_a_image_without_intrinsics_has_no_depth(tmp_path):
+def test_image_without_intrinsics_has_no_depth(tmp_path):
     scene = plane_scene(tmp_path, 8)
     scene = replace(scene, cameras=(None, *scene.cameras[1:]))
-    grids = scene_depths(scene, CROP)
+    grids = estimate_depths(scene, CROP)
     assert np.isnan(grids[0]).all()
     assert np.isfinite(grids[1:]).all()
-    assert scene_depths(replace(scene, cameras=(None,) * 8), CROP) is None
+    assert estimate_depths(replace(scene, cameras=(None,) * 8), CROP) is None
     guessed = replace(CAMERA, source="assumed")
-    assert scene_depths(replace(scene, cameras=(guessed,) * 8), CROP) is None
+    assert estimate_depths(replace(scene, cameras=(guessed,) * 8), CROP) is None
 
 
-def test_cameras_that_never_move_have_no_depth(tmp_path):
+def test_cameras_without_motion_have_no_depth(tmp_path):
     scene = plane_scene(tmp_path, 4)
     still = np.repeat(scene.poses.positions[:1], 4, axis=0)
     scene = replace(scene, poses=replace(scene.poses, positions=still))
-    assert scene_depths(scene, CROP) is None
+    assert estimate_depths(scene, CROP) is None
 
 
-def test_a_slanted_surface_is_fitted_despite_outliers_and_with_gaps():
+def test_slanted_surface_is_fitted_with_outliers_and_gaps():
     rng = np.random.default_rng(0)
-    nodes = np.column_stack(
-        [rng.uniform(0, 8, 200), rng.uniform(0, 12, 200)]
-    )  # the right half of 17 is empty
+    # The right half of the 17 columns is empty.
+    nodes = np.column_stack([rng.uniform(0, 8, 200), rng.uniform(0, 12, 200)])
     values = 0.5 + 0.02 * nodes[:, 0] + 0.01 * nodes[:, 1]
     values[::8] *= 3
     grid = fit_grid(nodes, values, np.ones(200), (13, 17))
     columns, rows = np.meshgrid(np.arange(17), np.arange(13))
     expected = 0.5 + 0.02 * columns + 0.01 * rows
     np.testing.assert_allclose(grid[:, :8], expected[:, :8], rtol=0.03)
-    assert grid[:, 16].min() > 0.6  # goes on, and does not fall away
+    assert grid[:, 16].min() > 0.6  # extrapolated, not dropping to 0
 
 
 def test_grids_have_square_cells():
@@ -78,23 +77,17 @@ def test_grids_have_square_cells():
     assert grid_shape((320, 180)) == (22, 13)
 
 
-def test_a_lens_that_cannot_be_computed_has_no_depth(tmp_path):
+def test_unsupported_camera_model_has_no_depth(tmp_path):
     scene = plane_scene(tmp_path, 3)
     unknown = Camera(320, 240, 260, 260, 160, 120, "DIVISION", (0.1,))
-    assert scene_depths(replace(scene, cameras=(unknown,) * 3), CROP) is None
+    assert estimate_depths(replace(scene, cameras=(unknown,) * 3), CROP) is None
 
 
-def test_short_trainings_seek_depth_of_fewer_images():
-    # 150 a minute, at least 100, at most 2000
-    assert [most_images(minutes) for minutes in (0.1, 3.0, 5.0, 60.0, float("inf"))] == [
-        100,
-        450,
-        750,
-        2000,
-        2000,
-    ]
+def test_short_trainings_estimate_depth_of_fewer_images():
+    minutes = (0.1, 3.0, 5.0, 60.0, float("inf"))
+    assert list(map(max_depth_images, minutes)) == [100, 450, 750, 2000, 2000]
 
 
-def test_of_many_images_an_even_choice_has_depth(tmp_path):
-    grids = scene_depths(plane_scene(tmp_path, 15), CROP, 8)
+def test_even_choice_of_many_images_has_depth(tmp_path):
+    grids = estimate_depths(plane_scene(tmp_path, 15), CROP, max_images=8)
     assert np.flatnonzero(np.isfinite(grids[:, 0, 0])).tolist() == [0, 2, 4, 6, 8, 10, 12, 14]

@@ -5,42 +5,44 @@ import numpy as np
 
 from posenet.geometry.camera import Camera
 from posenet.mapping import keypoints
-from posenet.mapping.keypoints import detect, detect_in, detect_or_empty, remembered
+from posenet.mapping.keypoints import KeypointCache, detect, detect_in, detect_or_empty
 from posenet.mapping.matching import match, root_sift
 from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_to_pixels, towards_plane
 
 
-def test_matches_of_two_images_are_the_same_spots_of_the_painting():
+def test_matches_of_two_images_show_the_same_points():
     rng, image = np.random.default_rng(0), painting()
     poses = [towards_plane(rng) for _ in range(2)]
     first, second = (detect_in(image_of_plane(image, CAMERA, *pose), CAMERA, 500) for pose in poses)
     ours, theirs = match(root_sift(first.descriptors), root_sift(second.descriptors))
     assert len(ours) > 80
     assert len(set(theirs.tolist())) == len(theirs)
-    spots = []
+    places = []
     for found, rows, pose in ((first, ours, poses[0]), (second, theirs, poses[1])):
         pixels = np.column_stack([found.rays[rows], np.ones(len(rows))]) @ CAMERA.matrix.T
         on_plane = pixels @ np.linalg.inv(plane_to_pixels(CAMERA, *pose)).T
-        spots.append(on_plane[:, :2] / on_plane[:, 2:])
-    assert np.median(np.linalg.norm(spots[0] - spots[1], axis=1)) < 0.01  # meters: about one pixel
-    assert np.mean(np.linalg.norm(spots[0] - spots[1], axis=1) < 0.03) > 0.9
+        places.append(on_plane[:, :2] / on_plane[:, 2:])
+    assert (
+        np.median(np.linalg.norm(places[0] - places[1], axis=1)) < 0.01
+    )  # meters: about one pixel
+    assert np.mean(np.linalg.norm(places[0] - places[1], axis=1) < 0.03) > 0.9
 
 
-def test_keypoints_lie_in_the_middle_of_blots():
+def test_keypoints_are_at_the_centers_of_blobs():
     rng = np.random.default_rng(0)
-    across, down = np.meshgrid(
-        np.arange(320) + 0.5, np.arange(240) + 0.5
-    )  # pixel (0, 0)'s center at (0.5, 0.5)
+    # The center of the first pixel is at (0.5, 0.5).
+    across, down = np.meshgrid(np.arange(320) + 0.5, np.arange(240) + 0.5)
     centers = [
         (40 * i + rng.uniform(15, 25), 40 * j + rng.uniform(15, 25))
         for i in range(8)
         for j in range(6)
     ]
-    light = sum(np.exp(-((across - x) ** 2 + (down - y) ** 2) / (2 * size**2)) for (x, y), size in
-                zip(centers, rng.uniform(2, 5, 48), strict=True))  # fmt: skip
-    found = detect_in(
-        np.repeat((40 + 180 * light).astype(np.uint8)[..., None], 3, axis=2), CAMERA, 500
+    light = sum(
+        np.exp(-((across - x) ** 2 + (down - y) ** 2) / (2 * size**2))
+        for (x, y), size in zip(centers, rng.uniform(2, 5, 48), strict=True)
     )
+    gray = (40 + 180 * light).astype(np.uint8)
+    found = detect_in(np.repeat(gray[..., None], 3, axis=2), CAMERA, 500)
     pixels = found.rays * CAMERA.fx + (CAMERA.cx, CAMERA.cy)
     offsets = pixels[:, None] - np.array(centers)
     nearest = offsets[np.arange(len(pixels)), np.linalg.norm(offsets, axis=2).argmin(axis=1)]
@@ -49,7 +51,7 @@ def test_keypoints_lie_in_the_middle_of_blots():
     np.testing.assert_allclose(near.mean(axis=0), 0, atol=0.05)
 
 
-def test_a_larger_image_is_scaled_and_its_rays_stay():
+def test_larger_image_is_scaled_and_has_the_same_rays():
     image = painting()
     pose = towards_plane(np.random.default_rng(1))
     large = CAMERA.resized(960, 720)
@@ -61,19 +63,17 @@ def test_a_larger_image_is_scaled_and_its_rays_stay():
     assert np.median(np.abs(scaled.rays[ours] - whole.rays[theirs])) < 0.2 * CAMERA.fx**-1
 
 
-def test_rays_that_look_sideways_are_left_out():
-    wide = Camera(
-        320, 240, 60.0, 60.0, 160.0, 120.0, "OPENCV_FISHEYE", (0.0, 0.0, 0.0, 0.0)
-    )  # 190 degrees across
-    found = detect_in(
-        image_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(2))), wide, 2000
-    )
+def test_rays_far_from_the_axis_are_dropped():
+    # A field of view of 190 degrees.
+    wide = Camera(320, 240, 60.0, 60.0, 160.0, 120.0, "OPENCV_FISHEYE", (0.0, 0.0, 0.0, 0.0))
+    image = image_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(2)))
+    found = detect_in(image, wide, 2000)
     assert len(found) > 100
     angles = np.degrees(np.arctan(np.linalg.norm(found.rays, axis=1)))
     assert 60 < angles.max() < 79
 
 
-def test_a_dark_image_has_as_many_keypoints_as_a_bright_one():
+def test_dark_image_has_as_many_keypoints_as_bright_one():
     bright = image_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(3), 0.3))
     dark = (bright * 0.15).astype(np.uint8)
     whole, faint = (detect_in(each, CAMERA, 2000) for each in (bright, dark))
@@ -84,7 +84,7 @@ def test_a_dark_image_has_as_many_keypoints_as_a_bright_one():
     assert same.sum() > 0.6 * len(whole)
 
 
-def test_nothing_is_found_in_grey_or_behind_an_unknown_lens():
+def test_no_keypoints_in_gray_image_or_with_unsupported_camera_model():
     gray = np.full((240, 320, 3), 90, np.uint8)
     assert len(detect_in(gray, CAMERA, 100)) == 0
     image = image_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(2)))
@@ -98,7 +98,7 @@ def test_root_sift_by_hand():
     assert (root_sift(given)[1] == 0).all()
 
 
-def test_ambiguous_and_one_sided_matches_are_left_out():
+def test_ambiguous_and_one_sided_matches_are_dropped():
     axes = np.eye(128, dtype=np.float32)
     twice = np.stack([axes[0], axes[0], axes[1]])
     rows, columns = match(np.stack([axes[0], axes[1]]), twice)
@@ -110,30 +110,36 @@ def test_ambiguous_and_one_sided_matches_are_left_out():
     assert len(match(axes[:1], axes)[0]) == 0
 
 
-def test_no_keypoints_without_a_camera_or_in_a_broken_file(tmp_path, caplog):
+def test_no_keypoints_without_camera_or_in_damaged_file(tmp_path, caplog):
     (tmp_path / "broken.png").write_bytes(b"no image")
     assert len(detect_or_empty(tmp_path / "broken.png", None, 100)) == 0
     assert not caplog.text
     assert len(detect_or_empty(tmp_path / "broken.png", CAMERA, 100)) == 0
-    assert "broken.png: a image is needed, this does not decode as one (10 bytes)" in caplog.text
+    assert "broken.png: not a valid image (could not decode 8 bytes)" in caplog.text
 
 
-def test_what_is_remembered_is_found_once_and_seen_by_the_camera_asked_for(tmp_path, monkeypatch):
+def test_cached_keypoints_are_detected_once_for_any_camera(tmp_path, monkeypatch):
     image = image_of_plane(painting(), CAMERA, *towards_plane(np.random.default_rng(0)))
-    path, longer = tmp_path / "a.png", replace(CAMERA, fx=2 * CAMERA.fx, fy=2 * CAMERA.fy)
+    path = tmp_path / "a.png"
+    longer = replace(CAMERA, fx=2 * CAMERA.fx, fy=2 * CAMERA.fy)
     cv2.imwrite(str(path), image[..., ::-1])
     apart = detect(path, CAMERA, 200)
     reads = []
     monkeypatch.setattr(keypoints, "read_image", lambda path: reads.append(path) or image)
-    with remembered():
-        first, second = detect(path, CAMERA, 200), detect(path, longer, 200)
-        assert len(reads) == 1
-        assert len(detect(path, CAMERA, 100)) < len(first)  # as many as asked for, so found anew
-        assert len(reads) == 2
-        detect(path, CAMERA, 200)  # kept for one other time: not for ever
-        assert len(reads) == 3
+    cache = KeypointCache()
+    first = detect(path, CAMERA, 200, cache=cache)
+    second = detect(path, longer, 200, cache=cache)
+    assert len(reads) == 1
+    assert len(detect(path, CAMERA, 100, cache=cache)) < len(first)  # another number
+    assert len(reads) == 2
+    detect(path, CAMERA, 200, cache=cache)  # each entry is used only once
+    assert len(reads) == 3
     detect(path, CAMERA, 200)
     assert len(reads) == 4
+    full = KeypointCache(capacity=0)
+    detect(path, CAMERA, 200, cache=full)
+    detect(path, CAMERA, 200, cache=full)
+    assert len(reads) == 6
     np.testing.assert_array_equal(first.rays, apart.rays)
     np.testing.assert_array_equal(first.descriptors, second.descriptors)
     np.testing.assert_allclose(second.rays, first.rays / 2)

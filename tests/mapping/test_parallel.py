@@ -7,18 +7,21 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from posenet.mapping import parallel
-from posenet.mapping.parallel import in_parallel, kept_in_parallel
+from posenet.mapping.parallel import in_parallel, in_parallel_resumable
 
 
-def test_results_come_in_order_and_opencv_gets_its_threads_back():
+def test_results_are_in_order_and_opencv_threads_are_restored():
     before = cv2.getNumThreads()
-    assert in_parallel(
-        lambda item: (time.sleep(0.01 * (5 - item)), item * item)[1], range(5), "x"
-    ) == [0, 1, 4, 9, 16]
+
+    def square(item):
+        time.sleep(0.01 * (5 - item))
+        return item * item
+
+    assert in_parallel(square, range(5), "x") == [0, 1, 4, 9, 16]
     assert cv2.getNumThreads() == before
 
 
-def test_a_failure_is_raised_and_opencv_gets_its_threads_back():
+def test_exception_is_raised_and_opencv_threads_are_restored():
     before = cv2.getNumThreads()
     with pytest.raises(ZeroDivisionError):
         in_parallel(lambda item: 1 / item, [1, 0], "x")
@@ -26,33 +29,38 @@ def test_a_failure_is_raised_and_opencv_gets_its_threads_back():
     assert threading.active_count() < 50
 
 
-def test_kept_results_are_not_worked_out_again(tmp_path, monkeypatch):
+def test_saved_results_are_not_computed_again(tmp_path, monkeypatch):
     monkeypatch.setattr(parallel, "CHUNK", 3)
-    asked = []
+    computed = []
 
     def work(item):
-        asked.append(item)
+        computed.append(item)
         return np.full(item, item), np.array(float(item))
 
-    first = kept_in_parallel(work, range(8), "x", tmp_path)
+    first = in_parallel_resumable(work, range(8), "x", tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == [
         "x-000000.npz",
         "x-000003.npz",
         "x-000006.npz",
     ]
     (tmp_path / "x-000003.npz").write_bytes(b"damaged")
-    asked.clear()
-    again = kept_in_parallel(work, range(8), "x", tmp_path)
-    assert sorted(asked) == [3, 4, 5]
+    computed.clear()
+    again = in_parallel_resumable(work, range(8), "x", tmp_path)
+    assert sorted(computed) == [3, 4, 5]
     for row, (ones, others) in enumerate(zip(first, again, strict=True)):
         np.testing.assert_array_equal(ones[0], np.full(row, row))
         np.testing.assert_array_equal(others[0], ones[0])
         assert float(others[1]) == row
-    assert [len(each[0]) for each in kept_in_parallel(work, range(4), "y", None)] == [0, 1, 2, 3]
+    assert [len(each[0]) for each in in_parallel_resumable(work, range(4), "y", None)] == [
+        0,
+        1,
+        2,
+        3,
+    ]
     assert not list(tmp_path.glob("y*"))
 
 
-def test_each_worker_has_one_thread_of_blas():
+def test_every_worker_has_one_blas_thread():
     def threads(_):
         return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
 
@@ -62,7 +70,7 @@ def test_each_worker_has_one_thread_of_blas():
     assert threads(0) == before
 
 
-def test_stopped_work_ends_soon():
+def test_interrupted_work_ends_soon():
     done = []
 
     def work(item):

@@ -1,4 +1,4 @@
-"""What scene info tells."""
+"""The report of `scene info`."""
 
 import json
 import re
@@ -13,7 +13,12 @@ from posenet.geometry.alignment import estimate_up
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from posenet.mapping.convention_check import ConventionCheck
-from posenet.mapping.scene_report import _view_deg, nearest_training, path_length, scene_facts
+from posenet.mapping.scene_report import (
+    _view_deg,
+    create_report,
+    nearest_training,
+    path_length,
+)
 from tests.helpers.images import write_image
 from tests.helpers.planes import claim_focal
 from tests.helpers.scenes import LEVEL, scene_of, walk
@@ -27,7 +32,7 @@ def test_up_direction_of_level_cameras():
     )
 
 
-def test_path_length_is_inside_sequences():
+def test_path_length_is_within_sequences():
     scene = scene_of(
         Poses(np.array([[0.0, 0, 0], [3, 4, 0], [100, 0, 0], [100, 0, 2]]), Rotation.identity(4))
     )
@@ -35,7 +40,7 @@ def test_path_length_is_inside_sequences():
     assert path_length(scene) == pytest.approx(5 + 2)
 
 
-def test_how_wide_lenses_see():
+def test_field_of_view():
     cameras = {
         Camera(200, 100, 100.0, 100.0, 100.0, 50.0): 90,  # 2 atan(100 / 100)
         Camera(200, 100, 200 / np.pi, 200 / np.pi, 100.0, 50.0, "OPENCV_FISHEYE", (0.0,) * 4): 180,
@@ -56,63 +61,66 @@ def test_nearest_training_camera():
     assert found == pytest.approx({"median": 1.0, "p95": 1.0, "max": 1.0, "median_deg": 30.0})
 
 
-def test_a_line_is_warned_of():
+def test_warning_about_collinear_positions():
     places = np.column_stack([np.linspace(0, 10, 50), 0.1 * np.sin(np.arange(50)), np.zeros(50)])
-    told = ConventionCheck("cannot tell", "")
-    facts = scene_facts(
-        scene_of(Poses(places, Rotation.concatenate([LEVEL] * 50))), [], "x", "own", told
-    )
-    assert (
-        "training positions lie nearly on a line (spread 2% across against along)"
-        in facts.warnings[0]
-    )
-    assert scene_facts(scene_of(walk()), [], "x", "own", told).warnings == []
+    check = ConventionCheck("inconclusive", "")
+    options = {"format_name": "x", "split": "own", "convention": check}
+    scene = scene_of(Poses(places, Rotation.concatenate([LEVEL] * 50)))
+    assert create_report(scene, [], **options).warnings == [
+        "the training positions are nearly collinear (lateral spread 2%): a pose regressor cannot "
+        "leave the line (Sattler et al., 2019)"
+    ]
+    assert create_report(scene_of(walk()), [], **options).warnings == []
 
 
-def test_a_wrong_focal_length_is_warned_of(plane, capsys):
+def test_warning_about_wrong_focal_length(plane, capsys):
     claim_focal(plane, 2)
     assert main(["scene", "info", str(plane), "--no-plot"]) == 0
-    pattern = r"warning +images and poses agree on a focal length of (\d+) pixels, not (\d+) as its files say"
+    pattern = (
+        r"warning +images and poses agree on a focal length of (\d+) pixels, "
+        r"not (\d+) \(in its files\): training uses the estimate"
+    )
     warning = re.search(pattern, capsys.readouterr().out)
     assert int(warning[1]) == pytest.approx(260, abs=5)
     assert int(warning[2]) == 520
 
 
-def test_the_facts_are_told_where_the_map_cannot_be_written(cambridge, tmp_path, capsys):
+def test_report_is_printed_if_the_map_cannot_be_written(cambridge, tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert main(["scene", "info", str(cambridge), "--map", str(tmp_path / "file" / "map.png")]) == 1
-    told = capsys.readouterr()
-    assert "Square: 16 images (Cambridge Landmarks), in m" in told.out
-    assert "map.png cannot be written: Not a directory" in told.err
+    target = tmp_path / "file" / "map.png"
+    assert main(["scene", "info", str(cambridge), "--plot-file", str(target)]) == 1
+    printed = capsys.readouterr()
+    assert "Square: 16 images (Cambridge Landmarks), in m" in printed.out
+    assert "map.png cannot be written: Not a directory" in printed.err
 
 
 def test_info_command(cambridge, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["scene", "info", str(cambridge)]) == 0
-    told = capsys.readouterr()
-    assert "Square: 16 images (Cambridge Landmarks), in m" in told.out
-    assert "train        12 images in 2 sequences (seq1, seq2)" in told.out
-    assert "rotations    " in told.out
+    printed = capsys.readouterr()
+    assert "Square: 16 images (Cambridge Landmarks), in m" in printed.out
+    assert "train        12 images in 2 sequences (seq1, seq2)" in printed.out
+    assert "rotations    " in printed.out
     assert (tmp_path / "Square_map.png").stat().st_size > 5000
     assert main(["scene", "info", str(cambridge), "--json", "--no-plot"]) == 0
-    facts = json.loads(capsys.readouterr().out)
+    report = json.loads(capsys.readouterr().out)
     positions = open_scene(cambridge).poses.positions
-    assert facts["images"] == {"train": 12, "test": 4}
-    assert facts["extent"] == pytest.approx(
+    assert report["images"] == {"train": 12, "test": 4}
+    assert report["extent"] == pytest.approx(
         (positions.max(axis=0) - positions.min(axis=0)).tolist()
     )
-    assert facts["image_sizes"] == {"64 x 48": 16}
-    assert facts["intrinsics"] == {"assumed": 16}
-    assert facts["split"] == "own"
-    assert facts["convention"]["verdict"] == "cannot tell"
+    assert report["image_sizes"] == {"64 x 48": 16}
+    assert report["intrinsics"] == {"assumed": 16}
+    assert report["split"] == "own"
+    assert report["convention"]["verdict"] == "inconclusive"
 
 
-def test_info_without_images_looks_at_the_labels(cambridge, tmp_path, monkeypatch, capsys, caplog):
+def test_info_without_images_checks_the_labels(cambridge, tmp_path, monkeypatch, capsys, caplog):
     monkeypatch.chdir(tmp_path)
     for path in cambridge.glob("seq*/*"):
         path.unlink()
     assert main(["scene", "info", str(cambridge), "--no-plot"]) == 0
-    assert "none of the listed images is there, the labels alone are looked at" in caplog.text
+    assert "Square: none of the listed images exists, only the labels are checked" in caplog.text
     assert "intrinsics   16 unknown" in capsys.readouterr().out
 
 
@@ -120,9 +128,9 @@ def test_info_names_the_far_camera_with_its_line(real_data, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     assert main(["scene", "info", str(real_data / "cambridge_lists/GreatCourt"), "--no-plot"]) == 0
     out = capsys.readouterr().out
-    assert "1 x camera far outside the scene, dropped (first: " in out
+    assert "issue        1 x camera far outside the scene, dropped (first: " in out
     assert "dataset_train.txt:300 seq5/frame00297.png" in out
-    assert "read rightly" in out
+    assert re.search(r"^ +rotations +consistent: ", out, re.MULTILINE)
 
 
 def test_info_of_one_image(tmp_path, monkeypatch, capsys):
@@ -130,4 +138,6 @@ def test_info_of_one_image(tmp_path, monkeypatch, capsys):
     write_image(tmp_path / "one/a.png")
     (tmp_path / "one/poses.csv").write_text("image,x,y,z,qw,qx,qy,qz\na.png,1,2,3,1,0,0,0\n")
     assert main(["scene", "info", str(tmp_path / "one")]) == 0
-    assert "1 images" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "one: 1 image (" in out
+    assert "train        1 image in 1 sequence (all)" in out

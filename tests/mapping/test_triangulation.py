@@ -5,31 +5,36 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.geometry.poses import Poses
-from posenet.mapping.triangulation import meet, pairs_from_poses, triangulate_scene
+from posenet.mapping.triangulation import (
+    pairs_from_poses,
+    triangulate_rays,
+    triangulate_scene,
+)
 from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_scene
 
 
-def test_rays_meet_where_they_cross():
+def test_rays_intersect_at_the_point():
     target = np.array([[0.3, -0.2, 4.0], [1.0, 1.0, 2.0]])
     center, other = np.array([0.0, 0, 0]), np.array([0.5, 0.1, 0])
     rays = target / np.linalg.norm(target, axis=1, keepdims=True)
     others = (target - other) / np.linalg.norm(target - other, axis=1, keepdims=True)
-    along, missed, angle = meet(center, rays, other, others)
-    np.testing.assert_allclose(along, np.linalg.norm(target, axis=1), rtol=1e-12)
-    np.testing.assert_allclose(missed, 0, atol=1e-12)
-    np.testing.assert_allclose(angle, np.linalg.norm(np.cross(rays, others), axis=1), rtol=1e-9)
+    distances, misses, parallax = triangulate_rays(center, rays, other, others)
+    np.testing.assert_allclose(distances, np.linalg.norm(target, axis=1), rtol=1e-12)
+    np.testing.assert_allclose(misses, 0, atol=1e-12)
+    expected = np.linalg.norm(np.cross(rays, others), axis=1)
+    np.testing.assert_allclose(parallax, expected, rtol=1e-9)
 
 
-def test_a_ray_that_passes_by_misses_by_its_angle():
+def test_ray_misses_the_point_by_its_angle():
     # seen from (1, 0, 0), the point (0, 0, 2) lies at distance sqrt(5); the ray passes 0.1 above it
     other, target = np.array([1.0, 0, 0]), np.array([0, 0.1, 2.0])
     ray = (target - other) / np.linalg.norm(target - other)
-    along, missed, _ = meet(np.zeros(3), np.array([[0, 0, 1.0]]), other, ray[None])
-    np.testing.assert_allclose(along, 2.0, atol=0.02)
-    np.testing.assert_allclose(np.arcsin(missed), np.arctan(0.1 / np.sqrt(5)), rtol=0.01)
+    distances, misses, _ = triangulate_rays(np.zeros(3), np.array([[0, 0, 1.0]]), other, ray[None])
+    np.testing.assert_allclose(distances, 2.0, atol=0.02)
+    np.testing.assert_allclose(np.arcsin(misses), np.arctan(0.1 / np.sqrt(5)), rtol=0.01)
 
 
-def test_neighbors_look_the_same_way_and_pairs_come_once():
+def test_neighbors_have_similar_viewing_directions_and_pairs_are_unique():
     positions = np.array([[0.0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0], [1.1, 0, 0]])
     turned = Rotation.from_euler("y", [[0], [10], [20], [0], [180]], degrees=True)
     assert pairs_from_poses(Poses(positions, turned), (0,)) == [(0, 1), (1, 2), (2, 3)]
@@ -37,7 +42,7 @@ def test_neighbors_look_the_same_way_and_pairs_come_once():
     assert pairs_from_poses(Poses(positions[:1], turned[:1]), (0, 1)) == []
 
 
-def test_points_of_a_painted_plane_lie_on_it(tmp_path):
+def test_points_of_textured_plane_are_on_it(tmp_path):
     seen = triangulate_scene(plane_scene(tmp_path), 600, ranks=(0, 1, 3, 6))
     assert min(len(each.points) for each in seen) > 100
     points = np.concatenate([each.points for each in seen])
@@ -47,15 +52,21 @@ def test_points_of_a_painted_plane_lie_on_it(tmp_path):
         assert len(each.points) == len(each.keypoints)
 
 
-def test_images_without_intrinsics_do_not_stand_between_the_others(tmp_path):
+def test_images_without_intrinsics_are_not_counted_as_neighbors(tmp_path):
     scene = plane_scene(tmp_path, 4)
-    beside = scene.poses[np.repeat([0, 1, 2, 3], 5)]  # four of no known focal length at each place
+    beside = scene.poses[np.repeat([0, 1, 2, 3], 5)]  # four without focal length each
     cameras = tuple(CAMERA if row % 5 == 0 else None for row in range(20))
     paths = np.repeat(scene.names, 5)
     among = replace(
-        scene, poses=beside, cameras=cameras, names=tuple(paths), splits=np.repeat(scene.splits, 5),
-        sequences=np.repeat(scene.sequences, 5), numbers=None, points=None,
-    )  # fmt: skip
+        scene,
+        poses=beside,
+        cameras=cameras,
+        names=tuple(paths),
+        splits=np.repeat(scene.splits, 5),
+        sequences=np.repeat(scene.sequences, 5),
+        numbers=None,
+        points=None,
+    )
     alone = triangulate_scene(scene, 300, ranks=(0, 1))
     found = triangulate_scene(among, 300, ranks=(0, 1))
     for row, each in enumerate(alone):
@@ -63,8 +74,8 @@ def test_images_without_intrinsics_do_not_stand_between_the_others(tmp_path):
     assert sum(len(each.points) for each in found) == sum(len(each.points) for each in alone)
 
 
-def test_cameras_side_by_side_tell_no_depth(tmp_path):
-    # a centimeter apart, two meters away: seen under 0.3 degrees, less than the one that is asked
+def test_short_baseline_has_no_depth(tmp_path):
+    # A centimeter apart and two meters away: a parallax of 0.3 degrees, less than the minimum of 1.
     scene = plane_scene(tmp_path, 2)
     position, rotation = np.array([0.0, 0, -2]), Rotation.identity()
     positions = np.array([position, position + [0.01, 0, 0]])
@@ -75,7 +86,7 @@ def test_cameras_side_by_side_tell_no_depth(tmp_path):
     assert max(len(each.points) for each in seen) <= 3  # of 300, wrong matches
 
 
-def test_images_without_intrinsics_or_that_do_not_decode_see_nothing(tmp_path, caplog):
+def test_images_without_intrinsics_or_damaged_ones_have_no_observations(tmp_path, caplog):
     scene = plane_scene(tmp_path, 5)
     scene = replace(scene, cameras=(None, *scene.cameras[1:]))
     (tmp_path / "001.png").write_bytes(b"no image")

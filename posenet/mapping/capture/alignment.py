@@ -1,146 +1,231 @@
-"""The world frame of a reconstruction: upright, to scale, or moved to known positions."""
+"""The world frame of a reconstruction: leveled, scaled, or aligned to reference positions."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.datasets.formats.parsing import (
-    end_of_name,
-    is_number,
+from posenet.datasets.formats.image_names import (
     natural_key,
+    replace_spaces,
+    strip_suffix,
+    tidy_name,
+)
+from posenet.datasets.formats.parsing import (
+    count_name_columns,
+    is_number,
     parse_floats,
     read_lines,
-    replace_spaces,
-    shortened,
-    tidy_name,
-    without_suffix,
+    shorten,
 )
-from posenet.errors import PoseNetError
-from posenet.geometry.alignment import LINE, Sim3, align_similarity, estimate_up, lateral_spread
+from posenet.errors import PoseNetError, count
+from posenet.geometry.alignment import (
+    COLLINEAR_RATIO,
+    Sim3,
+    align_similarity,
+    estimate_up,
+    lateral_spread,
+)
 from posenet.geometry.metrics import position_errors
 from posenet.geometry.poses import Poses
 from posenet.mapping.capture.colmap import require_pycolmap
 
 log = logging.getLogger("posenet")
 
+# Fewest reference positions.
+MIN_POSITIONS = 3
+# A reference position is suspicious if it is this many times the median away, and this fraction of
+# the extent of all.
+OUTLIER_RATIO = 5.0
+OUTLIER_EXTENT = 0.05
 
-def level_world(model) -> None:
-    """Turn the world so that z is up, as most cameras are held, with the middle of the cameras at 0."""
-    poses = model_poses(model)[1]
+
+class PlacedImages(NamedTuple):
+    """The images of a reconstruction that have a pose.
+
+    Attributes:
+        names: their names, in natural order.
+        poses: their poses.
+    """
+
+    names: list[str]
+    poses: Poses
+
+
+def level_world(model: Any) -> None:
+    """Rotate the world so that z points up, with the mean camera at the origin.
+
+    Args:
+        model: a pycolmap reconstruction, modified in place.
+    """
+    poses = placed_images(model).poses
     up = estimate_up(poses.rotations)
-    turn, _ = Rotation.align_vectors([[0.0, 0, 1]], [up])
-    _transform(model, Sim3(1.0, turn, -turn.apply(poses.positions.mean(axis=0))))
+    rotation, _ = Rotation.align_vectors([[0.0, 0, 1]], [up])
+    _transform(model, Sim3(1.0, rotation, -rotation.apply(poses.positions.mean(axis=0))))
 
 
-def find_images(names: list[str], wanted: tuple[str, ...], option: str) -> list[int]:
-    """The rows of images by their names, suffixes aside. Raises PoseNetError for one that is not there."""
-    stems = {without_suffix(name): row for row, name in enumerate(names)}
-    rows = [stems.get(_stem(name)) for name in wanted]
-    for name, row in zip(wanted, rows, strict=True):
-        if row is None:
-            raise PoseNetError(
-                f"{option} needs the names of placed images, like {names[0]}, received {name}"
-            )
-    return [row for row in rows if row is not None]
+def rescale(model: Any, first: str, second: str, meters: float) -> None:
+    """Scale the world so that two cameras have a known distance.
 
+    Args:
+        model: a pycolmap reconstruction, modified in place.
+        first: name of an image.
+        second: name of another image.
+        meters: distance between their cameras.
 
-def _stem(name: str) -> str:
-    """A image's name, as the user has it, as it is in a capture, without its suffix."""
-    return replace_spaces(without_suffix(tidy_name(name)))
-
-
-def rescale(model, first: str, second: str, meters: float) -> None:
-    """Scale the world so that two images stand so many meters apart. Raises PoseNetError for unknown names."""
-    names, poses = model_poses(model)
-    distance = float(
-        np.linalg.norm(
-            np.subtract(*poses.positions[find_images(names, (first, second), "--scale")])
-        )
-    )
+    Raises:
+        PoseNetError: an image is not placed, or both cameras have the same position.
+    """
+    names, poses = placed_images(model)
+    rows = find_images(names, (first, second), "--scale-bar")
+    distance = float(np.linalg.norm(np.subtract(*poses.positions[rows])))
     if not (np.isfinite(meters) and meters > 0 and distance > 0):
         raise PoseNetError(
-            f"--scale needs two different places and meters above 0, received {first} {second} {meters}"
+            "--scale-bar needs two different positions and a positive distance, received "
+            f"{first} {second} {meters}"
         )
     _transform(model, Sim3(meters / distance, Rotation.identity(), np.zeros(3)))
 
 
-def read_positions(file: Path) -> dict[str, tuple[float, ...]]:
-    """{name without suffix: (x, y, z)} of lines `name X Y Z`, or with commas between; further columns are ignored.
+def align_to(model: Any, known: dict[str, tuple[float, ...]], file: Path) -> None:
+    """Move the world so that cameras match reference positions by least squares; log how well.
 
-    Raises PoseNetError (file:line) for malformed lines.
+    Args:
+        model: a pycolmap reconstruction, modified in place.
+        known: position of each image in meters, by its name without suffix.
+        file: where they are from, for messages.
+
+    Raises:
+        PoseNetError: fewer than three images are placed, or all are on a line.
+    """
+    names, poses = placed_images(model)
+    rows = [row for row, name in enumerate(names) if strip_suffix(name) in known]
+    if len(rows) < MIN_POSITIONS:
+        raise PoseNetError(
+            f"{file} must have positions of at least {MIN_POSITIONS} placed images, "
+            f"like {names[0]}, it has {len(rows)}"
+        )
+    positions = np.array([known[strip_suffix(names[row])] for row in rows])
+    target = Poses(positions, Rotation.identity(len(rows)))
+    placed = poses[np.array(rows)]
+    try:
+        similarity = align_similarity(placed, target)
+    except PoseNetError as error:
+        raise PoseNetError(f"{file}: {error}") from None
+    _transform(model, similarity)
+    errors = position_errors(similarity.apply(placed), target)
+    _log_agreement(file, [names[row] for row in rows], positions, errors)
+    if unknown := len(known) - len(rows):
+        log.warning("%s: %s without a placed image", file, count(unknown, "position"))
+
+
+def _log_agreement(
+    file: Path, names: Sequence[str], positions: np.ndarray, errors: np.ndarray
+) -> None:
+    """Log how well the cameras match the reference positions."""
+    median = np.median(errors)
+    worst = int(np.argmax(errors))
+    extent = np.ptp(positions, axis=0).max()
+    agreeing = count(len(names), "position")
+    log.info("%s: %s, median difference %.3g m", file, agreeing, median)
+    if errors[worst] > OUTLIER_RATIO * median and errors[worst] > OUTLIER_EXTENT * extent:
+        log.warning(
+            "%s: %s differs by %.3g m, its position may be wrong", file, names[worst], errors[worst]
+        )
+    if lateral_spread(positions) < COLLINEAR_RATIO:
+        log.warning(
+            "%s: the positions are almost on a line, so the rotation about it is uncertain", file
+        )
+
+
+def read_positions(file: Path) -> dict[str, tuple[float, ...]]:
+    """Read lines `name X Y Z`, separated by spaces or commas; further columns are ignored.
+
+    Args:
+        file: a text file.
+
+    Returns:
+        Position of each image in meters, by its name without suffix.
+
+    Raises:
+        PoseNetError: a line is malformed.
     """
     wanted = "a line must be a name and X Y Z in meters"
     known = {}
     for place, line in read_lines(file):
-        columns = [column.strip() for column in line.split(",")]
-        if (
-            not all(map(is_number, columns[1:4])) or len(columns) < 4
-        ):  # a comma in a number must not part it
-            columns = [column.rstrip(",") for column in line.split()]
+        columns = _split_columns(line)
         if len(columns) < 4:
-            raise PoseNetError(f"{place}: {wanted}, received {shortened(line)}")
-        at = end_of_name(columns, 3)
-        position = parse_floats(columns[at : at + 3], place, wanted)
+            raise PoseNetError(f"{place}: {wanted}, received {shorten(line)}")
+        end = count_name_columns(columns, 3)
+        position = parse_floats(columns[end : end + 3], place, wanted)
         if not np.isfinite(position).all():
-            raise PoseNetError(f"{place}: {wanted}, received {shortened(line)}")
-        known[_stem(" ".join(columns[:at]))] = position
+            raise PoseNetError(f"{place}: {wanted}, received {shorten(line)}")
+        known[_reconstruction_stem(" ".join(columns[:end]))] = position
     return known
 
 
-def align_to(model, known: dict[str, tuple[float, ...]], file: Path) -> None:
-    """Move the world so that its cameras come nearest to known positions, least squares, and log how well that went.
+def _split_columns(line: str) -> list[str]:
+    """Split at commas, or at spaces if commas do not separate three numbers from a name."""
+    columns = [column.strip() for column in line.split(",")]
+    if len(columns) >= 4 and all(map(is_number, columns[1:4])):
+        return columns
+    return [column.rstrip(",") for column in line.split()]
 
-    file: where they are from, for messages. Raises PoseNetError for fewer than 3 placed images among them, and where
-    they all stand on one line.
+
+def find_images(names: list[str], wanted: Sequence[str], option: str) -> list[int]:
+    """Find images by their names; suffixes are ignored.
+
+    Args:
+        names: names of the images of a reconstruction.
+        wanted: names as the user wrote them.
+        option: the option that names them, for messages.
+
+    Returns:
+        The index of each.
+
+    Raises:
+        PoseNetError: an image does not exist.
     """
-    names, poses = model_poses(model)
-    rows = [row for row, name in enumerate(names) if without_suffix(name) in known]
-    if len(rows) < 3:
-        raise PoseNetError(
-            f"{file}: positions of at least 3 placed images are needed, like {names[0]}, it has {len(rows)}"
-        )
-    target = Poses(
-        np.array([known[without_suffix(names[row])] for row in rows]), Rotation.identity(len(rows))
-    )
-    try:
-        found = align_similarity(poses[np.array(rows)], target)
-    except PoseNetError as error:
-        raise PoseNetError(f"{file}: {error}") from None
-    _transform(model, found)
-    off = position_errors(found.apply(poses[np.array(rows)]), target)
-    worst = int(np.argmax(off))
-    log.info("%s: %d positions agree to a median of %.3g m", file, len(rows), np.median(off))
-    if (
-        off[worst] > 5 * np.median(off)
-        and off[worst] > 0.05 * np.ptp(target.positions, axis=0).max()
-    ):
-        log.warning(
-            "%s: %s is %.3g m off, its position may be wrong", file, names[rows[worst]], off[worst]
-        )
-    if lateral_spread(target.positions) < LINE:
-        log.warning(
-            "%s: the positions lie nearly on a line, which hardly tells how the world is turned about it",
-            file,
-        )
-    if unknown := len(known) - len(rows):
-        log.warning("%s: %d of its names are no placed image's", file, unknown)
+    stems = {strip_suffix(name): row for row, name in enumerate(names)}
+    rows = []
+    for name in wanted:
+        row = stems.get(_reconstruction_stem(name))
+        if row is None:
+            raise PoseNetError(
+                f"{option} needs names of placed images, like {names[0]}, received {name}"
+            )
+        rows.append(row)
+    return rows
 
 
-def model_poses(model) -> tuple[list[str], Poses]:
-    """Names, in natural order, and world_from_camera poses of the placed images."""
-    images = sorted(
-        (each for each in model.images.values() if each.has_pose),
-        key=lambda each: natural_key(each.name),
-    )
-    matrices = np.array([image.cam_from_world().matrix() for image in images])
-    return [image.name for image in images], Poses.from_matrices(matrices).inverse()
+def placed_images(model: Any) -> PlacedImages:
+    """Return the images of a reconstruction that have a pose.
+
+    Args:
+        model: a pycolmap reconstruction.
+
+    Returns:
+        Names and poses.
+    """
+    placed = [image for image in model.images.values() if image.has_pose]
+    placed.sort(key=lambda image: natural_key(image.name))
+    matrices = np.array([image.cam_from_world().matrix() for image in placed])
+    names = [image.name for image in placed]
+    return PlacedImages(names, Poses.from_matrices(matrices).inverse())
 
 
-def _transform(model, similarity: Sim3) -> None:
+def _reconstruction_stem(name: str) -> str:
+    """Return the name that a user's image has in a reconstruction, without its suffix."""
+    return replace_spaces(strip_suffix(tidy_name(name)))
+
+
+def _transform(model: Any, similarity: Sim3) -> None:
+    """Apply a similarity transform to all cameras and points."""
     pycolmap = require_pycolmap()
-    turn = pycolmap.Rotation3d(similarity.rotation.as_quat())  # x y z w
-    model.transform(pycolmap.Sim3d(similarity.scale, turn, similarity.translation))
+    rotation = pycolmap.Rotation3d(similarity.rotation.as_quat())  # x y z w
+    model.transform(pycolmap.Sim3d(similarity.scale, rotation, similarity.translation))

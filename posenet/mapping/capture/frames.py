@@ -1,10 +1,12 @@
-"""From a video to sharp, well-spaced images."""
+"""From a video to sharp, well-spaced frames."""
 
 from __future__ import annotations
 
 import errno
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -16,102 +18,144 @@ from posenet.io.files import atomic_path
 
 log = logging.getLogger("posenet")
 
-STEP = 0.06  # of the image's width: what neighboring frames of a video should be apart, as optical flow
-FAR_APART = 0.3  # from here on they may no longer overlap enough to be placed
-SMALL = 320  # pixels: the width in which sharpness and flow are measured
+# Optical flow between chosen frames, in image widths.
+STEP = 0.06
+# Optical flow between chosen frames from which they may not overlap enough, in image widths.
+MAX_STEP = 0.3
+# Width in pixels at which sharpness and optical flow are measured.
+SMALL_WIDTH = 320
+# Corners that optical flow is measured at: number, relative quality, distance in pixels.
+NUM_CORNERS = 200
+CORNER_QUALITY = 0.01
+CORNER_DISTANCE = 7
+# Fewest tracked corners for a usable optical flow.
+MIN_TRACKED = 10
+JPEG_QUALITY = 95
 
 
-def collect_video(source: Path, target: Path, most: int) -> list[str]:
-    """Write the chosen frames of a video as JPEG files named by their number."""
-    sharpness, flow = _measure(source)
-    chosen = choose_frames(sharpness, flow, most)
-    apart = float(flow.sum()) / max(1, len(chosen))
-    if apart > FAR_APART:
-        log.warning(
-            "%s: %d frames of so long a way lie %.2f image widths apart, which may be too far; try --images %d",
-            source, len(chosen), apart, math.ceil(flow.sum() / (FAR_APART / 2)),
-        )  # fmt: skip
-    names = [f"frame{row:06d}.jpg" for row in chosen]
-    if all((target / name).is_file() for name in names):
-        return names
-    wanted = set(chosen.tolist())
-    with _frames(source, "frames") as frames:
-        for row, frame in frames:
-            if row in wanted:
-                with atomic_path(target / f"frame{row:06d}.jpg") as temporary:
-                    if not cv2.imwrite(str(temporary), frame, [cv2.IMWRITE_JPEG_QUALITY, 95]):
-                        raise OSError(errno.ENOSPC, "the disk may be full")
-    return names
+def extract_frames(source: Path, target: Path, max_frames: int) -> list[str]:
+    """Write the chosen frames of a video as JPEG files.
 
+    Args:
+        source: the video.
+        target: an existing folder.
+        max_frames: largest number of frames.
 
-def choose_frames(sharpness: np.ndarray, flow: np.ndarray, most: int) -> np.ndarray:
-    """Rows of the sharpest frame in each stretch of equal motion.
+    Returns:
+        File names with the number of each frame; in temporal order.
 
-    sharpness: (n,). flow: (n,) motion since the frame before, in image widths. A stretch is STEP long, or longer so
-    that at most `most` frames are chosen.
+    Raises:
+        PoseNetError: OpenCV cannot read the video.
     """
-    way = np.cumsum(flow)
-    step = max(STEP, (way[-1] + 1e-9) / most) if len(way) else STEP
-    stretch = np.floor(way / step).astype(int)
-    contiguous_segments = (np.flatnonzero(stretch == each) for each in np.unique(stretch))
-    return np.array([rows[np.argmax(sharpness[rows])] for rows in contiguous_segments], int)
+    sharpness, flow = _measure(source)
+    chosen = choose_frames(sharpness, flow, max_frames)
+    step = float(flow.sum()) / max(1, len(chosen))
+    if step > MAX_STEP:
+        log.warning(
+            "%s: %d frames of this video are %.2f image widths apart, which may be too far: use "
+            "--max-frames %d",
+            source,
+            len(chosen),
+            step,
+            math.ceil(flow.sum() / (MAX_STEP / 2)),
+        )
+    names = {int(row): f"frame{row:06d}.jpg" for row in chosen}
+    if all((target / name).is_file() for name in names.values()):
+        return list(names.values())
+    with _read_frames(source, "writing frames") as frames:
+        for row, frame in frames:
+            if row in names:
+                _write_jpeg(target / names[row], frame)
+    return list(names.values())
 
 
-def _measure(source: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) sharpness and (n,) flow of every frame of a video."""
-    sharpness, flow = [], []
-    before = None
-    with _frames(source, "looking at the video") as frames:
-        for _, frame in frames:
-            size = (SMALL, max(1, round(frame.shape[0] * SMALL / frame.shape[1])))
-            small = cv2.cvtColor(
-                cv2.resize(frame, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY
-            )
-            sharpness.append(cv2.Laplacian(small, cv2.CV_32F).var())
-            flow.append(0.0 if before is None else median_flow(before, small))
-            before = small
-    if not sharpness:
-        raise PoseNetError(f"{source} must be a video, no frame of it can be read")
-    return np.array(sharpness), np.array(flow)
+def choose_frames(sharpness: np.ndarray, flow: np.ndarray, max_frames: int) -> np.ndarray:
+    """Choose the sharpest frame in each section of equal motion.
+
+    A section is STEP long, or longer if there would be too many frames.
+
+    Args:
+        sharpness: sharpness of each frame, shape (n,).
+        flow: optical flow since the previous frame in image widths, shape (n,).
+        max_frames: largest number of frames.
+
+    Returns:
+        Indices of the chosen frames, ascending.
+    """
+    distance = np.cumsum(flow)
+    step = max(STEP, (distance[-1] + 1e-9) / max_frames) if len(distance) else STEP
+    section = np.floor(distance / step).astype(int)
+    members = (np.flatnonzero(section == each) for each in np.unique(section))
+    return np.array([rows[np.argmax(sharpness[rows])] for rows in members], int)
 
 
 def median_flow(before: np.ndarray, after: np.ndarray) -> float:
-    """Median motion of corners between two gray images (h, w), in image widths; STEP where they are lost."""
-    corners = cv2.goodFeaturesToTrack(before, 200, 0.01, 7)
+    """Measure the motion between two frames.
+
+    Args:
+        before: gray image, shape (h, w), uint8.
+        after: gray image, shape (h, w), uint8.
+
+    Returns:
+        Median motion of corners in image widths; STEP if they cannot be tracked.
+    """
+    corners = cv2.goodFeaturesToTrack(before, NUM_CORNERS, CORNER_QUALITY, CORNER_DISTANCE)
     if corners is None:
         return 0.0
-    moved, found, _ = cv2.calcOpticalFlowPyrLK(before, after, corners, np.empty_like(corners))
-    found = found.ravel() == 1
-    if found.sum() < 10:
+    moved, status, _ = cv2.calcOpticalFlowPyrLK(before, after, corners, np.empty_like(corners))
+    tracked = status.ravel() == 1
+    if tracked.sum() < MIN_TRACKED:
         return STEP
-    return float(
-        np.median(np.linalg.norm((moved - corners).reshape(-1, 2)[found], axis=1)) / before.shape[1]
-    )
+    motion = np.linalg.norm((moved - corners).reshape(-1, 2)[tracked], axis=1)
+    return float(np.median(motion) / before.shape[1])
 
 
-class _frames:
-    """The (number, BGR frame) of a video, with progress; closed at the end of the block."""
+def _measure(source: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return sharpness and optical flow of all frames of a video, each (n,)."""
+    sharpness: list[float] = []
+    flow: list[float] = []
+    before = None
+    with _read_frames(source, "choosing frames") as frames:
+        for _, frame in frames:
+            size = (SMALL_WIDTH, max(1, round(frame.shape[0] * SMALL_WIDTH / frame.shape[1])))
+            small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+            gray = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
+            sharpness.append(cv2.Laplacian(gray, cv2.CV_32F).var())
+            flow.append(0.0 if before is None else median_flow(before, gray))
+            before = gray
+    if not sharpness:
+        raise PoseNetError(f"{source} must be a video, none of its frames can be read")
+    return np.array(sharpness), np.array(flow)
 
-    def __init__(self, source: Path, label: str):
-        self.video = cv2.VideoCapture(str(source))
-        if not source.is_file() or not self.video.isOpened():
+
+def _write_jpeg(path: Path, frame: np.ndarray) -> None:
+    """Write a BGR image, all or nothing."""
+    with atomic_path(path) as temporary:
+        if not cv2.imwrite(str(temporary), frame, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
+            raise OSError(errno.ENOSPC, "the disk may be full")
+
+
+@contextmanager
+def _read_frames(source: Path, label: str) -> Iterator[Iterator[tuple[int, np.ndarray]]]:
+    """Open a video for reading its (number, BGR frame), with progress."""
+    video = cv2.VideoCapture(str(source))
+    try:
+        if not source.is_file() or not video.isOpened():
             raise PoseNetError(f"{source} must be a video that OpenCV can read")
-        total = int(self.video.get(cv2.CAP_PROP_FRAME_COUNT))
-        self.bar = tqdm(desc=label, total=total if total > 0 else None, unit="frame")
+        total = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+        with tqdm(desc=label, total=total if total > 0 else None, unit="frame") as bar:
+            yield _decode(video, bar)
+    finally:
+        video.release()
 
-    def __enter__(self):
-        return self
 
-    def __iter__(self):
-        row = 0
-        while True:
-            good, frame = self.video.read()
-            if not good:
-                return
-            yield row, frame
-            row += 1
-            self.bar.update()
-
-    def __exit__(self, *_):
-        self.video.release()
-        self.bar.close()
+def _decode(video: cv2.VideoCapture, bar: tqdm) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the number and pixels of all frames."""
+    row = 0
+    while True:
+        good, frame = video.read()
+        if not good:
+            return
+        yield row, frame
+        row += 1
+        bar.update()

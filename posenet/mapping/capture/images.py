@@ -1,94 +1,148 @@
-"""From photographs and videos to a folder of upright, sharp, well-spaced images."""
+"""From photos and videos to one folder of upright images that structure from motion can read."""
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
-from posenet.datasets.formats.image_files import copy_upright, photographs_in
-from posenet.datasets.formats.parsing import replace_spaces
+from posenet.datasets.formats.image_names import replace_spaces
+from posenet.datasets.formats.photos import copy_upright, list_photos
 from posenet.errors import PoseNetError
 from posenet.io.files import write_text
-from posenet.io.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, image_fault
-from posenet.mapping.capture.frames import collect_video
+from posenet.io.image_headers import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_image_issue
+from posenet.mapping.capture.frames import extract_frames
 
 log = logging.getLogger("posenet")
 
-UNREAD = (".webp",)  # structure from motion does not read these: they become JPEG files
-
-
-def collect_images(inputs: tuple[Path, ...], folder: Path, most: int) -> list[str]:
-    """Put the images of all inputs into `folder` and return their names below it, in the order of time.
-
-    inputs: folders of photographs, and videos; several become a folder each. most: images taken from a video.
-    Raises PoseNetError for an input that is neither, and when nothing usable is found.
-    """
-    names: list[str] = []
-    stems = _sequence_names(inputs)
-    for path, stem in zip(inputs, stems, strict=True):
-        target = folder / stem if len(inputs) > 1 else folder
-        target.mkdir(parents=True, exist_ok=True)
-        found = (
-            collect_video(path, target, most) if is_video(path) else collect_photos(path, target)
-        )
-        names += [f"{stem}/{name}" if len(inputs) > 1 else name for name in found]
-    return names
+# Formats that structure from motion cannot read; they are converted to JPEG.
+CONVERTED_SUFFIXES = (".webp",)
+# Record of the collected images, and its name in older versions.
+RECORD = "images.json"
+OLD_RECORD = "pictures.json"
 
 
 def is_video(path: Path) -> bool:
-    """Whether a path is a video, by its suffix."""
+    """Return whether a path has the suffix of a video and is not a folder.
+
+    Args:
+        path: any path.
+    """
     return path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
 
 
-def _sequence_names(inputs: tuple[Path, ...]) -> list[str]:
-    """A short name for each input without blanks, all different, even where capitals do not count."""
+def collect_images(inputs: Sequence[Path], folder: Path, max_frames: int) -> list[str]:
+    """Copy or link the photos and the sharp frames of all inputs to one folder.
+
+    Args:
+        inputs: folders of photos, and videos; each of several gets a subfolder.
+        folder: the folder to fill.
+        max_frames: largest number of frames from each video.
+
+    Returns:
+        Image names relative to the folder, in temporal order.
+
+    Raises:
+        PoseNetError: an input is neither, or has no usable image.
+    """
+    names: list[str] = []
+    for path, subfolder in zip(inputs, _subfolders(inputs), strict=True):
+        prefix = f"{subfolder}/" if len(inputs) > 1 else ""
+        target = folder / prefix
+        target.mkdir(parents=True, exist_ok=True)
+        if is_video(path):
+            found = extract_frames(path, target, max_frames)
+        else:
+            found = collect_photos(path, target)
+        names += [prefix + name for name in found]
+    return names
+
+
+def collect_photos(source: Path, target: Path) -> list[str]:
+    """Copy or link the photos of a folder, upright according to their EXIF orientation.
+
+    Damaged photos are skipped with a warning.
+
+    Args:
+        source: the folder of photos.
+        target: an existing folder.
+
+    Returns:
+        Image names in natural order.
+
+    Raises:
+        PoseNetError: the source is not a folder, or has no usable photo.
+    """
+    if not source.is_dir():
+        suffixes = ", ".join(VIDEO_SUFFIXES)
+        raise PoseNetError(f"{source} must be a folder of photos or a video ({suffixes})")
+    photos = list_photos(source)
+    names: list[str] = []
+    taken = {path.name.lower() for path in photos}
+    for path in photos:
+        issue = find_image_issue(path)
+        if issue:
+            log.warning("%s skipped: %s", path, issue)
+            continue
+        name = _readable_name(path, taken)
+        try:
+            if _modification_time(target / name) != _modification_time(path):
+                copy_upright(path, target / name)
+        except (OSError, SyntaxError, ValueError) as error:  # as Pillow reports damaged images
+            log.warning("%s skipped: %s", path, error)
+            continue
+        names.append(name)
+    if not names:
+        suffixes = ", ".join(IMAGE_SUFFIXES)
+        raise PoseNetError(f"{source} must contain photos ({suffixes}), none is usable")
+    return names
+
+
+def sync_folder(folder: Path, names: Sequence[str], work: Path, *, outdated: Path) -> None:
+    """Make the folder of an interrupted reconstruction match its inputs, which may have changed.
+
+    Args:
+        folder: the folder of images; those that are not listed are removed.
+        names: names of the collected images.
+        work: folder of the record of the images that were collected.
+        outdated: a file computed from the images; removed if one of them has changed or is gone.
+    """
+    kept = {folder / name for name in names}
+    for path in list(folder.rglob("*")):
+        if path.is_file() and path not in kept:
+            path.unlink()
+    times = {name: _modification_time(folder / name) for name in names}
+    if not _recorded_times(work).items() <= times.items():
+        outdated.unlink(missing_ok=True)
+    write_text(work / RECORD, json.dumps(times) + "\n")
+
+
+def _recorded_times(work: Path) -> dict[str, int]:
+    """Return the modification times of the previous run; without a record, one that never fits."""
+    for name in (RECORD, OLD_RECORD):
+        if (work / name).is_file():
+            return json.loads((work / name).read_text(encoding="utf-8"))
+    return {"": 0}
+
+
+def _subfolders(inputs: Sequence[Path]) -> list[str]:
+    """Return a name for each input: without spaces, and different even if case is ignored."""
     stems = [replace_spaces(path.resolve().stem) or "input" for path in inputs]
-    small = [stem.lower() for stem in stems]
-    taken = {stem for stem in small if small.count(stem) == 1}
-    for row, stem in enumerate(small):
-        if small.count(stem) > 1:
-            stems[row] = next(
-                name for n in count(1) if (name := f"{stems[row]}_{n}").lower() not in taken
-            )
+    lowered = [stem.lower() for stem in stems]
+    taken = {stem for stem in lowered if lowered.count(stem) == 1}
+    for row, stem in enumerate(lowered):
+        if lowered.count(stem) > 1:
+            numbered = (f"{stems[row]}_{number}" for number in count(1))
+            stems[row] = next(name for name in numbered if name.lower() not in taken)
             taken.add(stems[row].lower())
     return stems
 
 
-def collect_photos(source: Path, target: Path) -> list[str]:
-    """Link or copy the photographs of a folder, turned upright where their EXIF says so, in natural order."""
-    if not source.is_dir():
-        raise PoseNetError(
-            f"{source} must be a folder of photographs or a video ({', '.join(VIDEO_SUFFIXES)})"
-        )
-    photos = photographs_in(source)
-    names: list[str] = []
-    taken = {path.name.lower() for path in photos}
-    for path in photos:
-        fault = image_fault(path)
-        if fault:
-            log.warning("%s is left out: %s", path, fault)
-            continue
-        name = _name_in_capture(path, taken)
-        try:
-            if _time_of(target / name) != _time_of(path):
-                copy_upright(path, target / name)
-        except (OSError, SyntaxError, ValueError) as error:  # what Pillow says of a damaged image
-            log.warning("%s is left out: %s", path, error)
-            continue
-        names.append(name)
-    if not names:
-        raise PoseNetError(
-            f"{source} must hold photographs ({', '.join(IMAGE_SUFFIXES)}), none is usable"
-        )
-    return names
-
-
-def _name_in_capture(path: Path, taken: set[str]) -> str:
-    """A photograph's name without blanks and with a suffix that can be read; no other's, in small letters in `taken`,
-    which it joins."""
-    suffix = ".jpg" if path.suffix.lower() in UNREAD else path.suffix
+def _readable_name(path: Path, taken: set[str]) -> str:
+    """Return a name without spaces and with a readable suffix; add it to the lower-case names."""
+    suffix = ".jpg" if path.suffix.lower() in CONVERTED_SUFFIXES else path.suffix
     name = replace_spaces(path.stem) + suffix
     while name != path.name and name.lower() in taken:
         name = f"{Path(name).stem}_{suffix}"
@@ -96,22 +150,6 @@ def _name_in_capture(path: Path, taken: set[str]) -> str:
     return name
 
 
-def _time_of(path: Path) -> int:
-    """When a file was last changed, nanoseconds; -1 where there is none."""
+def _modification_time(path: Path) -> int:
+    """Return when a file was changed, in nanoseconds; -1 if it does not exist."""
     return path.stat().st_mtime_ns if path.exists() else -1
-
-
-def settle(folder: Path, names: list[str], record: Path, made: Path) -> None:
-    """Make a stopped capture's folder one of these images: remove those that the inputs have no more.
-
-    made: what the stopped capture made of its images, a file, removed where one of these has changed or is gone, so
-    that nothing of them comes back. record: the file that keeps what was collected, written anew.
-    """
-    kept = {folder / name for name in names}
-    for path in [path for path in folder.rglob("*") if path.is_file() and path not in kept]:
-        path.unlink()
-    times = {name: _time_of(folder / name) for name in names}
-    before = json.loads(record.read_text()) if record.is_file() else {"": 0}
-    if not before.items() <= times.items():
-        made.unlink(missing_ok=True)
-    write_text(record, json.dumps(times) + "\n")

@@ -1,7 +1,7 @@
-"""From one's own photographs or videos to a scene with poses: structure from motion by pycolmap (COLMAP).
+"""From photos or videos to a scene with poses, by structure from motion (pycolmap).
 
-The result is a COLMAP folder: images/, sparse/0/ with cameras, poses and 3-D points, and capture.json with what was
-done. Until it is finished the folder also holds work/, and the same command goes on where it stopped.
+The result is a COLMAP folder: images/, sparse/0/ with cameras, poses and 3-D points, and
+capture.json with a summary. An unfinished reconstruction also has work/ and resumes there.
 """
 
 from __future__ import annotations
@@ -12,33 +12,53 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from posenet.datasets.formats.parsing import without_suffix
-from posenet.errors import PoseNetError
-from posenet.io.files import exclusive_lock, fingerprint_files, write_text
-from posenet.io.image_cache import load_images
+from posenet.datasets.formats.image_names import strip_suffix
+from posenet.errors import PoseNetError, count
+from posenet.io.files import exclusive_lock, write_text
 from posenet.mapping.capture.alignment import (
+    MIN_POSITIONS,
     align_to,
     find_images,
     level_world,
     read_positions,
     rescale,
 )
-from posenet.mapping.capture.colmap import extract_features, map_images, match, require_pycolmap
-from posenet.mapping.capture.images import collect_images, is_video, settle
-from posenet.mapping.global_descriptors import describe, nearest_neighbors
+from posenet.mapping.capture.colmap import (
+    extract_features,
+    map_images,
+    match_pairs,
+    require_pycolmap,
+)
+from posenet.mapping.capture.images import collect_images, sync_folder
+from posenet.mapping.capture.pairing import image_pairs
+from posenet.mapping.capture.state import STATE, describe_inputs, prepare_folder
 
 log = logging.getLogger("posenet")
 
-STATE = "capture.json"
-ALL_PAIRS = 60  # up to so many images, each is matched with each
-NEIGHBOURS, SIMILAR = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32), 12
-FEWEST = 4  # placed images that make a scene
+# Images that are placed at least in a usable scene.
+MIN_PLACED = 4
+# Frames from each video at most.
+MAX_FRAMES = 250
+
+# Names of two images and the distance between their cameras in meters.
+ScaleBar = tuple[str, str, float]
 
 
 @dataclass(frozen=True)
-class Captured:
-    """What capture did. unplaced: names of images that could not be placed. reprojection_px: mean error."""
+class ReconstructionResult:
+    """Summary of a reconstruction.
+
+    Attributes:
+        inputs: folders of photos, and videos.
+        images: number of images.
+        placed: number of images with a pose.
+        unplaced: names of images without one.
+        points: number of 3-D points.
+        reprojection_px: mean reprojection error in pixels.
+        unit: unit of positions.
+    """
 
     inputs: list[str]
     images: int
@@ -49,194 +69,151 @@ class Captured:
     unit: str
 
 
-def capture(
-    inputs: tuple[Path, ...],
+def reconstruct(
+    inputs: Sequence[Path],
     output: Path,
-    scale: tuple[str, str, float] | None = None,
-    align: Path | None = None,
-    most: int = 250,
-) -> Captured:
-    """Make a posed scene of folders of photographs and of videos; several inputs become several sequences.
+    *,
+    scale_bar: ScaleBar | None = None,
+    reference_positions: Path | None = None,
+    max_frames: int = MAX_FRAMES,
+) -> ReconstructionResult:
+    """Reconstruct a scene from photos or videos; several inputs become several sequences.
 
-    scale: two images' names and the distance between them in meters. align: a file of lines `name X Y Z` in meters.
-    Without either the unit is free. most: images taken from each video.
-    Raises PoseNetError for inputs that cannot be used, an output that is no unfinished capture of them, and images
-    that do not overlap.
+    An interrupted reconstruction of the same inputs resumes. The unit is meters with a scale bar or
+    reference positions, otherwise it is free.
+
+    Args:
+        inputs: folders of photos, and videos.
+        output: the folder to write.
+        scale_bar: names of two images and the distance between their cameras in meters.
+        reference_positions: file of lines `name X Y Z` in meters for at least three images.
+        max_frames: largest number of frames from each video.
+
+    Returns:
+        The summary.
+
+    Raises:
+        PoseNetError: an input or option is unusable, the output folder contains something else,
+            the images do not overlap enough, or pycolmap is not installed.
     """
     require_pycolmap()
-    _check(inputs, scale, align, most)
-    known = read_positions(align) if align else {}
-    fresh = not output.exists()
-    _open(output, inputs)
+    inputs = tuple(inputs)
+    _check_options(scale_bar, reference_positions, max_frames)
+    _check_inputs(inputs)
+    known = read_positions(reference_positions) if reference_positions else {}
+    is_new = not output.exists()
+    prepare_folder(output, inputs)
     with exclusive_lock(output):
-        _open(output, inputs)  # another process may have finished it meanwhile
-        model, names, placed = _placed(inputs, output, scale, align, known, most, fresh)
-        if scale:
-            rescale(model, *scale)
-        if align:
-            align_to(model, known, align)
+        prepare_folder(output, inputs)  # another process may have finished it meanwhile
+        try:
+            names = collect_images(inputs, output / "images", max_frames)
+            _check_names(output, names, scale_bar, reference_positions, known)
+        except PoseNetError:
+            if is_new:
+                shutil.rmtree(output, ignore_errors=True)
+            raise
+        model = _structure_from_motion(output, names)
+        if scale_bar:
+            rescale(model, *scale_bar)
+        if reference_positions:
+            align_to(model, known, reference_positions)
         else:
             level_world(model)
-        return _finish(
-            output, model, inputs, names, placed, "m" if scale or align else "scene units"
-        )
+        unit = "m" if scale_bar or reference_positions else "scene units"
+        return _save(output, model, inputs, names, unit)
 
 
-def _placed(
-    inputs: tuple[Path, ...], output: Path, scale, align, known: dict, most: int, fresh: bool
-):
-    """The reconstruction, the names of all images, and the placed ones by their names. fresh: nothing was there."""
-    images, work = output / "images", output / "work"
-    try:
-        names = collect_images(inputs, images, most)
-        if len(names) < FEWEST:
-            raise PoseNetError(
-                f"{output}: at least {FEWEST} images are needed, received {len(names)}"
-            )
-        find_images(names, scale[:2] if scale else (), "--scale")
-        if align and len(set(known) & {without_suffix(name) for name in names}) < 3:
-            raise PoseNetError(f"{align} must name at least 3 of the images, like {names[0]}")
-    except PoseNetError:
-        if fresh:
-            shutil.rmtree(output, ignore_errors=True)
-        raise
+def _structure_from_motion(output: Path, names: list[str]) -> Any:
+    """Return the pycolmap reconstruction of the images of a folder."""
+    images = output / "images"
+    work = output / "work"
     work.mkdir(exist_ok=True)
     database = work / "database.db"
-    settle(images, names, work / "pictures.json", database)
+    sync_folder(images, names, work, outdated=database)
     extract_features(database, images, names)
-    match(database, image_pairs(names, images))
+    match_pairs(database, image_pairs(names, images))
     model = map_images(database, images, work, len(names))
-    placed = (
-        {}
-        if model is None
-        else {image.name: image for image in model.images.values() if image.has_pose}
-    )
-    if len(placed) < FEWEST:
+    num_placed = 0 if model is None else len(_placed(model))
+    if num_placed < MIN_PLACED:
         raise PoseNetError(
-            f"{output}: the images do not overlap enough, {len(placed)} of {len(names)} could be placed; film "
-            "slowly, walk rather than turn on the spot, and let each image share half its view with the one before "
-            "(of a long video take more --images)"
+            f"{output}: the images do not overlap enough, {num_placed} of {len(names)} were "
+            "placed: film slowly, walk instead of turning on the spot, let each image share half "
+            "its view with the previous one (use more --max-frames for a long video)"
         )
-    return model, names, placed
+    return model
 
 
-def _check(
-    inputs: tuple[Path, ...], scale: tuple[str, str, float] | None, align: Path | None, most: int
+def _placed(model: Any) -> set[str]:
+    """Return the names of images with a pose."""
+    return {image.name for image in model.images.values() if image.has_pose}
+
+
+def _check_options(
+    scale_bar: ScaleBar | None, reference_positions: Path | None, max_frames: int
 ) -> None:
-    """What can be said before any work."""
-    if scale is not None and align is not None:
-        raise PoseNetError("give --scale or --align, not both")
-    if scale is not None and not (scale[2] > 0 and scale[0] != scale[1]):
+    """Raise an error about options that cannot be used."""
+    if scale_bar is not None and reference_positions is not None:
+        raise PoseNetError("use either --scale-bar or --reference-positions, not both")
+    if scale_bar is not None and not (scale_bar[2] > 0 and scale_bar[0] != scale_bar[1]):
+        received = " ".join(map(str, scale_bar))
         raise PoseNetError(
-            f"--scale needs two different images and meters above 0, received {' '.join(map(str, scale))}"
+            f"--scale-bar needs two different images and a positive distance, received {received}"
         )
-    if most < FEWEST:
-        raise PoseNetError(f"--images must be at least {FEWEST}, received {most}")
-    missing = [path for path in inputs if not path.exists()]
-    if missing:
-        raise PoseNetError(
-            f"{missing[0]}: a folder of photographs or a video is needed, there is none"
-        )
+    if max_frames < MIN_PLACED:
+        raise PoseNetError(f"--max-frames must be at least {MIN_PLACED}, received {max_frames}")
+
+
+def _check_inputs(inputs: Sequence[Path]) -> None:
+    """Raise an error about inputs that do not exist or are repeated."""
+    for path in inputs:
+        if not path.exists():
+            raise PoseNetError(f"{path} must be a folder of photos or a video, it does not exist")
     resolved = [path.resolve() for path in inputs]
-    if len(set(resolved)) < len(resolved):
-        raise PoseNetError("each input must be given once, one is given twice")
+    for path in inputs:
+        if resolved.count(path.resolve()) > 1:
+            raise PoseNetError(f"each input must be given once, received {path} twice")
 
 
-def belongs_to(output: Path, *inputs: Path) -> bool:
-    """Whether the folder holds a capture of these inputs as they are now, finished or not."""
-    state = _read_state(output / STATE)
-    return state is not None and _is_of(state, inputs)
+def _check_names(
+    output: Path,
+    names: list[str],
+    scale_bar: ScaleBar | None,
+    reference_positions: Path | None,
+    known: dict[str, tuple[float, ...]],
+) -> None:
+    """Raise an error if the images are too few or lack those that the options name."""
+    if len(names) < MIN_PLACED:
+        received = count(len(names), "image")
+        raise PoseNetError(
+            f"{output}: at least {MIN_PLACED} images are required, received {received}"
+        )
+    find_images(names, scale_bar[:2] if scale_bar else (), "--scale-bar")
+    named = {strip_suffix(name) for name in names} & set(known)
+    if reference_positions and len(named) < MIN_POSITIONS:
+        raise PoseNetError(
+            f"{reference_positions} must name at least {MIN_POSITIONS} of the images, "
+            f"like {names[0]}, it names {len(named)}"
+        )
 
 
-def is_finished(output: Path, *inputs: Path) -> bool:
-    """Whether the folder holds a finished capture of these inputs as they are now."""
-    state = _read_state(output / STATE)
-    return state is not None and "placed" in state and _is_of(state, inputs)
-
-
-def _identity(inputs: Sequence[Path]) -> dict:
-    """What capture.json says of the inputs: where they are, and of videos which ones these are."""
-    videos = [path for path in inputs if is_video(path)]
-    return {"inputs": [str(path.resolve()) for path in inputs]} | (
-        {"videos": fingerprint_files(videos)} if videos else {}
-    )
-
-
-def _is_of(state: dict, inputs: Sequence[Path]) -> bool:
-    """Whether a capture is of these inputs. Videos may have moved: which ones they are their digest tells."""
-    now = _identity(inputs)
-    named = state["inputs"] == now["inputs"]
-    if not named and "videos" in state and all(map(is_video, inputs)):
-        named = [Path(path).name for path in state["inputs"]] == [path.name for path in inputs]
-    return named and state.get("videos") in (None, now.get("videos"))
-
-
-def _read_state(path: Path) -> dict | None:
-    """What capture.json says; None where there is none."""
-    if not path.is_file():
-        return None
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-        return {"inputs": state["inputs"]} | state
-    except (ValueError, KeyError, TypeError):
-        raise PoseNetError(f"{path} must be what capture wrote, it cannot be read") from None
-
-
-def _open(output: Path, inputs: tuple[Path, ...]) -> None:
-    """Make the output folder, or check that it is an unfinished capture of the same inputs."""
-    state = _read_state(output / STATE)
-    if state is not None:
-        if "placed" in state or not _is_of(state, inputs):
-            of = ", ".join(map(str, state["inputs"]))
-            what = (
-                "a finished capture"
-                if "placed" in state
-                else f"an unfinished capture of other inputs, or of these before they changed ({of})"
-            )
-            raise PoseNetError(f"{output} is {what}; give another folder, or remove it")
-        return
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise PoseNetError(f"{output} must be a new folder, or an unfinished capture")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PoseNetError(f"{output} cannot be made: {error.strerror}") from None
-    write_text(output / STATE, json.dumps(_identity(inputs)) + "\n")
-
-
-def image_pairs(names: list[str], images: Path) -> list[tuple[str, str]]:
-    """Which images to match: all with all of a few; of many, neighbors in time and those that look alike."""
-    count = len(names)
-    if count <= ALL_PAIRS:
-        return [(names[a], names[b]) for a in range(count) for b in range(a + 1, count)]
-    folders = [name.rpartition("/")[0] for name in names]
-    pairs = {
-        (a, a + step)
-        for step in NEIGHBOURS
-        for a in range(count - step)
-        if folders[a] == folders[a + step]
-    }
-    loaded = load_images(
-        [images / name for name in names], (144, 192), "looking for similar images"
-    )
-    looks = describe(loaded)
-    for row, similar in zip(
-        loaded.rows, loaded.rows[nearest_neighbors(looks, looks, SIMILAR + 1)], strict=True
-    ):
-        pairs |= {(min(row, other), max(row, other)) for other in similar if other != row}
-    return [(names[a], names[b]) for a, b in sorted(pairs)]
-
-
-def _finish(output: Path, model, inputs, names: list[str], placed: dict, unit: str) -> Captured:
-    """Write the model and capture.json, remove what is no longer needed."""
+def _save(
+    output: Path, model: Any, inputs: Sequence[Path], names: list[str], unit: str
+) -> ReconstructionResult:
+    """Write the model and the summary, remove the intermediate files."""
     sparse = output / "sparse" / "0"
     sparse.mkdir(parents=True, exist_ok=True)
     model.write_binary(str(sparse))
-    captured = Captured(
-        inputs=[str(path.resolve()) for path in inputs], images=len(names), placed=len(placed),
-        unplaced=[name for name in names if name not in placed], points=model.num_points3D(),
-        reprojection_px=float(model.compute_mean_reprojection_error()), unit=unit,
-    )  # fmt: skip
-    write_text(output / STATE, json.dumps(asdict(captured) | _identity(inputs), indent=2) + "\n")
+    placed = _placed(model)
+    result = ReconstructionResult(
+        inputs=[str(path.resolve()) for path in inputs],
+        images=len(names),
+        placed=len(placed),
+        unplaced=[name for name in names if name not in placed],
+        points=model.num_points3D(),
+        reprojection_px=float(model.compute_mean_reprojection_error()),
+        unit=unit,
+    )
+    summary = asdict(result) | describe_inputs(inputs)
+    write_text(output / STATE, json.dumps(summary, indent=2) + "\n")
     shutil.rmtree(output / "work", ignore_errors=True)
-    return captured
+    return result

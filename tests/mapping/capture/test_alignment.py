@@ -14,7 +14,7 @@ from posenet.mapping.capture.alignment import (
     align_to,
     find_images,
     level_world,
-    model_poses,
+    placed_images,
     read_positions,
     rescale,
 )
@@ -23,7 +23,7 @@ from tests.helpers.scenes import make_scene, walk
 
 @pytest.fixture
 def model(tmp_path):
-    """A reconstruction of a level walk in a world that is turned, shifted and scaled, and the walk's true poses."""
+    """Return a reconstruction of a level walk in a transformed world, and the true poses."""
     scene = make_scene(tmp_path / "in")
     truth = walk(len(scene))
     free = Sim3(0.3, Rotation.from_euler("xyz", [70, 20, 130], degrees=True), np.array([5.0, 6, 7]))
@@ -33,12 +33,12 @@ def model(tmp_path):
 
 
 def in_order(model):
-    names, poses = model_poses(model)
+    names, poses = placed_images(model)
     order = np.argsort(names)
     return [names[row] for row in order], poses[order]
 
 
-def test_model_poses_are_world_from_camera(model):
+def test_poses_are_world_from_camera(model):
     free, truth = model
     _, poses = in_order(free)
     steps = np.linalg.norm(np.diff(poses.positions, axis=0), axis=1)
@@ -47,7 +47,7 @@ def test_model_poses_are_world_from_camera(model):
     )
 
 
-def test_levelled(model):
+def test_leveled(model):
     free, truth = model
     level_world(free)
     _, poses = in_order(free)
@@ -68,14 +68,15 @@ def test_scaled_by_a_known_distance(model):
         np.linalg.norm(truth.positions[0] - truth.positions[5])
     )
     with pytest.raises(
-        PoseNetError, match=r"--scale needs the names of placed images, like walk0/.*, received x"
+        PoseNetError, match=r"--scale-bar needs names of placed images, like walk0/.*, received x$"
     ):
         rescale(free, "x", names[0], 1.0)
     with pytest.raises(
-        PoseNetError, match=r"--scale needs two different places and meters above 0, received walk0"
+        PoseNetError,
+        match=r"--scale-bar needs two different positions and a positive distance, received walk0",
     ):
         rescale(free, names[0], names[1], -1.0)
-    with pytest.raises(PoseNetError, match=r"--scale needs two different places"):
+    with pytest.raises(PoseNetError, match=r"--scale-bar needs two different positions"):
         rescale(free, names[0], names[0], 1.0)
 
 
@@ -94,13 +95,13 @@ def test_aligned_to_known_positions(model, tmp_path):
     assert rotation_errors_deg(poses, truth).max() < 1e-6
 
 
-def test_positions_nearly_on_a_line_are_warned_of(model, tmp_path, caplog):
+def test_warning_about_collinear_positions(model, tmp_path, caplog):
     names, poses = in_order(model[0])
     along = np.linspace(0, 100, len(names))
     known = {name.rsplit(".")[0]: (x, x % 2, 0.0) for name, x in zip(names, along, strict=True)}
     align_to(model[0], known, tmp_path / "gps.txt")
     assert (
-        "gps.txt: the positions lie nearly on a line, which hardly tells how the world is turned"
+        "gps.txt: the positions are almost on a line, so the rotation about it is uncertain"
         in caplog.text
     )
     caplog.clear()
@@ -109,19 +110,19 @@ def test_positions_nearly_on_a_line_are_warned_of(model, tmp_path, caplog):
         for name, position in zip(names, poses.positions, strict=True)
     }
     align_to(model[0], known, tmp_path / "gps.txt")
-    assert "nearly on a line" not in caplog.text
+    assert "almost on a line" not in caplog.text
 
 
-def test_positions_of_photographs_whose_names_hold_blanks(tmp_path):
+def test_positions_of_photos_with_spaces_in_their_names(tmp_path):
     (tmp_path / "gps.txt").write_text(
         "IMG 1.jpg 1 2 3 9\nIMG_2.jpg,4,5,6\nIMG 3.jpg, 7 ,8, 9\nIMG_4.jpg, 1, 2, 3, 4\n"
     )
     known = {"IMG_1": (1, 2, 3), "IMG_2": (4, 5, 6), "IMG_3": (7, 8, 9), "IMG_4": (1, 2, 3)}
     assert read_positions(tmp_path / "gps.txt") == known
-    assert find_images(["IMG_1.jpg", "IMG_2.jpg"], ("IMG 2.jpg", "IMG_1"), "--scale") == [1, 0]
+    assert find_images(["IMG_1.jpg", "IMG_2.jpg"], ("IMG 2.jpg", "IMG_1"), "--scale-bar") == [1, 0]
 
 
-def test_wrong_position_files(model, tmp_path):
+def test_malformed_position_files(model, tmp_path):
     for text, message in (
         (
             "walk0/frame000.png 1 2\n",
@@ -135,7 +136,7 @@ def test_wrong_position_files(model, tmp_path):
         ("walk0/frame000.png\t1,23\t4,56\t7,89\n", r"received '1,23' where a number belongs"),
         (
             "walk0/frame000.png 1 2 3\n",
-            r"positions of at least 3 placed images are needed, like .*, it has 1",
+            r"gps.txt must have positions of at least 3 placed images, like walk0/.*, it has 1$",
         ),
     ):
         (tmp_path / "gps.txt").write_text(text)

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 
 from posenet.errors import PoseNetError
-from posenet.io.images import image_size
+from posenet.io.image_headers import image_size
 from posenet.mapping.capture import frames as capture_frames
-from posenet.mapping.capture.frames import STEP, choose_frames, collect_video, median_flow
+from posenet.mapping.capture.frames import STEP, choose_frames, extract_frames, median_flow
 from tests.helpers.errors import refusal
 from tests.helpers.images import texture
 
 
 def write_video(path, shifts, blurred=()):
-    """A view of 320 x 240 that slides over a texture, some frames blurred."""
+    """Write a video, 320 x 240, of a crop that moves over a texture; some frames are blurred."""
     wide = texture()
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 30, (320, 240))
     for row, shift in enumerate(shifts):
@@ -23,22 +23,21 @@ def write_video(path, shifts, blurred=()):
     return path
 
 
-def test_sharpest_frame_of_each_stretch():
-    flow = (
-        np.array([0, 0.4, 0.4, 0.4, 0.4, 0.4]) * STEP
-    )  # stretches: rows 0-2 (0 to 0.8 steps), 3-5 (1.2 to 2.0)
+def test_sharpest_frame_of_each_section():
+    # Sections: rows 0 to 2 (0 to 0.8 steps) and 3 to 5 (1.2 to 2 steps).
+    flow = np.array([0, 0.4, 0.4, 0.4, 0.4, 0.4]) * STEP
     sharpness = np.array([1, 5, 2, 1, 9, 3.0])
     np.testing.assert_array_equal(choose_frames(sharpness, flow, 100)[:2], [1, 4])
 
 
-def test_at_most_so_many_frames():
+def test_number_of_frames_is_limited():
     chosen = choose_frames(np.ones(1000), np.full(1000, STEP), 40)
     assert len(chosen) == 40
     assert np.diff(chosen).max() <= 26
     assert len(choose_frames(np.zeros(0), np.zeros(0), 5)) == 0
 
 
-def test_a_still_video_gives_one_frame():
+def test_static_video_has_one_frame():
     assert len(choose_frames(np.arange(50.0), np.zeros(50), 10)) == 1
 
 
@@ -52,37 +51,39 @@ def test_video_frames_are_well_spaced_and_sharp(tmp_path):
     shifts = [4 * row for row in range(100)]
     video = write_video(tmp_path / "walk.avi", shifts, blurred=range(0, 100, 2))
     (tmp_path / "out").mkdir()
-    names = collect_video(video, tmp_path / "out", 250)
+    names = extract_frames(video, tmp_path / "out", 250)
     rows = [int(name[5:11]) for name in names]
     assert all(row % 2 for row in rows)  # every even frame is blurred
     gaps = np.diff(rows) * 4 / 320
     assert 0.5 * STEP < np.median(gaps) < 1.6 * STEP
     assert image_size(tmp_path / "out" / names[0]) == (320, 240)
-    assert collect_video(video, tmp_path / "out", 250) == names
+    assert extract_frames(video, tmp_path / "out", 250) == names
 
 
-def test_a_file_that_is_no_video_is_refused(tmp_path):
+def test_other_file_raises_error(tmp_path):
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(PoseNetError, match=r"text.mp4 must be a video that OpenCV can read"):
-        collect_video(tmp_path / "text.mp4", tmp_path / "out", 5)
+        extract_frames(tmp_path / "text.mp4", tmp_path / "out", 5)
 
 
-def test_frames_too_far_apart_are_warned_of(tmp_path, monkeypatch, caplog):
+def test_warning_about_frames_too_far_apart(tmp_path, monkeypatch, caplog):
     for row in range(8):
         (tmp_path / f"frame{row:06d}.jpg").write_bytes(b"there already")
+    # 27 frames of 4 image widths are 0.15 apart.
+    message = "which may be too far: use --max-frames 27"
     for flow, warned in ((0.5, True), (0.1, False)):
         monkeypatch.setattr(
             capture_frames, "_measure", lambda _, flow=flow: (np.ones(8), np.full(8, flow))
         )
-        assert len(collect_video(tmp_path / "long.mp4", tmp_path, 4)) <= 5
-        assert ("try --images 27" in caplog.text) == warned  # 4 widths, 0.15 from each to the next
+        assert len(extract_frames(tmp_path / "long.mp4", tmp_path, 4)) <= 5
+        assert (message in caplog.text) == warned
         caplog.clear()
 
 
-def test_frames_that_cannot_be_written_are_one_line(tmp_path, monkeypatch):
+def test_unwritable_frames_raise_error(tmp_path, monkeypatch):
     write_video(tmp_path / "walk.avi", [0, 60, 120])
     (tmp_path / "out").mkdir()
     monkeypatch.setattr(cv2, "imwrite", lambda *_: False)
-    line = refusal(collect_video, tmp_path / "walk.avi", tmp_path / "out", 10)
+    line = refusal(extract_frames, tmp_path / "walk.avi", tmp_path / "out", 10)
     assert line.endswith("cannot be written: the disk may be full")
     assert list((tmp_path / "out").iterdir()) == []

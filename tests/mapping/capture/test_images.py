@@ -1,4 +1,4 @@
-"""Images from photographs and videos."""
+"""Images from photos and videos."""
 
 import os
 
@@ -6,16 +6,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from posenet.datasets.formats.image_files import photographs_in
+from posenet.datasets.formats.photos import list_photos
 from posenet.errors import PoseNetError
-from posenet.mapping.capture.images import collect_images, collect_photos, is_video, settle
+from posenet.mapping.capture.images import (
+    collect_images,
+    collect_photos,
+    is_video,
+    sync_folder,
+)
 from tests.helpers.images import texture, write_image
 
 
-def test_photographs_are_linked_in_natural_order(tmp_path):
+def test_photos_are_linked_in_natural_order(tmp_path):
     for number in (10, 9, 1):
         write_image(tmp_path / "in" / f"shot {number}.jpg", seed=number)
-    (tmp_path / "in" / "notes.txt").write_text("not a image")
+    (tmp_path / "in" / "notes.txt").write_text("not an image")
     (tmp_path / "in" / "broken.jpg").write_bytes(b"")
     (tmp_path / "out").mkdir()
     names = collect_photos(tmp_path / "in", tmp_path / "out")
@@ -25,7 +30,7 @@ def test_photographs_are_linked_in_natural_order(tmp_path):
     ).read_bytes()
 
 
-def test_turned_photographs_become_upright_and_keep_their_exif(tmp_path):
+def test_rotated_photos_become_upright_and_keep_their_exif(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
     exif = Image.Exif()
@@ -39,8 +44,8 @@ def test_turned_photographs_become_upright_and_keep_their_exif(tmp_path):
         assert upright.getexif().get_ifd(0x8769)[0xA405] == 28
 
 
-def test_what_other_programs_would_misread_is_written_anew(tmp_path):
-    """A WebP called .jpg, as browsers save them, and a name that begins as comments do."""
+def test_files_that_other_tools_misread_are_converted(tmp_path):
+    """A WebP named .jpg, as browsers save it, and a name that starts like a comment."""
     for folder in ("in", "out"):
         (tmp_path / folder).mkdir()
     Image.fromarray(texture(64, 48)).save(tmp_path / "in" / "a.jpg", format="WEBP")
@@ -51,7 +56,7 @@ def test_what_other_programs_would_misread_is_written_anew(tmp_path):
     assert (tmp_path / "out" / "_2.jpg").read_bytes() == (tmp_path / "in" / "#2.jpg").read_bytes()
 
 
-def test_photographs_whose_names_differ_by_a_blank_stay_two(tmp_path):
+def test_photos_whose_names_differ_by_a_space_stay_separate(tmp_path):
     for number, name in enumerate(("a b.jpg", "a_b.jpg")):
         write_image(tmp_path / "in" / name, seed=number)
     (tmp_path / "out").mkdir()
@@ -60,7 +65,7 @@ def test_photographs_whose_names_differ_by_a_blank_stay_two(tmp_path):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / photo).read_bytes()
 
 
-def test_a_damaged_image_is_left_out(tmp_path, caplog):
+def test_damaged_image_is_skipped(tmp_path, caplog):
     (tmp_path / "in").mkdir()
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -71,49 +76,52 @@ def test_a_damaged_image_is_left_out(tmp_path, caplog):
     (tmp_path / "in" / "b.png").write_bytes(data)
     (tmp_path / "out").mkdir()
     assert collect_photos(tmp_path / "in", tmp_path / "out") == ["a.jpg"]
-    assert "b.png is left out: " in caplog.text
+    assert "b.png skipped: " in caplog.text
 
 
-def test_what_the_inputs_have_no_more_is_dropped(tmp_path):
-    images, record, made = tmp_path / "images", tmp_path / "images.json", tmp_path / "database.db"
+@pytest.mark.parametrize("is_old_record", [False, True])
+def test_images_that_the_inputs_no_longer_have_are_removed(tmp_path, is_old_record):
+    images, database = tmp_path / "images", tmp_path / "database.db"
     for name in ("a/1.jpg", "a/2.jpg", "3.jpg"):
         write_image(images / name)
-    made.touch()  # of images that nobody knows
-    settle(images, ["a/1.jpg", "a/2.jpg"], record, made)
-    assert not made.exists()
-    made.touch()
+    database.touch()  # computed from unknown images
+    sync_folder(images, ["a/1.jpg", "a/2.jpg"], tmp_path, outdated=database)
+    assert not database.exists()
+    database.touch()
     write_image(images / "b.jpg")
-    settle(images, ["a/1.jpg", "a/2.jpg", "b.jpg"], record, made)
-    assert made.exists()  # more images leave what was made of the others
-    settle(images, ["a/1.jpg", "b.jpg"], record, made)
-    assert not made.exists()
+    if is_old_record:
+        (tmp_path / "images.json").rename(tmp_path / "pictures.json")
+    sync_folder(images, ["a/1.jpg", "a/2.jpg", "b.jpg"], tmp_path, outdated=database)
+    assert database.exists()  # additional images do not make it outdated
+    sync_folder(images, ["a/1.jpg", "b.jpg"], tmp_path, outdated=database)
+    assert not database.exists()
     assert sorted(path.name for path in images.rglob("*.jpg")) == ["1.jpg", "b.jpg"]
 
 
-@pytest.mark.parametrize("orientation", [1, 6])  # linked, and turned upright
+@pytest.mark.parametrize("orientation", [1, 6])  # linked, and rotated
 @pytest.mark.parametrize("days", [-1, 1])
-def test_a_photograph_that_another_replaces_is_taken_anew(tmp_path, orientation, days):
+def test_replaced_photo_is_copied_again(tmp_path, orientation, days):
     photos, images = tmp_path / "in", tmp_path / "out"
-    record, made = tmp_path / "images.json", tmp_path / "database.db"
+    database = tmp_path / "database.db"
     photos.mkdir()
     images.mkdir()
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(texture(64, 48, seed=1)).save(photos / "a.png", exif=exif)
     names = collect_photos(photos, images)
-    settle(images, names, record, made)
-    made.touch()
+    sync_folder(images, names, tmp_path, outdated=database)
+    database.touch()
     assert collect_photos(photos, images) == names
-    settle(images, names, record, made)
-    assert made.exists()
+    sync_folder(images, names, tmp_path, outdated=database)
+    assert database.exists()
     other = texture(64, 48, seed=2)
     Image.fromarray(other).save(tmp_path / "other.png", exif=exif)
     taken = (photos / "a.png").stat().st_mtime + days * 86400
     os.utime(tmp_path / "other.png", (taken, taken))
     (tmp_path / "other.png").replace(photos / "a.png")
     assert collect_photos(photos, images) == names
-    settle(images, names, record, made)
-    assert not made.exists()
+    sync_folder(images, names, tmp_path, outdated=database)
+    assert not database.exists()
     with Image.open(images / "a.png") as placed:
         np.testing.assert_array_equal(placed, other if orientation == 1 else np.rot90(other, -1))
 
@@ -126,7 +134,7 @@ def test_several_inputs_become_folders(tmp_path):
     assert all((tmp_path / "out" / name).is_file() for name in names)
 
 
-def test_inputs_of_one_name_stay_apart(tmp_path):
+def test_inputs_with_the_same_name_stay_separate(tmp_path):
     inputs = [tmp_path / name for name in ("a/walk", "b/walk", "walk_1", "c/Walk")]
     for row, folder in enumerate(inputs):
         write_image(folder / "1.jpg", seed=row)
@@ -136,34 +144,38 @@ def test_inputs_of_one_name_stay_apart(tmp_path):
         assert (tmp_path / "out" / name).read_bytes() == (folder / "1.jpg").read_bytes()
 
 
-def test_what_is_no_photograph_that_can_be_read_is_told(tmp_path, caplog):
+def test_warnings_about_skipped_files_and_subfolders(tmp_path, caplog):
     write_image(tmp_path / "in" / "a.jpg")
     write_image(tmp_path / "in" / "DCIM" / "b.jpg")
     for name in ("IMG_1.HEIC", "IMG_2.heic", "walk.mp4", "notes.txt", ".DS_Store"):
         (tmp_path / "in" / name).write_bytes(b"x")
     (tmp_path / "out").mkdir()
     assert collect_photos(tmp_path / "in", tmp_path / "out") == ["a.jpg"]
-    assert "in: 3 files are left out, such as IMG_1.HEIC: export JPEG" in caplog.messages[0]
-    assert "in: what is in its folders is left out, such as DCIM: give each" in caplog.messages[1]
+    assert caplog.messages == [
+        f"{tmp_path / 'in'}: 3 files skipped, such as IMG_1.HEIC: export JPEG",
+        f"{tmp_path / 'in'}: 1 subfolder skipped, such as DCIM: pass each",
+    ]
     caplog.clear()
-    assert len(photographs_in(tmp_path / "in", below=True)) == 2
+    assert len(list_photos(tmp_path / "in", below=True)) == 2
     assert len(caplog.messages) == 1
 
 
-def test_wrong_inputs_are_refused(tmp_path):
+def test_wrong_inputs_raise_errors(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.mp4").write_text("no video")
     (tmp_path / "list.txt").write_text("x")
     (tmp_path / "out").mkdir()
-    with pytest.raises(PoseNetError, match=r"empty must hold photographs \(.*\), none is usable"):
+    with pytest.raises(PoseNetError, match=r"empty must contain photos \(.*\), none is usable"):
         collect_photos(tmp_path / "empty", tmp_path / "out")
-    with pytest.raises(PoseNetError, match=r"list.txt must be a folder of photographs or a video"):
+    with pytest.raises(
+        PoseNetError, match=r"list.txt must be a folder of photos or a video \(.*\)"
+    ):
         collect_images((tmp_path / "list.txt",), tmp_path / "out", 5)
     assert is_video(tmp_path / "text.mp4")
     assert not is_video(tmp_path / "empty")
 
 
-def test_webp_becomes_jpeg_and_an_orientation_of_0_goes(tmp_path):
+def test_webp_becomes_jpeg_and_orientation_0_is_removed(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
     exif = Image.Exif()

@@ -1,0 +1,101 @@
+"""Measure the relative rotation of two images, and compare it with labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from posenet.datasets.scene import Scene
+from posenet.geometry.camera import Camera
+from posenet.mapping.keypoints import detect_or_empty
+from posenet.mapping.matching import match, root_sift
+
+MAX_KEYPOINTS = 1500
+LOWE_RATIO = 0.75
+MIN_INLIERS = 30
+# RANSAC for the essential matrix: confidence, and tolerance in pixels.
+CONFIDENCE = 0.999
+TOLERANCE_PIXELS = 1.5
+# Fewest and most pairs that are measured.
+MIN_PAIRS = 4
+MAX_PAIRS = 12
+# Pairs are up to 8 images apart and rotated by 3 to 30 degrees.
+STEPS = (1, 2, 4, 8)
+MIN_ROTATION_DEG = 3
+MAX_ROTATION_DEG = 30
+
+
+def measure_rotation(paths: tuple[Path, Path], cameras: tuple[Camera, Camera]) -> Rotation | None:
+    """Measure the relative rotation of two images by their essential matrix.
+
+    Args:
+        paths: two image files.
+        cameras: their cameras.
+
+    Returns:
+        second_from_first, a rotation between camera axes; None if too few keypoints match.
+    """
+    first = detect_or_empty(paths[0], cameras[0], MAX_KEYPOINTS)
+    second = detect_or_empty(paths[1], cameras[1], MAX_KEYPOINTS)
+    matches = match(root_sift(first.descriptors), root_sift(second.descriptors), ratio=LOWE_RATIO)
+    if len(matches.first) < MIN_INLIERS:
+        return None
+    first_rays = first.rays[matches.first]
+    second_rays = second.rays[matches.second]
+    tolerance = TOLERANCE_PIXELS * max(first.pixel, second.pixel)
+    essential, mask = cv2.findEssentialMat(
+        first_rays, second_rays, np.eye(3), cv2.RANSAC, CONFIDENCE, tolerance
+    )
+    if essential is None or essential.shape != (3, 3) or mask.sum() < MIN_INLIERS:
+        return None
+    _, rotation, _, _ = cv2.recoverPose(essential, first_rays, second_rays, np.eye(3), mask=mask)
+    return Rotation.from_matrix(rotation)
+
+
+def rotation_agreement(scene: Scene, readings: Sequence[Rotation]) -> list[float] | None:
+    """Compare several readings of a scene's rotations with measured relative rotations.
+
+    Args:
+        scene: the scene.
+        readings: for each reading, the n rotations from camera axes to world axes.
+
+    Returns:
+        For each reading, the median angle in degrees between its relative rotations and those
+        measured between neighboring images; None if fewer than 4 pairs can be measured.
+    """
+    pairs = np.random.default_rng(0).permutation(_rotated_pairs(scene, 3 * MAX_PAIRS)).tolist()
+    errors: list[list[float]] = []
+    paths = scene.paths
+    for first, second in pairs:
+        first_camera = scene.cameras[first]
+        second_camera = scene.cameras[second]
+        if first_camera is None or second_camera is None or len(errors) == MAX_PAIRS:
+            continue
+        measured = measure_rotation((paths[first], paths[second]), (first_camera, second_camera))
+        if measured is None:
+            continue
+        relative = [rotations[second].inv() * rotations[first] for rotations in readings]
+        errors.append([float(np.degrees((own.inv() * measured).magnitude())) for own in relative])
+    return np.median(errors, axis=0).tolist() if len(errors) >= MIN_PAIRS else None
+
+
+def _rotated_pairs(scene: Scene, max_pairs: int) -> np.ndarray:
+    """Return pairs of rows (k, 2) of one sequence with a suitable rotation, spread evenly."""
+    rotations = scene.poses.rotations
+    pairs = [np.zeros((0, 2), int)]
+    for step in STEPS:
+        if len(scene) <= step:
+            continue
+        angles = np.degrees((rotations[:-step].inv() * rotations[step:]).magnitude())
+        same_sequence = scene.sequences[step:] == scene.sequences[:-step]
+        suitable = (angles > MIN_ROTATION_DEG) & (angles < MAX_ROTATION_DEG)
+        rows = np.flatnonzero(same_sequence & suitable)
+        pairs.append(np.stack([rows, rows + step], axis=1))
+    joined = np.concatenate(pairs)
+    if len(joined) == 0:
+        return joined
+    return joined[np.unique(np.linspace(0, len(joined) - 1, max_pairs).astype(int))]
