@@ -1,100 +1,161 @@
-"""Errors, drawn: image by image, cumulative, and against what the network doubts."""
+"""Error plots: per image, cumulative, and against the uncertainty (sparsification)."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from matplotlib.axes import Axes
 
-from posenet.evaluation.baselines import BASELINE_NAMES
-from posenet.viz.figure import NETWORK, OTHERS, quiet
+from posenet.viz.figure import BROWN, ESTIMATE, TEAL, style_axes
 
-COLORS = dict(
-    zip(BASELINE_NAMES.values(), (OTHERS[2], OTHERS[0], OTHERS[1]), strict=True)
-)  # the same in all drawings
-WIDE = 20.0  # times the median: errors of such a range are drawn on a logarithmic axis
+# An axis is logarithmic if errors exceed this many times the median.
+LOG_RANGE = 20.0
+SEQUENCE_LINES = "#b9bec7"
+
+
+class ErrorCurve(NamedTuple):
+    """The errors of one method.
+
+    Attributes:
+        label: name of the method.
+        errors: its errors, infinite where there is no estimate, shape (n,).
+        color: its color.
+    """
+
+    label: str
+    errors: np.ndarray
+    color: str = ESTIMATE
 
 
 def plot_errors(
-    ax, errors: np.ndarray, unit: str, what: str, baselines: dict[str, np.ndarray], sequences=None
-):
-    """Errors (n,) image by image, with their median and the baselines' medians as labeled lines."""
+    ax: Axes,
+    own: ErrorCurve,
+    baselines: list[ErrorCurve],
+    *,
+    unit: str,
+    quantity: str,
+    sequences: np.ndarray | None = None,
+) -> Axes:
+    """Draw the error of every image, and medians as labeled lines.
+
+    Args:
+        ax: the axes.
+        own: the errors of the method.
+        baselines: the errors of the baselines.
+        unit: unit of the errors.
+        quantity: "position" or "rotation".
+        sequences: the sequence of each image, shape (n,); changes are marked.
+
+    Returns:
+        The axes.
+    """
+    errors = own.errors
     finite = np.isfinite(errors)
     numbers = np.arange(len(errors))
-    ax.plot(numbers[finite], errors[finite], ".-", color=NETWORK, lw=0.8, ms=4)
-    lines = {"median": (errors, NETWORK, "-")}
-    lines |= {name: (each, COLORS[name], "--") for name, each in baselines.items()}
-    for name, (each, color, style) in lines.items():
-        median = float(np.median(each))
-        if np.isfinite(median):
-            ax.axhline(median, color=color, ls=style, lw=1.2, label=f"{name}: {median:.3g} {unit}")
+    ax.plot(numbers[finite], errors[finite], ".-", color=own.color, lw=0.8, ms=4)
+    _draw_median(ax, own._replace(label="median"), "-", unit)
+    for baseline in baselines:
+        _draw_median(ax, baseline, "--", unit)
     if sequences is not None:
-        for start in np.flatnonzero(np.asarray(sequences)[1:] != np.asarray(sequences)[:-1]):
-            ax.axvline(start + 0.5, color="#b9bec7", lw=0.8)
-    largest = (
-        [np.median(each) for each in baselines.values()] + [errors[finite].max()]
-        if finite.any()
-        else []
-    )
-    if finite.any() and max(largest) > WIDE * max(np.median(errors[finite]), 1e-12):
+        changes = np.asarray(sequences)[1:] != np.asarray(sequences)[:-1]
+        for start in np.flatnonzero(changes):
+            ax.axvline(start + 0.5, color=SEQUENCE_LINES, lw=0.8)
+    largest = [float(np.median(baseline.errors)) for baseline in baselines]
+    largest += [float(errors[finite].max())] if finite.any() else []
+    is_wide = finite.any() and max(largest) > LOG_RANGE * max(np.median(errors[finite]), 1e-12)
+    if is_wide:
         ax.set_yscale("log")
     else:
         ax.set_ylim(bottom=0)
-    ax.set(xlabel="image", ylabel=f"{what} error ({unit})")
+    ax.set(xlabel="image", ylabel=f"{quantity} error ({unit})")
     ax.legend(frameon=True, edgecolor="none", framealpha=0.9, fontsize=9)
-    quiet(ax)
+    style_axes(ax)
     return ax
 
 
-def plot_cumulative(ax, named: dict[str, np.ndarray], unit: str, what: str):
-    """Share of images (%) below an error, a curve for each method in named {name: errors (n,)}."""
+def plot_cumulative(ax: Axes, curves: list[ErrorCurve], *, unit: str, quantity: str) -> Axes:
+    """Draw the fraction of the images below an error, one curve per method.
+
+    Args:
+        ax: the axes.
+        curves: the errors of the methods.
+        unit: unit of the errors.
+        quantity: "position" or "rotation".
+
+    Returns:
+        The axes.
+    """
     limits = [
-        np.percentile(each[np.isfinite(each)], 95)
-        for each in named.values()
-        if np.isfinite(each).any()
+        np.percentile(errors[np.isfinite(errors)], 95)
+        for _, errors, _ in curves
+        if np.isfinite(errors).any()
     ]
-    for name, each in named.items():
-        color = COLORS.get(name, NETWORK)
-        ordered = np.sort(each)
-        share = 100 * np.arange(1, len(each) + 1) / len(each)
-        ax.step(
-            np.concatenate([[0], ordered]),
-            np.concatenate([[0], share]),
-            where="post",
-            color=color,
-            label=name,
-        )
-        if np.isfinite(np.median(each)):
-            ax.plot(np.median(each), 50, "o", color=color, ms=5)
-    ax.set(xlim=(0, max([*limits, 1e-9])), ylim=(0, 101), xlabel=f"{what} error ({unit})")
+    for label, errors, color in curves:
+        ordered = np.concatenate([[0], np.sort(errors)])
+        percent = np.concatenate([[0], 100 * np.arange(1, len(errors) + 1) / len(errors)])
+        ax.step(ordered, percent, where="post", color=color, label=label)
+        if np.isfinite(np.median(errors)):
+            ax.plot(np.median(errors), 50, "o", color=color, ms=5)
+    ax.set(xlim=(0, max([*limits, 1e-9])), ylim=(0, 101), xlabel=f"{quantity} error ({unit})")
     ax.set_ylabel("images below it (%)")
-    if limits and max(limits) > WIDE * max(min(limits), 1e-12):
-        smallest = min(np.percentile(each, 2, method="lower") for each in named.values())
+    if limits and max(limits) > LOG_RANGE * max(min(limits), 1e-12):
+        smallest = min(np.percentile(curve.errors, 2, method="lower") for curve in curves)
         ax.set_xscale("log")
         ax.set_xlim(max(smallest, max(limits) / 1e5), max(limits))
     ax.legend(frameon=False, fontsize=9, loc="lower right")
-    quiet(ax)
+    style_axes(ax)
     return ax
 
 
-def plot_coverage(ax, errors: np.ndarray, doubt: np.ndarray, unit: str, what: str):
-    """Median error of the images that the network is surest of, against their share (%).
+def plot_sparsification(
+    ax: Axes, errors: np.ndarray, uncertainty: np.ndarray, *, unit: str, quantity: str
+) -> Axes:
+    """Draw the median error of the most certain images against their percentage.
 
-    errors, doubt: (n,). Also what an order by the true errors would give, the best that any doubt could do.
+    The order by true errors (oracle) is the best that any uncertainty can achieve.
+
+    Args:
+        ax: the axes.
+        errors: errors, shape (n,).
+        uncertainty: an uncertainty of each image, shape (n,).
+        unit: unit of the errors.
+        quantity: "position" or "rotation".
+
+    Returns:
+        The axes.
     """
-    kept = np.arange(max(1, len(errors) // 20), len(errors) + 1)
-    share = 100 * kept / len(errors)
-    for label, by, color, style in (
-        ("ordered by its doubt", doubt, NETWORK, "-"),
-        ("ordered by its true errors", errors, OTHERS[0], "--"),
-    ):
-        ordered = errors[np.argsort(by, kind="stable")]
-        ax.plot(
-            share, [np.median(ordered[:count]) for count in kept], style, color=color, label=label
-        )
-    ax.axhline(
-        np.median(errors), color=OTHERS[1], ls=":", label=f"all: {np.median(errors):.3g} {unit}"
-    )
-    ax.set(xlim=(0, 100), xlabel="surest images (%)", ylabel=f"median {what} error ({unit})")
+    counts = np.arange(max(1, len(errors) // 20), len(errors) + 1)
+    percent = 100 * counts / len(errors)
+    _draw_order(ax, percent, counts, errors, uncertainty, "by uncertainty", ESTIMATE, "-")
+    _draw_order(ax, percent, counts, errors, errors, "by true error (oracle)", TEAL, "--")
+    median = np.median(errors)
+    ax.axhline(median, color=BROWN, ls=":", label=f"all: {median:.3g} {unit}")
+    ax.set(xlim=(0, 100), xlabel="most certain images (%)")
+    ax.set_ylabel(f"median {quantity} error ({unit})")
     ax.set_ylim(bottom=0)
     ax.legend(frameon=False, fontsize=9, loc="lower right")
-    quiet(ax)
+    style_axes(ax)
     return ax
+
+
+def _draw_median(ax: Axes, curve: ErrorCurve, style: str, unit: str) -> None:
+    median = float(np.median(curve.errors))
+    if np.isfinite(median):
+        label = f"{curve.label}: {median:.3g} {unit}"
+        ax.axhline(median, color=curve.color, ls=style, lw=1.2, label=label)
+
+
+def _draw_order(
+    ax: Axes,
+    percent: np.ndarray,
+    counts: np.ndarray,
+    errors: np.ndarray,
+    order_by: np.ndarray,
+    label: str,
+    color: str,
+    style: str,
+) -> None:
+    ordered = errors[np.argsort(order_by, kind="stable")]
+    medians = [np.median(ordered[:number]) for number in counts]
+    ax.plot(percent, medians, style, color=color, label=label)

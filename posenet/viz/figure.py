@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -11,38 +12,81 @@ from posenet.errors import PoseNetError
 from posenet.io.files import atomic_path
 from posenet.io.images import read_image
 
-TRUTH, NETWORK, FAINT, OTHERS = "#1f3a5f", "#d1495b", "#c9ced6", ("#3a8f85", "#8d7b68", "#7a5ea8")
+GROUND_TRUTH = "#1f3a5f"
+ESTIMATE = "#d1495b"
+TRAINING = "#c9ced6"
+GRID = "#e8eaee"
+# Colors of the baselines and of other methods.
+TEAL = "#3a8f85"
+BROWN = "#8d7b68"
+PURPLE = "#7a5ea8"
+# Resolution of saved figures, dots per inch.
+DPI = 130
 
 
-def quiet(ax) -> None:
-    ax.grid(color="#e8eaee", lw=0.8)
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure.
+
+    Args:
+        width: width in inches.
+        height: height in inches.
+
+    Returns:
+        The figure.
+    """
+    figure = Figure((width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Save a figure as a PNG file.
+
+    Args:
+        figure: the figure.
+        path: the file to write.
+
+    Returns:
+        The file.
+
+    Raises:
+        PoseNetError: the file cannot be written.
+    """
+    # With a fixed aspect the layout settles in up to three rounds; saving is the last one.
+    for _ in range(2):
+        figure.draw_without_rendering()
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=DPI, format="png")
+    return path
+
+
+def style_axes(ax: Axes) -> None:
+    """Draw a light grid and no frame at the top and right.
+
+    Args:
+        ax: the axes.
+    """
+    ax.grid(color=GRID, lw=0.8)
     ax.set_axisbelow(True)
     for side in ("top", "right"):
         if side in ax.spines:
             ax.spines[side].set_visible(False)
 
 
-def plot_image(ax, path: Path, title: str, at_least: tuple[int, int] | None = None) -> None:
-    """A image without axes; where its file cannot be read it says so. at_least: as for `read_image`."""
+def plot_image(
+    ax: Axes, path: Path, title: str, *, at_least: tuple[int, int] | None = None
+) -> None:
+    """Draw an image file without axes; a note if it cannot be read.
+
+    Args:
+        ax: the axes.
+        path: the image file.
+        title: the title.
+        at_least: (height, width) in pixels that are enough.
+    """
     try:
         ax.imshow(read_image(path, at_least))
     except PoseNetError:
         ax.text(0.5, 0.5, "cannot be read", ha="center", transform=ax.transAxes)
     ax.set_title(title, fontsize=9)
     ax.axis("off")
-
-
-def save_figure(figure: Figure, path: Path) -> Path:
-    for _ in range(
-        2
-    ):  # where the axes' aspect is fixed the layout settles in up to three rounds; saving is the last
-        figure.draw_without_rendering()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=130, format="png")
-    return path
-
-
-def new_figure(width: float, height: float) -> Figure:
-    figure = Figure((width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure

@@ -1,101 +1,134 @@
-"""What refined poses rest on: images beside training images that see the same points, which are joined."""
+"""The matches of refined poses: a query image beside a training image, matching points joined."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
+from scipy.spatial.transform import Rotation
 
-from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
-from posenet.geometry.camera_models import projected
-from posenet.localization.absolute_pose import AbsolutePose
-from posenet.viz.figure import NETWORK, new_figure, plot_image
+from posenet.geometry.camera_models import project
+from posenet.viz.figure import ESTIMATE, new_figure, plot_image
 
-if TYPE_CHECKING:
-    from posenet.localization.refinement import RefinementResult
-
-SHOWN, MOST_LINES = 3, 120
+# Largest number of lines between two images.
+MAX_LINES = 120
 
 
-def matches_figure(scene: Scene, refinement: RefinementResult) -> Figure | None:
-    """The refined images with the most, a middling number, and the fewest inliers.
+class QueryMatches(NamedTuple):
+    """A query image with its matched points.
 
-    scene: the n images that were refined. None where none was.
+    Attributes:
+        path: the image file.
+        camera: its camera, None if unknown.
+        rays: matched keypoints on the plane z = 1, shape (k, 2).
+        points: their 3-D points in the world frame, shape (k, 3).
+        title: title of the image.
     """
-    order = np.argsort(-refinement.inliers, kind="stable")[: int(refinement.refined.sum())]
-    if len(order) == 0:
-        return None
-    rows = order[np.unique(np.linspace(0, len(order) - 1, SHOWN).round().astype(int))]
-    camera = scene.cameras[rows[0]]
-    width = 9.2 * (
-        camera.width / camera.height if camera else 4 / 3
-    )  # two images and the room between them
-    figure = new_figure(min(max(width, 6.5), 11), 4.2 * len(rows))
+
+    path: Path
+    camera: Camera | None
+    rays: np.ndarray
+    points: np.ndarray
+    title: str
+
+
+class TrainingView(NamedTuple):
+    """A training image with its pose.
+
+    Attributes:
+        path: the image file.
+        camera: its camera, None if unknown.
+        position: camera center in the world frame, shape (3,).
+        rotation: camera axes to world axes.
+        title: title of the image.
+    """
+
+    path: Path
+    camera: Camera | None
+    position: np.ndarray
+    rotation: Rotation
+    title: str
+
+
+def matches_figure(rows: list[tuple[QueryMatches, TrainingView]], title: str) -> Figure:
+    """Draw pairs of images, one below the other.
+
+    Args:
+        rows: query images and training images.
+        title: title of the figure.
+
+    Returns:
+        The figure.
+    """
+    camera = rows[0][0].camera
+    aspect = camera.width / camera.height if camera else 4 / 3
+    width = min(max(9.2 * aspect, 6.5), 11)  # two images and the space between them, inches
+    figure = new_figure(width, 4.2 * len(rows))
     axes = figure.subplots(len(rows), 2, squeeze=False)
-    for pair, row in zip(axes, rows, strict=True):
-        located, neighbor = refinement.located[row], int(refinement.neighbors[row])
-        assert located is not None
-        deviation = f"deviation {refinement.deviations[row, 0]:.2g} {scene.unit}"
-        title = f"{scene.names[row]}: {located.inliers} inliers,\n{deviation}"
-        plot_matches(
-            pair,
-            (scene.paths[row], scene.cameras[row]),
-            title,
-            located,
-            refinement.training.subset([neighbor]),
-        )
-    figure.suptitle(f"{scene.name}: what the refined poses rest on")
+    for pair, (query, training) in zip(axes, rows, strict=True):
+        plot_matches(pair, query, training)
+    figure.suptitle(title)
     return figure
 
 
-def plot_matches(
-    pair, image: tuple[Path, Camera | None], title: str, located: AbsolutePose, neighbor: Scene
-) -> None:
-    """Draw a image and a training image on a pair of axes, and join the points that agree to where the training
-    image's pose shows them, whether that was one of the images they were matched in or not.
+def plot_matches(pair: np.ndarray, query: QueryMatches, training: TrainingView) -> None:
+    """Draw a query image and a training image, and join matched points with their projections.
 
-    neighbor: a scene of that one training image.
+    The points are projected with the pose of the training image, whether or not they were matched
+    in it.
+
+    Args:
+        pair: two axes.
+        query: the query image.
+        training: the training image.
     """
-    inside, theirs = _seen_by(neighbor, located.points)
-    camera = image[1]
-    rays = np.column_stack([located.rays * located.focal, np.ones(len(located.rays))])
-    ours = projected(camera, rays) if camera is not None else None
-    titles = title, f"training image\n{neighbor.names[0]}"
-    for ax, path, each in zip(pair, (image[0], neighbor.paths[0]), titles, strict=True):
-        plot_image(ax, path, each)
-    if ours is None or theirs is None:
+    plot_image(pair[0], query.path, query.title)
+    plot_image(pair[1], training.path, training.title)
+    visible, projected = _project_into(training, query.points)
+    rays = np.column_stack([query.rays, np.ones(len(query.rays))])
+    keypoints = project(query.camera, rays) if query.camera is not None else None
+    if keypoints is None or projected is None:
         return
-    pair[0].scatter(*ours.T, s=2, color=NETWORK)
-    shown = np.flatnonzero(inside)
-    pair[1].scatter(*theirs[shown].T, s=2, color=NETWORK)
-    for row in shown[:: max(1, len(shown) // MOST_LINES)]:
-        line = ConnectionPatch(
-            theirs[row],
-            ours[row],
-            "data",
-            "data",
-            axesA=pair[1],
-            axesB=pair[0],
-            color=NETWORK,
-            lw=0.4,
-            alpha=0.6,
-        )
-        line.set_in_layout(False)  # else the images shrink to make room for it
-        pair[1].add_artist(line)
+    pair[0].scatter(*keypoints.T, s=2, color=ESTIMATE)
+    rows = np.flatnonzero(visible)
+    pair[1].scatter(*projected[rows].T, s=2, color=ESTIMATE)
+    for row in rows[:: max(1, len(rows) // MAX_LINES)]:
+        _join(pair, keypoints[row], projected[row])
 
 
-def _seen_by(neighbor: Scene, points: np.ndarray):
-    """Which points (n, 3) lie in a training image, (n,), and their pixels (n, 2); None where its lens is unknown."""
-    camera, pose = neighbor.cameras[0], neighbor.poses
-    if camera is None:
+def _join(pair: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
+    first: Axes = pair[0]
+    second: Axes = pair[1]
+    line = ConnectionPatch(
+        (right[0], right[1]),
+        (left[0], left[1]),
+        "data",
+        "data",
+        axesA=second,
+        axesB=first,
+        color=ESTIMATE,
+        lw=0.4,
+        alpha=0.6,
+    )
+    line.set_in_layout(False)  # otherwise the images shrink to make room for it
+    second.add_artist(line)
+
+
+def _project_into(
+    training: TrainingView, points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return which points (n, 3) are visible, and their pixels (n, 2); None if unknown."""
+    if training.camera is None:
         return np.zeros(len(points), bool), None
-    local = pose.rotations[0].inv().apply(points - pose.positions[0])
+    local = training.rotation.inv().apply(points - training.position)
     ahead = local[:, 2] > 1e-6
-    pixels = projected(camera, np.where(ahead[:, None], local, [0, 0, 1.0]))
+    pixels = project(training.camera, np.where(ahead[:, None], local, [0, 0, 1.0]))
     if pixels is None:
         return ahead, None
-    return ahead & ((pixels > 0) & (pixels < (camera.width, camera.height))).all(axis=1), pixels
+    size = (training.camera.width, training.camera.height)
+    return ahead & ((pixels > 0) & (pixels < size)).all(axis=1), pixels

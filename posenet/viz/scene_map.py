@@ -1,74 +1,120 @@
-"""A map of a scene: where its cameras stand and look, from above."""
+"""A map of a scene from above: cameras, viewing directions and 3-D points."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from posenet.datasets.scene import Scene
+from posenet.errors import count
 from posenet.geometry.alignment import estimate_up, principal_axes
-from posenet.viz.figure import FAINT, NETWORK, TRUTH, new_figure, quiet, save_figure
-from posenet.viz.trajectory import draw_frusta, path_pieces
+from posenet.viz.figure import (
+    ESTIMATE,
+    GROUND_TRUTH,
+    TRAINING,
+    new_figure,
+    save_figure,
+    style_axes,
+)
+from posenet.viz.trajectory import draw_frusta, split_trajectory
 
-MOST_POINTS = 20_000
+# Largest number of 3-D points; the farthest 2 % along each axis are left out.
+MAX_POINTS = 20_000
+POINTS_PERCENTILE = 98
+# Size of a frustum relative to the extent of the scene.
+FRUSTUM_SIZE = 0.03
 
 
 def ground_axes(scene: Scene) -> np.ndarray:
-    """(2, 3) horizontal world directions: the one that positions spread most along, and the one to its left."""
+    """Return two horizontal directions of the world frame.
+
+    Args:
+        scene: the scene.
+
+    Returns:
+        The direction that positions spread most along, and the one to its left, in rows, shape
+        (2, 3).
+    """
     up = estimate_up(scene.poses.rotations)
     offsets = scene.poses.positions - scene.poses.positions.mean(axis=0)
     flat = offsets - np.outer(offsets @ up, up)
-    first = principal_axes(flat)[1][0]
+    first = principal_axes(flat).axes[0]
     first = first - (first @ up) * up
-    if np.linalg.norm(first) < 1e-6:  # the cameras stand above one another, or in one place
+    if np.linalg.norm(first) < 1e-6:  # the cameras are above one another, or in one place
         first = np.cross(up, np.eye(3)[np.abs(up).argmin()])
-    first = first / np.linalg.norm(first) * (1 if first[np.abs(first).argmax()] > 0 else -1)
+    sign = 1 if first[np.abs(first).argmax()] > 0 else -1
+    first = first / np.linalg.norm(first) * sign
     return np.stack([first, np.cross(up, first)])
 
 
-def plot_scene_map(ax, scene: Scene, most_frusta: int = 40):
-    """Top view along the scene's up direction: training and test paths, where cameras looked, 3-D points faint."""
+def plot_scene_map(ax: Axes, scene: Scene, *, max_frusta: int = 40) -> Axes:
+    """Draw training and test trajectories from above, along the up direction.
+
+    Args:
+        ax: the axes.
+        scene: the scene.
+        max_frusta: largest number of frusta.
+
+    Returns:
+        The axes.
+    """
     axes = ground_axes(scene)
     center = scene.poses.positions.mean(axis=0)
     flat = (scene.poses.positions - center) @ axes.T
-    low, high = flat.min(axis=0), flat.max(axis=0)
-    size = 0.03 * max((high - low).max(), 1e-6)
+    size = FRUSTUM_SIZE * max(np.ptp(flat, axis=0).max(), 1e-6)
     if scene.points is not None and len(scene.points.positions):
-        spots = (scene.points.positions - center) @ axes.T
-        middle, reach = (
-            np.median(spots, axis=0),
-            np.percentile(np.abs(spots - np.median(spots, axis=0)), 98, axis=0),
-        )
-        spots = spots[(np.abs(spots - middle) <= reach).all(axis=1)]
-        spots = spots[
-            :: max(1, len(spots) // MOST_POINTS)
-        ]  # of all: they stand in the order in which they were found
-        ax.scatter(*spots.T, s=2, color=FAINT, label="3-D points", zorder=1)
-    for split, color, label in (("train", TRUTH, "training"), ("test", NETWORK, "test")):
+        points = _central_points((scene.points.positions - center) @ axes.T)
+        ax.scatter(points[:, 0], points[:, 1], s=2, color=TRAINING, label="3-D points", zorder=1)
+    for split, color, label in (("train", GROUND_TRUTH, "training"), ("test", ESTIMATE, "test")):
         rows = np.flatnonzero(scene.splits == split)
         if len(rows) == 0:
             continue
-        for piece in path_pieces(flat[rows], scene.sequences[rows]):
+        for piece in split_trajectory(flat[rows], scene.sequences[rows]):
             ax.plot(*piece.T, color=color, lw=0.8, alpha=0.6, zorder=2)
-        ax.scatter(*flat[rows].T, s=10, color=color, label=f"{label} ({len(rows)})", zorder=3)
-        shown = rows[np.unique(np.linspace(0, len(rows) - 1, most_frusta // 2).astype(int))]
-        draw_frusta(
-            ax, flat[shown], scene.poses.rotations[shown].apply([0, 0, 1]) @ axes.T, size, color
+        ax.scatter(
+            flat[rows][:, 0],
+            flat[rows][:, 1],
+            s=10,
+            color=color,
+            label=f"{label} ({len(rows)})",
+            zorder=3,
         )
-    ax.set(xlabel=f"main axis ({scene.unit})", ylabel=f"second axis ({scene.unit})", aspect="equal")
+        shown = rows[np.unique(np.linspace(0, len(rows) - 1, max_frusta // 2).astype(int))]
+        directions = scene.poses.rotations[shown].apply([0, 0, 1]) @ axes.T
+        draw_frusta(ax, flat[shown], directions, size=size, color=color)
+    ax.set(xlabel=f"x ({scene.unit})", ylabel=f"y ({scene.unit})", aspect="equal")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
     ax.margins(0.08)
-    quiet(ax)
+    style_axes(ax)
     return ax
 
 
 def write_scene_map(path: Path, scene: Scene) -> None:
-    """Draw the map into a PNG file, whole or not at all."""
-    sides = np.ptp(
-        (scene.poses.positions - scene.poses.positions.mean(axis=0)) @ ground_axes(scene).T, axis=0
-    )
-    figure = new_figure(10, 2.2 + 8.5 * float(np.clip(sides[1] / max(sides[0], 1e-12), 0.25, 0.75)))
+    """Draw the map of a scene into a PNG file.
+
+    Args:
+        path: the file to write.
+        scene: the scene.
+
+    Raises:
+        PoseNetError: the file cannot be written.
+    """
+    centered = scene.poses.positions - scene.poses.positions.mean(axis=0)
+    sides = np.ptp(centered @ ground_axes(scene).T, axis=0)
+    aspect = float(np.clip(sides[1] / max(sides[0], 1e-12), 0.25, 0.75))
+    figure = new_figure(10, 2.2 + 8.5 * aspect)
     plot_scene_map(figure.add_subplot(), scene)
-    figure.suptitle(f"{scene.name}: {len(scene)} images, seen from above")
+    figure.suptitle(f"{scene.name}: {count(len(scene), 'image')}, seen from above")
     save_figure(figure, path)
+
+
+def _central_points(points: np.ndarray) -> np.ndarray:
+    """Return the points (n, 2) without the farthest, at most `MAX_POINTS` of them."""
+    middle = np.median(points, axis=0)
+    distances = np.abs(points - middle)
+    reach = np.percentile(distances, POINTS_PERCENTILE, axis=0)
+    points = points[(distances <= reach).all(axis=1)]
+    # At even steps, since points are stored in the order in which they were found.
+    return points[:: max(1, len(points) // MAX_POINTS)]

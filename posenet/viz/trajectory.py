@@ -1,209 +1,346 @@
-"""Camera paths, drawn. What draws into one panel draws on the axes it is given, so that users can compose them."""
+"""Camera trajectories. Every function draws on the axes it is given."""
 
 from __future__ import annotations
 
-import numpy as np
-from matplotlib.collections import LineCollection
+from typing import Any, NamedTuple
 
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import Collection, LineCollection
+
+from posenet.errors import count
 from posenet.geometry.alignment import estimate_up, principal_axes
 from posenet.geometry.poses import Poses, concatenate
-from posenet.viz.figure import FAINT, NETWORK, OTHERS, TRUTH, quiet
+from posenet.viz.figure import BROWN, ESTIMATE, GROUND_TRUTH, TRAINING, style_axes
 
-ERROR_COLORS = "viridis"
+ERROR_COLORMAP = "viridis"
+ERROR_LINES = "#8a8f98"
+# The color scale ends at this percentile of the errors.
+MAX_COLOR_PERCENTILE = 95
+# A trajectory is split where a step is more than this many times the median step.
+MAX_STEP_RATIO = 5
+# Number of frusta, and their size relative to the extent of the trajectory.
+NUM_FRUSTA = 15
+NUM_FRUSTA_WITHOUT_TRUTH = 25
+FRUSTUM_SIZE = 0.035
+# Margin around the trajectory relative to its extent.
+MARGIN = 0.12
+# Smallest range of an axis relative to the largest one, in 3-D.
+MIN_RANGE_3D = 0.15
 
 
-def main_plane(poses: Poses) -> tuple[np.ndarray, np.ndarray]:
-    """The plane that the positions of cameras spread over most, by PCA.
+class Plane(NamedTuple):
+    """A plane in the world frame.
 
-    Returns its origin (3,) and its axes (3, 3) in rows: main axis, whose largest component is positive, second axis,
-    and normal, right-handed; the normal points to where most cameras have up, so that the plane is seen from above.
+    Attributes:
+        origin: a point of the plane, shape (3,).
+        axes: main axis, second axis and normal in rows, right-handed, shape (3, 3).
+    """
+
+    origin: np.ndarray
+    axes: np.ndarray
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Return coordinates in the plane.
+
+        Args:
+            points: points in the world frame, shape (n, 3).
+
+        Returns:
+            x and y, shape (n, 2).
+        """
+        return (points - self.origin) @ self.axes[:2].T
+
+
+def plane_of_motion(poses: Poses) -> Plane:
+    """Return the plane that camera positions spread over most, by principal component analysis.
+
+    Args:
+        poses: some poses.
+
+    Returns:
+        The plane. The largest component of the main axis is positive; the normal points up for most
+        cameras, so that the plane is seen from above.
     """
     origin = poses.positions.mean(axis=0)
-    main, _, normal = principal_axes(poses.positions - origin)[1]
+    main, _, normal = principal_axes(poses.positions - origin).axes
     main = main * np.sign(main[np.abs(main).argmax()])
     normal = normal if normal @ estimate_up(poses.rotations) >= 0 else -normal
-    return origin, np.stack([main, np.cross(normal, main), normal])
+    return Plane(origin, np.stack([main, np.cross(normal, main), normal]))
 
 
-def path_pieces(points: np.ndarray, sequences) -> list[np.ndarray]:
-    """A path (n, d) cut where the sequence changes or a step is more than five times the median step."""
+def split_trajectory(points: np.ndarray, sequences: np.ndarray | None) -> list[np.ndarray]:
+    """Split a trajectory where the sequence changes or the camera jumps.
+
+    Args:
+        points: positions, shape (n, d).
+        sequences: the sequence of each position, shape (n,); None for one sequence.
+
+    Returns:
+        The pieces, shape (k, d) each.
+    """
     if len(points) < 2:
         return [points]
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
-    cut = steps > 5 * max(np.median(steps), 1e-12)
+    is_cut = steps > MAX_STEP_RATIO * max(np.median(steps), 1e-12)
     if sequences is not None:
-        cut |= np.asarray(sequences)[1:] != np.asarray(sequences)[:-1]
-    return np.split(points, np.flatnonzero(cut) + 1)
-
-
-def _color_limits(errors: np.ndarray) -> tuple[float, float]:
-    finite = errors[np.isfinite(errors)]
-    return 0.0, max(float(np.percentile(finite, 95)) if len(finite) else 1.0, 1e-9)
+        is_cut |= np.asarray(sequences)[1:] != np.asarray(sequences)[:-1]
+    return np.split(points, np.flatnonzero(is_cut) + 1)
 
 
 def plot_trajectory(
-    ax,
-    truth: Poses,
+    ax: Axes,
+    ground_truth: Poses,
     estimate: Poses,
-    training: Poses | None,
-    errors,
+    *,
+    errors: np.ndarray,
     unit: str,
-    sequences=None,
-    regressed=None,
-):
-    """Top view in the scene's main plane: the true path, predictions colored by their position error, the training
-    positions faint, and frusta where the camera looked.
+    training: Poses | None = None,
+    sequences: np.ndarray | None = None,
+    regressed: Poses | None = None,
+) -> Axes:
+    """Draw true and estimated trajectories from above, in the plane of motion.
 
-    errors: (n,) position errors, infinite where there is no prediction. unit: the scene's unit. regressed: Poses that
-    the network alone says, where estimate is refined.
+    Args:
+        ax: the axes.
+        ground_truth: n true poses.
+        estimate: n estimated poses.
+        errors: position errors, infinite where there is no estimate, shape (n,).
+        unit: unit of the positions.
+        training: the training poses.
+        sequences: the sequence of each image, shape (n,).
+        regressed: n poses before refinement.
+
+    Returns:
+        The axes.
     """
-    both = concatenate([training, truth]) if training is not None and len(training) else truth
-    known, (origin, axes) = both.positions, main_plane(both)
-
-    def flat(positions):
-        return (positions - origin) @ axes[:2].T
-
-    true, predicted, found = flat(truth.positions), flat(estimate.positions), np.isfinite(errors)
-    low, high = flat(known).min(axis=0), flat(known).max(axis=0)
-    margin = 0.12 * max((high - low).max(), 1e-6)
+    known = ground_truth
     if training is not None and len(training):
-        ax.scatter(*flat(training.positions).T, s=9, color=FAINT, label="training images", zorder=1)
-    for number, piece in enumerate(path_pieces(true, sequences)):
-        ax.plot(*piece.T, color=TRUTH, lw=1.8, label="true path" if number == 0 else None, zorder=3)
-    pairs = np.stack([true, predicted], axis=1)[found]
-    ax.add_collection(LineCollection(list(pairs), colors="#8a8f98", linewidths=0.6, zorder=2))
+        known = concatenate([training, ground_truth])
+    plane = plane_of_motion(known)
+    true_points = plane.project(ground_truth.positions)
+    points = plane.project(estimate.positions)
+    valid = np.isfinite(errors)
+    known_points = plane.project(known.positions)
+    low = known_points.min(axis=0)
+    high = known_points.max(axis=0)
+    extent = max((high - low).max(), 1e-6)
+    if training is not None and len(training):
+        _scatter_training(ax, plane.project(training.positions))
+    for number, piece in enumerate(split_trajectory(true_points, sequences)):
+        label = "ground truth" if number == 0 else None
+        ax.plot(*piece.T, color=GROUND_TRUTH, lw=1.8, label=label, zorder=3)
+    pairs = np.stack([true_points, points], axis=1)[valid]
+    ax.add_collection(LineCollection(list(pairs), colors=ERROR_LINES, linewidths=0.6, zorder=2))
     dots = ax.scatter(
-        *predicted[found].T, c=errors[found], s=26, cmap=ERROR_COLORS, zorder=4, edgecolors="white", linewidths=0.5,
-        vmin=_color_limits(errors)[0], vmax=_color_limits(errors)[1], label="predicted",
-    )  # fmt: skip
+        points[valid, 0],
+        points[valid, 1],
+        c=errors[valid],
+        s=26,
+        cmap=ERROR_COLORMAP,
+        zorder=4,
+        edgecolors="white",
+        linewidths=0.5,
+        vmin=0.0,
+        vmax=_max_color(errors),
+        label="estimate",
+    )
     if regressed is not None:
+        x, y = plane.project(regressed.positions).T
         ax.scatter(
-            *flat(regressed.positions).T,
+            x,
+            y,
             s=14,
             marker="x",
-            color=OTHERS[1],
+            color=BROWN,
             lw=0.8,
-            label="network alone",
+            label="pose regression",
             zorder=3,
         )
-    shown = np.unique(np.linspace(0, len(truth) - 1, 15).round().astype(int))
-    size = 0.035 * max((high - low).max(), 1e-6)
-    draw_frusta(
-        ax,
-        true[shown],
-        truth.rotations[shown].apply([0, 0, 1]) @ axes[:2].T,
-        size,
-        TRUTH,
-        "true view",
-    )
-    shown = shown[found[shown]]
-    if len(shown):
-        directions = estimate.rotations[shown].apply([0, 0, 1]) @ axes[:2].T
-        draw_frusta(ax, predicted[shown], directions, size, NETWORK, "predicted view")
-    ax.set_xlim(low[0] - margin, high[0] + margin)
-    ax.set_ylim(low[1] - margin, high[1] + margin)
-    outside = (
-        ((predicted[found] < low - margin) | (predicted[found] > high + margin)).any(axis=1).sum()
-    )
+    rows = _even_rows(len(ground_truth), NUM_FRUSTA)
+    _draw_pose_frusta(ax, plane, ground_truth, rows, extent, GROUND_TRUTH, "true view")
+    if valid[rows].any():
+        chosen = rows[valid[rows]]
+        _draw_pose_frusta(ax, plane, estimate, chosen, extent, ESTIMATE, "estimated view")
+    low = low - MARGIN * extent
+    high = high + MARGIN * extent
+    ax.set_xlim(low[0], high[0])
+    ax.set_ylim(low[1], high[1])
+    outside = ((points[valid] < low) | (points[valid] > high)).any(axis=1).sum()
     if outside:
-        ax.text(
-            0.99,
-            0.01,
-            f"{outside} predictions outside the view",
-            transform=ax.transAxes,
-            ha="right",
-            fontsize=9,
-        )
-    return _finished(ax, dots, unit, f"position error ({unit})", extend="max")
+        text = _outside_text(int(outside))
+        ax.text(0.99, 0.01, text, transform=ax.transAxes, ha="right", fontsize=9)
+    return _finish_top_view(ax, dots, unit, f"position error ({unit})", extend="max")
 
 
-def plot_path(ax, poses: Poses, training: Poses | None, unit: str):
-    """Top view in the scene's main plane of a path without known truth: positions colored by their order, frusta where
-    the camera looked, the training positions faint. unit: the scene's unit."""
-    others = poses.positions[:0] if training is None else training.positions
-    known = np.concatenate([others, poses.positions])
-    origin, axes = main_plane(poses if training is None else training)
-    known, others, at = ((each - origin) @ axes[:2].T for each in (known, others, poses.positions))
+def plot_path(ax: Axes, poses: Poses, training: Poses | None, unit: str) -> Axes:
+    """Draw estimated poses without ground truth from above, colored by their order.
+
+    Args:
+        ax: the axes.
+        poses: estimated poses in order.
+        training: the training poses.
+        unit: unit of the positions.
+
+    Returns:
+        The axes.
+    """
+    plane = plane_of_motion(poses if training is None else training)
+    points = plane.project(poses.positions)
+    known = points
     if training is not None:
-        ax.scatter(*others.T, s=9, color=FAINT, label="training images", zorder=1)
-    ax.plot(*at.T, color=NETWORK, lw=0.8, alpha=0.6, label="predicted path", zorder=2)
-    order = np.arange(1, len(at) + 1)
+        training_points = plane.project(training.positions)
+        known = np.concatenate([training_points, points])
+        _scatter_training(ax, training_points)
+    ax.plot(*points.T, color=ESTIMATE, lw=0.8, alpha=0.6, label="estimate", zorder=2)
     dots = ax.scatter(
-        *at.T, c=order, s=26, cmap=ERROR_COLORS, zorder=4, edgecolors="white", linewidths=0.5
+        points[:, 0],
+        points[:, 1],
+        c=np.arange(1, len(points) + 1),
+        s=26,
+        cmap=ERROR_COLORMAP,
+        zorder=4,
+        edgecolors="white",
+        linewidths=0.5,
     )
-    shown = np.unique(np.linspace(0, len(at) - 1, 25).round().astype(int))
-    size = 0.035 * max(float(np.ptp(known, axis=0).max()), 1e-6)
-    draw_frusta(
-        ax,
-        at[shown],
-        poses.rotations[shown].apply([0, 0, 1]) @ axes[:2].T,
-        size,
-        NETWORK,
-        "predicted view",
-    )
-    return _finished(ax, dots, unit, "image, in order")
-
-
-def _finished(ax, dots, unit: str, colors: str, **bar):
-    """A top view with its axes, the bar that says what the dots' colors are, and the legend."""
-    ax.set(xlabel=f"main axis ({unit})", ylabel=f"second axis ({unit})", aspect="equal")
-    ax.figure.colorbar(dots, ax=ax, label=colors, shrink=0.8, pad=0.02, **bar)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=6, frameon=False)
-    quiet(ax)
-    return ax
-
-
-def draw_frusta(
-    ax, at: np.ndarray, directions: np.ndarray, size: float, color: str, label: str | None = None
-) -> None:
-    """Small open triangles that look along directions (n, 2), drawn shorter where the camera looks out of the plane."""
-    across = np.stack([-directions[:, 1], directions[:, 0]], axis=1) * 0.5
-    left, right = at + size * (directions + across), at + size * (directions - across)
-    lines = np.stack([at, left, right, at], axis=1)
-    ax.add_collection(
-        LineCollection(list(lines), colors=color, linewidths=1.0, zorder=5, label=label)
-    )
+    rows = _even_rows(len(points), NUM_FRUSTA_WITHOUT_TRUTH)
+    extent = max(float(np.ptp(known, axis=0).max()), 1e-6)
+    _draw_pose_frusta(ax, plane, poses, rows, extent, ESTIMATE, "estimated view")
+    return _finish_top_view(ax, dots, unit, "image number")
 
 
 def plot_trajectory_3d(
-    ax, truth: Poses, estimate: Poses, training: Poses | None, errors, unit: str, sequences=None
-):
-    """The same in three dimensions, along the scene's own axes. ax: a 3-D axes."""
-    found = np.isfinite(errors)
+    ax: Any,
+    ground_truth: Poses,
+    estimate: Poses,
+    *,
+    errors: np.ndarray,
+    unit: str,
+    training: Poses | None = None,
+    sequences: np.ndarray | None = None,
+) -> Any:
+    """Draw true and estimated trajectories in 3-D, along the axes of the world frame.
+
+    Args:
+        ax: 3-D axes.
+        ground_truth: n true poses.
+        estimate: n estimated poses.
+        errors: position errors, infinite where there is no estimate, shape (n,).
+        unit: unit of the positions.
+        training: the training poses.
+        sequences: the sequence of each image, shape (n,).
+
+    Returns:
+        The axes.
+    """
+    valid = np.isfinite(errors)
+    known = [ground_truth.positions]
     if training is not None and len(training):
+        known.append(training.positions)
         ax.scatter(
-            *training.positions.T, s=4, color=FAINT, label="training images", depthshade=False
+            *training.positions.T, s=4, color=TRAINING, label="training images", depthshade=False
         )
-    for number, piece in enumerate(path_pieces(truth.positions, sequences)):
-        ax.plot(*piece.T, color=TRUTH, lw=1.6, label="true path" if number == 0 else None)
-    low, high = _color_limits(errors)
+    for number, piece in enumerate(split_trajectory(ground_truth.positions, sequences)):
+        label = "ground truth" if number == 0 else None
+        ax.plot(*piece.T, color=GROUND_TRUTH, lw=1.6, label=label)
+    points = estimate.positions[valid]
     dots = ax.scatter(
-        *estimate.positions[found].T, c=errors[found], cmap=ERROR_COLORS, s=14, vmin=low, vmax=high, label="predicted",
+        *points.T,
+        c=errors[valid],
+        cmap=ERROR_COLORMAP,
+        s=14,
+        vmin=0.0,
+        vmax=_max_color(errors),
+        label="estimate",
         axlim_clip=True,
-    )  # fmt: skip
-    drawn = np.concatenate([truth.positions, *([] if training is None else [training.positions])])
-    middle, half = (drawn.max(axis=0) + drawn.min(axis=0)) / 2, np.ptp(drawn, axis=0) / 2
-    half = np.maximum(half, 0.15 * max(half.max(), 1e-6))  # a flat path keeps a readable third axis
-    ax.set(
-        **{
-            f"{axis}lim": (m - h, m + h)
-            for axis, m, h in zip("xyz", middle, 1.05 * half, strict=True)
-        }
     )
-    outside = (np.abs(estimate.positions[found] - middle) > 1.05 * half).any(axis=1).sum()
+    drawn = np.concatenate(known)
+    middle = (drawn.max(axis=0) + drawn.min(axis=0)) / 2
+    half = np.ptp(drawn, axis=0) / 2
+    half = 1.05 * np.maximum(half, MIN_RANGE_3D * max(half.max(), 1e-6))
+    for axis, center, reach in zip("xyz", middle, half, strict=True):
+        ax.set(**{f"{axis}lim": (center - reach, center + reach)})
+    outside = (np.abs(points - middle) > half).any(axis=1).sum()
     if outside:
-        ax.text2D(
-            0.99,
-            0.01,
-            f"{outside} predictions outside the view",
-            transform=ax.transAxes,
-            ha="right",
-            fontsize=9,
-        )
+        text = _outside_text(int(outside))
+        ax.text2D(0.99, 0.01, text, transform=ax.transAxes, ha="right", fontsize=9)
     ax.locator_params(axis="z", nbins=3)
     ax.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})", zlabel=f"z ({unit})", aspect="equal")
     ax.figure.colorbar(
         dots, ax=ax, label=f"position error ({unit})", extend="max", shrink=0.6, pad=0.1
     )
     ax.legend(loc="upper left", frameon=False)
+    return ax
+
+
+def draw_frusta(
+    ax: Axes,
+    points: np.ndarray,
+    directions: np.ndarray,
+    *,
+    size: float,
+    color: str,
+    label: str | None = None,
+) -> None:
+    """Draw cameras as small open triangles, shorter if they look out of the plane.
+
+    Args:
+        ax: the axes.
+        points: camera centers, shape (n, 2).
+        directions: viewing directions projected into the plane, shape (n, 2).
+        size: length of a triangle.
+        color: color of the lines.
+        label: label in the legend.
+    """
+    across = np.stack([-directions[:, 1], directions[:, 0]], axis=1) * 0.5
+    left = points + size * (directions + across)
+    right = points + size * (directions - across)
+    lines = np.stack([points, left, right, points], axis=1)
+    outlines = LineCollection(list(lines), colors=color, linewidths=1.0, zorder=5)
+    outlines.set_label(label or "_frusta")  # names with an underscore are not in the legend
+    ax.add_collection(outlines)
+
+
+def _draw_pose_frusta(
+    ax: Axes,
+    plane: Plane,
+    poses: Poses,
+    rows: np.ndarray,
+    extent: float,
+    color: str,
+    label: str,
+) -> None:
+    points = plane.project(poses.positions[rows])
+    directions = poses.rotations[rows].apply([0, 0, 1]) @ plane.axes[:2].T
+    draw_frusta(ax, points, directions, size=FRUSTUM_SIZE * extent, color=color, label=label)
+
+
+def _scatter_training(ax: Axes, points: np.ndarray) -> None:
+    ax.scatter(points[:, 0], points[:, 1], s=9, color=TRAINING, label="training images", zorder=1)
+
+
+def _even_rows(total: int, number: int) -> np.ndarray:
+    """Return at most `number` indices at even steps."""
+    return np.unique(np.linspace(0, total - 1, number).round().astype(int))
+
+
+def _max_color(errors: np.ndarray) -> float:
+    """Return the error at the end of the color scale."""
+    finite = errors[np.isfinite(errors)]
+    largest = float(np.percentile(finite, MAX_COLOR_PERCENTILE)) if len(finite) else 1.0
+    return max(largest, 1e-9)
+
+
+def _outside_text(outside: int) -> str:
+    return f"{count(outside, 'estimate')} outside the view"
+
+
+def _finish_top_view(
+    ax: Axes, dots: Collection, unit: str, color_label: str, **options: Any
+) -> Axes:
+    """Label the axes and add color bar and legend."""
+    ax.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})", aspect="equal")
+    ax.figure.colorbar(dots, ax=ax, label=color_label, shrink=0.8, pad=0.02, **options)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=6, frameon=False)
+    style_axes(ax)
     return ax

@@ -17,11 +17,9 @@ def test_ground_axes_are_horizontal_and_right_handed():
     np.testing.assert_allclose(np.cross(axes[0], axes[1]), [0, 0, 1], atol=1e-6)
 
 
-def test_map_shows_both_splits_in_place():
-    scene = scene_of(
-        walk(),
-        points=ScenePoints(np.random.default_rng(0).normal(0, 3, (500, 3)), np.zeros((0, 2), int)),
-    )
+def test_map_has_both_splits():
+    points = np.random.default_rng(0).normal(0, 3, (500, 3))
+    scene = scene_of(walk(), points=ScenePoints(points, np.zeros((0, 2), int)))
     scene.splits[40:] = "test"
     ax = plot_scene_map(Figure().add_subplot(), scene)
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
@@ -32,21 +30,21 @@ def test_map_shows_both_splits_in_place():
     np.testing.assert_allclose(
         offsets, (scene.poses.positions[:40] - center) @ ground_axes(scene).T
     )
-    assert ax.get_xlabel() == "main axis (m)"
+    assert ax.get_xlabel() == "x (m)"
 
 
-def test_points_of_the_whole_scene_are_shown_where_they_are_too_many():
-    """They stand in the order in which they were found: here from one end of the place to the other."""
+def test_many_points_are_thinned_evenly():
+    """Points are stored in the order in which they were found: here along the scene."""
     count = 100_000
     points = np.column_stack([np.linspace(-40, 40, count), np.zeros((count, 2))])
     scene = replace(scene_of(walk()), points=ScenePoints(points, np.zeros((0, 2), int)))
     ax = plot_scene_map(Figure().add_subplot(), scene)
-    (spots,) = [each.get_offsets() for each in ax.collections if each.get_label() == "3-D points"]
-    assert 10_000 < len(spots) <= 30_000
-    assert np.ptp(spots, axis=0).max() > 75
+    (drawn,) = [each.get_offsets() for each in ax.collections if each.get_label() == "3-D points"]
+    assert 10_000 < len(drawn) <= 30_000
+    assert np.ptp(drawn, axis=0).max() > 75
 
 
-def test_maps_of_odd_scenes_are_drawn(tmp_path):
+def test_maps_of_degenerate_scenes(tmp_path):
     for number, positions in enumerate((np.zeros((1, 3)), np.zeros((4, 3)), np.eye(3)[[0, 0, 1]])):
         poses = Poses(positions, walk(len(positions)).rotations)
         write_scene_map(tmp_path / f"{number}.png", scene_of(poses))
