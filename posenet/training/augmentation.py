@@ -1,8 +1,6 @@
-"""Augmentation that is true to the geometry: the camera turns about its center and moves a little, its pose with it.
+"""Random augmentation that is true to the geometry: the camera moves, and its pose with it.
 
-A camera that turns about its center sees the same image through the homography K R K^-1, whatever the scene
-(Hartley & Zisserman, section 8.4). What it sees when it moves depends on the scene's depth (see depth.py).
-Never a flip: a mirrored place is another place.
+Images are never flipped: a mirrored place is another place.
 """
 
 from __future__ import annotations
@@ -19,50 +17,65 @@ from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Crop
 from posenet.geometry.warping import Warper
 
+# The gray value that contrast pivots about.
+MIDDLE_GRAY = 128
+
 
 class AugmentedView(NamedTuple):
-    """What a camera sees that turned and moved.
+    """What a rotated and translated camera sees.
 
-    image: (h, w, 3) uint8. turn: old_camera_from_new_camera, to be multiplied to the pose's right. move: (3,) the new
-    camera's center in the old camera's axes, in the scene's unit. points: (rows, columns, 3) what lies at the middle
-    of each of the cut's cells, in the new camera's axes; NaN where that is not known.
+    Attributes:
+        image: the crop, shape (h, w, 3), uint8.
+        rotation: old_camera_from_new_camera, to multiply the pose with from the right.
+        translation: center of the new camera in the axes of the old one, scene units, shape (3,).
+        points: what the center of each cell shows, in the axes of the new camera, shape
+            (rows, columns, 3); NaN if unknown.
     """
 
     image: np.ndarray
-    turn: Rotation
-    move: np.ndarray
+    rotation: Rotation
+    translation: np.ndarray
     points: np.ndarray
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far augmentation goes.
+    """How strong augmentation is.
 
-    turn_deg: largest turns about the camera's x (pitch), y (yaw) and z (roll) axes, degrees. Pitch and yaw
-    need intrinsics; without them the image only rolls, which is exact for any focal length.
-    move: largest distance that the camera moves in any direction, as a share of the image's median depth; only where
-    depth is known. farthest: the most that this may be, in the scene's unit.
-    shift: largest shift of the cut as a share of the room around it (0 to 1); used where the intrinsics are unknown.
-    contrast, brightness (of 255), color: half-widths of the random factors and offset.
+    Attributes:
+        rotation_deg: largest rotations about the camera's x (pitch), y (yaw) and z (roll) axes,
+            degrees. Pitch and yaw require intrinsics; without them the image only rolls, which is
+            exact for any focal length.
+        translation: largest distance that the camera moves, as a fraction of the median depth of
+            the image, if depth is known.
+        shift: largest shift of the crop as a fraction of the margin around it, 0 to 1, if the
+            intrinsics are unknown.
+        contrast: half-width of the random contrast factor.
+        brightness: half-width of the random offset, of 255.
+        color: half-width of the random factor of each color channel.
+        max_translation: largest distance that the camera moves, scene units.
     """
 
-    turn_deg: tuple[float, float, float] = (8.0, 12.0, 15.0)
-    move: float = 0.08
+    rotation_deg: tuple[float, float, float] = (8.0, 12.0, 15.0)
+    translation: float = 0.08
     shift: float = 1.0
     contrast: float = 0.3
     brightness: float = 30.0
     color: float = 0.15
-    farthest: float = math.inf
+    max_translation: float = math.inf
 
 
-NO_AUGMENTATION = Augmentation((0, 0, 0), 0, 0, 0, 0, 0)
+NO_AUGMENTATION = Augmentation(
+    rotation_deg=(0, 0, 0), translation=0, shift=0, contrast=0, brightness=0, color=0
+)
 
 
 class Augmenter:
-    """Makes augmented cuts of stored images, with their rotations."""
+    """Makes random views of resized images."""
 
-    def __init__(self, crop: Crop, settings: Augmentation):
-        self.crop, self.settings = crop, settings
+    def __init__(self, crop: Crop, settings: Augmentation) -> None:
+        self.crop = crop
+        self.settings = settings
         self.warper = Warper(crop)
 
     def view(
@@ -70,37 +83,54 @@ class Augmenter:
         image: np.ndarray,
         camera: Camera | None,
         rng: np.random.Generator,
-        depth: np.ndarray | None = None,
+        inverse_depth: np.ndarray | None = None,
     ) -> AugmentedView:
-        """One random view of a stored image (h, w, 3) uint8.
+        """Return a random view of an image.
 
-        camera: the stored image's camera, None where the intrinsics are unknown. depth: its grid of inverse depths,
-        None where unknown.
+        Args:
+            image: resized image, shape (h, w, 3), uint8.
+            camera: its camera, None if unknown.
+            rng: source of randomness.
+            inverse_depth: its inverse depths on a grid, shape (rows, columns); None if unknown.
+
+        Returns:
+            The view.
         """
-        pitch, yaw, roll = np.radians(self.settings.turn_deg) * rng.uniform(-1, 1, 3)
+        pitch, yaw, roll = np.radians(self.settings.rotation_deg) * rng.uniform(-1, 1, 3)
         top, left = self.crop.corner
         shift = self.settings.shift * rng.uniform(-1, 1, 2) * (left, top)
         if camera is None:
             pitch = yaw = 0.0
         else:
             shift = np.zeros(2)
-        turn, move = Rotation.from_rotvec([pitch, yaw, roll]), np.zeros(3)
+        rotation = Rotation.from_rotvec([pitch, yaw, roll])
+        translation = np.zeros(3)
         points = np.full((*self.crop.grid, 3), np.nan)
-        if camera is None or depth is None:
-            view = self.warper.turned(image, camera, turn, shift)
+        if camera is None or inverse_depth is None:
+            view = self.warper.render_rotated(image, camera, rotation, shift=shift)
         else:
-            direction = rng.normal(size=3)
-            farthest = min(self.settings.move / np.median(depth), self.settings.farthest)
-            move = farthest * rng.uniform() ** (1 / 3) * direction / np.linalg.norm(direction)
-            view, points = self.warper.moved(image, camera, turn, move, depth)
-        return AugmentedView(self._recolor(view, rng), turn, move, points)
+            translation = self._random_translation(rng, inverse_depth)
+            view, points = self.warper.render_translated(
+                image, camera, rotation, translation, inverse_depth
+            )
+        return AugmentedView(self._jitter_colors(view, rng), rotation, translation, points)
 
-    def _recolor(self, view, rng):
-        """A random gain and offset for each color channel, as one table look-up."""
+    def _random_translation(
+        self, rng: np.random.Generator, inverse_depth: np.ndarray
+    ) -> np.ndarray:
+        """Return a random point of a ball."""
+        direction = rng.normal(size=3)
+        radius = self.settings.translation / np.median(inverse_depth)
+        radius = min(radius, self.settings.max_translation)
+        return radius * rng.uniform() ** (1 / 3) * direction / np.linalg.norm(direction)
+
+    def _jitter_colors(self, view: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Apply a random gain and offset to each color channel, as one table look-up."""
         settings = self.settings
         contrast = 1 + settings.contrast * rng.uniform(-1, 1)
         offset = settings.brightness * rng.uniform(-1, 1)
         gains = contrast * (1 + settings.color * rng.uniform(-1, 1, 3))
         levels = np.arange(256.0)[:, None]
-        table = np.clip((levels - 128) * gains + 128 * gains / contrast + offset, 0, 255)
-        return cv2.LUT(view, np.round(table).astype(np.uint8)[None])
+        table = (levels - MIDDLE_GRAY) * gains + MIDDLE_GRAY * gains / contrast + offset
+        table = np.round(np.clip(table, 0, 255)).astype(np.uint8)
+        return cv2.LUT(view, table[None])

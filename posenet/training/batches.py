@@ -1,6 +1,8 @@
-"""From stored images to training batches. Augmentation and batching run in a thread beside the training step."""
+"""Training batches. Augmentation and batching run in a thread beside the training step."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -11,23 +13,39 @@ from posenet.geometry.cropping import Crop
 from posenet.io.image_cache import ImageArray
 from posenet.training.augmentation import Augmentation, Augmenter
 
-BATCH_PIXELS = 32 * 192 * 256  # keeps the peak memory of training at 2 to 3.5 GB, by the backbone
+# Pixels of a batch, which keep the peak memory of training at 2 to 3.5 GB, by the backbone.
+BATCH_PIXELS = 32 * 192 * 256
+# Largest batch, and that of scenes with fewer than 500 images, which would have too few steps in a
+# short training.
+MAX_BATCH = 32
+SMALL_SCENE = 500
+SMALL_SCENE_BATCH = 16
+# Number of batches that are prepared ahead.
+PREFETCH = 3
+
+Batch = tuple[np.ndarray, dict[str, np.ndarray]]
 
 
-def default_batch_size(images: int, size: tuple[int, int]) -> int:
-    """How many images a step takes: 32 of (height, width) 192 x 256, fewer of larger ones.
+def default_batch_size(num_images: int, size: tuple[int, int]) -> int:
+    """Return the default number of images per training step.
 
-    At most 16 in scenes of fewer than 500 images, which give too few steps in a short training otherwise.
+    Args:
+        num_images: number of training images.
+        size: (height, width) of the network's input.
+
+    Returns:
+        32 for 192 x 256, fewer for larger images, at most 16 for fewer than 500 images.
     """
-    return max(1, min(16 if images < 500 else 32, BATCH_PIXELS // (size[0] * size[1])))
+    largest = SMALL_SCENE_BATCH if num_images < SMALL_SCENE else MAX_BATCH
+    return max(1, min(largest, BATCH_PIXELS // (size[0] * size[1])))
 
 
 class TrainingBatches:
-    """The training batches of a scene: shuffled, augmented, endless, and the same for the same seed.
+    """The batches of a scene: shuffled, augmented, endless, and the same for the same seed.
 
-    Each epoch has its own random stream, made from (seed, epoch), so a resumed run sees what the whole run would.
-    depths: (n, rows, columns) inverse depths of the images (see depth.py), for views from beside them.
-    The last, smaller batch of an epoch is left out; fewer images than a batch make one smaller batch.
+    Each epoch has its own random stream, from (seed, epoch), so that a resumed run sees the same
+    batches. The last, smaller batch of an epoch is left out; fewer images than a batch make one
+    smaller batch.
     """
 
     def __init__(
@@ -36,34 +54,52 @@ class TrainingBatches:
         images: ImageArray,
         crop: Crop,
         augmentation: Augmentation,
+        *,
         batch_size: int,
         seed: int,
         depths: np.ndarray | None = None,
-    ):
-        self.scene, self.images, self.crop, self.seed = scene, images, crop, seed
+    ) -> None:
+        """Prepare the batches.
+
+        Args:
+            scene: n training images.
+            images: the n resized images.
+            crop: how they are cropped.
+            augmentation: how strong augmentation is.
+            batch_size: images per batch.
+            seed: random seed.
+            depths: inverse depths of the images on grids, shape (n, rows, columns), NaN if unknown.
+        """
+        self.scene = scene
+        self.images = images
+        self.crop = crop
+        self.seed = seed
         self.batch_size = min(batch_size, len(scene))
         self.steps = len(scene) // self.batch_size
         self.augmenter = Augmenter(crop, augmentation)
-        self.depths = (
-            [grid if np.isfinite(grid).all() else None for grid in depths]
-            if depths is not None
-            else None
-        )
+        self.depths: list[np.ndarray | None] = [None] * len(scene)
+        if depths is not None:
+            self.depths = [grid if np.isfinite(grid).all() else None for grid in depths]
         self.cameras = [
             crop.resized_camera(camera) if camera and camera.is_perspective else None
             for camera in scene.cameras
         ]
 
     @property
-    def with_depth(self) -> int:
-        """The number of images of which depth is known."""
-        return sum(depth is not None for depth in self.depths or [])
+    def num_with_depth(self) -> int:
+        """Number of images with known depth."""
+        return sum(depth is not None for depth in self.depths)
 
-    def epoch(self, number: int):
-        """Yield (images (b, h, w, 3) uint8, truth float32) of one epoch.
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch.
 
-        truth: "position" (b, 3), "quaternion" (b, 4), and what the cells of the images show, "camera_coordinates" in the
-        camera's axes and "scene_coordinates" in the world, (b, rows, columns, 3), NaN where that is not known.
+        Args:
+            number: number of the epoch.
+
+        Yields:
+            Images (b, h, w, 3) uint8, and the truth as float32: "position" (b, 3), "quaternion"
+            (b, 4), and what the cells of the images show, "camera_coordinates" in camera axes and
+            "scene_coordinates" in the world frame, (b, rows, columns, 3), NaN if unknown.
         """
         rng = np.random.default_rng((self.seed, number))
         order = rng.permutation(len(self.scene))
@@ -71,45 +107,55 @@ class TrainingBatches:
             yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size], rng)
             self.images.release()
 
-    def _batch(self, rows: np.ndarray, rng):
-        depths = [self.depths[row] if self.depths else None for row in rows]
+    def stream(self, first_epoch: int = 0) -> tf.data.Dataset:
+        """Return all epochs, endless and prefetched.
+
+        Args:
+            first_epoch: number of the first epoch.
+
+        Returns:
+            A dataset of batches as `epoch` yields them.
+        """
+
+        def batches() -> Iterator[Batch]:
+            number = first_epoch
+            while True:
+                yield from self.epoch(number)
+                number += 1
+
+        cells = (*self.crop.grid, 3)
+        shapes: dict[str, tuple[int, ...]] = {
+            "position": (3,),
+            "quaternion": (4,),
+            "camera_coordinates": cells,
+            "scene_coordinates": cells,
+        }
+        signature = (
+            tf.TensorSpec((self.batch_size, *self.crop.size, 3), tf.uint8),
+            {
+                name: tf.TensorSpec((self.batch_size, *shape), tf.float32)
+                for name, shape in shapes.items()
+            },
+        )
+        dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+        return dataset.prefetch(PREFETCH)
+
+    def _batch(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
         views = [
-            self.augmenter.view(self.images[row], self.cameras[row], rng, depth)
-            for row, depth in zip(rows, depths, strict=True)
+            self.augmenter.view(self.images[row], self.cameras[row], rng, self.depths[row])
+            for row in rows
         ]
         poses = self.scene.poses[rows]
-        positions = poses.positions + poses.rotations.apply([view.move for view in views])
-        rotations = poses.rotations * Rotation.concatenate([view.turn for view in views])
+        translations = poses.rotations.apply([view.translation for view in views])
+        positions = poses.positions + translations
+        rotations = poses.rotations * Rotation.concatenate([view.rotation for view in views])
+        camera_points = np.stack([view.points for view in views])
+        rotated = np.einsum("nij,nrcj->nrci", rotations.as_matrix(), camera_points)
         truth = {
             "position": positions,
             "quaternion": rotations.as_quat(canonical=True, scalar_first=True),
+            "camera_coordinates": camera_points,
+            "scene_coordinates": positions[:, None, None] + rotated,
         }
-        truth["camera_coordinates"] = np.stack([view.points for view in views])
-        turned = np.einsum("nij,nrcj->nrci", rotations.as_matrix(), truth["camera_coordinates"])
-        truth["scene_coordinates"] = positions[:, None, None] + turned
-        return np.stack([view.image for view in views]), {
-            k: v.astype(np.float32) for k, v in truth.items()
-        }
-
-    def stream(self, first_epoch: int = 0) -> tf.data.Dataset:
-        """All epochs from first_epoch on, endless, prefetched."""
-
-        def batches():
-            epoch = first_epoch
-            while True:
-                yield from self.epoch(epoch)
-                epoch += 1
-
-        shape = (self.batch_size, *self.crop.size, 3)
-        truth: dict[str, tuple[int, ...]] = {"position": (3,), "quaternion": (4,)}
-        truth |= {
-            name: (*self.crop.grid, 3) for name in ("camera_coordinates", "scene_coordinates")
-        }
-        signature = (
-            tf.TensorSpec(shape, tf.uint8),
-            {
-                name: tf.TensorSpec((self.batch_size, *size), tf.float32)
-                for name, size in truth.items()
-            },
-        )
-        return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(3)
+        images = np.stack([view.image for view in views])
+        return images, {name: values.astype(np.float32) for name, values in truth.items()}

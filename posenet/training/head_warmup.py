@@ -1,12 +1,13 @@
-"""Starting a scene from a pretrained backbone: the heads first, on features that the frozen backbone gives once.
+"""Head warm-up: train the heads on features of the frozen, pretrained backbone first.
 
-Heads of random weights would send the backbone gradients that mean nothing, and spoil what it knows.
+Heads with random weights would send meaningless gradients into the backbone and spoil its weights.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -16,63 +17,78 @@ from posenet.training.trainer import Trainer
 
 log = logging.getLogger("posenet")
 
-VIEWS, VIEWS_EACH, STEPS, BATCH, PEAK = 1500, 8, 400, 32, 2e-3
-MOST_BYTES = 2**29  # of features: views of large images are fewer
-ENOUGH_MINUTES = 5.0  # shorter trainings start with fewer views and steps
-VIEW_EPOCH = 1_000_000  # epochs of the batches' stream that training itself never comes to
+# Number of augmented views in all, and per image.
+NUM_VIEWS = 1500
+VIEWS_PER_IMAGE = 8
+# Steps, images per step, and peak learning rate of Adam.
+STEPS = 400
+BATCH = 32
+PEAK_RATE = 2e-3
+# Largest size of the features in bytes; there are fewer views of large images.
+MAX_BYTES = 2**29
+# Trainings of fewer minutes use fewer views and steps.
+FULL_MINUTES = 5.0
+# Epochs of the batches' stream that training itself never reaches.
+FIRST_EPOCH = 1_000_000
+
+
+class _Features(NamedTuple):
+    """Feature maps of views as float16, (n, h, w, c) each, and the truth about the views."""
+
+    maps: list[np.ndarray]
+    truth: dict[str, np.ndarray]
 
 
 def warm_up_heads(trainer: Trainer, batches: TrainingBatches, minutes: float) -> None:
-    """Fit the heads of a single-headed network to the features of some 1500 augmented views, in some twenty seconds.
+    """Train the heads on features of some 1500 augmented views, which takes some twenty seconds.
 
-    minutes: that the whole training has.
+    Args:
+        trainer: the trainer of a network with one head.
+        batches: the training batches.
+        minutes: time budget of the whole training.
     """
-    began = time.monotonic()
+    started = time.monotonic()
     names = {layer.name for layer in trainer.network.layers}
-    firsts = ["points_fine", "points_coarse"] if "points_fine" in names else ["cls3_pool"]
-    features = [trainer.network.get_layer(name).input for name in firsts]
-    backbone = keras.Model(trainer.network.input, features)
-    heads = Trainer(keras.Model(features, trainer.network.output), trainer.pose_loss)
-    heads.compile(optimizer=keras.optimizers.Adam(PEAK), jit_compile=False)
-    share = min(1.0, minutes / ENOUGH_MINUTES)
+    is_scene_coordinates = "points_fine" in names
+    first_layers = ["points_fine", "points_coarse"] if is_scene_coordinates else ["cls3_pool"]
+    inputs = [trainer.network.get_layer(name).input for name in first_layers]
+    backbone = keras.Model(trainer.network.input, inputs)
+    heads = Trainer(keras.Model(inputs, trainer.network.output), trainer.pose_loss)
+    heads.compile(optimizer=keras.optimizers.Adam(PEAK_RATE), jit_compile=False)
+    share = min(1.0, minutes / FULL_MINUTES)
     steps = max(1, round(share * STEPS))
-    seen, poses = _features(backbone, batches, share)
-    rng, count = np.random.default_rng(batches.seed), len(seen[0])
+    features = _compute_features(backbone, batches, share)
+    rng = np.random.default_rng(batches.seed)
+    total = len(features.maps[0])
     for step in range(steps):
-        heads.optimizer.learning_rate = PEAK * (0.5 + 0.5 * np.cos(np.pi * step / steps))
-        rows = np.sort(rng.choice(count, min(BATCH, count), replace=False))
-        maps = [each[rows].astype(np.float32) for each in seen]
-        heads.train_on_batch(maps, {name: each[rows] for name, each in poses.items()})
-    log.info(
-        "heads trained on the frozen backbone's features of %d views in %.0f s",
-        count,
-        time.monotonic() - began,
-    )
+        decay = 0.5 + 0.5 * np.cos(np.pi * step / steps)
+        heads.optimizer.learning_rate = PEAK_RATE * decay
+        rows = np.sort(rng.choice(total, min(BATCH, total), replace=False))
+        maps = [feature_map[rows].astype(np.float32) for feature_map in features.maps]
+        heads.train_on_batch(maps, {name: values[rows] for name, values in features.truth.items()})
+    seconds = time.monotonic() - started
+    log.info("warmed up the heads on features of %d views in %.0f s", total, seconds)
 
 
-def _features(
-    backbone, batches: TrainingBatches, share: float
-) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
-    """Feature maps (n, h, w, c) float16 of augmented views, and the truth about them."""
-    seen: list[list[np.ndarray]] = []
-    truth, epoch, count = [], VIEW_EPOCH, 0
-    wanted = share * min(VIEWS, VIEWS_EACH * len(batches.scene))
-    while count < wanted:
-        for images, each in batches.epoch(epoch):
-            maps = backbone.predict_on_batch(
-                images.astype(np.float32)
-            )  # not a list where there is only one
-            seen.append(
-                [
-                    np.asarray(each, np.float16)
-                    for each in (maps if isinstance(maps, list) else [maps])
-                ]
-            )
-            truth.append(each)
-            count += len(images)
-            wanted = min(wanted, MOST_BYTES * len(images) / sum(each.nbytes for each in seen[0]))
-            if count >= wanted:
+def _compute_features(backbone: keras.Model, batches: TrainingBatches, share: float) -> _Features:
+    """Compute the features of augmented views with a frozen backbone."""
+    batch_maps: list[list[np.ndarray]] = []
+    batch_truth: list[dict[str, np.ndarray]] = []
+    epoch = FIRST_EPOCH
+    total = 0
+    wanted = share * min(NUM_VIEWS, VIEWS_PER_IMAGE * len(batches.scene))
+    while total < wanted:
+        for images, truth in batches.epoch(epoch):
+            outputs: Any = backbone.predict_on_batch(images.astype(np.float32))
+            outputs = outputs if isinstance(outputs, list) else [outputs]
+            batch_maps.append([np.asarray(output, np.float16) for output in outputs])
+            batch_truth.append(truth)
+            total += len(images)
+            batch_bytes = sum(feature_map.nbytes for feature_map in batch_maps[0])
+            wanted = min(wanted, MAX_BYTES * len(images) / batch_bytes)
+            if total >= wanted:
                 break
         epoch += 1
-    maps = [np.concatenate(each) for each in zip(*seen, strict=True)]
-    return maps, {name: np.concatenate([each[name] for each in truth]) for name in truth[0]}
+    maps = [np.concatenate(parts) for parts in zip(*batch_maps, strict=True)]
+    truth = {name: np.concatenate([part[name] for part in batch_truth]) for name in batch_truth[0]}
+    return _Features(maps, truth)

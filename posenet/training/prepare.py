@@ -1,4 +1,4 @@
-"""What a training starts from: what is settled of its scene, its batches, and how its network will answer."""
+"""Prepare a new run: check the settings, describe the scene, and make the training batches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import dataclasses
 import glob
 import logging
 import zipfile
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,184 +15,268 @@ from posenet.config import Head, TrainConfig
 from posenet.datasets.registry import resolve_split
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
-from posenet.geometry.camera import Camera
-from posenet.geometry.cropping import full_image_crop, square_crop
+from posenet.geometry.cropping import Crop, full_image_crop, square_crop
 from posenet.io.files import atomic_path
 from posenet.io.image_cache import ImageArray
-from posenet.io.images import READING, some_sizes
-from posenet.mapping.calibration import apply_corrections, estimate_corrections, told
-from posenet.mapping.depth import most_images, scene_depths
+from posenet.io.image_headers import sample_sizes
+from posenet.io.images import DECODER_VERSION
+from posenet.mapping.calibration import (
+    apply_corrections,
+    describe_corrections,
+    estimate_corrections,
+)
+from posenet.mapping.depth import estimate_depths, max_depth_images
+from posenet.mapping.keypoints import KeypointCache
 from posenet.models.build import BACKBONES, get_backbone
 from posenet.run import Run
 from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.training.batches import TrainingBatches, default_batch_size
+from posenet.training.losses.registry import LOSSES
+from posenet.training.reference_camera import find_reference_camera, is_single_camera
 from posenet.training.validation_split import validation_mask
 
 log = logging.getLogger("posenet")
 
-NOT_KEPT = ("output", "resume", "overwrite", "evaluate")  # settings that say what to do now
-FAR = 1000.0  # scales from the scene's zero: float32 then tells positions only to some ten thousandths of the scale
-FARTHEST = 0.5  # that views move, in mean distances of the cameras from their center
+# Settings that apply to one call of train and are not part of the run.
+NOT_RESUMED = ("output", "resume", "overwrite", "evaluate")
+# Distance of the scene from its own origin, in multiples of its size, from which positions are
+# relative to the scene's center: float32 would resolve only ten thousandths of the size.
+MAX_ORIGIN_DISTANCE = 1000.0
+# Largest translation of augmented views, in mean distances of the cameras from their center.
+MAX_TRANSLATION = 0.5
+# The scene-coordinate head and the geometric loss require depth for this fraction of the images.
+MIN_DEPTH_FRACTION = 0.5
+# Short side of the resized images of the posenet backbones, pixels.
+POSENET_SHORT_SIDE = 256
+DEPTHS = "checkpoint/depths.npz"
 
 
 def check_backbone(config: TrainConfig) -> None:
-    """Raises PoseNetError where the backbone is not known, cannot answer as it is asked to, or has no such weights."""
+    """Check backbone, head, loss and weights.
+
+    Args:
+        config: the settings.
+
+    Raises:
+        PoseNetError: one of them is unknown, or they do not fit together.
+    """
     weights = Path(config.weights)
-    beginning = f"{glob.escape(weights.name)}*"  # a TensorFlow checkpoint is several files
-    if config.weights not in ("auto", "imagenet", "none") and not any(
-        weights.parent.glob(beginning)
-    ):
+    pattern = f"{glob.escape(weights.name)}*"  # a TensorFlow checkpoint consists of several files
+    is_file = config.weights not in ("auto", "imagenet", "none")
+    if is_file and not any(weights.parent.glob(pattern)):
         raise PoseNetError(
-            f"--weights must be auto, imagenet, none or a file, there is no {weights}"
+            f"--weights must be auto, imagenet, none or an existing file, received {weights}"
         )
+    if config.loss not in LOSSES:
+        raise PoseNetError(f"--loss must be one of {', '.join(LOSSES)}, received {config.loss}")
     backbone = get_backbone(config.backbone)
-    if config.head == "scene-coordinates" and not backbone.maps:
-        names = ", ".join(name for name, each in BACKBONES.items() if each.maps)
+    if config.head == "scene-coordinates" and not backbone.feature_maps:
+        names = ", ".join(name for name, other in BACKBONES.items() if other.feature_maps)
         raise PoseNetError(
-            f"--head scene-coordinates needs one of the backbones {names}, received {config.backbone}"
+            f"--head scene-coordinates requires one of the backbones {names}, "
+            f"received {config.backbone}"
         )
     if config.rotation != "quaternion" and backbone.fixed_size:
         raise PoseNetError(
-            f"--rotation must be quaternion for --backbone {config.backbone}, received {config.rotation}"
+            f"--rotation must be quaternion for --backbone {config.backbone}, "
+            f"received {config.rotation}"
         )
 
 
 def check_resume_settings(given: TrainConfig, run: Run) -> None:
-    """Raises PoseNetError where settings were given that are not the run's own."""
+    """Check that the settings of a resumed training are those of the run, or defaults.
+
+    Args:
+        given: the settings of the command.
+        run: the run.
+
+    Raises:
+        PoseNetError: a setting differs.
+    """
     for field in dataclasses.fields(TrainConfig):
-        wanted, own = getattr(given, field.name), getattr(run.config, field.name)
+        wanted = getattr(given, field.name)
+        own = getattr(run.config, field.name)
         if field.name == "scene" and wanted is not None:
-            wanted, own = wanted.resolve(), run.scene.resolve()
-        if (
-            field.name == "split" and str(Path(wanted).resolve()) == run.split
-        ):  # a list, wherever it was then
-            continue
-        if field.name not in NOT_KEPT and wanted not in (field.default, own):
+            wanted = wanted.resolve()
+            own = run.scene.resolve()
+        if field.name == "split" and str(Path(wanted).resolve()) == run.split:
+            continue  # the same list, wherever the current folder was then
+        if field.name not in NOT_RESUMED and wanted not in (field.default, own):
             option = field.name.replace("_", "-")
             raise PoseNetError(
-                f"--resume goes on with the run's own settings, {option} {own}: received {wanted}"
+                f"cannot change --{option} when resuming: the run uses {own}, received {wanted}"
             )
 
 
-def described(config: TrainConfig, scene: Scene, precision: str) -> tuple[Run, Scene]:
-    """A new run, with what depends on the scene: crop, the positions' center and scale, the held-out images, the
-    corrections of its intrinsics. And the scene with these."""
-    corrections = estimate_corrections(scene) if config.refine_intrinsics else {}
-    for sentence in told(scene, corrections):
+def create_run(
+    config: TrainConfig, scene: Scene, precision: str, *, keypoints: KeypointCache | None = None
+) -> tuple[Run, Scene]:
+    """Create a run with all that depends on its scene.
+
+    Args:
+        config: the settings.
+        scene: the training images.
+        precision: "float32" or "bfloat16".
+        keypoints: receives the keypoints that are detected.
+
+    Returns:
+        The run, and the scene with corrected intrinsics.
+
+    Raises:
+        PoseNetError: the images are not usable, or no image is left to train on.
+    """
+    corrections = {}
+    if config.refine_intrinsics:
+        corrections = dict(estimate_corrections(scene, cache=keypoints))
+    for sentence in describe_corrections(scene, corrections):
         log.warning("%s: %s", scene.name, sentence)
     scene = apply_corrections(scene, corrections)
-    sizes = some_sizes(scene.paths)
-    fixed = get_backbone(config.backbone).fixed_size
-    if fixed and (config.short_side or fixed[0]) < fixed[0]:
-        raise PoseNetError(
-            f"--short-side must be at least {fixed[0]} for --backbone {config.backbone}, received {config.short_side}"
-        )
-    crop = (
-        square_crop(sizes, config.short_side or 256, fixed[0])
-        if fixed
-        else full_image_crop(sizes, config.short_side or config.default_short_side)
-    )
+    crop = _choose_crop(config, scene)
     positions = scene.poses.positions
     center = positions.mean(axis=0)
     scale = float(np.linalg.norm(positions - center, axis=1).mean()) or 1.0
-    origin = center if np.abs(center).max() > FAR * scale else np.zeros(3)
+    is_far = np.abs(center).max() > MAX_ORIGIN_DISTANCE * scale
+    origin = center if is_far else np.zeros(3)
     mask = validation_mask(scene, config.validation_split)
     if not all(camera and camera.is_perspective for camera in scene.cameras):
         log.warning(
-            "%s: images of unknown focal length or bent lines only roll and shift when augmented",
+            "%s: images with unknown focal length or strong distortion are augmented by rolls and "
+            "shifts only",
             scene.name,
         )
-    camera = _shared_camera(scene)
+    camera = find_reference_camera(scene)
     run = Run(
-        config.output or Path(), config, scene.root.absolute(), scene.unit, crop,
-        tuple((center - origin).tolist()), scale,
-        tuple(name for name, out in zip(scene.names, mask, strict=True) if out), precision,
-        resolve_split(scene.root, config.split), camera=camera, single_camera=_one_camera(scene, camera),
-        origin=tuple(origin.tolist()), training_images=scene.names, corrections=corrections,
-    )  # fmt: skip
+        folder=config.output or Path(),
+        config=config,
+        scene=scene.root.absolute(),
+        unit=scene.unit,
+        crop=crop,
+        position_mean=tuple((center - origin).tolist()),
+        position_scale=scale,
+        validation_images=tuple(np.array(scene.names)[mask].tolist()),
+        precision=precision,
+        split=resolve_split(scene.root, config.split),
+        camera=camera,
+        single_camera=is_single_camera(scene, camera),
+        origin=tuple(origin.tolist()),
+        training_images=scene.names,
+        corrections=corrections,
+    )
     return run, scene
 
 
-def _shared_camera(scene: Scene) -> Camera | None:
-    """The camera in the middle of those whose focal length is known, by its length for the image's long side, if nine
-    tenths of all images have one as long to within 5 %; None otherwise: new images must tell their own."""
-    counts = Counter(camera for camera in scene.cameras if camera and camera.has_known_focal_length)
-    if not counts:
-        return None
-
-    def length(camera: Camera) -> float:
-        return camera.fx / max(camera.width, camera.height)
-
-    lengths = np.array([length(camera) for camera in counts.elements()])
-    alike = np.abs(lengths / np.median(lengths) - 1) < 0.05
-    by_number = [camera for camera, _ in counts.most_common()]
-    if alike.sum() < 0.9 * len(scene):
-        return None
-    return min(by_number, key=lambda each: abs(length(each) - np.median(lengths)))
-
-
-def _one_camera(scene: Scene, camera: Camera | None) -> bool:
-    """Whether all training images see the same angle as the shared camera's, to within 5 %."""
-    views = [each.width / each.fx if each else 0.0 for each in scene.cameras]
-    return camera is not None and all(
-        abs(view * camera.fx / camera.width - 1) < 0.05 for view in views
-    )
-
-
 def training_batches(
-    config: TrainConfig, scene: Scene, images: ImageArray, run: Run, chosen: np.ndarray
+    config: TrainConfig,
+    scene: Scene,
+    images: ImageArray,
+    run: Run,
+    *,
+    chosen: np.ndarray,
+    keypoints: KeypointCache | None = None,
 ) -> TrainingBatches:
-    """The batches of the chosen (n,) training images; where the head or the loss uses depth, it is found first."""
-    augmentation = Augmentation() if config.augment else NO_AUGMENTATION
+    """Make the training batches; depth is estimated first if the head or the loss uses it.
+
+    Args:
+        config: the settings.
+        scene: n images.
+        images: the n resized images.
+        run: the run.
+        chosen: a mask (n,) of the images to train on.
+        keypoints: keypoints that were detected before.
+
+    Returns:
+        The batches.
+    """
     rows = np.flatnonzero(chosen)
-    scene, images = scene.subset(rows), images.subset(rows)
-    size = config.batch_size or default_batch_size(len(rows), run.crop.size)
-    points = config.head != "pose" and get_backbone(config.backbone).maps is not None
-    depths = (
-        _depths(scene, run, most_images(config.budget))
-        if points or config.loss == "geometric"
-        else None
+    scene = scene.subset(rows)
+    images = images.subset(rows)
+    supports_points = get_backbone(config.backbone).feature_maps is not None
+    depths = None
+    if (config.head != "pose" and supports_points) or config.loss == "geometric":
+        depths = _load_or_estimate_depths(scene, run, max_depth_images(config.budget), keypoints)
+    augmentation = Augmentation() if config.augment else NO_AUGMENTATION
+    if not config.synthetic_views:
+        augmentation = replace(augmentation, translation=0.0)
+    # Where the cameras hardly move, synthetic views must not be far from them either.
+    augmentation = replace(augmentation, max_translation=MAX_TRANSLATION * run.position_scale)
+    return TrainingBatches(
+        scene,
+        images,
+        run.crop,
+        augmentation,
+        batch_size=config.batch_size or default_batch_size(len(rows), run.crop.size),
+        seed=config.seed,
+        depths=depths,
     )
-    # where the cameras hardly move, their new views must not stand far beside them either
-    move = augmentation.move if config.synthetic_views else 0.0
-    augmentation = replace(augmentation, move=move, farthest=FARTHEST * run.position_scale)
-    return TrainingBatches(scene, images, run.crop, augmentation, size, config.seed, depths)
 
 
 def choose_head(config: TrainConfig, batches: TrainingBatches) -> Head:
-    """How the network answers: as wanted, or by points where the backbone and the scene allow it."""
-    able = get_backbone(config.backbone).maps is not None
-    share = batches.with_depth / min(len(batches.scene), most_images(config.budget))
-    if config.loss == "geometric" and share < 0.5:
+    """Choose the network head: as requested, or scene coordinates if backbone and scene allow it.
+
+    Args:
+        config: the settings.
+        batches: the training batches.
+
+    Returns:
+        The head.
+
+    Raises:
+        PoseNetError: head or loss require depth that is unknown.
+    """
+    total = len(batches.scene)
+    with_depth = batches.num_with_depth
+    fraction = with_depth / min(total, max_depth_images(config.budget))
+    if config.loss == "geometric" and fraction < MIN_DEPTH_FRACTION:
         raise PoseNetError(
-            f"--loss geometric needs the depth of most training images, {share:.0%} have one"
+            f"--loss geometric requires the depth of at least {MIN_DEPTH_FRACTION:.0%} of the "
+            f"training images, {fraction:.0%} have one"
         )
-    if config.loss == "geometric" and batches.with_depth < len(batches.scene):
+    if config.loss == "geometric" and with_depth < total:
         log.warning(
-            "--loss geometric learns from the %d of %d images whose depth is known",
-            batches.with_depth, len(batches.scene),
-        )  # fmt: skip
-    if config.head == "scene-coordinates" and share == 0:
+            "--loss geometric uses %d of %d images, those with known depth", with_depth, total
+        )
+    if config.head == "scene-coordinates" and fraction == 0:
         raise PoseNetError(
-            "--head scene-coordinates needs the depth of training images, none has one: see --head pose"
+            "--head scene-coordinates requires the depth of training images, none has one: "
+            "use --head pose"
         )
     if config.head != "auto":
         return config.head
-    return "scene-coordinates" if able and share >= 0.5 else "pose"
+    supports_points = get_backbone(config.backbone).feature_maps is not None
+    has_depth = fraction >= MIN_DEPTH_FRACTION
+    return "scene-coordinates" if supports_points and has_depth else "pose"
 
 
-def _depths(scene: Scene, run: Run, most: int) -> np.ndarray | None:
-    """Depth grids of the training images, kept in the run folder for when training goes on."""
-    kept, stamp = run.folder / "backup" / "depths.npz", f"{READING} {scene.digest()}"
+def _choose_crop(config: TrainConfig, scene: Scene) -> Crop:
+    """Return how images are resized and cropped."""
+    sizes = sample_sizes(scene.paths)
+    fixed_size = get_backbone(config.backbone).fixed_size
+    if fixed_size is None:
+        return full_image_crop(sizes, config.short_side or config.default_short_side)
+    side = fixed_size[0]
+    if (config.short_side or side) < side:
+        raise PoseNetError(
+            f"--short-side must be at least {side} for --backbone {config.backbone}, "
+            f"received {config.short_side}"
+        )
+    return square_crop(sizes, config.short_side or POSENET_SHORT_SIDE, side)
+
+
+def _load_or_estimate_depths(
+    scene: Scene, run: Run, max_images: int, keypoints: KeypointCache | None
+) -> np.ndarray | None:
+    """Return depth grids, kept in the run folder for a resumed training."""
+    path = run.folder / DEPTHS
+    stamp = f"{DECODER_VERSION} {scene.digest()}"
     try:
-        with np.load(kept, allow_pickle=False) as saved:
+        with np.load(path, allow_pickle=False) as saved:
             if str(saved["stamp"]) == stamp:
                 return saved["depths"]
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-        pass  # not there, or damaged
-    depths = scene_depths(scene, run.crop, most)
+        pass  # there are none, or they are damaged
+    depths = estimate_depths(scene, run.crop, max_images=max_images, keypoints=keypoints)
     if depths is not None:
-        kept.parent.mkdir(exist_ok=True)
-        with atomic_path(kept) as temporary, open(temporary, "wb") as file:
+        path.parent.mkdir(exist_ok=True)
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, depths=depths, stamp=stamp)
     return depths

@@ -1,4 +1,4 @@
-"""Training: a scene and settings in, a run folder with the best model out."""
+"""Train a network: a configuration becomes a run folder with the best model."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import gc
 import logging
 import math
 import time
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,25 +15,27 @@ import numpy as np
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
-from posenet.errors import PoseNetError, first_line
+from posenet.errors import PoseNetError, count, first_line
 from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
 from posenet.io.image_cache import ImageArray, load_images
-from posenet.mapping.keypoints import remembered
-from posenet.models.build import build_network, get_backbone, inference_network
+from posenet.mapping.keypoints import KeypointCache
+from posenet.models.build import NetworkSpec, get_backbone
 from posenet.models.inference import predict_in_batches
 from posenet.models.weights.pretrained import default_backbone, initialize_backbone
-from posenet.run import HISTORY, CHECKPOINT, Run, open_run
-from posenet.training import callbacks
+from posenet.run import HISTORY, Run, open_run
 from posenet.training.batches import TrainingBatches
+from posenet.training.budget import TrainingBudget, WarmupCosine
+from posenet.training.callbacks import BestModel, History, MedianErrors, StopOnNaN
+from posenet.training.checkpoint import TrainingCheckpoint
 from posenet.training.device import configure_device
 from posenet.training.head_warmup import warm_up_heads
-from posenet.training.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
+from posenet.training.losses.registry import create_loss
 from posenet.training.prepare import (
     check_backbone,
     check_resume_settings,
     choose_head,
-    described,
+    create_run,
     training_batches,
 )
 from posenet.training.progress import Progress
@@ -42,143 +44,171 @@ from posenet.training.trainer import Trainer
 
 log = logging.getLogger("posenet")
 
+# Number of epochs that is never reached when the time counts.
+ENDLESS_EPOCHS = 10**6
+# Smallest scales of the validation errors: of images from one place the baseline's are meaningless.
+MIN_POSITION_SCALE = 0.01
+MIN_ROTATION_SCALE_DEG = 0.1
+
+
+@dataclass
+class _Preparation:
+    """What a training starts from."""
+
+    run: Run
+    scene: Scene
+    images: ImageArray
+    batches: TrainingBatches
+    is_resumed: bool
+
+    @property
+    def validation_rows(self) -> np.ndarray:
+        """Indices of the validation images."""
+        return np.flatnonzero(np.isin(self.scene.names, self.run.validation_images))
+
 
 def train(config: TrainConfig) -> Run:
-    """Train on the training split of config.scene and write the run folder config.output; returns the run.
+    """Train on the training split of a scene and write the run folder.
 
-    With config.resume the run folder's own settings are used. Raises PoseNetError for what the user can mend,
-    and when the loss becomes NaN (the last good model, if there is one, stays).
+    Args:
+        config: the settings. To resume a run, only its output folder is needed.
+
+    Returns:
+        The run.
+
+    Raises:
+        PoseNetError: the settings or the scene are not usable, or training diverged; the best model
+            so far is kept.
     """
     started = time.monotonic()
     output = config.output
     if output is None:
-        raise PoseNetError("training needs an output folder")
+        raise PoseNetError("training requires an output folder, received none")
     if config.resume:
         run = open_run(output)
         check_resume_settings(config, run)
         with resumed_run_folder(output):
-            return _fit(run.config, started, run)
+            return _train(run.config, started, run)
     if config.scene is None:
-        raise PoseNetError("training needs a scene")
+        raise PoseNetError("training requires a scene, received none")
     if config.backbone == "auto":
         config = replace(config, backbone=default_backbone())
     check_backbone(config)
-    with new_run_folder(output, config.overwrite):
-        return _fit(config, started, None)
+    with new_run_folder(output, overwrite=config.overwrite):
+        return _train(config, started, None)
 
 
-def _fit(config: TrainConfig, started: float, resumed: Run | None) -> Run:
-    precision = configure_device(config.precision, get_backbone(config.backbone).halves)
-    keras.utils.set_random_seed(config.seed)
-    with remembered():
-        run, scene, images, batches = _prepared(config, resumed, precision)
-    held_out, state = np.isin(scene.names, run.validation_images), run.folder / CHECKPOINT
-    if not state.is_file():
-        run = replace(run, head=choose_head(config, batches))
-        run.save()
-    budget = callbacks.TrainingBudget(config.epochs, 60 * config.budget, batches.steps, started)
-    trainer = _trainer(config, run, None if resumed and state.is_file() else batches, budget)
-    validation = _validation(
-        trainer, run, scene.subset(held_out), images, np.flatnonzero(held_out), budget
+def _train(config: TrainConfig, started: float, resumed: Run | None) -> Run:
+    backbone = get_backbone(config.backbone)
+    precision = configure_device(
+        config.precision, benefits_from_bfloat16=backbone.benefits_from_bfloat16
     )
-    backup = callbacks.TrainingCheckpoint(state, budget, validation, lambda: _save(trainer, run))
-    done = backup.restore(trainer) if resumed and state.is_file() else 0
-    if budget.progress >= 1:
-        log.warning(
-            "%s",
-            "nothing is left to train"
-            if done
-            else "the preparation took all the time: one step is trained",
-        )
-    if budget.progress < 1 or not done:
-        kept = [validation] if validation else []
-        progress = Progress(budget, scene.unit, batches.batch_size)
-        history = callbacks.History(run.folder / HISTORY, budget, done)
-        schedule = callbacks.WarmupCosine(
-            budget, config.learning_rate or get_backbone(config.backbone).learning_rate
-        )
-        trainer.fit(
-            batches.stream(done), epochs=config.epochs or 10**6, initial_epoch=done, steps_per_epoch=batches.steps,
-            callbacks=[schedule, callbacks.StopOnNaN(), *kept, progress, history, backup], verbose=0, shuffle=False,
-        )  # fmt: skip
-        gc.collect()  # the batches' thread must end before Python does
-    if validation:
-        position, degrees = validation.best_errors
-        log.info(
-            "kept epoch %d: held out %.3f %s %.1f deg",
-            validation.best_epoch,
-            position,
-            scene.unit,
-            degrees,
-        )
+    keras.utils.set_random_seed(config.seed)
+    prepared = _prepare(config, resumed, precision)
+    checkpoint_path = prepared.run.checkpoint_path
+    can_resume = prepared.is_resumed and checkpoint_path.is_file()
+    if not checkpoint_path.is_file():
+        prepared.run = replace(prepared.run, head=choose_head(config, prepared.batches))
+        prepared.run.save()
+    run = prepared.run
+    budget = TrainingBudget(
+        epochs=config.epochs,
+        seconds=60 * config.budget,
+        steps_per_epoch=prepared.batches.steps,
+        started=started,
+    )
+    trainer = _create_trainer(run, None if can_resume else prepared.batches, budget)
+    best_model = _create_validation(trainer, prepared, budget)
+    checkpoint = TrainingCheckpoint(
+        checkpoint_path, budget, best_model, lambda: _save_model(trainer, run)
+    )
+    epochs_done = checkpoint.restore(trainer) if can_resume else 0
+    if budget.is_spent:
+        _warn_spent(epochs_done)
+    if not budget.is_spent or not epochs_done:
+        _fit(trainer, prepared, budget, best_model, checkpoint, epochs_done)
+    if best_model is None:
+        _save_model(trainer, run)
     else:
-        _save(trainer, run)
+        log.info(
+            "kept epoch %d: validation %.3f %s %.1f deg",
+            best_model.best_epoch,
+            best_model.best_errors.position,
+            prepared.scene.unit,
+            best_model.best_errors.rotation_deg,
+        )
     return run
 
 
-def _prepared(
-    config: TrainConfig, resumed: Run | None, precision: str
-) -> tuple[Run, Scene, ImageArray, TrainingBatches]:
-    """The run, its training scene and images, those held out among them, and the batches of the others."""
+def _prepare(config: TrainConfig, resumed: Run | None, precision: str) -> _Preparation:
+    """Open the scene, load its images and make the batches."""
+    keypoints = KeypointCache()
     if resumed:
-        run, scene = resumed, resumed.training_scene(strict=config.strict)
+        run = resumed
+        scene = resumed.training_scene(strict=config.strict)
     else:
-        scene = open_scene(config.scene or Path(), strict=config.strict, split=config.split).split(
-            "train"
-        )
-        run, scene = described(config, scene, precision)
+        assert config.scene is not None
+        scene = open_scene(config.scene, strict=config.strict, split=config.split).split("train")
+        run, scene = create_run(config, scene, precision, keypoints=keypoints)
     images = load_images(scene.paths, run.crop.resized, "training images")
-    scene = scene.subset(images.rows).moved(-np.array(run.origin))
-    held_out = np.isin(scene.names, run.validation_images)
+    scene = scene.subset(images.scene_rows).translated(-np.array(run.origin))
+    is_validation = np.isin(scene.names, run.validation_images)
     run.save()
+    height, width = run.crop.size
     log.info(
-        "%s: %d images to train on, %d held out; the network sees %d x %d, %s",
-        scene.name, (~held_out).sum(), held_out.sum(), *run.crop.size[::-1], precision,
-    )  # fmt: skip
-    return run, scene, images, training_batches(config, scene, images, run, ~held_out)
+        "%s: %s, %d for validation; input %d x %d, %s",
+        scene.name,
+        count(int((~is_validation).sum()), "training image"),
+        is_validation.sum(),
+        width,
+        height,
+        precision,
+    )
+    batches = training_batches(
+        config, scene, images, run, chosen=~is_validation, keypoints=keypoints
+    )
+    return _Preparation(run, scene, images, batches, is_resumed=resumed is not None)
 
 
-def _trainer(
-    config: TrainConfig, run: Run, fresh: TrainingBatches | None, budget: callbacks.TrainingBudget
-) -> Trainer:
-    """The network with its loss and optimizer; fresh: what to start its heads with, None for a run that goes on."""
+def _create_trainer(run: Run, batches: TrainingBatches | None, budget: TrainingBudget) -> Trainer:
+    """Build the network with loss and optimizer.
+
+    Batches are given for a new training: weights are initialized, and the heads warmed up.
+    """
+    config = run.config
     try:
-        network = build_network(*_plan(run), head=run.head, rotation=config.rotation)
+        network = _network_spec(run).build()
     except ValueError as error:
         raise PoseNetError(
-            f"--backbone {config.backbone} takes no images of {run.crop.size}: {first_line(error)}"
+            f"--backbone {config.backbone} does not accept images of {run.crop.size}: "
+            f"{first_line(error)}"
         ) from None
-    kinds = {"learned": LearnedWeightsLoss, "geometric": GeometricLoss}
-    loss = (
-        kinds[config.loss](run.position_scale) if config.loss in kinds else PoseNetLoss(config.beta)
-    )
+    loss = create_loss(config.loss, scale=run.position_scale, beta=config.beta)
     trainer = Trainer(network, loss)
-    loaded = initialize_backbone(network, config.backbone, config.weights) if fresh else None
-    if fresh and loaded:
-        told = (
-            f"{len(loaded.matched)} of its layers"
-            if config.weights in ("auto", "imagenet")
-            else loaded
-        )
-        log.info("the backbone starts from published weights: %s", told)
-        if not get_backbone(config.backbone).auxiliary and budget.progress < 1:
-            warm_up_heads(trainer, fresh, config.budget)
-    trainer.compile(optimizer=_optimizer(), jit_compile=False)
+    if batches is not None:
+        report = initialize_backbone(network, config.backbone, config.weights)
+        if report:
+            is_imagenet = config.weights in ("auto", "imagenet")
+            summary = f"{len(report.matched)} of its layers" if is_imagenet else report
+            log.info("the backbone starts from published weights: %s", summary)
+            if not get_backbone(config.backbone).auxiliary and not budget.is_spent:
+                warm_up_heads(trainer, batches, config.budget)
+    trainer.compile(optimizer=_create_optimizer(), jit_compile=False)
     trainer.optimizer.build(trainer.trainable_variables)
     return trainer
 
 
-def _optimizer() -> keras.optimizers.Optimizer:
-    """Muon (Jordan 2024) for the heads' dense layers: the position is learned in half as many steps.
-    Adam, at half the rate, for all else: convolutions, normalization, outputs of positions and quaternions.
+def _create_optimizer() -> keras.optimizers.Optimizer:
+    """Return Muon (Jordan, 2024) for the dense layers of the heads, Adam for the rest.
 
-    The wide layers of the 2015 heads stay with Adam too: Muon's matrix products would slow them.
-    Now and then a step's gradient is twenty times the usual; with beta_2 = 0.999 Adam took it for a real step, and
-    the loss rose for several epochs. With 0.95 it soon counts in the divisor too.
+    With Muon the position is learned in half as many steps. Adam, at half the rate, trains
+    convolutions, normalization and output layers, and the wide layers of the 2015 heads, which
+    Muon's matrix products would slow down. Occasionally the gradient of a step is twenty times the
+    usual one. With beta_2 = 0.999 Adam took it for a real step, and the loss rose for several
+    epochs; with 0.95 it soon counts in the divisor too.
     """
-    others = ["_xyz", "_wpqr", "_fc"]
     return keras.optimizers.Muon(
-        exclude_layers=others,
+        exclude_layers=["_xyz", "_wpqr", "_fc"],
         weight_decay=None,
         adam_weight_decay=None,
         adam_lr_ratio=0.5,
@@ -186,35 +216,83 @@ def _optimizer() -> keras.optimizers.Optimizer:
     )
 
 
-def _save(trainer: Trainer, run: Run) -> None:
-    """Write model.keras: the float32 network of the final head."""
-    run.save_model(inference_network(trainer.network, *_plan(run), run.head, run.config.rotation))
-
-
-def _plan(run: Run) -> tuple[str, tuple[int, int], tuple[float, ...], float]:
-    """Backbone, input size, and the positions' center and scale of a run's network."""
-    return run.config.backbone, run.crop.size, run.position_mean, run.position_scale
-
-
-def _validation(trainer: Trainer, run: Run, scene: Scene, images, rows: np.ndarray, budget):
-    """The callback that measures the held-out images; None when there are none."""
+def _create_validation(
+    trainer: Trainer, prepared: _Preparation, budget: TrainingBudget
+) -> BestModel | None:
+    """Return the callback that selects the best model; None without validation images."""
+    run = prepared.run
+    rows = prepared.validation_rows
     if len(rows) == 0:
         return None
-    held_out = images.subset(rows)
+    images = prepared.images.subset(rows)
+    ground_truth = prepared.scene.poses[rows]
 
-    def measure() -> tuple[float, float]:
-        outputs = predict_in_batches(trainer.final_head, held_out, run.crop)
-        if not all(np.isfinite(each).all() for each in outputs.values()):
-            return math.nan, math.nan
+    def measure() -> MedianErrors:
+        outputs = predict_in_batches(trainer.final_head, images, run.crop)
+        if not all(np.isfinite(values).all() for values in outputs.values()):
+            return MedianErrors(math.nan, math.nan)
         estimate = Poses.from_quaternions(outputs["position"], outputs["quaternion"])
-        errors = position_errors(estimate, scene.poses), rotation_errors_deg(estimate, scene.poses)
-        return float(np.median(errors[0])), float(np.median(errors[1]))
+        return MedianErrors(
+            float(np.median(position_errors(estimate, ground_truth))),
+            float(np.median(rotation_errors_deg(estimate, ground_truth))),
+        )
 
-    spread, turn = (
-        float(np.median(errors)) for errors in mean_pose_errors(scene.poses, scene.poses)
+    position, rotation_deg = mean_pose_errors(ground_truth, ground_truth)
+    scales = MedianErrors(
+        max(float(np.median(position)), MIN_POSITION_SCALE * run.position_scale),
+        max(float(np.median(rotation_deg)), MIN_ROTATION_SCALE_DEG),
     )
-    scales = (
-        max(spread, 0.01 * run.position_scale),
-        max(turn, 0.1),
-    )  # those of images from one place tell nothing
-    return callbacks.BestModel(measure, lambda: _save(trainer, run), scales, budget)
+    return BestModel(measure, lambda: _save_model(trainer, run), scales, budget)
+
+
+def _fit(
+    trainer: Trainer,
+    prepared: _Preparation,
+    budget: TrainingBudget,
+    best_model: BestModel | None,
+    checkpoint: TrainingCheckpoint,
+    epochs_done: int,
+) -> None:
+    run = prepared.run
+    config = run.config
+    peak = config.learning_rate or get_backbone(config.backbone).learning_rate
+    callbacks: list[Any] = [WarmupCosine(budget, peak), StopOnNaN()]
+    callbacks += [best_model] if best_model else []
+    callbacks += [
+        Progress(budget, prepared.scene.unit, prepared.batches.batch_size),
+        History(run.folder / HISTORY, budget, epochs_done=epochs_done),
+        checkpoint,
+    ]
+    trainer.fit(
+        prepared.batches.stream(epochs_done),
+        epochs=config.epochs or ENDLESS_EPOCHS,
+        initial_epoch=epochs_done,
+        steps_per_epoch=prepared.batches.steps,
+        callbacks=callbacks,
+        verbose=0,
+        shuffle=False,
+    )
+    gc.collect()  # the thread of the batches must end before Python does
+
+
+def _warn_spent(epochs_done: int) -> None:
+    if epochs_done:
+        log.warning("the training is finished, nothing is left to train")
+    else:
+        log.warning("preprocessing used up the time budget, training a single step")
+
+
+def _save_model(trainer: Trainer, run: Run) -> None:
+    """Write model.keras: the float32 network of the final head."""
+    run.save_model(_network_spec(run).build_inference(trainer.network))
+
+
+def _network_spec(run: Run) -> NetworkSpec:
+    return NetworkSpec(
+        backbone=run.config.backbone,
+        size=run.crop.size,
+        position_mean=run.position_mean,
+        position_scale=run.position_scale,
+        head=run.head,
+        rotation=run.config.rotation,
+    )

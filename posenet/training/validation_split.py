@@ -1,4 +1,4 @@
-"""Which training images are held out for choosing the best model. The test split is never touched."""
+"""Which training images are held out for validation. The test split is never used."""
 
 from __future__ import annotations
 
@@ -7,37 +7,49 @@ import numpy as np
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 
-BLOCKS = 4
+# Number of blocks that represent the whole scene.
+NUM_BLOCKS = 4
 
 
-def validation_mask(scene: Scene, share: float) -> np.ndarray:
-    """(n,) True where a training image is held out: about `share` of them, in a few blocks in time.
+def validation_mask(scene: Scene, fraction: float) -> np.ndarray:
+    """Choose the validation images: a few blocks of time, spread evenly over the scene.
 
-    Four blocks (fewer, where there would be less than a image for each) spread evenly over the list stand for the
-    whole scene; a block does not run on into the next sequence, and takes a shorter sequence whole. Where sequences are
-    so short that half of the share is not found, there are more blocks. Never random images: neighboring video
-    frames are nearly equal, and a network that has seen one knows the other.
-    Raises PoseNetError where no image would be left to train on.
+    There are four blocks, fewer if there would be less than an image for each. A block does not
+    extend into the next sequence, and includes a shorter sequence as a whole. If sequences are so
+    short that less than half of the fraction is found, there are more blocks. Images are never
+    chosen at random: neighboring video frames are nearly equal, and a network that has seen one
+    knows the other.
+
+    Args:
+        scene: n training images.
+        fraction: fraction of the images to hold out.
+
+    Returns:
+        A mask of the validation images, shape (n,).
+
+    Raises:
+        PoseNetError: no image would be left to train on.
     """
-    wanted = share * len(scene)
-    blocks = min(BLOCKS, round(wanted) if wanted >= 1 else 0)
-    mask = _blocks(scene, blocks, wanted)
-    while mask.sum() < wanted / 2 and 0 < 2 * blocks <= wanted:
-        blocks *= 2
-        mask = _blocks(scene, blocks, wanted)
+    wanted = fraction * len(scene)
+    num_blocks = min(NUM_BLOCKS, round(wanted) if wanted >= 1 else 0)
+    mask = _choose_blocks(scene, num_blocks, wanted)
+    while mask.sum() < wanted / 2 and 0 < 2 * num_blocks <= wanted:
+        num_blocks *= 2
+        mask = _choose_blocks(scene, num_blocks, wanted)
     if mask.all():
         raise PoseNetError(
-            f"--validation-split {share} must leave images to train on, it holds out all {len(scene)}"
+            f"--validation-split {fraction} must leave images to train on, it holds out all "
+            f"{len(scene)}"
         )
     return mask
 
 
-def _blocks(scene: Scene, blocks: int, wanted: float) -> np.ndarray:
-    """(n,) True in so many blocks, of so many images in all, or fewer where sequences are shorter."""
+def _choose_blocks(scene: Scene, num_blocks: int, wanted: float) -> np.ndarray:
+    """Return a mask of blocks with `wanted` images in all, fewer if sequences are shorter."""
     mask = np.zeros(len(scene), bool)
-    length = wanted / max(blocks, 1)
-    for block in range(blocks):
-        middle = int((block + 0.5) / blocks * len(scene))
+    length = wanted / max(num_blocks, 1)
+    for block in range(num_blocks):
+        middle = int((block + 0.5) / num_blocks * len(scene))
         rows = np.flatnonzero(scene.sequences == scene.sequences[middle])
         size = min(max(1, round(length)), len(rows))
         start = int(np.clip(np.searchsorted(rows, middle) - size // 2, 0, len(rows) - size))

@@ -5,7 +5,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Crop
-from posenet.geometry.warping import turning_homography
+from posenet.geometry.warping import rotation_homography
 from posenet.training.augmentation import NO_AUGMENTATION, Augmentation, Augmenter
 from tests.helpers.planes import CAMERA as PLANE_CAMERA
 from tests.helpers.planes import image_of_plane, painting, towards_plane
@@ -15,7 +15,7 @@ CROP = Crop((120, 160), (96, 128))
 
 
 def image_of(points, rotation, camera, size):
-    """Dots at infinity, drawn where K R^T x projects them: an independent little camera."""
+    """Draw dots at infinity where K R^T x projects them: an independent camera."""
     rays = rotation.inv().apply(points)
     pixels = rays @ camera.matrix.T
     pixels = pixels[:, :2] / pixels[:, 2:]
@@ -28,13 +28,14 @@ def image_of(points, rotation, camera, size):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_turned_view_is_what_the_turned_camera_sees(seed):
-    # Far dots, seen by the first camera; the augmented view must equal a image drawn at the returned pose.
+    # Far dots, seen by the first camera; the augmented view must equal an image drawn at the
+    # returned pose.
     points = np.array([[0, 0, 1], [0.2, 0.1, 1], [-0.25, 0.15, 1], [0.15, -0.2, 1.0]])
     before = Rotation.from_rotvec([0.1, -0.2, 0.3])
     world_points = before.apply(points)
     image, _ = image_of(world_points, before, CAMERA, (120, 160))
     augmenter = Augmenter(
-        CROP, Augmentation(turn_deg=(4, 4, 15), contrast=0, brightness=0, color=0)
+        CROP, Augmentation(rotation_deg=(4, 4, 15), contrast=0, brightness=0, color=0)
     )
     view, turn, *_ = augmenter.view(image, CAMERA, np.random.default_rng(seed))
     cut_camera = Camera(128, 96, 130.0, 130.0, 80.0 - 16, 60.0 - 12)
@@ -45,7 +46,7 @@ def test_a_turned_view_is_what_the_turned_camera_sees(seed):
 
 def test_homography_of_no_turn_is_the_shift_of_the_cut():
     cut = CAMERA.matrix - [[0, 0, 16], [0, 0, 12], [0, 0, 0]]
-    homography = turning_homography(CAMERA.matrix, cut, Rotation.identity())
+    homography = rotation_homography(CAMERA.matrix, cut, Rotation.identity())
     np.testing.assert_allclose(
         homography / homography[2, 2], [[1, 0, 16], [0, 1, 12], [0, 0, 1]], atol=1e-9
     )
@@ -56,7 +57,7 @@ def test_without_augmentation_the_view_is_the_middle_cut():
     view, turn, move, _ = Augmenter(CROP, NO_AUGMENTATION).view(
         image, CAMERA, np.random.default_rng(1)
     )
-    np.testing.assert_array_equal(view, CROP.middle(image))
+    np.testing.assert_array_equal(view, CROP.center(image))
     assert turn.magnitude() == 0
     assert (move == 0).all()
 
@@ -93,7 +94,7 @@ def test_color_changes_are_bounded_and_move_no_pixel():
 
 
 def plane_depth(position, rotation, shape=(13, 17)):
-    """Inverse depths of the painted plane z = 0 at the nodes over the whole image, ray by ray."""
+    """Return inverse depths of the painted plane z = 0 at the nodes, ray by ray."""
     xs, ys = np.meshgrid(np.linspace(0, 320, shape[1]), np.linspace(0, 240, shape[0]))
     rays = np.stack([(xs - 160) / 260, (ys - 120) / 260, np.ones_like(xs)], -1).reshape(-1, 3)
     return np.float32(rotation.apply(rays)[:, 2] / -position[2]).reshape(shape)
@@ -101,7 +102,8 @@ def plane_depth(position, rotation, shape=(13, 17)):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_moved_view_is_what_the_moved_camera_sees(seed):
-    # A painted plane, whose image from any pose is a homography: nothing of depth.py or augmentation.py in it.
+    # A painted plane, whose image from any pose is a homography: nothing of depth.py or
+    # augmentation.py in it.
     rng, painted = np.random.default_rng(seed), painting()
     position, rotation = towards_plane(rng)
     crop = Crop((240, 320), (192, 256))
@@ -132,7 +134,7 @@ def test_the_camera_moves_only_where_depth_is_known():
     assert np.median(distances) == pytest.approx(
         0.16 * 0.5 ** (1 / 3), rel=0.1
     )  # evenly over the ball
-    near = Augmenter(CROP, Augmentation(farthest=0.1))
+    near = Augmenter(CROP, Augmentation(max_translation=0.1))
     distances = [np.linalg.norm(near.view(image, CAMERA, rng, depth)[2]) for _ in range(200)]
     assert 0.09 < max(distances) <= 0.1
     assert (augmenter.view(image, CAMERA, rng, None)[2] == 0).all()

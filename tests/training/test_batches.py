@@ -6,7 +6,7 @@ from posenet.geometry.cropping import Crop
 from posenet.geometry.metrics import rotation_errors_deg
 from posenet.geometry.poses import Poses
 from posenet.io.image_cache import load_images
-from posenet.mapping.depth import scene_depths
+from posenet.mapping.depth import estimate_depths
 from posenet.models.inference import predict_in_batches
 from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.training.batches import TrainingBatches, default_batch_size
@@ -22,12 +22,12 @@ def loaded(cambridge):
 
 
 def batches_of(loaded, augmentation=NO_AUGMENTATION, size=5, seed=0):
-    return TrainingBatches(*loaded, CROP, augmentation, size, seed)
+    return TrainingBatches(*loaded, CROP, augmentation, batch_size=size, seed=seed)
 
 
 def test_without_augmentation_every_row_is_its_image_and_pose(loaded):
     scene, images = loaded
-    middle = CROP.middle(np.array(images.array))
+    middle = CROP.center(np.array(images.array))
     seen = []
     for batch, poses in batches_of(loaded).epoch(0):
         for image, position, quaternion in zip(
@@ -40,9 +40,9 @@ def test_without_augmentation_every_row_is_its_image_and_pose(loaded):
     assert len(seen) == len(set(seen)) == 10  # two batches of five of the twelve images
 
 
-def test_the_rotation_turns_with_the_image_and_the_position_stays(loaded):
+def test_augmentation_rotates_the_pose_and_keeps_the_position(loaded):
     scene, _ = loaded
-    batches = batches_of(loaded, Augmentation(turn_deg=(0, 0, 10)), 12)
+    batches = batches_of(loaded, Augmentation(rotation_deg=(0, 0, 10)), 12)
     ((_, poses),) = list(batches.epoch(3))
     estimate = Poses.from_quaternions(poses["position"], poses["quaternion"])
     order = [
@@ -82,9 +82,9 @@ def test_prediction_keeps_order_and_number(loaded):
             assert batch.shape == (5, 32, 48, 3)
             return {"position": batch.mean(axis=(1, 2))}
 
-    answer = predict_in_batches(MeanColor(), images, CROP, batch_size=5)["position"]
+    found = predict_in_batches(MeanColor(), images, CROP, batch_size=5)["position"]
     np.testing.assert_allclose(
-        answer, CROP.middle(np.array(images.array)).mean(axis=(1, 2)), rtol=1e-5
+        found, CROP.center(np.array(images.array)).mean(axis=(1, 2)), rtol=1e-5
     )
 
 
@@ -102,14 +102,16 @@ def test_batches_are_smaller_for_small_scenes_and_large_images(images, size, exp
     assert default_batch_size(images, size) == expected  # 32 * 192 * 256 / (192 * 336) = 24.4
 
 
-def test_the_position_moves_with_the_view_and_the_points_are_where_the_pose_sees_them(tmp_path):
+def test_synthetic_views_move_the_position_and_keep_the_points(tmp_path):
     scene = plane_scene(tmp_path, 6)  # a painted plane at z = 0
     crop = Crop((240, 320), (192, 256))
     images = load_images(scene.paths, crop.resized)
-    depths = scene_depths(scene, crop)
+    depths = estimate_depths(scene, crop)
     depths[5] = np.nan
-    batches = TrainingBatches(scene, images, crop, Augmentation(move=0.1), 6, 0, depths)
-    assert batches.with_depth == 5
+    batches = TrainingBatches(
+        scene, images, crop, Augmentation(translation=0.1), batch_size=6, seed=0, depths=depths
+    )
+    assert batches.num_with_depth == 5
     ((_, truth),) = list(batches.epoch(0))
     away = np.linalg.norm(truth["position"][:, None] - scene.poses.positions[None], axis=2)
     rows = away.argmin(axis=1)
@@ -130,7 +132,7 @@ def test_the_position_moves_with_the_view_and_the_points_are_where_the_pose_sees
         np.testing.assert_allclose(back, truth["scene_coordinates"][row].reshape(-1, 3), atol=1e-4)
 
 
-def test_what_the_cells_show_lies_on_their_rays(tmp_path):
+def test_camera_coordinates_lie_on_the_rays_of_their_cells(tmp_path):
     scene = plane_scene(tmp_path, 6)
     crop = Crop((240, 320), (192, 256))
     batches = TrainingBatches(
@@ -138,16 +140,15 @@ def test_what_the_cells_show_lies_on_their_rays(tmp_path):
         load_images(scene.paths, crop.resized),
         crop,
         Augmentation(),
-        6,
-        0,
-        scene_depths(scene, crop),
+        batch_size=6,
+        seed=0,
+        depths=estimate_depths(scene, crop),
     )
     ((_, truth),) = list(batches.epoch(0))
     points = truth["camera_coordinates"]
     rows, columns = np.mgrid[:12, :16]
-    x = (
-        (columns + 0.5) * 16 + 32 - CAMERA.cx
-    ) / CAMERA.fx  # the cut begins 32 pixels from the left, 24 from the top
+    # The crop begins 32 pixels from the left and 24 from the top.
+    x = ((columns + 0.5) * 16 + 32 - CAMERA.cx) / CAMERA.fx
     y = ((rows + 0.5) * 16 + 24 - CAMERA.cy) / CAMERA.fy
     np.testing.assert_allclose(np.nanmedian(points[..., 0] / points[..., 2], axis=0), x, atol=0.01)
     np.testing.assert_allclose(np.nanmedian(points[..., 1] / points[..., 2], axis=0), y, atol=0.01)

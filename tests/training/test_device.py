@@ -23,18 +23,18 @@ def capable(monkeypatch):
     keras.config.set_dtype_policy("float32")
 
 
-def test_bfloat16_where_the_processor_and_the_backbone_gain_by_it(capable, monkeypatch):
+def test_bfloat16_where_the_processor_and_the_backbone_benefit(capable, monkeypatch):
     assert configure_device("auto") == "bfloat16"
     assert keras.config.dtype_policy().name == "mixed_bfloat16"
-    for precision, halves in (("auto", False), ("float32", True)):
-        assert configure_device(precision, halves) == "float32"
+    for precision, benefits in (("auto", False), ("float32", True)):
+        assert configure_device(precision, benefits_from_bfloat16=benefits) == "float32"
         assert keras.config.dtype_policy().name == "float32"
     monkeypatch.setattr("posenet.training.device._cpu_has_bfloat16", lambda: False)
     assert configure_device("auto") == "float32"
-    assert configure_device("bfloat16", False) == "bfloat16"
+    assert configure_device("bfloat16", benefits_from_bfloat16=False) == "bfloat16"
 
 
-def test_what_is_kept_is_float32_whatever_trained_it(capable):
+def test_the_saved_network_is_float32(capable):
     configure_device("bfloat16")
     plan = "googlenet", (64, 64), (0.0, 0.0, 0.0), 1.0
     network = inference_network(build_network(*plan), *plan)

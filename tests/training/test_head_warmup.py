@@ -16,7 +16,7 @@ from posenet.models.weights.pretrained import initialize_backbone
 from posenet.training.augmentation import Augmentation
 from posenet.training.batches import TrainingBatches
 from posenet.training.head_warmup import warm_up_heads
-from posenet.training.losses import LearnedWeightsLoss
+from posenet.training.losses.learned import LearnedWeightsLoss
 from posenet.training.train import train
 from posenet.training.trainer import Trainer
 
@@ -28,7 +28,12 @@ def started(cambridge, seed=0):
     crop = Crop((64, 96), (64, 96))
     scene = open_scene(cambridge).split("train")
     batches = TrainingBatches(
-        scene, load_images(scene.paths, (64, 96), "x"), crop, Augmentation(), 4, seed
+        scene,
+        load_images(scene.paths, (64, 96), "x"),
+        crop,
+        Augmentation(),
+        batch_size=4,
+        seed=seed,
     )
     network = build_network("efficientnet_lite0", (64, 96), (2.0, 1.5, 0.5), 1.5)
     assert initialize_backbone(network, "efficientnet_lite0", "imagenet")
@@ -37,8 +42,8 @@ def started(cambridge, seed=0):
 
 def error(trainer, batches):
     images, truth = next(iter(batches.epoch(5)))
-    answer = trainer.network.predict_on_batch(images.astype(np.float32))
-    return float(np.mean(np.linalg.norm(answer["position"] - truth["position"], axis=1)))
+    outputs = trainer.network.predict_on_batch(images.astype(np.float32))
+    return float(np.mean(np.linalg.norm(outputs["position"] - truth["position"], axis=1)))
 
 
 def test_heads_learn_and_the_backbone_stays(cambridge):
@@ -59,12 +64,12 @@ def test_views_of_large_images_are_fewer(cambridge, caplog, monkeypatch):
     trainer, batches = started(cambridge)
     caplog.set_level(logging.INFO)
     monkeypatch.setattr("posenet.training.head_warmup.STEPS", 2)
-    one = 2 * 3 * 1280 * 2  # bytes of float16: 1280 channels of a image of 64 x 96 at stride 32
+    one = 2 * 3 * 1280 * 2  # bytes of float16: 1280 channels of an image of 64 x 96 at stride 32
     for most, count in (
         (one * 10, 12),
         (one * 1000, 96),
     ):  # batches of 4; 8 views of each of 12 images
-        monkeypatch.setattr("posenet.training.head_warmup.MOST_BYTES", most)
+        monkeypatch.setattr("posenet.training.head_warmup.MAX_BYTES", most)
         warm_up_heads(trainer, batches, 15.0)
         assert f"features of {count} views" in caplog.text
 
@@ -78,8 +83,8 @@ def test_short_trainings_start_with_fewer_views_and_steps(cambridge, caplog, mon
     warm_up_heads(trainer, batches, 0.5)  # a tenth of five minutes
     assert len(steps) == 40
     views = min(1500, 8 * len(batches.scene)) / 10
-    told = int(caplog.text.split("features of ")[1].split(" ")[0])
-    assert views <= told < views + batches.batch_size
+    number = int(caplog.text.split("features of ")[1].split(" ")[0])
+    assert views <= number < views + batches.batch_size
 
 
 def test_heads_are_the_same_for_the_same_seed(cambridge, monkeypatch):
@@ -92,7 +97,7 @@ def test_heads_are_the_same_for_the_same_seed(cambridge, monkeypatch):
     np.testing.assert_array_equal(*found)
 
 
-def test_a_run_killed_before_its_first_backup_starts_from_the_published_weights_again(
+def test_a_run_killed_before_its_first_checkpoint_starts_from_the_published_weights_again(
     cambridge, tmp_path, caplog, monkeypatch
 ):
     monkeypatch.setattr("posenet.training.head_warmup.STEPS", 40)
@@ -103,7 +108,7 @@ def test_a_run_killed_before_its_first_backup_starts_from_the_published_weights_
         "backbone": "efficientnet_lite0",
     }
     train(TrainConfig(cambridge, tmp_path / "run", epochs=1, **small))
-    shutil.rmtree(tmp_path / "run" / "backup")
+    shutil.rmtree(tmp_path / "run" / "checkpoint")
     caplog.set_level(logging.INFO)
     caplog.clear()
     train(TrainConfig(output=tmp_path / "run", resume=True))

@@ -6,7 +6,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from posenet.models.quaternions import nearer_sign, rotation_angle, unit
-from posenet.training.losses import GeometricLoss, LearnedWeightsLoss, PoseNetLoss
+from posenet.training.losses.geometric import GeometricLoss
+from posenet.training.losses.learned import LearnedWeightsLoss
+from posenet.training.losses.posenet import PoseNetLoss
 
 
 def heads(position, quaternion, auxiliary=True):
@@ -92,7 +94,7 @@ def test_helpers():
 
 
 def with_points(position, quaternion):
-    """A truth of 2 x 3 cells, one of them unknown, for a camera at (1, 2, 3) that looks along the world's z."""
+    """Return ground truth of 2 x 3 cells, one unknown, of a camera at (1, 2, 3) along z."""
     camera = np.float32([[[0, 0, 2], [1, 0, 4], [0, 1, 4]], [[0, 0, 8], [-1, 0, 2], [np.nan] * 3]])[
         None
     ]
@@ -122,13 +124,17 @@ def test_geometric_loss_of_a_turn_is_scipys():
 
 @pytest.mark.parametrize("kind", [LearnedWeightsLoss, GeometricLoss])
 def test_points_are_weighed_where_they_are_known(kind):
-    # all of the scene points off by 3, the camera points by 1, in a scene of scale 2; the pose is perfect
+    # Scene points are off by 3, camera points by 1, the scale is 2, and the pose is exact.
     truth, output = with_points([1, 2, 3], [1, 0, 0, 0])
-    told = {"scene_coordinates": np.nan_to_num(truth["scene_coordinates"]) + np.float32([3, 0, 0])}
-    told |= {
+    outputs = {
+        "scene_coordinates": np.nan_to_num(truth["scene_coordinates"]) + np.float32([3, 0, 0])
+    }
+    outputs |= {
         "camera_coordinates": np.nan_to_num(truth["camera_coordinates"]) + np.float32([0, 1, 0])
     }
-    assert float(kind(scale=2.0)(truth, output | told)[0]) == pytest.approx((3 + 1) / 2, rel=1e-4)
+    assert float(kind(scale=2.0)(truth, output | outputs)[0]) == pytest.approx(
+        (3 + 1) / 2, rel=1e-4
+    )
 
 
 def test_gradients_are_finite_where_no_point_is_known():
@@ -139,17 +145,17 @@ def test_gradients_are_finite_where_no_point_is_known():
         name: np.full_like(each, np.nan) if "coordinates" in name else each
         for name, each in truth.items()
     }
-    told = {
+    outputs = {
         name: tf.Variable(np.ones((1, 2, 3, 3), np.float32))
         for name in ("scene_coordinates", "camera_coordinates")
     }
     for kind in (LearnedWeightsLoss, GeometricLoss):
         with tf.GradientTape() as tape:
             value = keras.ops.sum(
-                kind()(truth, output | {name: each + 0.0 for name, each in told.items()})
+                kind()(truth, output | {name: each + 0.0 for name, each in outputs.items()})
             )
         assert np.isfinite(float(value))
-        for gradient in tape.gradient(value, list(told.values()), unconnected_gradients="zero"):
+        for gradient in tape.gradient(value, list(outputs.values()), unconnected_gradients="zero"):
             assert np.isfinite(gradient.numpy()).all()
 
 

@@ -23,28 +23,26 @@ def test_overwrite_replaces_a_run_only(run, tmp_path):
 def test_the_current_folder_is_not_replaced(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     line = refusal(new_run_folder(Path(), overwrite=True).__enter__)
-    assert (
-        line == ". is the current folder, which cannot be replaced: give --output from outside it"
-    )
+    assert line == ". is the current folder, which cannot be replaced: give --output from outside"
     assert (tmp_path / "config.json").is_file()
 
 
-@pytest.mark.parametrize(("kept", "left"), [(None, b"old"), ("backup/state.npz", None)])
+@pytest.mark.parametrize(("kept", "left"), [(None, b"old"), ("checkpoint/state.npz", None)])
 @pytest.mark.parametrize("stopped", [PoseNetError, KeyboardInterrupt])
 def test_the_old_run_is_there_until_the_new_one_has_something(tmp_path, kept, left, stopped):
     folder = tmp_path / "run"
-    (folder / "backup").mkdir(parents=True)
+    (folder / "checkpoint").mkdir(parents=True)
     for name, content in (("config.json", b"{}"), ("model.keras", b"old")):
         (folder / name).write_bytes(content)
     replacing = new_run_folder(folder, overwrite=True)
     replacing.__enter__()
     if kept:
-        (folder / "backup").mkdir()
+        (folder / "checkpoint").mkdir()
         (folder / kept).write_bytes(b"new")
     error = stopped("the cat on the keyboard")
     assert not replacing.__exit__(stopped, error, None)
     assert (folder / "model.keras").is_file() == (left is not None)
-    assert (folder / "backup" / "state.npz").is_file() == bool(kept)
+    assert (folder / "checkpoint" / "state.npz").is_file() == bool(kept)
     assert list(tmp_path.iterdir()) == [folder]
 
 
@@ -62,7 +60,8 @@ def test_an_old_run_that_cannot_be_put_back_is_kept(tmp_path, monkeypatch, caplo
     monkeypatch.setattr(Path, "rename", busy)
     assert not replacing.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert (
-        f"nothing new was kept, and the earlier run is {aside}: Directory not empty" in caplog.text
+        f"the training saved nothing, and the earlier run is {aside}: Directory not empty"
+        in caplog.text
     )
     assert (aside / "model.keras").read_bytes() == b"old"
     monkeypatch.undo()
@@ -97,7 +96,7 @@ def test_a_folder_that_cannot_be_renamed_is_one_line(run, tmp_path, monkeypatch)
 def test_a_folder_that_another_training_prepares_is_left_alone(tmp_path):
     with new_run_folder(tmp_path / "run", overwrite=False):
         for overwrite in (False, True):
-            line = refusal(new_run_folder(tmp_path / "run", overwrite).__enter__)
+            line = refusal(new_run_folder(tmp_path / "run", overwrite=overwrite).__enter__)
             assert line == f"{tmp_path / 'run'} is in use: another process writes to it"
         assert (tmp_path / "run").is_dir()
         (tmp_path / "run" / "config.json").write_text("{}")
@@ -106,7 +105,9 @@ def test_a_folder_that_another_training_prepares_is_left_alone(tmp_path):
 
 
 def killed_before_it_kept_anything(folder):
-    """What a training that replaced a run leaves when it is killed early: its own folder, and the run set aside."""
+    """What a training that replaced a run leaves when it is killed early: its own folder, and the
+    run set aside.
+    """
     for path, content in ((folder, b""), (folder.with_name(f".{folder.name}.replaced"), b"old")):
         path.mkdir()
         (path / "config.json").write_bytes(b"{}")

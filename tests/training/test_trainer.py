@@ -11,7 +11,8 @@ import numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras
-from posenet.training.losses import LearnedWeightsLoss, PoseNetLoss
+from posenet.training.losses.learned import LearnedWeightsLoss
+from posenet.training.losses.posenet import PoseNetLoss
 from posenet.training.trainer import Trainer
 
 sizes = {"position": 3, "quaternion": 4}
@@ -27,12 +28,16 @@ def trained(strategy):
         loss = LearnedWeightsLoss(2.0) if sys.argv[1] == "learned" else PoseNetLoss(5.0)
         image = keras.Input((4, 4, 3))
         x = keras.layers.Dense(8, activation="tanh")(keras.layers.Flatten()(image))
-        heads = {p + n: keras.layers.Dense(size)(x) for p in ("", "aux1_") for n, size in sizes.items()}
+        heads = {
+            prefix + name: keras.layers.Dense(size)(x)
+            for prefix in ("", "aux1_")
+            for name, size in sizes.items()
+        }
         trainer = Trainer(keras.Model(image, heads), loss)
         trainer.compile(optimizer=keras.optimizers.SGD(0.01))
     history = trainer.fit(data, epochs=4, verbose=0, shuffle=False).history
     total = float(sum(np.abs(np.asarray(v)).sum() for v in trainer.trainable_variables))
-    return {"loss": history["loss"], "position": history["position"], "weights": total}
+    return {"loss": history["loss"], "position": history["position_error"], "weights": total}
 
 one = trained(tf.distribute.get_strategy())
 print(json.dumps([one, trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))]))

@@ -3,7 +3,7 @@ import pytest
 
 from posenet.datasets.scene import Scene
 from posenet.geometry.poses import Poses
-from posenet.training.validation_split import BLOCKS, validation_mask
+from posenet.training.validation_split import NUM_BLOCKS, validation_mask
 from tests.helpers.errors import refusal
 
 
@@ -17,11 +17,11 @@ def scene_of(lengths):
 
 
 @pytest.mark.parametrize("lengths", [[400], [100] * 4, [62] * 12, [5] * 40])
-def test_blocks_in_time_of_the_asked_size(lengths):
+def test_blocks_in_time_of_the_requested_size(lengths):
     mask = validation_mask(scene_of(lengths), 0.1)
     assert 0.02 * len(mask) <= mask.sum() <= 0.12 * len(mask)
     starts = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int)])) == 1)
-    assert len(starts) <= BLOCKS  # never scattered over neighboring frames
+    assert len(starts) <= NUM_BLOCKS  # never scattered over neighboring frames
 
 
 @pytest.mark.parametrize(("count", "length"), [(300, 3), (900, 1)])
@@ -44,10 +44,10 @@ def test_blocks_stand_for_the_whole_list():
 
 
 @pytest.mark.parametrize(
-    ("count", "share", "held_out"), [(13, 0.08, 1), (24, 0.08, 2), (40, 0.08, 3), (60, 0.08, 4)]
+    ("count", "share", "expected"), [(13, 0.08, 1), (24, 0.08, 2), (40, 0.08, 3), (60, 0.08, 4)]
 )
-def test_small_scenes_lose_no_more_than_the_share(count, share, held_out):
-    assert validation_mask(scene_of([count]), share).sum() == held_out
+def test_small_scenes_lose_no_more_than_the_share(count, share, expected):
+    assert validation_mask(scene_of([count]), share).sum() == expected
 
 
 def test_something_is_left_to_train_on():
@@ -56,6 +56,6 @@ def test_something_is_left_to_train_on():
     assert line == "--validation-split 0.89 must leave images to train on, it holds out all 2"
 
 
-def test_nothing_is_held_out_when_not_asked_for():
+def test_nothing_is_expected_when_not_asked_for():
     assert not validation_mask(scene_of([100]), 0.0).any()
     assert not validation_mask(scene_of([3]), 0.08).any()
