@@ -1,8 +1,10 @@
-"""Where a image was taken, from its keypoints and the scene's triangulated points."""
+"""The pose of a query image from its keypoints and the landmarks of similar training images."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -10,156 +12,222 @@ from scipy.spatial.transform import Rotation
 
 from posenet.localization.pnp import (
     MIN_INLIERS,
-    distances,
-    focal_factor,
-    ransac,
-    refined,
-    residuals,
+    CameraPose,
+    Matches,
+    estimate_focal_factor,
+    ransac_pnp,
+    refine_pose,
+    reprojection_errors,
+    reprojection_residuals,
 )
 from posenet.mapping.keypoints import Keypoints
 from posenet.mapping.matching import match, root_sift
 from posenet.mapping.triangulation import Observations
 
-INLIER_PIXELS, GUIDED_PIXELS = 4.0, 12.0
-LIKENESS = 0.85  # cosine that descriptors must reach where the pose already says where to look
-FEWEST_CELLS = 4
-CELLS = 6  # along either side of what all keypoints span, for counting how far the inliers spread
+# Reprojection error, in pixels, of an inlier.
+INLIER_PIXELS = 4.0
+# Distance, in pixels, from a projected landmark within which its keypoint is searched.
+GUIDED_PIXELS = 12.0
+GUIDED_ROUNDS = 2
+# Cosine that descriptors must reach in guided matching, where the pose already predicts the place.
+MIN_SIMILARITY = 0.85
+# The span of all keypoints is divided into 6 x 6 cells; inliers must be in at least 4 of them.
+CELLS_PER_SIDE = 6
+MIN_CELLS = 4
+# Step of the numeric derivatives of the residuals, in scene units and radians.
+DERIVATIVE_STEP = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class AbsolutePose:
-    """A camera's pose found from points.
+    """A camera pose estimated from matches, world_from_camera.
 
-    position: (3,) camera center in the world. rotation: camera axes to world axes. inliers: how many of the
-    image's keypoints whose match is distinct agree; others, found where the pose looks for them, only make it more
-    exact. covariance: (6, 6) of the center (world axes, scene unit) and of a small turn about the
-    camera's axes (radians). rows: (k,) all keypoints that agree, rays: (k, 2) where they lie on the plane z = 1,
-    points: (k, 3) what they show. focal: what the focal length was multiplied by, 1 where it was known.
+    Attributes:
+        position: camera center in the world frame, shape (3,).
+        rotation: camera axes to world axes.
+        num_inliers: number of keypoints with a distinctive match that agree. Keypoints found by
+            guided matching refine the pose but do not count.
+        covariance: shape (6, 6), of the center (world axes, scene units) and of a small rotation
+            about the camera axes (radians).
+        rows: indices of all keypoints that agree, shape (k,).
+        rays: where these keypoints lie on the plane z = 1 of the camera, shape (k, 2).
+        points: their 3-D points in the world frame, shape (k, 3).
+        focal_factor: factor that was applied to the focal length; 1 if it was known.
     """
 
     position: np.ndarray
     rotation: Rotation
-    inliers: int
+    num_inliers: int
     covariance: np.ndarray
     rows: np.ndarray
     rays: np.ndarray
     points: np.ndarray
-    focal: float = 1.0
+    focal_factor: float = 1.0
 
     @property
-    def deviations(self) -> tuple[float, float]:
-        """Standard deviations of the position (scene's unit) and of the rotation (degrees), over all directions."""
+    def standard_deviations(self) -> tuple[float, float]:
+        """Standard deviation of the position (scene units) and of the rotation (degrees)."""
         variances = np.diag(self.covariance)
-        return float(np.sqrt(variances[:3].sum())), float(np.degrees(np.sqrt(variances[3:].sum())))
+        position_std = float(np.sqrt(variances[:3].sum()))
+        rotation_std_deg = float(np.degrees(np.sqrt(variances[3:].sum())))
+        return position_std, rotation_std_deg
 
 
-def locate(
-    keypoints: Keypoints, seen: list[Observations], has_known_focal_length: bool = True
+class _Landmarks(NamedTuple):
+    """The landmarks that several training images observe, joined."""
+
+    points: np.ndarray  # (m, 3) world
+    descriptors: np.ndarray  # (m, 128) root_sift
+    images: np.ndarray  # (m,) index of the observing image
+
+    @classmethod
+    def join(cls, observations: Sequence[Observations]) -> _Landmarks:
+        counts = [len(observed.points) for observed in observations]
+        return cls(
+            np.concatenate([observed.points for observed in observations]),
+            np.concatenate([root_sift(o.keypoints.descriptors) for o in observations]),
+            np.repeat(np.arange(len(observations)), counts),
+        )
+
+
+def estimate_absolute_pose(
+    keypoints: Keypoints,
+    observations: Sequence[Observations],
+    *,
+    has_known_focal_length: bool = True,
 ) -> AbsolutePose | None:
-    """The pose of a image's camera, by what some of the scene's images see; None where too little agrees.
+    """Estimate the pose of a query image.
 
-    has_known_focal_length: False where the focal length must be found too; None, then, also where it stays vague.
+    The keypoints are matched with each training image; RANSAC gives a first pose. Then landmarks
+    are matched again near their projections, and the pose is fitted to these matches.
+
+    Args:
+        keypoints: keypoints of the query image.
+        observations: what each of several training images observes of the scene.
+        has_known_focal_length: False to estimate the focal length with the pose.
+
+    Returns:
+        The pose. None if too few matches agree, or if an unknown focal length stays undetermined.
     """
-    ours = root_sift(keypoints.descriptors)
-    theirs = [root_sift(each.keypoints.descriptors) for each in seen]
-    pairs = [match(ours, each) for each in theirs]
-    rows = np.concatenate([np.zeros(0, int), *(pair[0] for pair in pairs)])
-    points = np.concatenate(
-        [np.zeros((0, 3)), *(each.points[pair[1]] for each, pair in zip(seen, pairs, strict=True))]
-    )
-    factor = 1.0 if has_known_focal_length else focal_factor(keypoints, rows, points)
+    if not observations:
+        return None
+    descriptors = root_sift(keypoints.descriptors)
+    landmarks = _Landmarks.join(observations)
+    distinctive = _match_images(descriptors, landmarks, len(observations))
+    factor = 1.0 if has_known_focal_length else estimate_focal_factor(keypoints, distinctive)
     if factor is None:
         return None
     keypoints = keypoints.zoomed(factor)
-    start = ransac(keypoints, rows, points)
-    if start is None:
+    pose = ransac_pnp(keypoints, distinctive)
+    if pose is None:
         return None
-    distinct = rows, points
-    known, descriptors = np.concatenate([each.points for each in seen]), np.concatenate(theirs)
-    images = np.repeat(np.arange(len(seen)), [len(each.points) for each in seen])
-    for _ in range(2):
-        rows, columns = _guided_matching(keypoints, ours, known, descriptors, *start)
-        points = known[columns]
-        if len(rows) < MIN_INLIERS:
+    matches = distinctive
+    for _ in range(GUIDED_ROUNDS):
+        matches = _guided_matching(keypoints, descriptors, landmarks, pose)
+        if len(matches.rows) < MIN_INLIERS:
             return None
-        start = refined(keypoints, rows, points, *start)
-    found = _verify_pose(keypoints, rows, points, images[columns], *start, has_known_focal_length)
-    if found is None:
+        pose = refine_pose(keypoints, matches, pose)
+    verified = _verify_pose(keypoints, matches, pose, has_known_focal_length)
+    if verified is None:
         return None
-    agreeing = len(np.unique(distinct[0][distances(keypoints, *distinct, *start) < INLIER_PIXELS]))
-    return replace(found, inliers=agreeing, focal=factor) if agreeing >= MIN_INLIERS else None
+    agreeing = reprojection_errors(keypoints, distinctive, pose) < INLIER_PIXELS
+    num_inliers = len(np.unique(distinctive.rows[agreeing]))
+    if num_inliers < MIN_INLIERS:
+        return None
+    return replace(verified, num_inliers=num_inliers, focal_factor=factor)
 
 
-def _guided_matching(keypoints: Keypoints, ours, points, theirs, position, rotation: Rotation):
-    """Rows of keypoints, and of points that the pose projects near them and that look alike; one point a keypoint."""
-    local = rotation.inv().apply(points - position)
+def _match_images(descriptors: np.ndarray, landmarks: _Landmarks, count: int) -> Matches:
+    """Match the query with each image by itself: mutual nearest neighbors with Lowe's ratio."""
+    rows = [np.zeros(0, int)]
+    columns = [np.zeros(0, int)]
+    for image in range(count):
+        own = np.flatnonzero(landmarks.images == image)
+        matched_rows, matched = match(descriptors, landmarks.descriptors[own])
+        rows.append(matched_rows)
+        columns.append(own[matched])
+    column = np.concatenate(columns)
+    return Matches(np.concatenate(rows), landmarks.points[column], landmarks.images[column])
+
+
+def _guided_matching(
+    keypoints: Keypoints, descriptors: np.ndarray, landmarks: _Landmarks, pose: CameraPose
+) -> Matches:
+    """Match landmarks with similar keypoints near their projections, one landmark per keypoint."""
+    local = pose.rotation.inv().apply(landmarks.points - pose.position)
     ahead = np.flatnonzero(local[:, 2] > 1e-6)
     projected = local[ahead, :2] / local[ahead, 2:]
     near = cKDTree(keypoints.rays).query_ball_point(projected, GUIDED_PIXELS * keypoints.pixel)
-    counts = np.array([len(each) for each in near], int)
+    counts = np.array([len(candidates) for candidates in near], int)
     columns = np.repeat(ahead, counts)
-    rows = np.concatenate([np.zeros(0, int), *(np.array(each, int) for each in near if each)])
-    likeness = np.einsum("nd,nd->n", ours[rows], theirs[columns])
-    rows, columns, likeness = (each[likeness > LIKENESS] for each in (rows, columns, likeness))
-    order = np.argsort(-likeness, kind="stable")
+    rows = np.concatenate([np.zeros(0, int), *(np.array(c, int) for c in near if c)])
+    similarity = np.einsum("nd,nd->n", descriptors[rows], landmarks.descriptors[columns])
+    similar = similarity > MIN_SIMILARITY
+    rows = rows[similar]
+    columns = columns[similar]
+    order = np.argsort(-similarity[similar], kind="stable")
     _, first = np.unique(rows[order], return_index=True)
-    chosen = order[first]
-    return rows[chosen], columns[chosen]
+    best = order[first]
+    columns = columns[best]
+    return Matches(rows[best], landmarks.points[columns], landmarks.images[columns])
 
 
 def _verify_pose(
-    keypoints: Keypoints,
-    rows,
-    points,
-    images,
-    position,
-    rotation: Rotation,
-    has_known_focal_length: bool,
+    keypoints: Keypoints, matches: Matches, pose: CameraPose, has_known_focal_length: bool
 ) -> AbsolutePose | None:
-    """The pose with what speaks for it; None where that is too little. images: (n,) where each point was seen.
+    """Return the pose with its covariance, or None if inliers are too few or too concentrated.
 
-    A focal length that was found with the pose makes it less sure.
+    A focal length that was estimated with the pose makes it less certain.
     """
-
-    def off(change):
-        return residuals(change, keypoints, rows, points, position, rotation)
-
-    errors = off(np.zeros(6)).reshape(-1, 2)
+    unknowns = 6 if has_known_focal_length else 7
+    errors = reprojection_residuals(np.zeros(6), keypoints, matches, pose).reshape(-1, 2)
     good = np.linalg.norm(errors, axis=1) < INLIER_PIXELS
+    inliers = matches.rows[good]
     span = np.maximum(np.ptp(keypoints.rays, axis=0), keypoints.pixel)
-    spread = len(np.unique(np.floor(keypoints.rays[rows[good]] / span * CELLS), axis=0))
-    if good.sum() < MIN_INLIERS or spread < FEWEST_CELLS:
+    cells = np.unique(np.floor(keypoints.rays[inliers] / span * CELLS_PER_SIDE), axis=0)
+    if len(inliers) < MIN_INLIERS or len(cells) < MIN_CELLS:
         return None
-    step, unknowns = 1e-6, 6 if has_known_focal_length else 7
-    jacobian = np.stack(
-        [(off(step * each) - off(-step * each)) / (2 * step) for each in np.eye(unknowns)], axis=1
+    derivatives = []
+    for direction in np.eye(unknowns):
+        step = DERIVATIVE_STEP * direction
+        ahead = reprojection_residuals(step, keypoints, matches, pose)
+        behind = reprojection_residuals(-step, keypoints, matches, pose)
+        derivatives.append((ahead - behind) / (2 * DERIVATIVE_STEP))
+    jacobian = np.stack(derivatives, axis=1).reshape(-1, 2, unknowns)[good]
+    covariance = clustered_covariance(
+        jacobian.reshape(-1, unknowns), errors[good].ravel(), np.repeat(matches.images[good], 2)
     )
-    jacobian = jacobian.reshape(-1, 2, unknowns)[good].reshape(-1, unknowns)
-    covariance = clustered_covariance(jacobian, errors[good].ravel(), np.repeat(images[good], 2))[
-        :6, :6
-    ]
-    agreeing = rows[good]
     return AbsolutePose(
-        position,
-        rotation,
-        len(agreeing),
-        covariance,
-        agreeing,
-        keypoints.rays[agreeing],
-        points[good],
+        position=pose.position,
+        rotation=pose.rotation,
+        num_inliers=len(inliers),
+        covariance=covariance[:6, :6],
+        rows=inliers,
+        rays=keypoints.rays[inliers],
+        points=matches.points[good],
     )
 
 
 def clustered_covariance(
     jacobian: np.ndarray, errors: np.ndarray, groups: np.ndarray
 ) -> np.ndarray:
-    """(k, k) of unknowns fitted by least squares to n values of slopes jacobian (n, k), that are left with errors (n,).
+    """Return the covariance of unknowns that were fitted by least squares to grouped values.
 
-    Values of one group err together, as points of one training image do with its pose. To the covariance of
-    independent values comes the cluster-robust one (Liang & Zeger 1986): how far the groups pull the unknowns apart.
+    Values of one group err together, as points of one training image do with its pose. The
+    cluster-robust covariance (Liang and Zeger, 1986), which measures how far the groups pull the
+    unknowns apart, is added to the covariance of independent values.
+
+    Args:
+        jacobian: derivatives of the n values by the k unknowns, shape (n, k).
+        errors: the residuals, shape (n,).
+        groups: the group of each value, shape (n,).
+
+    Returns:
+        The covariance, shape (k, k).
     """
     inverse = np.linalg.pinv(jacobian.T @ jacobian)
     names, groups = np.unique(groups, return_inverse=True)
     pulls = np.stack([np.bincount(groups, pull) for pull in (jacobian * errors[:, None]).T])
     together = pulls @ pulls.T * len(names) / max(len(names) - 1, 1)
-    return float((errors**2).mean()) * inverse + inverse @ together @ inverse
+    covariance: np.ndarray = float((errors**2).mean()) * inverse + inverse @ together @ inverse
+    return covariance

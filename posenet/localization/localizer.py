@@ -1,11 +1,11 @@
-"""What a run answers for images: regressed, averaged over views, smoothed, refined, beside the nearest image."""
+"""The localizer: from images to poses, with test-time augmentation, smoothing and refinement."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +13,20 @@ import numpy as np
 from posenet.config import TTA_VIEWS
 from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
-from posenet.geometry.poses import Poses, is_valid_quaternion
+from posenet.geometry.poses import Poses
 from posenet.io.files import fingerprint_files
 from posenet.io.image_cache import ImageArray, load_images
+from posenet.localization.estimates import PoseEstimate, PoseEstimates, valid_poses
 from posenet.localization.orientation import resolve_orientation
-from posenet.localization.refinement import PnPRefiner, RefinementResult
+from posenet.localization.query_images import QueryImage, as_files, query_camera
+from posenet.localization.refinement import PnPRefiner
 from posenet.localization.retrieval import (
     Gallery,
-    descriptors,
     load_or_build_gallery,
+    normalize_descriptors,
     with_descriptor_output,
 )
-from posenet.localization.smoothing import contiguous_segments, smooth
+from posenet.localization.smoothing import contiguous_segments, smooth_trajectory
 from posenet.localization.test_time_augmentation import predict_with_tta
 from posenet.localization.uncertainty import (
     UncertaintyModel,
@@ -32,20 +34,28 @@ from posenet.localization.uncertainty import (
     load_uncertainty,
     save_uncertainty,
 )
-from posenet.mapping.landmarks import MAP, load_or_build_landmarks
+from posenet.mapping.landmarks import landmarks_folder, load_or_build_landmarks
 from posenet.run import MODEL, Run
 
 log = logging.getLogger("posenet")
 
-FEWEST_HELD_OUT = 8  # images that tell how far to trust a pose
+# Fewest validation images that the uncertainty is calibrated with.
+MIN_VALIDATION_IMAGES = 8
+# Uncertainty that is assumed otherwise: of the position as a fraction of the scene's depth, of the
+# rotation in degrees, and the inflation of refined poses.
+ASSUMED_POSITION_STD = 0.05
+ASSUMED_ROTATION_STD_DEG = 3.0
+ASSUMED_INFLATION = 10.0
 
 
 @dataclass(frozen=True)
 class LocalizationOptions:
-    """How answers are made.
+    """How poses are estimated.
 
-    views: of each image, averaged, 1 to 11. smooth: the images of a sequence are a video's, their path is drawn
-    smooth. refine: make poses exact by matching with the training images.
+    Attributes:
+        tta_views: number of test-time augmentation views per image, 1 to 11.
+        smooth: smooth the poses of each sequence as a video.
+        refine: refine each pose by local feature matching and PnP.
     """
 
     tta_views: int = TTA_VIEWS
@@ -53,134 +63,265 @@ class LocalizationOptions:
     refine: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class PoseEstimates:
-    """Poses of n images.
+class Localizer:
+    """Estimates camera poses with a trained run.
 
-    poses: world_from_camera, the best there is, meaningless where found (n,) is False. regressed: what the network
-    alone says, meaningless where answered (n,) is False. doubt_deg: (n,) how far the views' rotations lie from their
-    mean; None for one view. descriptors: (n, d), to be looked up in the gallery. refinement: what refining found; None
-    if it was not asked for.
+    The model, the descriptors of the training images and the landmark map are loaded on first use
+    and kept. The map is built if it does not exist.
     """
 
-    poses: Poses
-    found: np.ndarray
-    regressed: Poses
-    answered: np.ndarray
-    doubt_deg: np.ndarray | None
-    descriptors: np.ndarray
-    refinement: RefinementResult | None = None
+    def __init__(
+        self,
+        run: Run,
+        *,
+        refine: bool = False,
+        smooth: bool = False,
+        tta_views: int = TTA_VIEWS,
+        training: Scene | None = None,
+    ) -> None:
+        """Load the model of a run.
 
+        Args:
+            run: the run.
+            refine: refine each pose by local feature matching and PnP.
+            smooth: smooth the poses of each sequence as a video.
+            tta_views: number of test-time augmentation views per image, 1 to 11.
+            training: the run's training images, if they are open already.
 
-class Localizer:
-    """A run, ready to answer. training: its training split, if that is open already."""
-
-    def __init__(self, run: Run, training: Scene | None = None):
-        self.run, self.training = run, training
-        self.made_of = fingerprint_files(
-            [run.folder / MODEL]
-        )  # before it is loaded: a training may write a newer one
+        Raises:
+            PoseNetError: the model cannot be loaded.
+        """
+        self.run = run
+        self.options = LocalizationOptions(tta_views=tta_views, smooth=smooth, refine=refine)
+        self.training = training
+        # Before the model is loaded, since a training may replace the file at any time.
+        self.fingerprint = fingerprint_files([run.folder / MODEL])
         self.network = with_descriptor_output(run.load_model())
+
+    def __repr__(self) -> str:
+        """Return the localizer in one line."""
+        return f"Localizer({self.run.folder}, {self.options})"
 
     @cached_property
     def gallery(self) -> Gallery:
-        """The training images as the network sees them."""
-        return load_or_build_gallery(self.run, self.network, self.made_of, self.training)
+        """The training images with their global descriptors."""
+        return load_or_build_gallery(self.run, self.network, self.fingerprint, self.training)
 
     @cached_property
     def refiner(self) -> PnPRefiner:
-        """Refines by the training images."""
-        return PnPRefiner(
-            self.gallery, load_or_build_landmarks(self.run.folder, self.gallery.scene)
-        )
+        """The refiner with the landmark map."""
+        landmarks = load_or_build_landmarks(self.run.folder, self.gallery.scene)
+        return PnPRefiner(self.gallery, landmarks)
 
     @cached_property
-    def trust(self) -> UncertaintyModel:
-        """How far to trust regressed and refined poses, by the training images that were held out."""
-        folder = self.run.folder / MAP
-        kept = load_uncertainty(folder, self.made_of)
-        if kept is not None:
-            return kept
+    def uncertainty(self) -> UncertaintyModel:
+        """The uncertainty model, calibrated on the validation images of the run."""
+        folder = landmarks_folder(self.run.folder)
+        saved = load_uncertainty(folder, self.fingerprint)
+        if saved is not None:
+            return saved
         scene = self.gallery.scene
         rows = np.flatnonzero(np.isin(scene.names, self.run.validation_images))
-        if len(rows) < FEWEST_HELD_OUT:
+        if len(rows) < MIN_VALIDATION_IMAGES:
             log.warning(
-                "%d training images were held out, fewer than %d: how far to trust a pose is only assumed",
-                len(rows), FEWEST_HELD_OUT,
-            )  # fmt: skip
-            return UncertaintyModel(0.05 * self.refiner.depth, 3.0, 10.0)
-        held_out = scene.subset(rows)
-        images = load_images(held_out.paths, self.run.crop.resized, "held-out images")
-        held_out = held_out.subset(images.rows)
-        outputs = self._views(images, held_out.cameras)
-        regressed, _ = self._poses(outputs)
-        described = descriptors(outputs["pooled"])
-        located = self.refiner.locate(held_out.paths, held_out.cameras, regressed, described, rows)
-        trust = calibrate_uncertainty(regressed, located, held_out.poses)
-        save_uncertainty(folder, self.made_of, trust)
-        return trust
+                "the uncertainty of poses is assumed: it is calibrated with at least %d validation "
+                "images, the run has %d",
+                MIN_VALIDATION_IMAGES,
+                len(rows),
+            )
+            position_std = ASSUMED_POSITION_STD * self.refiner.depth
+            return UncertaintyModel(position_std, ASSUMED_ROTATION_STD_DEG, ASSUMED_INFLATION)
+        model = self._calibrate(scene.subset(rows), rows)
+        save_uncertainty(folder, self.fingerprint, model)
+        return model
 
-    def _poses(self, outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:
-        """What the network says, in the scene's world, and a mask (n,) of what is usable."""
-        poses, usable = valid_poses(outputs)
-        return Poses(poses.positions + self.run.origin, poses.rotations), usable
-
-    @property
-    def reference_camera(self) -> Camera | None:
-        """The camera of all training images, if it was one."""
-        return self.run.camera if self.run.single_camera else None
-
-    def _views(
-        self, images: ImageArray, cameras: Sequence[Camera | None], count: int = TTA_VIEWS
-    ) -> dict[str, np.ndarray]:
-        return predict_with_tta(
-            self.network, images, cameras, self.run.crop, count, self.reference_camera
+    def _calibrate(self, validation: Scene, rows: np.ndarray) -> UncertaintyModel:
+        """Calibrate the uncertainty on training images at some rows, which help nobody here."""
+        images = load_images(validation.paths, self.run.crop.resized, "validation images")
+        validation = validation.subset(images.scene_rows)
+        outputs = self._predict(images, validation.cameras, TTA_VIEWS)
+        regressed, _ = self._to_poses(outputs)
+        estimated = self.refiner.estimate(
+            validation.paths,
+            validation.cameras,
+            regressed,
+            normalize_descriptors(outputs["pooled"]),
+            excluded=rows,
         )
+        return calibrate_uncertainty(regressed, estimated, validation.poses)
 
-    def answer(
+    def localize(self, image: QueryImage) -> PoseEstimate:
+        """Estimate the pose of one image.
+
+        Args:
+            image: an image file (str or Path), RGB values of shape (h, w, 3) and type uint8, or a
+                PIL image.
+
+        Returns:
+            The pose, world_from_camera, with its uncertainty.
+
+        Raises:
+            PoseNetError: the image cannot be read, or the run cannot localize.
+        """
+        with as_files([image]) as paths:
+            rows, estimates = self.localize_files(paths)
+        return estimates.scatter(rows, 1)[0]
+
+    def localize_all(
+        self, images: Sequence[QueryImage], *, smooth: bool | None = None
+    ) -> PoseEstimates:
+        """Estimate the poses of many images.
+
+        Args:
+            images: n image files (str or Path), RGB arrays or PIL images.
+            smooth: smooth the poses of each folder as those of a video, in the given order.
+                Default: the localizer's option.
+
+        Returns:
+            n poses, world_from_camera. Images that cannot be read are not `valid`.
+
+        Raises:
+            PoseNetError: no image can be read, or the run cannot localize.
+        """
+        with as_files(images) as paths:
+            rows, estimates = self.localize_files(paths, smooth=smooth)
+        return estimates.scatter(rows, len(paths))
+
+    def localize_files(
+        self, paths: Sequence[Path], *, smooth: bool | None = None
+    ) -> tuple[np.ndarray, PoseEstimates]:
+        """Estimate the poses of those image files that can be read.
+
+        Args:
+            paths: n image files.
+            smooth: as for `localize_all`.
+
+        Returns:
+            Indices of the images that can be read, shape (k,), and their k poses.
+
+        Raises:
+            PoseNetError: no image can be read, or the run cannot localize.
+        """
+        images = load_images(list(paths), self.run.crop.resized, "images")
+        readable = [paths[row] for row in images.scene_rows]
+        cameras = [query_camera(self.run, path) for path in readable]
+        folders = np.array([str(path.parent) for path in paths], object)
+        sequences = contiguous_segments(folders, images.scene_rows)
+        estimates = self.estimate(images, readable, cameras, sequences, smooth=smooth)
+        return images.scene_rows, estimates
+
+    def estimate(
         self,
         images: ImageArray,
         paths: Sequence[Path],
         cameras: Sequence[Camera | None],
         sequences: np.ndarray,
-        options: LocalizationOptions,
+        *,
+        smooth: bool | None = None,
     ) -> PoseEstimates:
-        """Poses of n stored images, whose files, cameras and sequences (n,) are given in the same order."""
-        outputs = self._views(images, cameras, options.tta_views)
-        if self.reference_camera and options.tta_views > 1:
-            ask = partial(self._views, count=options.tta_views)
-            outputs = resolve_orientation(
-                outputs, paths, cameras, self.reference_camera, self.run.crop.resized, ask
+        """Estimate the poses of resized images whose files and cameras are known.
+
+        Args:
+            images: n resized images.
+            paths: their files.
+            cameras: the cameras of the files, None if unknown.
+            sequences: the sequence of each image, shape (n,); ordered by time within one.
+            smooth: smooth each sequence. Default: the localizer's option.
+
+        Returns:
+            n poses.
+        """
+        smooth = self.options.smooth if smooth is None else smooth
+        outputs = self._predict_oriented(images, paths, cameras)
+        regressed, regressed_valid = self._to_poses(outputs)
+        if smooth:
+            regressed = _smooth_valid(regressed, regressed_valid, sequences)
+        spread = outputs["spread_deg"] if self.options.tta_views > 1 else None
+        descriptors = normalize_descriptors(outputs["pooled"])
+        if not self.options.refine:
+            return PoseEstimates(
+                regressed, regressed_valid, regressed, regressed_valid, spread, descriptors
             )
-        regressed, answered = self._poses(outputs)
-        if options.smooth:
-            regressed = _smoothed(regressed, answered, sequences)
-        doubt = outputs["spread_deg"] if options.tta_views > 1 else None
-        described = descriptors(outputs["pooled"])
-        if not options.refine:
-            return PoseEstimates(regressed, answered, regressed, answered, doubt, described)
-        refinement = self.refiner.refine(paths, cameras, regressed, described, self.trust, answered)
-        found = answered | refinement.refined
-        poses = (
-            _smoothed(refinement.poses, found, sequences) if options.smooth else refinement.poses
+        refinement = self.refiner.refine(
+            paths,
+            cameras,
+            regressed,
+            descriptors,
+            self.uncertainty,
+            regressed_valid=regressed_valid,
         )
-        return PoseEstimates(poses, found, regressed, answered, doubt, described, refinement)
+        valid = regressed_valid | refinement.refined
+        poses = refinement.poses
+        if smooth:
+            poses = _smooth_valid(poses, valid, sequences)
+        return PoseEstimates(
+            poses, valid, regressed, regressed_valid, spread, descriptors, refinement
+        )
+
+    def retrieve(self, estimates: PoseEstimates) -> list[str]:
+        """Return the name of the training image most similar to each image.
+
+        Args:
+            estimates: n estimates.
+
+        Returns:
+            n names of training images.
+        """
+        rows = self.gallery.nearest(estimates.descriptors)[:, 0]
+        return [self.gallery.scene.names[row] for row in rows]
+
+    @property
+    def reference_camera(self) -> Camera | None:
+        """The camera of all training images, if it is the same for all."""
+        return self.run.camera if self.run.single_camera else None
+
+    def _predict_oriented(
+        self, images: ImageArray, paths: Sequence[Path], cameras: Sequence[Camera | None]
+    ) -> dict[str, np.ndarray]:
+        """Predict with test-time augmentation, each image in its best orientation."""
+        tta_views = self.options.tta_views
+        outputs = self._predict(images, cameras, tta_views)
+        if self.reference_camera is None or tta_views == 1:
+            return outputs
+
+        def predict(
+            rotated: ImageArray, rotated_cameras: Sequence[Camera | None]
+        ) -> dict[str, np.ndarray]:
+            return self._predict(rotated, rotated_cameras, tta_views)
+
+        return resolve_orientation(
+            outputs,
+            paths,
+            cameras,
+            reference_camera=self.reference_camera,
+            size=self.run.crop.resized,
+            predict=predict,
+        )
+
+    def _predict(
+        self, images: ImageArray, cameras: Sequence[Camera | None], tta_views: int
+    ) -> dict[str, np.ndarray]:
+        return predict_with_tta(
+            self.network,
+            images,
+            cameras,
+            self.run.crop,
+            tta_views=tta_views,
+            reference_camera=self.reference_camera,
+        )
+
+    def _to_poses(self, outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:
+        """Return poses in the world frame of the scene, and a mask of the valid ones."""
+        poses, valid = valid_poses(outputs)
+        return Poses(poses.positions + self.run.origin, poses.rotations), valid
 
 
-def valid_poses(outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:
-    """Network outputs as poses, and a mask (n,) of those that are finite and have a rotation."""
-    position, quaternion = outputs["position"], outputs["quaternion"]
-    found = np.isfinite(position).all(axis=1) & is_valid_quaternion(quaternion)
-    poses = Poses.from_quaternions(
-        np.where(found[:, None], position, 0), np.where(found[:, None], quaternion, [1, 0, 0, 0])
-    )
-    return poses, found
-
-
-def _smoothed(poses: Poses, found: np.ndarray, sequences: np.ndarray) -> Poses:
-    """The usable poses on smooth paths, which end where several in a row are not; the others as they are."""
-    rows = np.flatnonzero(found)
-    smooth_poses = smooth(poses[rows], contiguous_segments(sequences, rows))
-    positions, quaternions = poses.positions.copy(), poses.quaternions_wxyz.copy()
-    positions[rows], quaternions[rows] = smooth_poses.positions, smooth_poses.quaternions_wxyz
+def _smooth_valid(poses: Poses, valid: np.ndarray, sequences: np.ndarray) -> Poses:
+    """Smooth the valid poses; a trajectory ends where several in a row are invalid."""
+    rows = np.flatnonzero(valid)
+    smoothed = smooth_trajectory(poses[rows], contiguous_segments(sequences, rows))
+    positions = poses.positions.copy()
+    quaternions = poses.quaternions_wxyz.copy()
+    positions[rows] = smoothed.positions
+    quaternions[rows] = smoothed.quaternions_wxyz
     return Poses.from_quaternions(positions, quaternions)

@@ -1,7 +1,7 @@
-"""Which way is up in images that are held otherwise than the training images?
+"""Detect images that are rotated by 90 degrees against the training images.
 
-A tall image beside wide training images may show the place upright, or be a wide one that lies on its side. The
-network is asked all three ways, and believed where its views agree clearly best.
+A portrait image among landscape training images may be upright, or a landscape image on its side.
+The network localizes it in all three orientations, and the one whose views agree clearly best wins.
 """
 
 from __future__ import annotations
@@ -20,59 +20,87 @@ from posenet.localization.test_time_augmentation import undo_rotation
 
 log = logging.getLogger("posenet")
 
-SURER = 0.5  # a turned image's views must lie so much nearer together: most tall images are no wide ones
+# The views of a rotated image must spread at most this fraction of the others': most portrait
+# images are upright. Chosen on RedKitchen's test images (docs/lab-notes.md).
+MAX_SPREAD_RATIO = 0.5
+# Numbers of quarter turns, counter-clockwise, that are tried.
+QUARTER_TURNS = (1, 3)
 
 Outputs = dict[str, np.ndarray]
-Ask = Callable[[ImageArray, Sequence[Camera | None]], Outputs]
+Predict = Callable[[ImageArray, Sequence[Camera | None]], Outputs]
 
 
 def resolve_orientation(
     outputs: Outputs,
     paths: Sequence[Path],
     cameras: Sequence[Camera | None],
+    *,
     reference_camera: Camera,
-    stored,
-    ask: Ask,
+    size: tuple[int, int],
+    predict: Predict,
 ) -> Outputs:
-    """What `ask` says of n images, in place of `outputs`, where they turn out to lie on their side.
+    """Replace the outputs of images that turn out to be rotated by 90 degrees.
 
-    outputs: what it says of them as they are, with "quaternion" (n, 4) world_from_camera and "spread_deg" (n,), how far
-    its views lie apart. reference_camera: the camera of all training images. stored: (height, width) of stored images.
+    Args:
+        outputs: the network's outputs for n images, among them "quaternion" (n, 4)
+            world_from_camera and "spread_deg" (n,), the spread of their views.
+        paths: n image files.
+        cameras: n cameras, None if unknown.
+        reference_camera: the camera of all training images.
+        size: (height, width) that images are resized to.
+        predict: gives the outputs of images, for their cameras.
+
+    Returns:
+        The outputs, each image in its best orientation.
     """
-    rows = np.array(
-        [
-            row
-            for row, each in enumerate(cameras)
-            if each and has_other_orientation(each, reference_camera)
-        ],
-        int,
-    )
     best = {name: values.copy() for name, values in outputs.items()}
-    sideways: set[int] = set()
-    for count in (1, 3) if len(rows) else ():
+    candidates = [
+        row
+        for row, camera in enumerate(cameras)
+        if camera and has_other_orientation(camera, reference_camera)
+    ]
+    if not candidates:
+        return best
+    rotated: set[int] = set()
+    for quarter_turns in QUARTER_TURNS:
         images = load_images(
-            [paths[row] for row in rows], stored, "images, turned", quarter_turns=count
+            [paths[row] for row in candidates], size, "rotated images", quarter_turns=quarter_turns
         )
-        rows = rows[images.rows]
-        answers = ask(images, [each.rotate90(count) for row in rows if (each := cameras[row])])
-        ours_from_turned = Rotation.from_euler("z", 90 * count, degrees=True)
-        answers["quaternion"] = undo_rotation(answers["quaternion"], ours_from_turned)
-        better = _doubt(answers) < SURER * _doubt(
-            {name: values[rows] for name, values in best.items()}
-        )
-        for name, values in answers.items():
-            best[name][rows[better]] = values[better]
-        sideways |= set(rows[better])
-    if sideways:
-        log.info("%d of %d images seem to lie on their side", len(sideways), len(cameras))
+        candidates = [candidates[index] for index in images.scene_rows]
+        rotated_cameras = [_rotate90(cameras[row], quarter_turns) for row in candidates]
+        attempt = predict(images, rotated_cameras)
+        rotation = Rotation.from_euler("z", 90 * quarter_turns, degrees=True)
+        attempt["quaternion"] = undo_rotation(attempt["quaternion"], rotation)
+        current = {name: values[candidates] for name, values in best.items()}
+        better = _spread(attempt) < MAX_SPREAD_RATIO * _spread(current)
+        improved = np.array(candidates, int)[better]
+        for name, values in attempt.items():
+            best[name][improved] = values[better]
+        rotated |= set(improved.tolist())
+    if rotated:
+        log.info("%d of %d images appear to be rotated by 90 degrees", len(rotated), len(cameras))
     return best
 
 
-def _doubt(outputs: Outputs) -> np.ndarray:
-    """How far the views lie apart, (n,) degrees; infinite where they tell no rotation."""
-    return np.where(is_valid_quaternion(outputs["quaternion"]), outputs["spread_deg"], np.inf)
-
-
 def has_other_orientation(camera: Camera, reference_camera: Camera) -> bool:
-    """Whether one of the two images is tall and the other wide."""
-    return (camera.width - camera.height) * (reference_camera.width - reference_camera.height) < 0
+    """Return whether one of two images is in portrait format and the other in landscape format.
+
+    Args:
+        camera: the camera of one image.
+        reference_camera: the camera of the other.
+
+    Returns:
+        True if the formats differ; False if one is square.
+    """
+    reference = reference_camera.width - reference_camera.height
+    return (camera.width - camera.height) * reference < 0
+
+
+def _rotate90(camera: Camera | None, quarter_turns: int) -> Camera | None:
+    return camera.rotate90(quarter_turns) if camera else None
+
+
+def _spread(outputs: Outputs) -> np.ndarray:
+    """Return the spread of the views in degrees, infinite without a valid rotation."""
+    valid = is_valid_quaternion(outputs["quaternion"])
+    return np.where(valid, outputs["spread_deg"], np.inf)

@@ -1,97 +1,223 @@
-"""Perspective-n-point: the pose of a camera from points whose place in the world and in the image is known."""
+"""Perspective-n-point: the pose of a camera from matches of keypoints and 3-D points."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
 from posenet.mapping.keypoints import Keypoints
 
-RANSAC_PIXELS, RANSAC_ROUNDS = 8.0, 2000
+# Reprojection error, in pixels, up to which RANSAC counts a match as an inlier.
+RANSAC_PIXELS = 8.0
+RANSAC_ROUNDS = 2000
+RANSAC_CONFIDENCE = 0.9999
+# Fewest keypoints that must agree with a pose.
 MIN_INLIERS = 12
-# where the focal length is sought too: from half to twice the one assumed, and how sure it must become
-FOCALS, VAGUE = np.exp(np.linspace(np.log(0.5), np.log(2.0), 11)), 0.05
-NEAR_PIXELS = 12.0
+# Residual in pixels from which Cauchy's loss grows slowly.
+CAUCHY_PIXELS = 1.5
+# An unknown focal length is searched between half and twice the assumed one.
+FOCAL_FACTORS = np.exp(np.linspace(np.log(0.5), np.log(2.0), 11))
+# Largest standard deviation of the logarithm of an estimated focal length: 5 %.
+MAX_FOCAL_STD = 0.05
+# Reprojection error, in pixels, of the matches that a focal length is fitted to.
+FOCAL_FIT_PIXELS = 12.0
 
-Pose = tuple[np.ndarray, Rotation]  # camera center (3,) in the world, camera axes to world axes
+
+class CameraPose(NamedTuple):
+    """A pose, world_from_camera.
+
+    Attributes:
+        position: camera center in the world frame, shape (3,).
+        rotation: camera axes to world axes.
+    """
+
+    position: np.ndarray
+    rotation: Rotation
 
 
-def ransac(
-    keypoints: Keypoints, rows: np.ndarray, points: np.ndarray, rounds: int = RANSAC_ROUNDS
-) -> Pose | None:
-    """The pose that most pairs of a keypoint rows (n,) and a point (n, 3) agree with; None where hardly any do."""
-    if len(np.unique(rows)) < MIN_INLIERS:
+class Matches(NamedTuple):
+    """n matches of keypoints and 3-D points.
+
+    Attributes:
+        rows: indices of the keypoints, shape (n,).
+        points: the 3-D points in the world frame, shape (n, 3).
+        images: indices of the training images that observe the points, shape (n,).
+    """
+
+    rows: np.ndarray
+    points: np.ndarray
+    images: np.ndarray
+
+    def select(self, chosen: np.ndarray) -> Matches:
+        """Return some of the matches.
+
+        Args:
+            chosen: a boolean mask (n,) or indices.
+
+        Returns:
+            Those matches.
+        """
+        return Matches(self.rows[chosen], self.points[chosen], self.images[chosen])
+
+
+def ransac_pnp(
+    keypoints: Keypoints, matches: Matches, *, rounds: int = RANSAC_ROUNDS
+) -> CameraPose | None:
+    """Return the pose that most matches agree with (RANSAC with SQPnP, then least squares).
+
+    Args:
+        keypoints: keypoints of the query image.
+        matches: their matches.
+        rounds: number of RANSAC iterations.
+
+    Returns:
+        The pose, or None if fewer than `MIN_INLIERS` keypoints agree.
+    """
+    if len(np.unique(matches.rows)) < MIN_INLIERS:
         return None
     cv2.setRNGSeed(0)
-    middle = points.mean(
-        axis=0
-    )  # OpenCV works in float32, and the world's own zero may lie too far away for that
+    # OpenCV computes in float32, and the world's origin may be too far away for that.
+    center = matches.points.mean(axis=0)
     try:
-        good, turn, shift, inliers = cv2.solvePnPRansac(
-            points - middle, keypoints.rays[rows], np.eye(3), None, iterationsCount=rounds, confidence=0.9999,
-            reprojectionError=RANSAC_PIXELS * keypoints.pixel, flags=cv2.SOLVEPNP_SQPNP,
-        )  # fmt: skip
+        success, rotation_vector, translation, inliers = cv2.solvePnPRansac(
+            matches.points - center,
+            keypoints.rays[matches.rows],
+            np.eye(3),
+            None,
+            iterationsCount=rounds,
+            confidence=RANSAC_CONFIDENCE,
+            reprojectionError=RANSAC_PIXELS * keypoints.pixel,
+            flags=cv2.SOLVEPNP_SQPNP,
+        )
     except cv2.error:
         return None
-    if not good or inliers is None or len(np.unique(rows[inliers[:, 0]])) < MIN_INLIERS:
+    if not success or inliers is None:
         return None
-    world_from_camera = Rotation.from_rotvec(turn[:, 0]).inv()
-    start = middle - world_from_camera.apply(shift[:, 0]), world_from_camera
-    return refined(keypoints, rows[inliers[:, 0]], points[inliers[:, 0]], *start)
+    agreeing = matches.select(inliers[:, 0])
+    if len(np.unique(agreeing.rows)) < MIN_INLIERS:
+        return None
+    world_from_camera = Rotation.from_rotvec(rotation_vector[:, 0]).inv()
+    position = center - world_from_camera.apply(translation[:, 0])
+    return refine_pose(keypoints, agreeing, CameraPose(position, world_from_camera))
 
 
-def refined(keypoints: Keypoints, rows, points, position, rotation: Rotation) -> Pose:
-    """The pose with the least reprojection errors, doubting large ones (Cauchy's loss)."""
-    found = least_squares(
-        residuals, np.zeros(6), loss="cauchy", f_scale=1.5, max_nfev=30, x_scale="jac",
-        args=(keypoints, rows, points, position, rotation),
-    )  # fmt: skip
-    return position + found.x[:3], rotation * Rotation.from_rotvec(found.x[3:])
+def refine_pose(keypoints: Keypoints, matches: Matches, pose: CameraPose) -> CameraPose:
+    """Minimize the reprojection errors; large ones are down-weighted (Cauchy's loss).
 
+    Args:
+        keypoints: keypoints of the query image.
+        matches: their matches.
+        pose: the initial pose.
 
-def residuals(
-    change, keypoints: Keypoints, rows, points, position, rotation: Rotation
-) -> np.ndarray:
-    """(2n,) reprojection errors in pixels after a change (6,) of the position and a turn of the camera; a seventh
-    number is the logarithm of a change of the focal length."""
-    turned = rotation * Rotation.from_rotvec(change[3:6])
-    local = turned.inv().apply(points - position - change[:3])
-    projected = local[:, :2] / np.maximum(local[:, 2:], 1e-6) * np.exp(np.sum(change[6:]))
-    return ((projected - keypoints.rays[rows]) / keypoints.pixel).ravel()
-
-
-def distances(keypoints: Keypoints, rows, points, position, rotation: Rotation) -> np.ndarray:
-    """(n,) reprojection errors in pixels."""
-    off = residuals(np.zeros(6), keypoints, rows, points, position, rotation)
-    return np.linalg.norm(off.reshape(-1, 2), axis=1)
-
-
-def focal_factor(keypoints: Keypoints, rows: np.ndarray, points: np.ndarray) -> float | None:
-    """What the assumed focal length must be multiplied by, found together with the pose.
-
-    A search: the factor under which most pairs agree with a pose, then least squares. None where hardly any agree, or
-    where pairs do not tell it to within 5 %, as for a wall seen from the front.
+    Returns:
+        The refined pose.
     """
-    found: list[tuple[int, float, Pose]] = []
-    for factor in FOCALS:
-        zoomed = keypoints.zoomed(factor)
-        pose = ransac(zoomed, rows, points, RANSAC_ROUNDS // 4)
-        if pose is not None:
-            agreeing = int((distances(zoomed, rows, points, *pose) < RANSAC_PIXELS / 2).sum())
-            found.append((agreeing, float(factor), pose))
-    if not found:
+    solution = least_squares(
+        reprojection_residuals,
+        np.zeros(6),
+        loss="cauchy",
+        f_scale=CAUCHY_PIXELS,
+        max_nfev=30,
+        x_scale="jac",
+        args=(keypoints, matches, pose),
+    )
+    rotation = pose.rotation * Rotation.from_rotvec(solution.x[3:])
+    return CameraPose(pose.position + solution.x[:3], rotation)
+
+
+def reprojection_residuals(
+    change: ArrayLike, keypoints: Keypoints, matches: Matches, pose: CameraPose
+) -> np.ndarray:
+    """Return reprojection errors in x and y after a change of the pose.
+
+    Args:
+        change: shape (6,): translation of the position (world axes, scene units), then a rotation
+            vector in camera axes, radians. A seventh number is the logarithm of a factor of the
+            focal length.
+        keypoints: keypoints of the query image.
+        matches: n matches.
+        pose: the pose before the change.
+
+    Returns:
+        Errors in pixels, x and y alternating, shape (2n,).
+    """
+    change = np.asarray(change)
+    rotation = pose.rotation * Rotation.from_rotvec(change[3:6])
+    local = rotation.inv().apply(matches.points - pose.position - change[:3])
+    projected = local[:, :2] / np.maximum(local[:, 2:], 1e-6) * np.exp(np.sum(change[6:]))
+    residuals: np.ndarray = (projected - keypoints.rays[matches.rows]) / keypoints.pixel
+    return residuals.ravel()
+
+
+def reprojection_errors(keypoints: Keypoints, matches: Matches, pose: CameraPose) -> np.ndarray:
+    """Return the reprojection error of every match.
+
+    Args:
+        keypoints: keypoints of the query image.
+        matches: n matches.
+        pose: the pose.
+
+    Returns:
+        Distances in pixels, shape (n,).
+    """
+    residuals = reprojection_residuals(np.zeros(6), keypoints, matches, pose)
+    errors: np.ndarray = np.linalg.norm(residuals.reshape(-1, 2), axis=1)
+    return errors
+
+
+def estimate_focal_factor(keypoints: Keypoints, matches: Matches) -> float | None:
+    """Return the factor by which the assumed focal length must be multiplied.
+
+    The factor with the most inliers is searched and then fitted together with the pose.
+
+    Args:
+        keypoints: keypoints of the query image, with the assumed focal length.
+        matches: their matches.
+
+    Returns:
+        The factor. None if too few matches agree, or if they determine it to no better than 5 %,
+        as for a wall seen from the front.
+    """
+    best = _search_focal_factor(keypoints, matches)
+    if best is None:
         return None
-    _, factor, pose = max(found, key=lambda each: each[0])
-    near = distances(keypoints.zoomed(factor), rows, points, *pose) < NEAR_PIXELS
+    factor, pose = best
+    zoomed = keypoints.zoomed(factor)
+    near = reprojection_errors(zoomed, matches, pose) < FOCAL_FIT_PIXELS
     if near.sum() < MIN_INLIERS:
         return None
-    fitted = least_squares(
-        residuals, np.zeros(7), loss="cauchy", f_scale=1.5, max_nfev=50, x_scale="jac",
-        args=(keypoints.zoomed(factor), rows[near], points[near], *pose),
-    )  # fmt: skip
-    information = fitted.jac.T @ fitted.jac
-    vague = float(np.sqrt(max(np.linalg.pinv(information)[6, 6], 0.0)))
-    certain = np.linalg.matrix_rank(information) == 7 and vague < VAGUE
-    return factor * float(np.exp(fitted.x[6])) if certain else None
+    solution = least_squares(
+        reprojection_residuals,
+        np.zeros(7),
+        loss="cauchy",
+        f_scale=CAUCHY_PIXELS,
+        max_nfev=50,
+        x_scale="jac",
+        args=(zoomed, matches.select(near), pose),
+    )
+    information = solution.jac.T @ solution.jac
+    std = float(np.sqrt(max(np.linalg.pinv(information)[6, 6], 0.0)))
+    determined = np.linalg.matrix_rank(information) == 7 and std < MAX_FOCAL_STD
+    return factor * float(np.exp(solution.x[6])) if determined else None
+
+
+def _search_focal_factor(keypoints: Keypoints, matches: Matches) -> tuple[float, CameraPose] | None:
+    """Return the factor of `FOCAL_FACTORS` with the most inliers, and its pose."""
+    best: tuple[float, CameraPose] | None = None
+    most = -1
+    for factor in FOCAL_FACTORS:
+        zoomed = keypoints.zoomed(factor)
+        pose = ransac_pnp(zoomed, matches, rounds=RANSAC_ROUNDS // 4)
+        if pose is None:
+            continue
+        errors = reprojection_errors(zoomed, matches, pose)
+        inliers = int((errors < RANSAC_PIXELS / 2).sum())
+        if inliers > most:
+            most = inliers
+            best = float(factor), pose
+    return best

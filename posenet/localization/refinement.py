@@ -1,6 +1,6 @@
-"""Regressed poses made exact: each image is matched with the training images that should look like it.
+"""PnP refinement: match each image with similar training images and solve for its pose.
 
-The regressed pose stays where too little matches, or where a weak match contradicts it.
+The regressed pose is kept if too few keypoints match, or if a weak match contradicts it.
 """
 
 from __future__ import annotations
@@ -8,64 +8,82 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from posenet.datasets.scene import Scene
+from posenet.errors import count
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from posenet.localization.absolute_pose import AbsolutePose, locate
+from posenet.localization.absolute_pose import AbsolutePose, estimate_absolute_pose
+from posenet.localization.pnp import CameraPose
 from posenet.localization.retrieval import Gallery
 from posenet.localization.uncertainty import UncertaintyModel
 from posenet.mapping.keypoints import detect_or_empty
-from posenet.mapping.landmarks import KEYPOINTS, Landmarks
+from posenet.mapping.landmarks import MAX_KEYPOINTS, Landmarks
 from posenet.mapping.parallel import in_parallel
 
 log = logging.getLogger("posenet")
 
-NEIGHBOURS, MORE_NEIGHBOURS = 10, 25
-CERTAIN_INLIERS = 20  # fewer must agree with the regressed pose
+# Training images that are matched first, and by each of the two criteria in all.
+FIRST_NEIGHBORS = 10
+MAX_NEIGHBORS = 25
+# A pose with fewer inliers must agree with the regressed one.
+CERTAIN_INLIERS = 20
 
 
 @dataclass(frozen=True, eq=False)
 class RefinementResult:
     """Refined poses of n images.
 
-    poses: refined where that stood, the regressed ones elsewhere. located: what was found, None where it did not stand.
-    neighbors: rows of the training images that see what each sees. training: these images. trust: how far both
-    kinds of poses were trusted.
+    Attributes:
+        poses: the refined pose where there is one, otherwise the regressed pose.
+        absolute_poses: the accepted poses from matches, None where there is none.
+        neighbors: index of the training image that observes most of what each image shows.
+        training: the training images.
+        uncertainty: the uncertainty model of both kinds of poses.
     """
 
     poses: Poses
-    located: list[AbsolutePose | None]
+    absolute_poses: list[AbsolutePose | None]
     neighbors: np.ndarray
     training: Scene
-    trust: UncertaintyModel
+    uncertainty: UncertaintyModel
 
-    @property
+    @cached_property
     def refined(self) -> np.ndarray:
-        """(n,) True where the pose is a refined one."""
-        return np.array([each is not None for each in self.located])
+        """True where the pose is a refined one, shape (n,)."""
+        return np.array([pose is not None for pose in self.absolute_poses], bool)
+
+    @cached_property
+    def num_inliers(self) -> np.ndarray:
+        """Number of keypoints that agree with the refined pose, 0 without one, shape (n,)."""
+        return np.array([pose.num_inliers if pose else 0 for pose in self.absolute_poses], int)
+
+    @cached_property
+    def _standard_deviations(self) -> np.ndarray:
+        deviations = [self.uncertainty.standard_deviations(pose) for pose in self.absolute_poses]
+        return np.array(deviations, float).reshape(-1, 2)
 
     @property
-    def inliers(self) -> np.ndarray:
-        """(n,) keypoints that agree with the refined pose, 0 without one."""
-        return np.array([each.inliers if each else 0 for each in self.located])
+    def position_std(self) -> np.ndarray:
+        """Standard deviations of the positions in scene units, shape (n,)."""
+        return self._standard_deviations[:, 0]
 
     @property
-    def deviations(self) -> np.ndarray:
-        """(n, 2) standard deviations of the positions (scene's unit) and rotations (degrees): of refined poses by their
-        keypoints, of regressed ones all alike, by those of held-out training images."""
-        return np.array([self.trust.deviations(each) for each in self.located]).reshape(-1, 2)
+    def rotation_std_deg(self) -> np.ndarray:
+        """Standard deviations of the rotations in degrees, shape (n,)."""
+        return self._standard_deviations[:, 1]
 
 
 class PnPRefiner:
-    """Refines the poses of images against a gallery of training images and their landmarks."""
+    """Refines poses of query images with the training images and their landmarks."""
 
-    def __init__(self, gallery: Gallery, landmarks: Landmarks):
-        self.gallery, self.landmarks = gallery, landmarks
+    def __init__(self, gallery: Gallery, landmarks: Landmarks) -> None:
+        self.gallery = gallery
+        self.landmarks = landmarks
         self.poses = gallery.scene.poses
         self.forward = self.poses.rotations.apply([0.0, 0, 1])
         self.depth = _median_depth(self.poses, landmarks)
@@ -74,97 +92,140 @@ class PnPRefiner:
         self,
         paths: Sequence[Path],
         cameras: Sequence[Camera | None],
-        first: Poses,
+        regressed: Poses,
         descriptors: np.ndarray,
-        trust: UncertaintyModel,
-        answered: np.ndarray | None = None,
+        uncertainty: UncertaintyModel,
+        *,
+        regressed_valid: np.ndarray | None = None,
     ) -> RefinementResult:
-        """Refine regressed poses. cameras: of the images as they lie on the disk. descriptors: by the network.
-        answered: (n,) False where the regressed pose is meaningless; all are meant where it is not given.
+        """Refine regressed poses.
 
-        Where a image's focal length is only assumed, it is found together with the pose, if the image tells it.
+        An unknown focal length is estimated together with the pose, if the image determines it.
+
+        Args:
+            paths: n image files.
+            cameras: n cameras of these files, None if unknown.
+            regressed: n poses from the network.
+            descriptors: n descriptors from the network, shape (n, d).
+            uncertainty: the uncertainty model.
+            regressed_valid: False where the regressed pose is invalid, shape (n,). Default: all
+                are valid.
+
+        Returns:
+            The refined poses.
         """
-        if unknown := sum(
-            camera is not None and not camera.has_known_focal_length for camera in cameras
-        ):
+        unknown = sum(c is not None and not c.has_known_focal_length for c in cameras)
+        if unknown:
             log.warning(
-                "the focal length of %d images is not known, it is sought together with their pose",
-                unknown,
+                "the focal length of %s is unknown and estimated together with the pose",
+                count(unknown, "image"),
             )
-        located = self.locate(paths, cameras, first, descriptors)
-        positions, quaternions = first.positions.copy(), first.quaternions_wxyz.copy()
-        for row, each in enumerate(located):
-            regressed = first.positions[row], first.rotations[row]
-            if each is None or not _stands(
-                each, regressed if answered is None or answered[row] else None, trust
-            ):
-                located[row] = None
+        if regressed_valid is None:
+            regressed_valid = np.ones(len(regressed), bool)
+        accepted = self.estimate(paths, cameras, regressed, descriptors)
+        positions = regressed.positions.copy()
+        quaternions = regressed.quaternions_wxyz.copy()
+        for row, pose in enumerate(accepted):
+            if pose is None:
+                continue
+            prior = CameraPose(regressed.positions[row], regressed.rotations[row])
+            if _is_accepted(pose, prior if regressed_valid[row] else None, uncertainty):
+                positions[row] = pose.position
+                quaternions[row] = pose.rotation.as_quat(canonical=True, scalar_first=True)
             else:
-                positions[row] = each.position
-                quaternions[row] = each.rotation.as_quat(canonical=True, scalar_first=True)
+                accepted[row] = None
         poses = Poses.from_quaternions(positions, quaternions)
-        best = np.array([self.nearby(poses, row)[0] for row in range(len(poses))], int)
-        return RefinementResult(poses, located, best, self.gallery.scene, trust)
+        neighbors = np.array([self.nearest_views(poses, row)[0] for row in range(len(poses))], int)
+        return RefinementResult(poses, accepted, neighbors, self.gallery.scene, uncertainty)
 
-    def locate(
+    def estimate(
         self,
         paths: Sequence[Path],
         cameras: Sequence[Camera | None],
-        first: Poses,
+        regressed: Poses,
         descriptors: np.ndarray,
+        *,
         excluded: np.ndarray | None = None,
     ) -> list[AbsolutePose | None]:
-        """What is found for each image by matching alone. excluded: training images not to be used."""
+        """Estimate poses from matches alone.
+
+        Args:
+            paths: n image files.
+            cameras: n cameras of these files, None if unknown.
+            regressed: n poses from the network, which select training images.
+            descriptors: n descriptors from the network, shape (n, d).
+            excluded: indices of training images not to be used.
+
+        Returns:
+            n poses, None where too few matches agree.
+        """
         usable = np.ones(len(self.poses), bool)
         if excluded is not None:
             usable[excluded] = False
-        alike = self.gallery.nearest(descriptors, MORE_NEIGHBOURS + int((~usable).sum()))
+        similar = self.gallery.nearest(descriptors, MAX_NEIGHBORS + int((~usable).sum()))
 
-        def work(row: int) -> AbsolutePose | None:
-            nearby, similar = (
-                each[usable[each]][:MORE_NEIGHBOURS]
-                for each in (self.nearby(first, row), alike[row])
-            )
-            return self._one(paths[row], cameras[row], _merged(similar, nearby))
+        def estimate_one(row: int) -> AbsolutePose | None:
+            by_pose = self.nearest_views(regressed, row)
+            by_pose = by_pose[usable[by_pose]][:MAX_NEIGHBORS]
+            by_descriptor = similar[row][usable[similar[row]]][:MAX_NEIGHBORS]
+            neighbors = _interleave(by_descriptor, by_pose)
+            return self._estimate_one(paths[row], cameras[row], neighbors)
 
-        return in_parallel(work, range(len(paths)), "refining")
+        return in_parallel(estimate_one, range(len(paths)), "refining")
 
-    def nearby(self, poses: Poses, row: int) -> np.ndarray:
-        """Rows of the training images that see what a pose should see, the nearest first."""
-        turned = np.arccos(np.clip(self.forward @ poses.rotations[row].apply([0.0, 0, 1]), -1, 1))
-        away = np.linalg.norm(self.poses.positions - poses.positions[row], axis=1) / self.depth
-        return np.argsort(away + turned, kind="stable")
+    def nearest_views(self, poses: Poses, row: int) -> np.ndarray:
+        """Rank the training images by how similar their view is to that of a pose.
 
-    def _one(self, path: Path, camera: Camera | None, neighbors: np.ndarray) -> AbsolutePose | None:
+        Args:
+            poses: some poses.
+            row: index of the pose in question.
+
+        Returns:
+            Indices of all training images, nearest first, by the angle between the viewing
+            directions plus the distance in multiples of the scene's depth.
+        """
+        forward = poses.rotations[row].apply([0.0, 0, 1])
+        angles = np.arccos(np.clip(self.forward @ forward, -1, 1))
+        distances = np.linalg.norm(self.poses.positions - poses.positions[row], axis=1)
+        return np.argsort(distances / self.depth + angles, kind="stable")
+
+    def _estimate_one(
+        self, path: Path, camera: Camera | None, neighbors: np.ndarray
+    ) -> AbsolutePose | None:
+        """Match with the first neighbors, then with the others if that fails."""
         if camera is None:
             return None
-        keypoints = detect_or_empty(path, camera, KEYPOINTS)
-        for tried in (neighbors[:NEIGHBOURS], neighbors[NEIGHBOURS:]):
-            seen = [self.landmarks.seen(each) for each in tried]
-            found = locate(keypoints, seen, camera.has_known_focal_length)
-            if found is not None:
-                return found
+        keypoints = detect_or_empty(path, camera, MAX_KEYPOINTS)
+        for chosen in (neighbors[:FIRST_NEIGHBORS], neighbors[FIRST_NEIGHBORS:]):
+            pose = estimate_absolute_pose(
+                keypoints,
+                [self.landmarks.observations(neighbor) for neighbor in chosen],
+                has_known_focal_length=camera.has_known_focal_length,
+            )
+            if pose is not None:
+                return pose
         return None
 
 
-def _stands(
-    found: AbsolutePose, regressed: tuple[np.ndarray, Rotation] | None, trust: UncertaintyModel
+def _is_accepted(
+    pose: AbsolutePose, regressed: CameraPose | None, uncertainty: UncertaintyModel
 ) -> bool:
-    """Whether a refined pose is believed: by its keypoints alone, or because the regressed one agrees."""
-    return found.inliers >= CERTAIN_INLIERS or (
-        regressed is not None and trust.allows(*regressed, found)
-    )
+    """Return whether a pose has enough inliers, or agrees with the regressed pose."""
+    if pose.num_inliers >= CERTAIN_INLIERS:
+        return True
+    return regressed is not None and uncertainty.is_consistent(regressed, pose)
 
 
-def _merged(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Both lists in turns, each row once."""
-    turns = np.stack([first[: len(second)], second[: len(first)]], axis=1).ravel()
-    return np.array(list(dict.fromkeys(turns.tolist())))
+def _interleave(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the elements of both lists in turns, each once."""
+    pairs = np.stack([first[: len(second)], second[: len(first)]], axis=1)
+    return np.array(list(dict.fromkeys(pairs.ravel().tolist())))
 
 
 def _median_depth(poses: Poses, landmarks: Landmarks) -> float:
-    """How far the landmarks lie from the images that see them, in the scene's unit."""
+    """Return the median distance of the landmarks from the images that observe them."""
     rows = np.repeat(np.arange(len(poses)), np.diff(landmarks.starts))
     step = max(1, len(rows) // 20000)
-    rows, points = rows[::step], landmarks.origin + landmarks.points[::step]
-    return max(float(np.median(np.linalg.norm(points - poses.positions[rows], axis=1))), 1e-9)
+    points = landmarks.origin + landmarks.points[::step]
+    distances = np.linalg.norm(points - poses.positions[rows[::step]], axis=1)
+    return max(float(np.median(distances)), 1e-9)

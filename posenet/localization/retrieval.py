@@ -1,4 +1,4 @@
-"""The training images as a network sees them: which of them are most like a new one?"""
+"""Image retrieval: which training images are most similar to a query image?"""
 
 from __future__ import annotations
 
@@ -12,69 +12,111 @@ from posenet.datasets.scene import Scene
 from posenet.geometry.poses import Poses
 from posenet.io.files import best_effort_write, fingerprint_files
 from posenet.io.image_cache import load_images
-from posenet.io.images import READING
+from posenet.io.images import DECODER_VERSION
 from posenet.mapping.global_descriptors import nearest_neighbors
 from posenet.models.inference import predict_in_batches
 from posenet.run import Run
 
 GALLERY = "gallery.npz"
-POOLED = (
-    "points_pool",
-    "cls3_pool",
-)  # the layers that average the backbone's last feature map, by the network's head
+# Layers that average the backbone's last feature map, by the network's head.
+POOLING_LAYERS = ("points_pool", "cls3_pool")
 
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """A run's training images. scene: with their poses, n of them. descriptors: (n, d) float32 of unit length."""
+    """The training images of a run with their global descriptors.
+
+    Attributes:
+        scene: n training images and their poses.
+        descriptors: unit descriptors, shape (n, d), float32.
+    """
 
     scene: Scene
     descriptors: np.ndarray
 
     def nearest(self, queries: np.ndarray, count: int = 1) -> np.ndarray:
-        """(q, count) rows of the training images most like each of the queries (q, d), the likest first."""
+        """Return the training images most similar to each query.
+
+        Args:
+            queries: unit descriptors, shape (q, d).
+            count: number of images per query.
+
+        Returns:
+            Indices of training images, most similar first, shape (q, count).
+        """
         return nearest_neighbors(self.descriptors, queries, count)
 
     def nearest_poses(self, queries: np.ndarray) -> Poses:
-        """The poses of the training images most like the queries (q, d)."""
-        return self.scene.poses[self.nearest(queries)[:, 0]]
+        """Return the pose of the training image most similar to each query.
+
+        Args:
+            queries: unit descriptors, shape (q, d).
+
+        Returns:
+            q poses.
+        """
+        poses: Poses = self.scene.poses[self.nearest(queries)[:, 0]]
+        return poses
 
 
 def with_descriptor_output(network: keras.Model) -> keras.Model:
-    """The network with one more output, "pooled": the backbone's last features, averaged over the image."""
-    layer = next(layer for layer in network.layers if layer.name in POOLED)
+    """Add the output "pooled": the backbone's last features, averaged over the image.
+
+    Args:
+        network: a run's network.
+
+    Returns:
+        The network with one more output.
+    """
+    layer = next(layer for layer in network.layers if layer.name in POOLING_LAYERS)
     return keras.Model(network.input, {**network.output, "pooled": layer.output})
 
 
-def descriptors(pooled: np.ndarray) -> np.ndarray:
-    """(n, d) float32 unit descriptors from a describing network's "pooled"."""
+def normalize_descriptors(pooled: np.ndarray) -> np.ndarray:
+    """Return unit descriptors from the output "pooled".
+
+    Args:
+        pooled: averaged features, shape (n, ...).
+
+    Returns:
+        Descriptors of unit length, shape (n, d), float32.
+    """
     flat = pooled.reshape(len(pooled), -1).astype(np.float32)
-    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
+    descriptors: np.ndarray = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
+    return descriptors
 
 
 def load_or_build_gallery(
-    run: Run, network: keras.Model, made_of: str, scene: Scene | None = None
+    run: Run, network: keras.Model, fingerprint: str, scene: Scene | None = None
 ) -> Gallery:
-    """The run's training images as its network sees them; kept in RUN/gallery.npz as long as both stay the same.
+    """Return the run's training images with their descriptors, cached in RUN/gallery.npz.
 
-    network: a describing one. made_of: the digest of the file that it was loaded from. scene: the training split, if it
-    is open already. Raises PoseNetError when the images are not there any more.
+    Args:
+        run: the run.
+        network: its network with the output "pooled".
+        fingerprint: fingerprint of the file that the network was loaded from.
+        scene: the training images, if they are open already.
+
+    Returns:
+        The gallery.
+
+    Raises:
+        PoseNetError: the training images are not there any more.
     """
     training = scene or run.training_scene()
-    stamp = f"{READING} {made_of} {fingerprint_files(training.paths)}"
+    stamp = f"{DECODER_VERSION} {fingerprint} {fingerprint_files(training.paths)}"
     path = run.folder / GALLERY
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            if str(kept["stamp"]) == stamp:
-                return Gallery(
-                    training.subset(kept["rows"]), kept["descriptors"].astype(np.float32)
-                )
+        with np.load(path, allow_pickle=False) as saved:
+            if str(saved["stamp"]) == stamp:
+                descriptors = saved["descriptors"].astype(np.float32)
+                return Gallery(training.subset(saved["rows"]), descriptors)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        pass  # made anew
+        pass  # there is none, or it is damaged
     images = load_images(training.paths, run.crop.resized, "training images")
-    described = descriptors(predict_in_batches(network, images, run.crop)["pooled"]).astype(
-        np.float16
-    )
+    pooled = predict_in_batches(network, images, run.crop)["pooled"]
+    # Stored as float16: the same whether the gallery was just built or loaded.
+    stored = normalize_descriptors(pooled).astype(np.float16)
     with best_effort_write(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, stamp=stamp, rows=images.rows, descriptors=described)
-    return Gallery(training.subset(images.rows), described.astype(np.float32))
+        np.savez(file, stamp=stamp, rows=images.scene_rows, descriptors=stored)
+    return Gallery(training.subset(images.scene_rows), stored.astype(np.float32))

@@ -1,13 +1,16 @@
-"""Several views of a image, what the camera would see if it turned a little about its center, and one pose of all.
+"""Test-time augmentation: localize several rotated views of an image and average their poses.
 
-Each view's pose is turned back; positions are averaged, rotations by Markley's mean. How far the views' answers lie
-apart tells how sure the network is.
+Each view is what the camera would see if it were rotated a little about its center. The rotation is
+undone in its pose. Positions are averaged; rotations by Markley's mean. The spread of the rotations
+measures the uncertainty.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
+import keras
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -19,23 +22,54 @@ from posenet.geometry.warping import Warper
 from posenet.io.image_cache import release
 from posenet.models.inference import predict_in_batches
 
-# pitch, yaw and roll in degrees; the first view is the image itself
-TURNS_DEG = np.array([
-    (0, 0, 0), (0, 5, 0), (0, -5, 0), (5, 0, 0), (-5, 0, 0), (0, 0, 7), (0, 0, -7),
-    (3, 7, 0), (-3, -7, 0), (3, -7, 4), (-3, 7, -4),
-], float)  # fmt: skip
-ROLLS_DEG = np.array(
-    [0, 5, -5, 3, -3, 7, -7, 9, -9, 11, -11.0]
-)  # instead, where the focal length is not known
-MOST = len(TURNS_DEG)
+# Pitch, yaw and roll of the views in degrees. The first view is the image itself.
+VIEW_ROTATIONS_DEG = np.array(
+    [
+        (0, 0, 0),
+        (0, 5, 0),
+        (0, -5, 0),
+        (5, 0, 0),
+        (-5, 0, 0),
+        (0, 0, 7),
+        (0, 0, -7),
+        (3, 7, 0),
+        (-3, -7, 0),
+        (3, -7, 4),
+        (-3, 7, -4),
+    ],
+    float,
+)
+# Rolls in degrees that are used instead if the focal length is unknown.
+VIEW_ROLLS_DEG = np.array([0, 5, -5, 3, -3, 7, -7, 9, -9, 11, -11.0])
+MAX_VIEWS = len(VIEW_ROTATIONS_DEG)
 
 
-class _Turned:
-    """Stored images as cameras see them that turned, each by its own turn."""
+class Images(Protocol):
+    """Resized images, (n, h, w, 3) uint8, that are read by index."""
 
-    def __init__(self, images, cameras: list, seen_by: list, warper: Warper, turns: Rotation):
-        self.images, self.cameras, self.seen_by = images, cameras, seen_by
-        self.warper, self.turns = warper, turns
+    def __len__(self) -> int:
+        """Return the number of images."""
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        """Return some of the images."""
+
+
+class _RotatedViews:
+    """Resized images as rotated cameras see them, each with its own rotation."""
+
+    def __init__(
+        self,
+        images: Images,
+        cameras: Sequence[Camera | None],
+        target_cameras: Sequence[Camera | None],
+        warper: Warper,
+        rotations: Rotation,
+    ) -> None:
+        self.images = images
+        self.cameras = cameras
+        self.target_cameras = target_cameras
+        self.warper = warper
+        self.rotations = rotations
 
     def __len__(self) -> int:
         return len(self.images)
@@ -47,75 +81,104 @@ class _Turned:
         release(self.images)
 
     def _view(self, row: int) -> np.ndarray:
-        return self.warper.turned(
-            self.images[row], self.cameras[row], self.turns[row], seen_by=self.seen_by[row]
-        )  # fmt: skip
+        return self.warper.render_rotated(
+            self.images[row],
+            self.cameras[row],
+            self.rotations[row],
+            target_camera=self.target_cameras[row],
+        )
 
 
 def predict_with_tta(
-    network,
-    images,
+    network: keras.Model,
+    images: Images,
     cameras: Sequence[Camera | None],
     crop: Crop,
-    count: int,
+    *,
+    tta_views: int,
     reference_camera: Camera | None = None,
-) -> dict:
-    """One pose of `count` views (1 to 11) of each of n stored images, as `predict_in_batches` gives them.
+) -> dict[str, np.ndarray]:
+    """Predict one pose for each image from several views of it.
 
-    cameras: of the images themselves; None or bent lines: they only roll. reference_camera: the camera of all training
-    images, if it was one: what other cameras took is shown to the network as that one would see it. Adds "spread_deg"
-    (n,), the rotations' mean distance from their mean, infinite where not all views tell one. The network's other
-    outputs are those of the images themselves.
-    Raises PoseNetError for another count.
+    Args:
+        network: the network.
+        images: n resized images.
+        cameras: n cameras of the image files. Without one, or with a strongly distorted one, the
+            views only roll.
+        crop: how images were resized and are cropped.
+        tta_views: number of views per image, 1 to 11.
+        reference_camera: the camera of all training images, if there is one. Images of other
+            cameras are warped to its intrinsics.
+
+    Returns:
+        The network's outputs as `predict_in_batches` returns them, with the mean "position" and
+        "quaternion", and "spread_deg" (n,): the mean angle between the views' rotations and their
+        mean, infinite unless all views have a valid rotation. Other outputs are those of the images
+        themselves.
+
+    Raises:
+        PoseNetError: `tta_views` is out of range.
     """
-    if not 1 <= count <= MOST:
-        raise PoseNetError(f"--tta-views must be from 1 to {MOST}, received {count}")
-    known = [
-        crop.resized_camera(each) if each and each.is_perspective else None for each in cameras
-    ]
-    warper, cut = Warper(crop), Crop(crop.size, crop.size)
-    seen_by = [_seen_by(each, reference_camera, crop) for each in cameras]
+    if not 1 <= tta_views <= MAX_VIEWS:
+        raise PoseNetError(f"--tta-views must be from 1 to {MAX_VIEWS}, received {tta_views}")
+    known = [crop.resized_camera(c) if c and c.is_perspective else None for c in cameras]
+    targets = [_target_camera(camera, reference_camera, crop) for camera in cameras]
     rolls_only = np.array([camera is None for camera in known])
-    positions, quaternions = [], []
+    warper = Warper(crop)
+    whole = Crop(crop.size, crop.size)  # the views are cropped already
+    positions = []
+    quaternions = []
     others: dict[str, np.ndarray] = {}
-    for turn, roll in zip(TURNS_DEG[:count], ROLLS_DEG, strict=False):
-        degrees = np.where(rolls_only[:, None], [0, 0, roll], turn)
-        turns = Rotation.from_euler("xyz", degrees, degrees=True)
-        outputs = predict_in_batches(network, _Turned(images, known, seen_by, warper, turns), cut)
+    for rotation, roll in zip(VIEW_ROTATIONS_DEG[:tta_views], VIEW_ROLLS_DEG, strict=False):
+        degrees = np.where(rolls_only[:, None], [0, 0, roll], rotation)
+        rotations = Rotation.from_euler("xyz", degrees, degrees=True)
+        views = _RotatedViews(images, known, targets, warper, rotations)
+        outputs = predict_in_batches(network, views, whole)
         positions.append(outputs.pop("position"))
-        quaternions.append(undo_rotation(outputs.pop("quaternion"), turns))
+        quaternions.append(undo_rotation(outputs.pop("quaternion"), rotations))
         others = others or outputs
-    return others | _joined(np.stack(positions), np.stack(quaternions))
+    return others | _average(np.stack(positions), np.stack(quaternions))
 
 
-def _seen_by(camera: Camera | None, reference_camera: Camera | None, crop: Crop) -> Camera | None:
-    """The stored training camera, where it can see another one's image."""
-    known = [each is not None and each.is_perspective for each in (camera, reference_camera)]
-    return crop.resized_camera(reference_camera) if reference_camera and all(known) else None
+def undo_rotation(quaternions: np.ndarray, rotations: Rotation) -> np.ndarray:
+    """Return the rotations of the images themselves from those of rotated views.
 
+    Args:
+        quaternions: world_from_camera of the views, wxyz, shape (n, 4).
+        rotations: camera_from_view, one or n.
 
-def undo_rotation(quaternions: np.ndarray, turns: Rotation) -> np.ndarray:
-    """(n, 4) world_from_camera of the images themselves; rows without a rotation stay as they are.
-
-    quaternions: (n, 4) what the network says of cameras that turned by `turns`, one or n.
+    Returns:
+        world_from_camera of the images, shape (n, 4). Invalid quaternions stay unchanged.
     """
-    safe, good = rotations_from_quaternions(quaternions)
-    return np.where(good[:, None], (safe * turns.inv()).as_quat(scalar_first=True), quaternions)
+    safe, valid = rotations_from_quaternions(quaternions)
+    undone = (safe * rotations.inv()).as_quat(scalar_first=True)
+    return np.where(valid[:, None], undone, quaternions)
 
 
-def _joined(positions: np.ndarray, quaternions: np.ndarray) -> dict:
-    """The views' means, and how far they lie apart; (v, n, 3) and (v, n, 4)."""
+def _target_camera(
+    camera: Camera | None, reference_camera: Camera | None, crop: Crop
+) -> Camera | None:
+    """Return the resized reference camera, if images can be warped to it."""
+    if camera is None or reference_camera is None:
+        return None
+    if not (camera.is_perspective and reference_camera.is_perspective):
+        return None
+    return crop.resized_camera(reference_camera)
+
+
+def _average(positions: np.ndarray, quaternions: np.ndarray) -> dict[str, np.ndarray]:
+    """Return means and spread over views; (v, n, 3) and (v, n, 4)."""
+    mean_quaternions = quaternions[0].copy()
     spread = np.full(len(positions[0]), np.inf)
-    joined = {
-        "position": positions.mean(axis=0),
-        "quaternion": quaternions[0].copy(),
-        "spread_deg": spread,
-    }
     for row in range(positions.shape[1]):
         views = quaternions[:, row]
         if is_valid_quaternion(views).all():
             rotations = Rotation.from_quat(views, scalar_first=True)
             mean = rotations.mean()
-            joined["quaternion"][row] = mean.as_quat(scalar_first=True)
-            joined["spread_deg"][row] = np.degrees((mean.inv() * rotations).magnitude().mean())
-    return joined
+            mean_quaternions[row] = mean.as_quat(scalar_first=True)
+            spread[row] = np.degrees((mean.inv() * rotations).magnitude().mean())
+    return {
+        "position": positions.mean(axis=0),
+        "quaternion": mean_quaternions,
+        "spread_deg": spread,
+    }

@@ -1,11 +1,11 @@
-"""Poses from points: images of a painted plane, whose poses are known exactly."""
+"""Absolute poses of images of a painted plane, which are known exactly."""
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from posenet.geometry.camera import Camera
-from posenet.localization.absolute_pose import clustered_covariance, locate
+from posenet.localization.absolute_pose import clustered_covariance, estimate_absolute_pose
 from posenet.mapping.keypoints import Keypoints, detect_in
 from posenet.mapping.triangulation import Observations, triangulate_scene
 from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_scene, towards_plane
@@ -21,13 +21,15 @@ def seen(tmp_path_factory):
 @pytest.mark.parametrize("seed", range(100, 104))
 def test_a_new_image_is_placed_within_a_centimeter(seen, seed):
     position, rotation = towards_plane(np.random.default_rng(seed), 0.4)
-    found = locate(
+    found = estimate_absolute_pose(
         detect_in(image_of_plane(painting(), CAMERA, position, rotation), CAMERA, 800), seen[:6]
     )
-    assert found.inliers > 60
+    assert found.num_inliers > 60
     assert np.linalg.norm(found.position - position) < 0.01  # two meters away
     assert np.degrees((found.rotation.inv() * rotation).magnitude()) < 0.2
-    assert len(found.rows) == len(set(found.rows.tolist())) == len(found.points) >= found.inliers
+    assert (
+        len(found.rows) == len(set(found.rows.tolist())) == len(found.points) >= found.num_inliers
+    )
     assert np.median(np.abs(found.points[:, 2])) < 0.02  # the points lie on the plane
     deviations = np.sqrt(np.diag(found.covariance))
     assert 1e-5 < deviations[:3].max() < 0.02
@@ -41,15 +43,17 @@ def test_the_pose_is_exact_for_exact_points():
     local = rotation.inv().apply(points - position)
     descriptors = rng.integers(0, 255, (60, 128)).astype(np.uint8)
     ours = Keypoints(local[:, :2] / local[:, 2:], descriptors, 1 / 500)
-    found = locate(ours, [Observations(ours, points)])
+    found = estimate_absolute_pose(ours, [Observations(ours, points)])
     np.testing.assert_allclose(found.position, position, atol=1e-6)
     assert (found.rotation.inv() * rotation).magnitude() < 1e-6
-    assert found.inliers == 60
+    assert found.num_inliers == 60
 
 
 def noisy(rng, pixel, ahead, noise=0.0, right=0.0):
-    """Keypoints (200) of points between two depths, seen right of the middle only if `right`, noise in pixels, and what
-    a map knows of them."""
+    """Return 200 noisy keypoints of points between two depths, and their landmarks.
+
+    The points are right of the center from x = right on.
+    """
     depth = rng.uniform(*ahead, 200)
     rays = rng.uniform((right, -0.2), (0.3, 0.2), (200, 2))
     points = np.column_stack([rays * depth[:, None], depth])
@@ -58,22 +62,22 @@ def noisy(rng, pixel, ahead, noise=0.0, right=0.0):
     return seen, Observations(Keypoints(rays, descriptors, pixel), points)
 
 
-def test_a_focal_length_that_is_sought_makes_the_pose_less_sure():
+def test_an_estimated_focal_length_makes_the_pose_less_certain():
     ratios = []
     for seed in range(6):
         ours, known = noisy(np.random.default_rng(seed), 1 / 500, (10, 14), 1.0, -0.3)
-        found = locate(ours, [known], has_known_focal_length=False)
-        ratios.append(np.linalg.norm(found.position) / found.deviations[0])
+        found = estimate_absolute_pose(ours, [known], has_known_focal_length=False)
+        ratios.append(np.linalg.norm(found.position) / found.standard_deviations[0])
     assert (
         0.3 < np.median(ratios) < 1.7
     )  # as if the length were known, deviations would be a third of the errors
-    sure = locate(ours, [known])
-    assert sure.deviations[0] < 0.6 * found.deviations[0]
+    certain = estimate_absolute_pose(ours, [known])
+    assert certain.standard_deviations[0] < 0.6 * found.standard_deviations[0]
 
 
-def test_groups_that_err_together_tell_how_far_they_pull_apart():
-    # the mean of 1, 1, 1 of one group and -1, -1, -1 of another, by hand: as if independent its variance is 1 / 6;
-    # the groups' sums are 3 and -3, so on top 2 / (2 - 1) * (9 + 9) / 6 ** 2
+def test_covariance_of_grouped_errors():
+    # The mean of 1, 1, 1 of one group and -1, -1, -1 of another, by hand: 1 / 6 if all were
+    # independent; the sums of the groups are 3 and -3, which adds 2 / (2 - 1) * (9 + 9) / 6 ** 2.
     errors, slopes = np.array([1.0, 1, 1, -1, -1, -1]), np.ones((6, 1))
     apart = clustered_covariance(slopes, errors, np.array([4, 4, 4, 7, 7, 7]))
     np.testing.assert_allclose(apart, [[1 / 6 + 1.0]])
@@ -94,22 +98,25 @@ def test_inliers_in_a_quarter_of_a_telephoto_image_are_enough():
         rng.integers(0, 255, (300, 128)).astype(np.uint8),
         1 / 4000,
     )
-    both = Keypoints(np.concatenate([ours.rays, others.rays]), np.concatenate([ours.descriptors, others.descriptors]),
-                     1 / 4000)  # fmt: skip
-    assert locate(both, [Observations(known.keypoints, points)]).inliers > 150
+    both = Keypoints(
+        np.concatenate([ours.rays, others.rays]),
+        np.concatenate([ours.descriptors, others.descriptors]),
+        1 / 4000,
+    )
+    assert estimate_absolute_pose(both, [Observations(known.keypoints, points)]).num_inliers > 150
 
 
 def test_another_place_is_not_recognized(seen):
     rng = np.random.default_rng(5)
     for seed in range(1, 5):
         other = image_of_plane(painting(seed), CAMERA, *towards_plane(rng))
-        assert locate(detect_in(other, CAMERA, 800), seen[:6]) is None
+        assert estimate_absolute_pose(detect_in(other, CAMERA, 800), seen[:6]) is None
 
 
-def test_nothing_to_go_by():
+def test_no_keypoints_or_landmarks():
     empty = Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), 0.01)
     nothing = Observations(empty, np.zeros((0, 3)))
-    assert locate(empty, [nothing]) is None
-    assert locate(empty, []) is None
+    assert estimate_absolute_pose(empty, [nothing]) is None
+    assert estimate_absolute_pose(empty, []) is None
     gray = detect_in(np.full((240, 320, 3), 9, np.uint8), Camera(320, 240, 260, 260, 160, 120), 100)
-    assert locate(gray, [nothing]) is None
+    assert estimate_absolute_pose(gray, [nothing]) is None

@@ -5,14 +5,17 @@ import cv2
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.geometry.metrics import position_errors
 from posenet.io.image_cache import load_images
-from posenet.localization.localizer import LocalizationOptions, Localizer, valid_poses
-from posenet.localization.smoothing import smooth
+from posenet.io.images import read_image
+from posenet.localization.estimates import valid_poses
+from posenet.localization.localizer import Localizer
+from posenet.localization.smoothing import smooth_trajectory
 from posenet.run import open_run
 from posenet.training.train import train
 from tests.helpers.scenes import QUICK
@@ -26,9 +29,9 @@ def default_policy():
 
 @pytest.fixture
 def ready(cambridge, trained):
-    """An answerer, and the test images with all that is known of them."""
+    """Return a run, and the test images with files, cameras and sequences."""
     run, test = open_run(trained), open_scene(cambridge).split("test")
-    return Localizer(run), (
+    return run, (
         load_images(test.paths, run.crop.resized),
         test.paths,
         test.cameras,
@@ -36,30 +39,30 @@ def ready(cambridge, trained):
     )
 
 
-def test_one_view_is_what_the_network_says(ready):
-    answerer, known = ready
-    answers = answerer.answer(*known, LocalizationOptions(tta_views=1))
-    images = answerer.run.crop.middle(known[0][np.arange(4)]).astype(np.float32)
-    expected = answerer.network.predict_on_batch(images)
+def test_one_view_is_the_output_of_the_network(ready):
+    run, known = ready
+    localizer = Localizer(run, tta_views=1)
+    answers = localizer.estimate(*known)
+    images = run.crop.center(known[0][np.arange(4)]).astype(np.float32)
+    expected = localizer.network.predict_on_batch(images)
     np.testing.assert_allclose(answers.poses.positions, expected["position"], rtol=1e-4)
-    assert answers.doubt_deg is None
+    assert answers.rotation_spread_deg is None
     assert answers.refinement is None
-    assert answers.found.all()
+    assert answers.valid.all()
 
 
-def test_more_views_tell_doubt_and_a_video_is_smoothed(ready):
-    answerer, known = ready
+def test_several_views_give_a_spread_and_a_video_is_smoothed(ready):
+    run, known = ready
     plain, smoothed = (
-        answerer.answer(*known, LocalizationOptions(tta_views=3, smooth=each))
-        for each in (False, True)
+        Localizer(run, tta_views=3, smooth=each).estimate(*known) for each in (False, True)
     )
-    assert (plain.doubt_deg > 0).all()
-    expected = smooth(plain.poses, known[3])
+    assert (plain.rotation_spread_deg > 0).all()
+    expected = smooth_trajectory(plain.poses, known[3])
     np.testing.assert_allclose(position_errors(smoothed.poses, expected), 0, atol=1e-9)
     assert position_errors(smoothed.poses, plain.poses).max() > 0
 
 
-def test_a_scene_far_from_its_zero_is_learned_as_exactly(plane_trained, tmp_path):
+def test_a_scene_far_from_the_origin_is_learned_as_exactly(plane_trained, tmp_path):
     far, answers = np.array([4.5e5, 5.3e6, 300.0]), []
     near_run, plane = plane_trained
     shutil.copytree(plane, tmp_path / "far")
@@ -73,19 +76,44 @@ def test_a_scene_far_from_its_zero_is_learned_as_exactly(plane_trained, tmp_path
     for folder, run in ((plane, open_run(near_run)), (tmp_path / "far", open_run(far_run))):
         test = open_scene(folder).split("test")
         known = load_images(test.paths, run.crop.resized), test.paths, test.cameras, test.sequences
-        answers.append(Localizer(run).answer(*known, LocalizationOptions(tta_views=1)))
+        answers.append(Localizer(run, tta_views=1).estimate(*known))
     np.testing.assert_allclose(
         answers[1].poses.positions - far, answers[0].poses.positions, atol=0.02
     )
 
 
 def test_refining_without_intrinsics_is_one_line(ready):
-    answerer, known = ready
-    with pytest.raises(PoseNetError, match="--refine needs the intrinsics of the training images"):
-        answerer.answer(*known, LocalizationOptions(refine=True))
+    run, known = ready
+    with pytest.raises(
+        PoseNetError, match="--refine requires the intrinsics of the training images"
+    ):
+        Localizer(run, refine=True).estimate(*known)
 
 
-def test_only_finite_answers_with_a_rotation_are_usable():
+def test_files_arrays_and_pil_images_have_the_same_pose(ready):
+    run, known = ready
+    localizer = Localizer(run, tta_views=1)
+    path = known[1][0]
+    of_file = localizer.localize(path)
+    expected = localizer.estimate(*known).poses.positions[0]
+    np.testing.assert_allclose(of_file.position, expected, atol=1e-5)
+    assert of_file.valid
+    for image in (str(path), read_image(path), Image.open(path)):
+        estimate = localizer.localize(image)
+        np.testing.assert_allclose(estimate.position, of_file.position, atol=1e-6)
+        np.testing.assert_allclose(estimate.quaternion_wxyz, of_file.quaternion_wxyz, atol=1e-6)
+
+
+def test_an_unreadable_image_among_others_is_not_valid(ready, tmp_path):
+    run, known = ready
+    (tmp_path / "a.png").write_bytes(b"not an image")
+    estimates = Localizer(run, tta_views=1).localize_all([tmp_path / "a.png", known[1][0]])
+    assert estimates.valid.tolist() == [False, True]
+    assert np.isnan(estimates[0].position).all()
+    assert len(estimates) == 2
+
+
+def test_only_finite_poses_with_a_rotation_are_valid():
     outputs = {
         "position": np.array([[1.0, 2, 3], [np.nan, 0, 0], [0, 0, 0]]),
         "quaternion": np.zeros((3, 4)),
@@ -97,24 +125,26 @@ def test_only_finite_answers_with_a_rotation_are_usable():
     np.testing.assert_allclose(poses.quaternions_wxyz[0], [1, 0, 0, 0])
 
 
-def test_a_image_on_its_side_is_asked_turned_too(plane_trained, tmp_path, monkeypatch):
+def test_an_image_on_its_side_is_predicted_rotated_too(plane_trained, tmp_path, monkeypatch):
     run = open_run(plane_trained[0])
     assert run.single_camera
     path = tmp_path / "side.png"
     cv2.imwrite(str(path), np.rot90(cv2.imread(str(run.open_scene().paths[0]))))
     camera, asked = run.camera.rotate90(), []
 
-    def answer(_network, images, cameras, *_args):
+    def predict(_network, images, cameras, *_args, **_options):
         asked.append([(each.width, each.height) for each in cameras])
         number = len(asked)
         return {
-            "position": np.full((1, 3), float(number)), "quaternion": np.array([[1.0, 0, 0, 0]]),
-            "spread_deg": np.array([[5.0, 1.0, 4.0][number - 1]]), "pooled": np.ones((1, 7)),
-        }  # fmt: skip
+            "position": np.full((1, 3), float(number)),
+            "quaternion": np.array([[1.0, 0, 0, 0]]),
+            "spread_deg": np.array([[5.0, 1.0, 4.0][number - 1]]),
+            "pooled": np.ones((1, 7)),
+        }
 
-    monkeypatch.setattr("posenet.localization.localizer.predict_with_tta", answer)
+    monkeypatch.setattr("posenet.localization.localizer.predict_with_tta", predict)
     known = load_images([path], run.crop.resized), [path], [camera], np.zeros(1)
-    answers = Localizer(run).answer(*known, LocalizationOptions())
+    answers = Localizer(run).estimate(*known)
     assert asked == [[(240, 320)], [(320, 240)], [(320, 240)]]
     np.testing.assert_array_equal(answers.poses.positions, [[2, 2, 2]])
-    assert answers.doubt_deg.tolist() == [1]
+    assert answers.rotation_spread_deg.tolist() == [1]

@@ -17,7 +17,7 @@ from posenet.localization.retrieval import Gallery
 from posenet.localization.uncertainty import UncertaintyModel
 from posenet.mapping import landmarks
 from posenet.mapping.landmarks import load_or_build_landmarks
-from posenet.viz.matches import matches_figure, plot_matches
+from posenet.viz.matches import QueryMatches, TrainingView, matches_figure, plot_matches
 from tests.helpers.planes import (
     CAMERA,
     image_of_plane,
@@ -27,13 +27,13 @@ from tests.helpers.planes import (
     towards_plane,
 )
 
-TRUST = UncertaintyModel(0.1, 3.0, 1.0)
+UNCERTAINTY = UncertaintyModel(0.1, 3.0, 1.0)
 
 
 @pytest.fixture(scope="module")
 def refiner(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(landmarks, "KEYPOINTS", 700)
+        patch.setattr(landmarks, "MAX_KEYPOINTS", 700)
         folder = tmp_path_factory.mktemp("plane")
         scene = plane_scene(folder / "scene", 14)
         gallery = Gallery(scene, np.eye(14, dtype=np.float32))
@@ -53,7 +53,7 @@ def queries(folder, paintings):
 
 
 def off(poses, meters=0.1, degrees=3.0):
-    """As a network would answer."""
+    """Return poses with errors of this size, like those of a network."""
     rng = np.random.default_rng(1)
     step = rng.normal(size=(len(poses), 3))
     turn = Rotation.from_rotvec(
@@ -68,28 +68,32 @@ def off(poses, meters=0.1, degrees=3.0):
 def test_regressed_poses_become_exact_and_other_places_stay_as_they_were(refiner, tmp_path):
     paths, truth = queries(tmp_path, [0, 0, 9, 0])  # the third is of another painting
     first = off(truth)
-    found = refiner.refine(paths, [CAMERA] * 4, first, np.full((4, 14), 0.1, np.float32), TRUST)
+    found = refiner.refine(
+        paths, [CAMERA] * 4, first, np.full((4, 14), 0.1, np.float32), UNCERTAINTY
+    )
     assert found.refined.tolist() == [True, True, False, True]
     errors, degrees = position_errors(found.poses, truth), rotation_errors_deg(found.poses, truth)
     assert errors[found.refined].max() < 0.01
     assert degrees[found.refined].max() < 0.2
     np.testing.assert_allclose(found.poses.positions[2], first.positions[2])
-    assert found.inliers[2] == 0
-    assert found.inliers[found.refined].min() > 40
-    np.testing.assert_allclose(found.deviations[2], [0.1, 3.0])  # the regressed pose's
-    assert found.deviations[found.refined].max(axis=0)[0] < 0.02
+    assert found.num_inliers[2] == 0
+    assert found.num_inliers[found.refined].min() > 40
+    np.testing.assert_allclose(
+        [found.position_std[2], found.rotation_std_deg[2]], [0.1, 3.0]
+    )  # the regressed pose's
+    assert found.position_std[found.refined].max() < 0.02
 
 
 def test_a_weak_match_must_agree_with_the_regressed_pose(refiner, tmp_path, monkeypatch):
     monkeypatch.setattr(refinement, "CERTAIN_INLIERS", 10**6)
     paths, truth = queries(tmp_path, [0, 0])
     descriptors = np.full((2, 14), 0.1, np.float32)
-    assert refiner.refine(paths, [CAMERA] * 2, off(truth), descriptors, TRUST).refined.all()
+    assert refiner.refine(paths, [CAMERA] * 2, off(truth), descriptors, UNCERTAINTY).refined.all()
     assert not refiner.refine(
-        paths, [CAMERA] * 2, off(truth, meters=1.5), descriptors, TRUST
+        paths, [CAMERA] * 2, off(truth, meters=1.5), descriptors, UNCERTAINTY
     ).refined.any()
     assert not refiner.refine(
-        paths, [CAMERA] * 2, off(truth, degrees=40.0), descriptors, TRUST
+        paths, [CAMERA] * 2, off(truth, degrees=40.0), descriptors, UNCERTAINTY
     ).refined.any()
 
 
@@ -97,11 +101,13 @@ def test_excluded_training_images_are_not_matched_with(refiner, tmp_path, monkey
     paths, truth = queries(tmp_path, [0, 0])
     asked = []
     monkeypatch.setattr(
-        PnPRefiner, "_one", lambda _self, _path, _camera, neighbors: asked.append(set(neighbors))
+        PnPRefiner,
+        "_estimate_one",
+        lambda _self, _path, _camera, neighbors: asked.append(set(neighbors)),
     )
     descriptors = np.full((2, 14), 0.1, np.float32)
-    refiner.locate(paths, [CAMERA] * 2, off(truth), descriptors)
-    refiner.locate(paths, [CAMERA] * 2, off(truth), descriptors, np.array([0, 5]))
+    refiner.estimate(paths, [CAMERA] * 2, off(truth), descriptors)
+    refiner.estimate(paths, [CAMERA] * 2, off(truth), descriptors, excluded=np.array([0, 5]))
     assert asked == [set(range(14))] * 2 + [set(range(14)) - {0, 5}] * 2
 
 
@@ -109,13 +115,14 @@ def test_where_the_network_has_no_answer_a_refined_pose_stands_alone(
     refiner, tmp_path, monkeypatch
 ):
     paths, truth = queries(tmp_path, [0, 0])
-    answers = off(truth), np.full((2, 14), 0.1, np.float32), TRUST, np.array([True, False])
-    assert refiner.refine(paths, [CAMERA] * 2, *answers).refined.tolist() == [True, True]
-    located = refiner.locate(paths, [CAMERA] * 2, *answers[:2])
-    found = refiner.refine(paths, [CAMERA] * 2, *answers)
+    answers = off(truth), np.full((2, 14), 0.1, np.float32), UNCERTAINTY
+    valid = {"regressed_valid": np.array([True, False])}
+    assert refiner.refine(paths, [CAMERA] * 2, *answers, **valid).refined.tolist() == [True, True]
+    located = refiner.estimate(paths, [CAMERA] * 2, *answers[:2])
+    found = refiner.refine(paths, [CAMERA] * 2, *answers, **valid)
     np.testing.assert_allclose(found.poses.positions, [each.position for each in located])
     monkeypatch.setattr(refinement, "CERTAIN_INLIERS", 10**6)
-    assert refiner.refine(paths, [CAMERA] * 2, *answers).refined.tolist() == [True, False]
+    assert refiner.refine(paths, [CAMERA] * 2, *answers, **valid).refined.tolist() == [True, False]
 
 
 def test_images_without_a_camera_or_that_do_not_decode_keep_the_regressed_pose(
@@ -124,10 +131,10 @@ def test_images_without_a_camera_or_that_do_not_decode_keep_the_regressed_pose(
     paths, truth = queries(tmp_path, [0, 0])
     paths[1].write_bytes(b"no image")
     found = refiner.refine(
-        paths, [None, CAMERA], off(truth), np.full((2, 14), 0.1, np.float32), TRUST
+        paths, [None, CAMERA], off(truth), np.full((2, 14), 0.1, np.float32), UNCERTAINTY
     )
     assert not found.refined.any()
-    assert caplog.text.count("a image is needed, this does not decode as one") == 1
+    assert caplog.text.count("not a valid image (could not decode 8 bytes)") == 1
     np.testing.assert_allclose(found.poses.positions, off(truth).positions)
 
 
@@ -142,32 +149,42 @@ def test_an_assumed_focal_length_is_found_with_the_pose(refiner, tmp_path, caplo
     truth = Poses(position[None], Rotation.concatenate([rotation]))
     camera = replace(CAMERA, fx=1.3 * CAMERA.fx, fy=1.3 * CAMERA.fy, source="assumed")
     found = refiner.refine(
-        [tmp_path / "a.png"], [camera], off(truth), np.full((1, 14), 0.1, np.float32), TRUST
+        [tmp_path / "a.png"], [camera], off(truth), np.full((1, 14), 0.1, np.float32), UNCERTAINTY
     )
     assert found.refined.all()
-    assert found.located[0].focal == pytest.approx(1 / 1.3, rel=0.02)
+    assert found.absolute_poses[0].focal_factor == pytest.approx(1 / 1.3, rel=0.02)
     assert position_errors(found.poses, truth)[0] < 0.03
     assert (
-        "the focal length of 1 images is not known, it is sought together with their pose"
-        in caplog.text
+        "the focal length of 1 image is unknown and estimated together with the pose" in caplog.text
     )
 
 
 def test_the_nearest_see_the_same_first(refiner):
     scene = refiner.gallery.scene
     for row in range(len(scene)):
-        assert refiner.nearby(scene.poses, row)[0] == row
+        assert refiner.nearest_views(scene.poses, row)[0] == row
     assert refiner.depth == pytest.approx(2.0, rel=0.15)  # the plane is two meters away
 
 
 def test_matches_are_drawn_between_the_same_spots(refiner, tmp_path):
     paths, truth = queries(tmp_path, [0, 9])
     found = refiner.refine(
-        paths, [CAMERA] * 2, off(truth), np.full((2, 14), 0.1, np.float32), TRUST
+        paths, [CAMERA] * 2, off(truth), np.full((2, 14), 0.1, np.float32), UNCERTAINTY
     )
     pair = Figure().subplots(1, 2)
     neighbor = refiner.gallery.scene.subset([int(found.neighbors[0])])
-    plot_matches(pair, (paths[0], CAMERA), "query", found.located[0], neighbor)
+    pose = found.absolute_poses[0]
+    query = QueryMatches(
+        path=paths[0], camera=CAMERA, rays=pose.rays, points=pose.points, title="query"
+    )
+    view = TrainingView(
+        path=neighbor.paths[0],
+        camera=CAMERA,
+        position=neighbor.poses.positions[0],
+        rotation=neighbor.poses.rotations[0],
+        title="training image",
+    )
+    plot_matches(pair, query, view)
     lines = [each for each in pair[1].patches if isinstance(each, ConnectionPatch)]
     assert len(lines) > 30
     poses = neighbor.poses.positions[0], neighbor.poses.rotations[0]
@@ -177,9 +194,7 @@ def test_matches_are_drawn_between_the_same_spots(refiner, tmp_path):
             spot = np.linalg.inv(plane_to_pixels(CAMERA, *pose)) @ [*end, 1.0]
             spots.append(spot[:2] / spot[2])
         assert np.linalg.norm(spots[0] - spots[1]) < 0.04  # meters
-    assert pair[1].get_title() == f"training image\n{neighbor.names[0]}"
-    test = refiner.gallery.scene.subset([0, 1])
-    assert [ax.get_title().split(",")[0] for ax in matches_figure(test, found).axes[:1]] == [
-        f"000.png: {found.inliers[0]} inliers"
-    ]
-    assert matches_figure(test, replace(found, located=[None, None])) is None
+    assert [ax.get_title() for ax in pair] == ["query", "training image"]
+    figure = matches_figure([(query, view), (query, view)], "matches")
+    assert len(figure.axes) == 4
+    assert figure.get_suptitle() == "matches"

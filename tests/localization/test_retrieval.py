@@ -5,8 +5,8 @@ import pytest
 from posenet.datasets.registry import open_scene
 from posenet.localization.retrieval import (
     GALLERY,
-    descriptors,
     load_or_build_gallery,
+    normalize_descriptors,
     with_descriptor_output,
 )
 from posenet.models.inference import predict_in_batches
@@ -46,7 +46,7 @@ def test_descriptors_are_the_average_of_the_last_map(run):
                 (len(rows), *run.crop.resized, 3), 50 * (1 + np.asarray(rows))[:, None, None, None]
             )
 
-    found = descriptors(
+    found = normalize_descriptors(
         predict_in_batches(with_descriptor_output(network), Two(), run.crop)["pooled"]
     )
     maps = keras.Model(network.input, network.get_layer("cls3_pool").input)
@@ -57,7 +57,7 @@ def test_descriptors_are_the_average_of_the_last_map(run):
     )
 
 
-def test_the_gallery_is_kept_and_made_anew_when_something_changed(run, cambridge):
+def test_the_gallery_is_cached_and_built_again_after_a_change(run, cambridge):
     network = with_descriptor_output(run.load_model())
     first = load_or_build_gallery(run, network, "first")
     written = (run.folder / GALLERY).stat().st_mtime_ns

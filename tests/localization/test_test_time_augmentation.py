@@ -1,4 +1,4 @@
-"""Averages of several views. The network here measures the rotation from two dots, so every view must agree."""
+"""Test-time augmentation of a network that measures the rotation from two dots exactly."""
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ STARS = {0: np.array([0.1, 0.05, 1.0]), 2: np.array([-0.12, -0.08, 1.0])}  # far
 
 
 def sky(rotation: Rotation, camera: Camera = CAMERA) -> np.ndarray:
-    """What a camera of this rotation sees of the two stars."""
+    """Return what a camera with this rotation sees of the two stars."""
     image = np.zeros((160, 200, 3), np.uint8)
     for channel, star in STARS.items():
         x, y, z = camera.matrix @ rotation.inv().apply(star)
@@ -27,7 +27,7 @@ def sky(rotation: Rotation, camera: Camera = CAMERA) -> np.ndarray:
 
 
 class StarReader:
-    """PoseEstimates with the rotation that lays the stars where they are seen; the position is 1, 2, 3 plus a bias."""
+    """Predicts the rotation from the stars; the position is 1, 2, 3 plus a bias."""
 
     def __init__(self, bias=0.0):
         self.bias = bias
@@ -57,27 +57,28 @@ class StarReader:
 ROTATIONS = [Rotation.from_rotvec(v) for v in ([0, 0, 0], [0.02, -0.03, 0.2], [0.03, 0.05, -0.1])]
 
 
-def test_every_view_turned_back_gives_the_same_rotation():
+def test_every_view_rotated_back_gives_the_same_rotation():
     images = np.stack([sky(rotation) for rotation in ROTATIONS])
-    answer = predict_with_tta(StarReader(), images, [CAMERA] * 3, CROP, 11)
-    found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
+    outputs = predict_with_tta(StarReader(), images, [CAMERA] * 3, CROP, tta_views=11)
+    found = Rotation.from_quat(outputs["quaternion"], scalar_first=True)
     assert np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude()).max() < 0.1
-    assert answer["spread_deg"].max() < 0.3
-    np.testing.assert_allclose(answer["position"], [[1, 2, 3]] * 3)
+    assert outputs["spread_deg"].max() < 0.3
+    np.testing.assert_allclose(outputs["position"], [[1, 2, 3]] * 3)
 
 
-def test_doubt_is_how_far_the_rotations_lie_from_their_mean():
+def test_spread_is_the_mean_angle_to_the_mean_rotation():
     turns = Rotation.from_euler("z", [[10.0], [-10.0]], degrees=True).as_quat(scalar_first=True)
-    blind = np.array([[1.0, 0, 0, 0], [0, 0, 0, 0]])  # one of two views tells no rotation
-    joined = views._joined(np.zeros((2, 2, 3)), np.stack([turns, blind], axis=1))
-    np.testing.assert_allclose(joined["spread_deg"], [10, np.inf])
-    np.testing.assert_allclose(np.abs(joined["quaternion"]), [[1, 0, 0, 0]] * 2, atol=1e-12)
+    blind = np.array([[1.0, 0, 0, 0], [0, 0, 0, 0]])  # one of two views has no rotation
+    averaged = views._average(np.zeros((2, 2, 3)), np.stack([turns, blind], axis=1))
+    np.testing.assert_allclose(averaged["spread_deg"], [10, np.inf])
+    np.testing.assert_allclose(np.abs(averaged["quaternion"]), [[1, 0, 0, 0]] * 2, atol=1e-12)
 
 
 def test_views_that_disagree_are_averaged():
     images = np.stack([sky(rotation) for rotation in ROTATIONS])
     one, many = (
-        predict_with_tta(StarReader(1.0), images, [CAMERA] * 3, CROP, count) for count in (1, 5)
+        predict_with_tta(StarReader(1.0), images, [CAMERA] * 3, CROP, tta_views=count)
+        for count in (1, 5)
     )
     # the five turns cancel, and so do their biases
     np.testing.assert_allclose(many["position"], one["position"], atol=2e-3)
@@ -85,13 +86,13 @@ def test_views_that_disagree_are_averaged():
 
 def test_without_intrinsics_views_only_roll():
     images = np.stack([cv2.GaussianBlur(sky(rotation), (3, 3), 0) for rotation in ROTATIONS])
-    answer = predict_with_tta(StarReader(), images, [None] * 3, CROP, 7)
-    found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
+    outputs = predict_with_tta(StarReader(), images, [None] * 3, CROP, tta_views=7)
+    found = Rotation.from_quat(outputs["quaternion"], scalar_first=True)
     # rolls about the image's middle, which is the camera's axis here, are exact
     assert np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude()).max() < 0.3
 
 
-def test_an_answer_without_a_rotation_stays_unusable():
+def test_outputs_without_a_rotation_stay_invalid():
     class Broken:
         def predict_on_batch(self, images):
             return {
@@ -99,30 +100,36 @@ def test_an_answer_without_a_rotation_stays_unusable():
                 "quaternion": np.zeros((len(images), 4)),
             }
 
-    answer = predict_with_tta(
-        Broken(), np.zeros((2, 160, 200, 3), np.uint8), [CAMERA, None], CROP, 3
+    outputs = predict_with_tta(
+        Broken(), np.zeros((2, 160, 200, 3), np.uint8), [CAMERA, None], CROP, tta_views=3
     )
-    assert np.isnan(answer["position"]).all()
-    assert (answer["quaternion"] == 0).all()
+    assert np.isnan(outputs["position"]).all()
+    assert (outputs["quaternion"] == 0).all()
 
 
 @pytest.mark.parametrize("count", [0, 12])
 def test_the_number_of_views_is_checked(count):
     with pytest.raises(PoseNetError, match=f"--tta-views must be from 1 to 11, received {count}"):
-        predict_with_tta(StarReader(), np.zeros((1, 160, 200, 3), np.uint8), [None], CROP, count)
+        predict_with_tta(
+            StarReader(), np.zeros((1, 160, 200, 3), np.uint8), [None], CROP, tta_views=count
+        )
 
 
-def test_what_another_camera_took_is_shown_as_the_training_camera_would_see_it():
+def test_images_of_another_camera_are_warped_to_the_reference_camera():
     longer = Camera(200, 160, 264.0, 264.0, 104.0, 78.0)
     images = np.stack([sky(rotation, longer) for rotation in ROTATIONS])
     for reference_camera, most in ((CAMERA, 0.15), (None, 90.0)):
-        answer = predict_with_tta(StarReader(), images, [longer] * 3, CROP, 1, reference_camera)
-        found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
+        outputs = predict_with_tta(
+            StarReader(), images, [longer] * 3, CROP, tta_views=1, reference_camera=reference_camera
+        )
+        found = Rotation.from_quat(outputs["quaternion"], scalar_first=True)
         errors = np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude())
         assert errors.max() < most
-    assert errors.max() > 0.5  # the other camera's images as they are mislead the network
-    unknown = predict_with_tta(StarReader(), images, [None] * 3, CROP, 1, CAMERA)
-    plain = predict_with_tta(StarReader(), images, [None] * 3, CROP, 1)
+    assert errors.max() > 0.5  # unwarped images of the other camera mislead the network
+    unknown = predict_with_tta(
+        StarReader(), images, [None] * 3, CROP, tta_views=1, reference_camera=CAMERA
+    )
+    plain = predict_with_tta(StarReader(), images, [None] * 3, CROP, tta_views=1)
     np.testing.assert_allclose(unknown["quaternion"], plain["quaternion"])
     upright = Camera(
         160, 200, 220.0, 220.0, 80.0, 100.0
@@ -130,6 +137,8 @@ def test_what_another_camera_took_is_shown_as_the_training_camera_would_see_it()
     images = np.stack(
         [sky(rotation, Camera(200, 160, 275.0, 275.0, 100.0, 80.0)) for rotation in ROTATIONS]
     )
-    answer = predict_with_tta(StarReader(), images, [upright] * 3, CROP, 1, CAMERA)
-    found = Rotation.from_quat(answer["quaternion"], scalar_first=True)
+    outputs = predict_with_tta(
+        StarReader(), images, [upright] * 3, CROP, tta_views=1, reference_camera=CAMERA
+    )
+    found = Rotation.from_quat(outputs["quaternion"], scalar_first=True)
     assert np.degrees((found.inv() * Rotation.concatenate(ROTATIONS)).magnitude()).max() < 0.15

@@ -4,6 +4,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.geometry.poses import Poses
 from posenet.localization.absolute_pose import AbsolutePose
+from posenet.localization.pnp import CameraPose
 from posenet.localization.uncertainty import (
     UncertaintyModel,
     calibrate_uncertainty,
@@ -22,48 +23,49 @@ def located(position, deviation=0.01, degrees=0.1, rotation=None):
 
 
 def test_deviations_are_over_all_directions():
-    assert located([0, 0, 0], 0.03, 0.6).deviations == pytest.approx((0.03, 0.6))
+    assert located([0, 0, 0], 0.03, 0.6).standard_deviations == pytest.approx((0.03, 0.6))
 
 
 def test_a_refined_pose_may_lie_three_deviations_from_the_regressed_one():
-    # deviations 0.3 (10 x 0.03) and 0.4: together 0.5, so 1.5 is the limit; in rotation 3 and 4 degrees: 15
-    trust, found = UncertaintyModel(0.4, 4.0, 10.0), located([0, 0, 0], 0.03, 0.3)
+    # Standard deviations 0.3 (10 x 0.03) and 0.4, together 0.5: the limit is 1.5. In rotation 3
+    # and 4 degrees: the limit is 15.
+    model, found = UncertaintyModel(0.4, 4.0, 10.0), located([0, 0, 0], 0.03, 0.3)
     turn = {
         degrees: Rotation.from_rotvec([0, np.radians(degrees), 0]) for degrees in (0, 14.9, 15.1)
     }
-    assert trust.allows(np.array([1.49, 0, 0]), turn[0], found)
-    assert not trust.allows(np.array([1.51, 0, 0]), turn[0], found)
-    assert trust.allows(np.zeros(3), turn[14.9], found)
-    assert not trust.allows(np.zeros(3), turn[15.1], found)
+    assert model.is_consistent(CameraPose(np.array([1.49, 0, 0]), turn[0]), found)
+    assert not model.is_consistent(CameraPose(np.array([1.51, 0, 0]), turn[0]), found)
+    assert model.is_consistent(CameraPose(np.zeros(3), turn[14.9]), found)
+    assert not model.is_consistent(CameraPose(np.zeros(3), turn[15.1]), found)
 
 
-def test_trust_is_what_held_out_images_show():
+def test_calibration_on_validation_images():
     rng = np.random.default_rng(0)
     truth = Poses(rng.normal(size=(4000, 3)), Rotation.random(4000, rng=rng))
     regressed = Poses(truth.positions + 0.1 * rng.normal(size=(4000, 3)), truth.rotations)
     refined = [located(p + 0.02 * rng.normal(size=3), np.sqrt(3) * 0.004) for p in truth.positions]
-    trust = calibrate_uncertainty(regressed, refined, truth)
-    assert trust.position == pytest.approx(
+    model = calibrate_uncertainty(regressed, refined, truth)
+    assert model.position_std == pytest.approx(
         2 * 0.1 * np.sqrt(3), rel=0.03
     )  # over three directions, of a new walk
-    assert trust.stretch == pytest.approx(0.02 / 0.004, rel=0.03)
+    assert model.inflation == pytest.approx(0.02 / 0.004, rel=0.03)
     few = calibrate_uncertainty(regressed, [None] * 4000, truth)
-    assert few.stretch > 10
-    assert few.degrees > 0
+    assert few.inflation > 10
+    assert few.rotation_std_deg > 0
 
 
-def test_trust_is_kept_for_one_model(tmp_path):
-    trust = UncertaintyModel(0.1, 1.5, 7.0)
+def test_the_uncertainty_is_saved_for_one_model(tmp_path):
+    model = UncertaintyModel(0.1, 1.5, 7.0)
     assert load_uncertainty(tmp_path, "model") is None
-    save_uncertainty(tmp_path, "model", trust)
-    assert load_uncertainty(tmp_path, "model") == trust
+    save_uncertainty(tmp_path, "model", model)
+    assert load_uncertainty(tmp_path, "model") == model
     assert load_uncertainty(tmp_path, "another") is None
-    (tmp_path / "trust.json").write_text("[1]")
+    (tmp_path / "uncertainty.json").write_text("[1]")
     assert load_uncertainty(tmp_path, "model") is None
 
 
-def test_trust_that_cannot_be_written_is_measured_again(tmp_path, caplog):
-    (tmp_path / "trust.json").mkdir()
+def test_an_uncertainty_that_cannot_be_written_is_calibrated_again(tmp_path, caplog):
+    (tmp_path / "uncertainty.json").mkdir()
     save_uncertainty(tmp_path, "model", UncertaintyModel(0.1, 1.5, 7.0))
-    assert "trust.json cannot be written" in caplog.text
+    assert "uncertainty.json cannot be written" in caplog.text
     assert load_uncertainty(tmp_path, "model") is None

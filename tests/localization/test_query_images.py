@@ -3,14 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from posenet.cli.predict import plot_estimates
 from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Crop
 from posenet.geometry.poses import Poses
 from posenet.io.images import read_image
-from posenet.localization.localizer import LocalizationOptions
-from posenet.localization.predict import camera_for, draw, image_files, predict
+from posenet.localization.localizer import Localizer
+from posenet.localization.query_images import image_files, query_camera
 from posenet.mapping.calibration import IntrinsicsCorrection
 from posenet.run import Run
 from tests.helpers.images import photo, write_image
@@ -25,55 +26,57 @@ def run(tmp_path):
     )
 
 
-def test_a_image_of_the_training_images_shape_has_their_camera(run, tmp_path):
+def test_an_image_of_the_size_of_training_images_has_their_camera(run, tmp_path):
     write_image(tmp_path / "a.png", (240, 320))
-    assert camera_for(run, tmp_path / "a.png") == Camera(320, 240, 250.0, 255.0, 161.0, 119.0)
+    assert query_camera(run, tmp_path / "a.png") == Camera(320, 240, 250.0, 255.0, 161.0, 119.0)
 
 
 def test_a_camera_held_upright_keeps_its_focal_length(run, tmp_path):
     write_image(tmp_path / "a.png", (640, 480))
-    assert camera_for(run, tmp_path / "a.png") == Camera(480, 640, 510.0, 500.0, 240.0, 320.0)
+    assert query_camera(run, tmp_path / "a.png") == Camera(480, 640, 510.0, 500.0, 240.0, 320.0)
     write_image(tmp_path / "b.png", (320, 240))
-    assert camera_for(run, tmp_path / "b.png") == Camera(240, 320, 255.0, 250.0, 120.0, 160.0)
+    assert query_camera(run, tmp_path / "b.png") == Camera(240, 320, 255.0, 250.0, 120.0, 160.0)
     bent = replace(
-        run, camera=replace(run.camera, lens="OPENCV", distortion=(-0.28, 0.07, 0.001, -0.002))
+        run, camera=replace(run.camera, model="OPENCV", distortion=(-0.28, 0.07, 0.001, -0.002))
     )
-    camera = camera_for(
+    camera = query_camera(
         bent, tmp_path / "a.png"
     )  # what bends with the distance from the middle stays
-    assert (camera.lens, camera.distortion) == ("OPENCV", (-0.28, 0.07, 0.0, 0.0))
+    assert (camera.model, camera.distortion) == ("OPENCV", (-0.28, 0.07, 0.0, 0.0))
     fisheye = replace(
-        run, camera=replace(run.camera, lens="OPENCV_FISHEYE", distortion=(0.1, 0.2, 0.3, 0.4))
+        run, camera=replace(run.camera, model="OPENCV_FISHEYE", distortion=(0.1, 0.2, 0.3, 0.4))
     )
-    assert camera_for(fisheye, tmp_path / "a.png").distortion == (0.1, 0.2, 0.3, 0.4)
+    assert query_camera(fisheye, tmp_path / "a.png").distortion == (0.1, 0.2, 0.3, 0.4)
 
 
 def test_another_shape_is_another_camera(run, tmp_path):
     write_image(tmp_path / "a.png", (300, 300))
-    assert camera_for(run, tmp_path / "a.png").source == "assumed"
+    assert query_camera(run, tmp_path / "a.png").source == "assumed"
 
 
-def test_a_zoomed_image_has_what_its_exif_tells(run, tmp_path):
+def test_a_zoomed_image_has_the_focal_length_of_its_exif(run, tmp_path):
     # 35 mm of film are 43.27 mm across: 27 mm are 500 of 800 pixels, as the training camera's
     alike = photo(tmp_path / "a.jpg", xA405=27, size=(640, 480))
-    assert camera_for(run, alike) == run.camera
-    longer = camera_for(run, photo(tmp_path / "b.jpg", xA405=54, size=(640, 480)))
+    assert query_camera(run, alike) == run.camera
+    longer = query_camera(run, photo(tmp_path / "b.jpg", xA405=54, size=(640, 480)))
     assert (longer.source, longer.fx) == ("EXIF", pytest.approx(54 / 43.2666 * 800, rel=1e-4))
-    upright = camera_for(run, photo(tmp_path / "c.jpg", xA405=13, size=(480, 640)))
+    upright = query_camera(run, photo(tmp_path / "c.jpg", xA405=13, size=(480, 640)))
     assert (upright.source, upright.fx) == ("EXIF", pytest.approx(13 / 43.2666 * 800, rel=1e-4))
 
 
-def test_what_training_found_of_exif_holds_for_new_images_too(run, tmp_path):
-    # EXIF says 500 pixels for the training images, of which the middle was kept: 1.3 times as much is right
+def test_corrections_of_exif_apply_to_new_images(run, tmp_path):
+    # EXIF says 500 pixels for the training images, of which the middle was kept: 1.3 times as much
+    # is right
     run = replace(
-        run, camera=Camera(640, 480, 650.0, 650.0, 320.0, 240.0, source="measured"),
+        run,
+        camera=Camera(640, 480, 650.0, 650.0, 320.0, 240.0, source="measured"),
         corrections={"EXIF": IntrinsicsCorrection(1.3), "assumed": IntrinsicsCorrection(2.0)},
-    )  # fmt: skip
-    assert camera_for(run, photo(tmp_path / "a.jpg", xA405=27, size=(640, 480))) == run.camera
-    square = camera_for(run, photo(tmp_path / "b.jpg", xA405=27, size=(480, 480)))
+    )
+    assert query_camera(run, photo(tmp_path / "a.jpg", xA405=27, size=(640, 480))) == run.camera
+    square = query_camera(run, photo(tmp_path / "b.jpg", xA405=27, size=(480, 480)))
     assert square.fx == pytest.approx(1.3 * 27 / 43.2666 * np.hypot(480, 480), rel=1e-4)
     write_image(tmp_path / "c.png", (300, 300))
-    assert not camera_for(
+    assert not query_camera(
         run, tmp_path / "c.png"
     ).has_known_focal_length  # another camera: its length stays a guess
 
@@ -88,14 +91,10 @@ def test_frames_come_in_the_order_of_their_numbers(tmp_path, caplog):
     ]
     (tmp_path / "IMG.HEIC").write_bytes(b"x")
     image_files([tmp_path])
-    assert [
-        message
-        for message in caplog.messages
-        if "1 files are left out, such as IMG.HEIC" in message
-    ]
+    assert [message for message in caplog.messages if "1 file skipped, such as IMG.HEIC" in message]
 
 
-def test_depth_maps_are_no_photographs(tmp_path, caplog):
+def test_depth_maps_are_not_photos(tmp_path, caplog):
     names = (
         "seq-01/frame-000000.color.png",
         "seq-01/frame-000000.depth.png",
@@ -106,11 +105,11 @@ def test_depth_maps_are_no_photographs(tmp_path, caplog):
         write_image(tmp_path / name)
     found = [path.relative_to(tmp_path).as_posix() for path in image_files([tmp_path])]
     assert found == ["rgb/1305.1.png", "seq-01/frame-000000.color.png"]
-    assert f"{tmp_path}: 2 depth maps are left out, such as 1305.1.png" in caplog.messages
+    assert f"{tmp_path}: 2 depth maps skipped, such as 1305.1.png" in caplog.messages
     assert image_files([tmp_path / names[1]]) == [tmp_path / names[1]]  # asked for by its name
 
 
-def test_each_folder_of_a_prediction_is_a_path_of_its_own(run, tmp_path, monkeypatch):
+def test_each_folder_is_a_sequence(run, tmp_path, monkeypatch):
     paths = [tmp_path / f"a/{row}.png" for row in range(6)] + [tmp_path / "b/1.png"]
     for path in paths:
         write_image(path, (48, 64))
@@ -118,30 +117,30 @@ def test_each_folder_of_a_prediction_is_a_path_of_its_own(run, tmp_path, monkeyp
         paths[row].write_bytes(paths[row].read_bytes()[:400])
     asked = []
 
-    class Recording:
+    class Recording(Localizer):
         def __init__(self, run):
-            pass
+            self.run = run
 
-        def answer(self, images, paths, cameras, sequences, options):
+        def estimate(self, images, paths, cameras, sequences, *, smooth):
+            assert smooth
             asked.extend(sequences)
 
-    monkeypatch.setattr("posenet.localization.predict.Localizer", Recording)
-    predict(run, paths, LocalizationOptions(smooth=True))
+    Recording(run).localize_files(paths, smooth=True)
     assert asked == [0, 0, 1, 1, 2]
     asked.clear()
-    predict(
-        run, [paths[0], paths[6], paths[1], paths[4]], LocalizationOptions(smooth=True)
-    )  # the folders in turns
+    alternating = [paths[0], paths[6], paths[1], paths[4]]
+    Recording(run).localize_files(alternating, smooth=True)
     assert asked == [0, 1, 0, 0]
 
 
-def test_a_path_is_drawn_without_its_scene_too(run, tmp_path, caplog):
+def test_a_trajectory_is_plotted_without_its_scene(run, tmp_path, caplog):
     poses = Poses.from_quaternions(np.random.default_rng(0).normal(size=(5, 3)), np.eye(4)[[0] * 5])
-    assert read_image(draw(run, poses, tmp_path / "path.png")).shape[2] == 3
-    assert "training images are not drawn" in caplog.text
+    plot_estimates(run, poses, tmp_path / "path.png")
+    assert read_image(tmp_path / "path.png").shape[2] == 3
+    assert "training images are not plotted" in caplog.text
     with pytest.raises(PoseNetError, match="path.png cannot be written: No such file"):
-        draw(run, poses, tmp_path / "missing" / "path.png")
+        plot_estimates(run, poses, tmp_path / "missing" / "path.png")
     with pytest.raises(
-        PoseNetError, match="--plot needs at least one image with a pose, received none"
+        PoseNetError, match="--plot requires at least one image with a pose, received none"
     ):
-        draw(run, poses[:0], tmp_path / "none.png")
+        plot_estimates(run, poses[:0], tmp_path / "none.png")
