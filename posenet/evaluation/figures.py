@@ -1,114 +1,211 @@
-"""The images that an evaluation leaves."""
+"""The figures of an evaluation."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from posenet.evaluation.baselines import BASELINE_NAMES
 from posenet.evaluation.evaluate import Evaluation
-from posenet.viz.errors import plot_coverage, plot_cumulative, plot_errors
-from posenet.viz.figure import new_figure, plot_image, save_figure
-from posenet.viz.matches import matches_figure
+from posenet.viz.errors import ErrorCurve, plot_cumulative, plot_errors, plot_sparsification
+from posenet.viz.figure import BROWN, PURPLE, TEAL, new_figure, plot_image, save_figure
+from posenet.viz.matches import QueryMatches, TrainingView, matches_figure
 from posenet.viz.trajectory import plot_trajectory, plot_trajectory_3d
 
-WORST = 8
+# The same color for a baseline in all figures.
+BASELINE_COLORS = {"pose_regression": PURPLE, "retrieval": TEAL, "mean_pose": BROWN}
+NUM_WORST = 8
+# Number of refined images whose matches are drawn: most, median and fewest inliers.
+NUM_MATCHED = 3
+SHEET_COLUMNS = 4
+# Size in pixels (height, width) that is enough for an image on a contact sheet.
+SHEET_IMAGE = (240, 240)
 
 
-def write_report_images(folder: Path, evaluation: Evaluation) -> list[Path]:
-    """Write trajectory.png, trajectory_3d.png, errors.png, worst.png, where the method tells its doubt uncertainty.png,
-    and matches.png of refined poses; each whole or not at all."""
+class _Quantity(NamedTuple):
+    """Position or rotation: the method's errors, the unit, and the baselines' errors."""
+
+    name: str
+    unit: str
+    errors: np.ndarray
+    baselines: dict[str, np.ndarray]
+
+
+def write_figures(folder: Path, evaluation: Evaluation) -> list[Path]:
+    """Write the figures of an evaluation as PNG files.
+
+    Args:
+        folder: the folder to write to.
+        evaluation: the evaluation.
+
+    Returns:
+        The files: trajectory, trajectory_3d and errors; sparsification if there is an uncertainty;
+        worst_images if there are image files; matches if poses were refined.
+    """
     figures = {
-        "trajectory": _path(evaluation),
-        "trajectory_3d": _path_3d(evaluation),
+        "trajectory": _trajectory(evaluation),
+        "trajectory_3d": _trajectory_3d(evaluation),
         "errors": _errors(evaluation),
     }
-    if evaluation.doubt is not None and np.isfinite(evaluation.errors).all():
-        figures["uncertainty"] = _uncertainty(evaluation, evaluation.doubt)
-    largest = np.argsort(-np.where(np.isfinite(evaluation.errors), evaluation.errors, -1))[:WORST]
-    worst = [row for row in largest if evaluation.scene.paths[row].is_file()]
+    if evaluation.uncertainty is not None and np.isfinite(evaluation.errors.position).all():
+        figures["sparsification"] = _sparsification(evaluation, evaluation.uncertainty)
+    worst = _worst_rows(evaluation)
     if worst:
-        figures["worst"] = _worst(evaluation, worst)
-    if evaluation.refinement is not None and (
-        matches := matches_figure(evaluation.scene, evaluation.refinement)
-    ):
-        figures["matches"] = matches
+        figures["worst_images"] = _worst_images(evaluation, worst)
+    if evaluation.refinement is not None and evaluation.refinement.refined.any():
+        figures["matches"] = _matches(evaluation)
     return [save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
 
 
+def draw_contact_sheet(
+    figure: Figure, paths: Sequence[Path], captions: Sequence[str], *, columns: int = SHEET_COLUMNS
+) -> None:
+    """Draw images with captions in a grid.
+
+    Args:
+        figure: the figure.
+        paths: the image files.
+        captions: their captions.
+        columns: number of columns.
+    """
+    rows = -(-len(paths) // columns)
+    for number, (path, caption) in enumerate(zip(paths, captions, strict=True)):
+        ax = figure.add_subplot(rows, columns, number + 1)
+        plot_image(ax, path, caption, at_least=SHEET_IMAGE)
+
+
 def _title(evaluation: Evaluation) -> str:
-    meters, degrees = (np.median(each) for each in evaluation.both)
-    return (
-        f"{evaluation.scene.name}: median {meters:.3g} {evaluation.scene.unit}, {degrees:.3g} deg"
-    )
+    position = np.median(evaluation.errors.position)
+    rotation = np.median(evaluation.errors.rotation_deg)
+    unit = evaluation.scene.unit
+    return f"{evaluation.scene.name}: median {position:.3g} {unit}, {rotation:.3g} deg"
 
 
-def _kinds(evaluation: Evaluation):
-    """Errors, what they are of, and their unit, for position and rotation."""
-    return zip(
-        evaluation.both, ("position", "rotation"), (evaluation.scene.unit, "deg"), strict=True
-    )
+def _quantities(evaluation: Evaluation) -> list[_Quantity]:
+    positions = {name: errors.position for name, errors in evaluation.baselines.items()}
+    rotations = {name: errors.rotation_deg for name, errors in evaluation.baselines.items()}
+    return [
+        _Quantity("position", evaluation.scene.unit, evaluation.errors.position, positions),
+        _Quantity("rotation", "deg", evaluation.errors.rotation_deg, rotations),
+    ]
 
 
-def _path(evaluation: Evaluation):
+def _trajectory(evaluation: Evaluation) -> Figure:
     figure = new_figure(12, 7.6)
-    plot_trajectory(figure.add_subplot(), **_paths(evaluation), regressed=evaluation.regressed)
-    figure.suptitle(_title(evaluation))
-    return figure
-
-
-def _path_3d(evaluation: Evaluation):
-    figure = new_figure(12, 7.6)
-    plot_trajectory_3d(figure.add_subplot(projection="3d"), **_paths(evaluation))
-    figure.suptitle(_title(evaluation))
-    return figure
-
-
-def _paths(evaluation: Evaluation) -> dict:
-    """What both drawings of the path show: their arguments."""
     scene = evaluation.scene
-    training = evaluation.training if evaluation.training is not None else scene.poses[:0]
-    return {
-        "truth": scene.poses, "estimate": evaluation.estimate, "training": training, "errors": evaluation.errors,
-        "unit": scene.unit, "sequences": scene.sequences,
-    }  # fmt: skip
+    plot_trajectory(
+        figure.add_subplot(),
+        scene.poses,
+        evaluation.estimate,
+        errors=evaluation.errors.position,
+        unit=scene.unit,
+        training=evaluation.training,
+        sequences=scene.sequences,
+        regressed=evaluation.regressed,
+    )
+    figure.suptitle(_title(evaluation))
+    return figure
 
 
-def _errors(evaluation: Evaluation):
+def _trajectory_3d(evaluation: Evaluation) -> Figure:
+    figure = new_figure(12, 7.6)
+    scene = evaluation.scene
+    plot_trajectory_3d(
+        figure.add_subplot(projection="3d"),
+        scene.poses,
+        evaluation.estimate,
+        errors=evaluation.errors.position,
+        unit=scene.unit,
+        training=evaluation.training,
+        sequences=scene.sequences,
+    )
+    figure.suptitle(_title(evaluation))
+    return figure
+
+
+def _errors(evaluation: Evaluation) -> Figure:
     figure = new_figure(12, 7.6)
     axes = figure.subplots(2, 2)
-    for row, (own, what, unit) in enumerate(_kinds(evaluation)):
-        others = {BASELINE_NAMES[name]: both[row] for name, both in evaluation.baselines.items()}
-        plot_errors(axes[row, 0], own, unit, what, others, evaluation.scene.sequences)
-        plot_cumulative(axes[row, 1], {evaluation.method: own} | others, unit, what)
+    for row, quantity in enumerate(_quantities(evaluation)):
+        own = ErrorCurve(evaluation.method, quantity.errors)
+        baselines = [
+            ErrorCurve(BASELINE_NAMES[name], errors, BASELINE_COLORS[name])
+            for name, errors in quantity.baselines.items()
+        ]
+        plot_errors(
+            axes[row, 0],
+            own,
+            baselines,
+            unit=quantity.unit,
+            quantity=quantity.name,
+            sequences=evaluation.scene.sequences,
+        )
+        plot_cumulative(axes[row, 1], [own, *baselines], unit=quantity.unit, quantity=quantity.name)
     figure.suptitle(_title(evaluation))
     return figure
 
 
-def _uncertainty(evaluation: Evaluation, doubt: np.ndarray):
+def _sparsification(evaluation: Evaluation, uncertainty: np.ndarray) -> Figure:
     figure = new_figure(12, 5)
-    for ax, (own, what, unit) in zip(figure.subplots(1, 2), _kinds(evaluation), strict=True):
-        plot_coverage(ax, own, doubt, unit, what)
-    figure.suptitle(f"{evaluation.scene.name}: does it know when it is wrong?")
+    for ax, quantity in zip(figure.subplots(1, 2), _quantities(evaluation), strict=True):
+        plot_sparsification(
+            ax, quantity.errors, uncertainty, unit=quantity.unit, quantity=quantity.name
+        )
+    figure.suptitle(f"{evaluation.scene.name}: error of the most certain images (sparsification)")
     return figure
 
 
-def _worst(evaluation: Evaluation, rows: list[int]):
-    scene, (errors, errors_deg) = evaluation.scene, evaluation.both
+def _worst_rows(evaluation: Evaluation) -> list[int]:
+    """Return the images with the largest finite position errors whose files exist."""
+    errors = evaluation.errors.position
+    largest = np.argsort(-np.where(np.isfinite(errors), errors, -1))[:NUM_WORST]
+    return [int(row) for row in largest if evaluation.scene.paths[row].is_file()]
+
+
+def _worst_images(evaluation: Evaluation, rows: list[int]) -> Figure:
+    scene = evaluation.scene
     figure = new_figure(12, 6.4)
-    captions = [
-        f"{scene.names[row]}\n{errors[row]:.3g} {scene.unit}, {errors_deg[row]:.3g} deg"
-        for row in rows
-    ]
-    contact_sheet(figure, [scene.paths[row] for row in rows], captions)
+    captions = []
+    for row in rows:
+        position = f"{evaluation.errors.position[row]:.3g} {scene.unit}"
+        rotation = f"{evaluation.errors.rotation_deg[row]:.3g} deg"
+        captions.append(f"{scene.names[row]}\n{position}, {rotation}")
+    draw_contact_sheet(figure, [scene.paths[row] for row in rows], captions)
     figure.suptitle(f"{scene.name}: the images with the largest position errors")
     return figure
 
 
-def contact_sheet(figure, paths: list[Path], captions: list[str], columns: int = 4) -> None:
-    """Images with captions in a grid."""
-    rows = -(-len(paths) // columns)
-    for number, (path, caption) in enumerate(zip(paths, captions, strict=True)):
-        ax = figure.add_subplot(rows, columns, number + 1)
-        plot_image(ax, path, caption, at_least=(240, 240))
+def _matches(evaluation: Evaluation) -> Figure:
+    refinement = evaluation.refinement
+    assert refinement is not None
+    scene = evaluation.scene
+    number = int(refinement.refined.sum())
+    order = np.argsort(-refinement.num_inliers, kind="stable")[:number]
+    chosen = order[np.unique(np.linspace(0, number - 1, NUM_MATCHED).round().astype(int))]
+    rows = []
+    for row in chosen:
+        pose = refinement.absolute_poses[row]
+        assert pose is not None
+        std = f"position std {refinement.position_std[row]:.2g} {scene.unit}"
+        query = QueryMatches(
+            path=scene.paths[row],
+            camera=scene.cameras[row],
+            rays=pose.rays * pose.focal_factor,
+            points=pose.points,
+            title=f"{scene.names[row]}: {pose.num_inliers} inliers,\n{std}",
+        )
+        neighbor = int(refinement.neighbors[row])
+        training = refinement.training
+        view = TrainingView(
+            path=training.paths[neighbor],
+            camera=training.cameras[neighbor],
+            position=training.poses.positions[neighbor],
+            rotation=training.poses.rotations[neighbor],
+            title=f"training image\n{training.names[neighbor]}",
+        )
+        rows.append((query, view))
+    return matches_figure(rows, f"{scene.name}: matches of refined poses")

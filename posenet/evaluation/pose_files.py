@@ -1,155 +1,185 @@
-"""Pose files: the TUM form, which evo reads, and lists of named poses."""
+"""Pose files: TUM trajectories, which evo reads too, and lists of named poses."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.formats.image_files import nearest
+from posenet.datasets.formats.image_names import name_below, path_suffixes, strip_suffix
 from posenet.datasets.formats.parsing import (
-    HEADERS,
-    below,
+    LIST_HEADERS,
     is_number,
-    path_suffixes,
     read_lines,
     read_list,
     read_text,
-    without_suffix,
 )
-from posenet.datasets.formats.tum import tum_table, write_tum
+from posenet.datasets.formats.timestamps import match_timestamps
+from posenet.datasets.formats.tum_trajectory import read_tum_table, write_tum
 from posenet.datasets.scene import Scene
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, count
 from posenet.geometry.poses import Poses, is_valid_quaternion
 
-__all__ = ["read_poses", "read_tum", "write_tum"]
+__all__ = ["PREDICTION_HEADER", "read_poses", "read_tum", "write_tum"]
 
 log = logging.getLogger("posenet")
 
-PREDICTED = "# name x y z qw qx qy qz, camera to world"  # heads what `posenet predict` prints
-_CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
+# First line of what `posenet predict` prints. Its quaternions are camera to world in any scene.
+PREDICTION_HEADER = "# name x y z qw qx qy qz, camera to world"
+# Signs that invert a quaternion wxyz.
+CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
+
+
+@dataclass(frozen=True, eq=False)
+class _Lines:
+    """The lines of a pose file: key of the image, pose (quaternions wxyz), and file:line."""
+
+    keys: list[str]
+    positions: np.ndarray
+    quaternions: np.ndarray
+    places: list[str]
 
 
 def read_tum(path: Path) -> tuple[Poses, np.ndarray]:
-    """The poses (world_from_camera) of a TUM file and their stamps (n,).
+    """Read a TUM trajectory.
 
-    Raises PoseNetError "file:line: ..." for a line that is not 8 numbers, not finite, or has no rotation.
+    Args:
+        path: a file of lines `timestamp x y z qx qy qz qw`.
+
+    Returns:
+        n poses, world_from_camera, and their timestamps, shape (n,).
+
+    Raises:
+        PoseNetError: a line does not have 8 finite numbers, or its quaternion is zero.
     """
-    table, places = tum_table(path)
-    usable = _usable(table[:, 1:4], table[:, 4:])
-    if not usable.all():
-        raise PoseNetError(
-            f"{places[int(np.argmin(usable))]}: a pose must be finite and its quaternion not zero"
-        )
+    table, places = read_tum_table(path)
+    valid = _is_valid(table[:, 1:4], table[:, 4:])
+    if not valid.all():
+        place = places[int(np.argmin(valid))]
+        raise PoseNetError(f"{place}: a pose must be finite and its quaternion non-zero")
     return Poses.from_quaternions(table[:, 1:4], np.roll(table[:, 4:], 1, axis=1)), table[:, 0]
 
 
 def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
-    """Poses for the images of a scene (usually one split of it), and a mask (n,) of those that are in the file.
+    """Read the poses of a scene's images from a file. The first line determines its form.
 
-    The file holds either of two forms, told apart by the first line:
-    - TUM, `stamp x y z qx qy qz qw`, world_from_camera: the stamp is the number of the image in `scene`, from 0, or,
-      where the scene knows when its images were taken, the time in seconds: each takes the line nearest to it;
-    - `name X Y Z W P Q R` with or without the Cambridge header, further columns ignored: X Y Z is the camera
-      center and W P Q R has the scene's own convention (`scene.quaternion_convention`). The name may be a path to
-      the image, or its end where that is the only one; a leading slash is ignored, and the suffix where only that
-      differs. What `posenet predict` printed
-      is camera to world.
+    - TUM, `timestamp x y z qx qy qz qw`, world_from_camera. The timestamp is the number of the
+      image in `scene` from 0. If the scene has times, it is a time in seconds, and each image takes
+      the nearest line.
+    - `name X Y Z W P Q R`, with or without the Cambridge header; further columns are ignored. X Y Z
+      is the camera center, W P Q R has the scene's own convention. What `posenet predict` printed
+      is camera to world. The name may be a path to the image, or its unique end; a leading slash is
+      ignored, and so is the suffix if only that differs.
 
-    Named lines for images outside the scene are ignored, poses that are not finite or have no rotation count as
-    missing; the log says how many. Rows where the mask is False hold the identity.
-    Raises PoseNetError for a malformed line, a image given twice, and when no line fits the scene.
+    Named lines for other images are ignored. Invalid poses count as missing. The log states how
+    many.
+
+    Args:
+        path: the pose file.
+        scene: n images, usually one split of a scene.
+
+    Returns:
+        n poses, the identity for images without one, and a mask (n,) of those with one.
+
+    Raises:
+        PoseNetError: a line is malformed, an image appears twice, or no line matches.
     """
     lines = read_lines(path)
-    rows = [line for _, line in lines if not line.lower().startswith(HEADERS)]
+    rows = [line for _, line in lines if not line.lower().startswith(LIST_HEADERS)]
     if not rows:
-        raise PoseNetError(f"{path}: a pose file must hold at least one pose, it is empty")
-    named = rows[0].split()[0]
-    if is_number(named) and named.lstrip("/") not in scene.names:
+        raise PoseNetError(f"{path}: a pose file must contain at least one pose, it is empty")
+    first = rows[0].split()[0]
+    if is_number(first) and first.lstrip("/") not in scene.names:
         if scene.times is not None:
-            return _timed(path, scene.times)
-        keys, positions, quaternions, places = _numbered(path, len(scene))
+            return _read_by_time(path, scene.times)
+        found = _read_numbered(path, len(scene))
         images = {str(number): number for number in range(len(scene))}
+        keys = found.keys
     else:
-        keys, positions, quaternions, places = _named(path, scene)
+        found = _read_named(path, scene)
         images = {name: number for number, name in enumerate(scene.names)}
-        by_end = _alone(
-            (end, name) for name in scene.names for end in path_suffixes(without_suffix(name))
+        by_ending = _unique(
+            (ending, name) for name in scene.names for ending in path_suffixes(strip_suffix(name))
         )
-        by_end |= {without_suffix(name): name for name in scene.names}
-        keys = [key if key in images else by_end.get(without_suffix(key), key) for key in keys]
-    targets = _match(keys, images, places, path)
-    return _poses_in_order(targets, positions, quaternions, len(scene), path)
+        by_ending |= {strip_suffix(name): name for name in scene.names}
+        keys = [
+            key if key in images else by_ending.get(strip_suffix(key), key) for key in found.keys
+        ]
+    targets = _match_images(keys, images, found.places, path)
+    return _in_scene_order(targets, found.positions, found.quaternions, len(scene), path)
 
 
-def _timed(path: Path, times: np.ndarray) -> tuple[Poses, np.ndarray]:
-    """The poses (world_from_camera) nearest in time to the images, and the mask of those found."""
-    table, places = tum_table(path)
-    lines = nearest(times, np.where(np.isfinite(table[:, 0]), table[:, 0], np.inf))
+def _read_by_time(path: Path, times: np.ndarray) -> tuple[Poses, np.ndarray]:
+    """Return the poses nearest in time to the images, and the mask of those found."""
+    table, places = read_tum_table(path)
+    timestamps = table[:, 0]
+    lines = match_timestamps(times, np.where(np.isfinite(timestamps), timestamps, np.inf))
     if (lines < 0).all():
         raise PoseNetError(
-            f"{places[0]}: a stamp must be a image's time, here {times.min():.6f} to {times.max():.6f} seconds, "
-            f"received {table[0, 0]:.6f}"
+            f"{places[0]}: a timestamp must be the time of an image, {times.min():.6f} to "
+            f"{times.max():.6f} seconds, received {timestamps[0]:.6f}"
         )
     images = np.arange(len(times))
-    if np.array_equal(np.sort(table[:, 0]), images) and not np.array_equal(times, images):
-        log.warning(
-            "%s: its stamps are taken for times in seconds, not for the test images' numbers", path
-        )
+    looks_numbered = np.array_equal(np.sort(timestamps), images)
+    if looks_numbered and not np.array_equal(times, images):
+        log.warning("%s: timestamps are read as seconds, not as numbers of test images", path)
     table = table[lines]
     targets = np.where(lines >= 0, images, -1)
-    return _poses_in_order(
-        targets, table[:, 1:4], np.roll(table[:, 4:], 1, axis=1), len(times), path
-    )
+    quaternions = np.roll(table[:, 4:], 1, axis=1)
+    return _in_scene_order(targets, table[:, 1:4], quaternions, len(times), path)
 
 
-def _numbered(path: Path, count: int) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
-    """Image numbers as text, positions, quaternions (wxyz, world_from_camera) and places of a TUM file."""
-    table, places = tum_table(path)
-    for stamp, place in zip(table[:, 0], places, strict=True):
-        if not (0 <= stamp < count and stamp == round(stamp)):
-            wanted = f"the stamp must be the image's number in the split, 0 to {count - 1}"
-            raise PoseNetError(f"{place}: {wanted}, received {stamp:.15g}")
-    keys = [str(int(stamp)) for stamp in table[:, 0]]
-    return keys, table[:, 1:4], np.roll(table[:, 4:], 1, axis=1), places
+def _read_numbered(path: Path, total: int) -> _Lines:
+    """Read a TUM file whose timestamps are numbers of images."""
+    table, places = read_tum_table(path)
+    for timestamp, place in zip(table[:, 0], places, strict=True):
+        if not (0 <= timestamp < total and timestamp == round(timestamp)):
+            raise PoseNetError(
+                f"{place}: the timestamp must be the number of an image of the split, 0 to "
+                f"{total - 1}, received {timestamp:.15g}"
+            )
+    keys = [str(int(timestamp)) for timestamp in table[:, 0]]
+    return _Lines(keys, table[:, 1:4], np.roll(table[:, 4:], 1, axis=1), places)
 
 
-def _named(path: Path, scene: Scene) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
-    """Names, positions, quaternions (wxyz, world_from_camera) and places of a list."""
+def _read_named(path: Path, scene: Scene) -> _Lines:
+    """Read a list of named poses; quaternions become world_from_camera."""
     rows = read_list(path)
     table = np.array([row.numbers for row in rows], np.float64).reshape(-1, 7)
-    predicted = any(line.startswith(PREDICTED) for line in read_text(path).split("\n"))
-    sign = (
-        _CONJUGATE if scene.quaternion_convention == "camera_from_world" and not predicted else 1.0
-    )
-    known = set(map(without_suffix, scene.names))
-    names = [_name(row.name, scene.root, known) for row in rows]
-    return names, table[:, :3], table[:, 3:] * sign, [row.source for row in rows]
+    is_prediction = any(line.startswith(PREDICTION_HEADER) for line in read_text(path).split("\n"))
+    is_inverse = scene.quaternion_convention == "camera_from_world" and not is_prediction
+    quaternions = table[:, 3:] * CONJUGATE if is_inverse else table[:, 3:]
+    known = set(map(strip_suffix, scene.names))
+    keys = [_scene_name(row.name, scene.root, known) for row in rows]
+    return _Lines(keys, table[:, :3], quaternions, [row.source for row in rows])
 
 
-def _name(written: str, root: Path, known: set[str]) -> str:
-    """The image's name below the root: as it is written, or what that path leads to from the current folder."""
-    inside = below(root, written)
-    return inside if inside and without_suffix(inside) in known else written.lstrip("/")
+def _scene_name(written: str, root: Path, known: set[str]) -> str:
+    """Return the name below the scene folder: as written, or as a path from the current folder."""
+    inside = name_below(root, written)
+    return inside if inside and strip_suffix(inside) in known else written.lstrip("/")
 
 
-def _alone(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The pairs whose first is there once only."""
+def _unique(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the pairs whose key occurs once."""
     values: dict[str, list[str]] = {}
     for key, value in pairs:
         values.setdefault(key, []).append(value)
     return {key: found[0] for key, found in values.items() if len(found) == 1}
 
 
-def _match(keys: list[str], images: dict[str, int], places: list[str], path: Path) -> np.ndarray:
-    """(k,) the image that each line is for, -1 for none."""
+def _match_images(
+    keys: list[str], images: dict[str, int], places: list[str], path: Path
+) -> np.ndarray:
+    """Return the image of each line, -1 for none, shape (k,)."""
     first_places: dict[str, str] = {}
     for key, place in zip(keys, places, strict=True):
         if key in first_places:
             raise PoseNetError(
-                f"{place}: a image must be given once, {key} is already at {first_places[key]}"
+                f"{place}: an image must appear once, {key} is already at {first_places[key]}"
             )
         first_places[key] = place
     targets = np.array([images.get(key, -1) for key in keys])
@@ -157,35 +187,36 @@ def _match(keys: list[str], images: dict[str, int], places: list[str], path: Pat
     if unknown == len(keys):
         example = next(iter(images))
         raise PoseNetError(
-            f"{path}: a pose for a image of the scene is needed (names like {example}), received {keys[0]}"
+            f"{path}: at least one pose must be of an image of the scene (names look like "
+            f"{example}), received {keys[0]}"
         )
     if unknown:
-        log.warning("%s: %d poses for images outside the scene are ignored", path, unknown)
+        log.warning("%s: ignored %s of images outside the scene", path, count(unknown, "pose"))
     return targets
 
 
-def _poses_in_order(
-    targets: np.ndarray, positions: np.ndarray, quaternions: np.ndarray, count: int, path: Path
+def _in_scene_order(
+    targets: np.ndarray, positions: np.ndarray, quaternions: np.ndarray, total: int, path: Path
 ) -> tuple[Poses, np.ndarray]:
-    """The poses in the scene's order, and the mask of those found."""
-    usable = _usable(positions, quaternions)
-    broken = int((~usable & (targets >= 0)).sum())
+    """Return the poses in the order of the scene, and the mask of those found."""
+    valid = _is_valid(positions, quaternions)
+    broken = int((~valid & (targets >= 0)).sum())
     if broken:
         log.warning(
-            "%s: %d poses that are not finite or have no rotation count as missing", path, broken
+            "%s: %s without finite numbers or rotation counted as missing",
+            path,
+            count(broken, "pose"),
         )
-    kept = usable & (targets >= 0)
-    ordered_positions, ordered_quaternions = (
-        np.zeros((count, 3)),
-        np.tile([1.0, 0, 0, 0], (count, 1)),
-    )
-    ordered_positions[targets[kept]] = positions[kept]
-    ordered_quaternions[targets[kept]] = quaternions[kept]
-    found = np.zeros(count, bool)
-    found[targets[kept]] = True
+    used = valid & (targets >= 0)
+    ordered_positions = np.zeros((total, 3))
+    ordered_quaternions = np.tile([1.0, 0, 0, 0], (total, 1))
+    ordered_positions[targets[used]] = positions[used]
+    ordered_quaternions[targets[used]] = quaternions[used]
+    found = np.zeros(total, bool)
+    found[targets[used]] = True
     return Poses.from_quaternions(ordered_positions, ordered_quaternions), found
 
 
-def _usable(positions: np.ndarray, quaternions: np.ndarray) -> np.ndarray:
-    """(n,) whether a pose is finite and its quaternion is not zero."""
+def _is_valid(positions: np.ndarray, quaternions: np.ndarray) -> np.ndarray:
+    """Return a mask of the poses that are finite and have a rotation."""
     return np.isfinite(positions).all(axis=1) & is_valid_quaternion(quaternions)

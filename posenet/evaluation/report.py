@@ -1,4 +1,4 @@
-"""What an evaluation leaves: the report for people, summary.json, errors.csv, the trajectories and the drawings."""
+"""The report of an evaluation, and the files that it writes."""
 
 from __future__ import annotations
 
@@ -7,184 +7,222 @@ import io
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, count
 from posenet.evaluation.baselines import BASELINE_NAMES
 from posenet.evaluation.evaluate import Evaluation
 from posenet.evaluation.pose_files import write_tum
 from posenet.io.files import write_text
 
 POSE_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz")
-DRAWINGS = ("trajectory", "trajectory_3d", "errors", "uncertainty", "worst", "matches")
-ERROR_COLUMNS = (
-    "name",
-    "error",
-    "error_deg",
-    *POSE_COLUMNS,
-    *(f"true_{name}" for name in POSE_COLUMNS),
-)
+FIGURES = ("trajectory", "trajectory_3d", "errors", "sparsification", "worst_images", "matches")
+# Figures of versions before 0.1.0, which are removed when an evaluation is replaced.
+OLD_FIGURES = ("uncertainty", "worst")
+STATISTICS = {"median": "median", "mean": "mean", "p95": "95th pct."}
+# Width of a number with its unit in the table, without the unit of positions.
+COLUMN_WIDTH = 23
+# Digits after the point of positions and of rotations.
+POSITION_DIGITS = 3
+ROTATION_DIGITS = 2
 
 
-def report(evaluation: Evaluation) -> str:
-    """The report for people: a table with the baselines, recall, and who wins."""
-    summary, unit = evaluation.summary(), evaluation.scene.unit
-    missing = f", {summary['missing']} without a prediction" if summary["missing"] else ""
-    lines = [f"{summary['scene']}, {summary['split']} split: {summary['images']} images{missing}"]
-    lines += _table(evaluation.method, summary, unit)
-    if "predicted" in summary:
-        lines.append(f"the {summary['images'] - summary['missing']} images with a prediction:")
-        lines += _table(evaluation.method, summary["predicted"], unit)[1:]
+def format_report(evaluation: Evaluation) -> str:
+    """Format the report: a table with the baselines, recall, coverage and a verdict.
+
+    Args:
+        evaluation: the evaluation.
+
+    Returns:
+        Several lines.
+    """
+    summary = evaluation.summary()
+    unit = evaluation.scene.unit
+    missing = summary["num_missing"]
+    images = count(summary["images"], "image")
+    suffix = f", {missing} without an estimate" if missing else ""
+    lines = [f"{summary['scene']}, {summary['split']} split: {images}{suffix}"]
+    lines += _format_table(evaluation.method, summary, unit)
+    if "predicted_only" in summary:
+        localized = count(summary["images"] - missing, "image")
+        lines.append(f"only the {localized} with an estimate:")
+        lines += _format_table(evaluation.method, summary["predicted_only"], unit)[1:]
     if summary["recall"]:
-        shares = (
-            f"{100 * s:.0f} % within {k.replace('m_', ' m and ').replace('deg', ' deg')}"
-            for k, s in summary["recall"].items()
-        )
-        lines.append(", ".join(shares))
+        lines.append(_format_recall(summary["recall"]))
     if "refined" in summary:
-        lines.append(_refined(summary["refined"], unit))
-    if "surest" in summary:
-        kept = (
-            f"{share.replace('%', ' %')} {_figure(values['median_m'])} {unit} {_figure(values['median_deg'], 2)} deg"
-            for share, values in summary["surest"].items()
-        )
-        lines.append(f"medians of the images it is surest of: {', '.join(kept)}")
-    return "\n".join(
-        [
-            *lines,
-            *(
-                _verdict(summary, name, title)
-                for name, title in BASELINE_NAMES.items()
-                if name in summary["baselines"]
-            ),
-        ]
-    )
-
-
-def _table(method: str, values: dict, unit: str) -> list[str]:
-    """A head, and a line for the method and for each baseline."""
-    rows = [(method, values)]
-    rows += [
-        (BASELINE_NAMES[n], values["baselines"][n])
-        for n in BASELINE_NAMES
-        if n in values["baselines"]
+        lines.append(_format_refined(summary["refined"], unit))
+    if "at_coverage" in summary:
+        lines.append(_format_coverage(summary["at_coverage"], unit))
+    lines += [
+        _format_verdict(summary, name, title)
+        for name, title in BASELINE_NAMES.items()
+        if name in summary["baselines"]
     ]
-    width, column = max(len(name) for name, _ in rows) + 2, 23 + len(unit)
-    lines = [
-        " " * width + "".join(f"{head:>{column}}" for head in ("median", "mean", "95 % within"))
-    ]
-    for name, each in rows:
-        cells = (
-            f"{_figure(each[f'{k}_m'])} {unit} {_figure(each[f'{k}_deg'], 2)} deg"
-            for k in ("median", "mean", "p95")
-        )
-        lines.append(f"{name:<{width}}" + "".join(f"{cell:>{column}}" for cell in cells))
-    return lines
+    return "\n".join(lines)
 
 
-def _refined(values: dict, unit: str) -> str:
-    """What refinement did: how many images, and their medians."""
-    text = f"refined: {100 * values['share']:.0f} % of the images, {values['inliers']:.0f} inliers (median)"
-    if "median_m" in values:
-        text += f"; these alone {_figure(values['median_m'])} {unit} {_figure(values['median_deg'], 2)} deg"
-    return text
+def make_report_folder(folder: Path) -> Path:
+    """Make the folder of a report.
 
+    Args:
+        folder: the folder; it may exist.
 
-def _figure(value: float | None, digits: int = 3) -> str:
-    """So many decimals, but two digits of a small one: a scene's unit may be large."""
-    if value is None:
-        return "inf"
-    return f"{value:.2g}" if 0 < value < 10 ** (1 - digits) else f"{value:.{digits}f}"
+    Returns:
+        The folder.
 
-
-def _verdict(summary: dict, baseline: str, title: str) -> str:
-    """One line: does the method beat the baseline, in which of the two medians; if need be, where it has an answer."""
-    own = summary.get("predicted", summary)
-    other, where = (
-        own["baselines"][baseline],
-        ", where it has a prediction" if "predicted" in summary else "",
-    )
-    won = [
-        what
-        for what, key in (("position", "median_m"), ("rotation", "median_deg"))
-        if _less(own[key], other[key])
-    ]
-    if len(won) == 2:
-        return f"It beats the {title} in position and rotation{where}."
-    return (
-        f"It beats the {title} in {won[0]} only{where}."
-        if won
-        else f"It does not beat the {title}{where}."
-    )
-
-
-def _less(a: float | None, b: float | None) -> bool:
-    return (math.inf if a is None else a) < (math.inf if b is None else b)
-
-
-def report_folder(folder: Path) -> Path:
-    """The folder, made if it is not there yet. Raises PoseNetError where it cannot be."""
+    Raises:
+        PoseNetError: it cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise PoseNetError(
-            f"{folder} must be a folder to write to, it cannot be made: {error.strerror}"
-        ) from None
+        raise PoseNetError(f"output folder cannot be made: {folder}: {error.strerror}") from None
     return folder
 
 
-def write_evaluation(evaluation: Evaluation, folder: Path, images: bool = True) -> None:
-    """Write summary.json, errors.csv, estimate.tum, groundtruth.tum and, with images=True, the drawings. Those of an
-    earlier evaluation that this one does not draw are removed."""
-    report_folder(folder)
-    write_text(folder / "summary.json", json.dumps(evaluation.summary(), indent=2) + "\n")
-    write_text(folder / "errors.csv", _errors_csv(evaluation))
-    stamps = evaluation.scene.stamps
-    write_tum(folder / "groundtruth.tum", evaluation.scene.poses, stamps)
-    write_tum(
-        folder / "estimate.tum", evaluation.estimate[evaluation.found], stamps[evaluation.found]
-    )
-    written = []
-    if images:
-        from posenet.evaluation.figures import write_report_images
+def write_evaluation(evaluation: Evaluation, folder: Path, *, plot: bool = True) -> None:
+    """Write summary.json, errors.csv, estimate.tum, groundtruth.tum and figures.
 
-        written = write_report_images(folder, evaluation)
-    for path in (folder / f"{name}.png" for name in DRAWINGS):
+    Figures of an earlier evaluation that this one does not draw are removed.
+
+    Args:
+        evaluation: the evaluation.
+        folder: the folder to write to.
+        plot: draw the figures.
+
+    Raises:
+        PoseNetError: the folder cannot be written.
+    """
+    make_report_folder(folder)
+    write_text(folder / "summary.json", json.dumps(evaluation.summary(), indent=2) + "\n")
+    write_text(folder / "errors.csv", _format_errors(evaluation))
+    timestamps = evaluation.scene.timestamps
+    valid = evaluation.valid
+    write_tum(folder / "groundtruth.tum", evaluation.scene.poses, timestamps)
+    write_tum(folder / "estimate.tum", evaluation.estimate[valid], timestamps[valid])
+    written: list[Path] = []
+    if plot:
+        from posenet.evaluation.figures import write_figures
+
+        written = write_figures(folder, evaluation)
+    for name in (*FIGURES, *OLD_FIGURES):
+        path = folder / f"{name}.png"
         if path not in written:
             path.unlink(missing_ok=True)
 
 
-def _errors_csv(evaluation: Evaluation) -> str:
+def _format_table(method: str, values: dict[str, Any], unit: str) -> list[str]:
+    """Return a header, then one line for the method and one for each baseline."""
+    rows = [(method, values)]
+    rows += [
+        (title, values["baselines"][name])
+        for name, title in BASELINE_NAMES.items()
+        if name in values["baselines"]
+    ]
+    width = max(len(name) for name, _ in rows) + 2
+    column = COLUMN_WIDTH + len(unit)
+    lines = [" " * width + "".join(f"{title:>{column}}" for title in STATISTICS.values())]
+    for name, numbers in rows:
+        cells = [_format_pair(numbers, statistic, unit) for statistic in STATISTICS]
+        lines.append(f"{name:<{width}}" + "".join(f"{cell:>{column}}" for cell in cells))
+    return lines
+
+
+def _format_pair(values: dict[str, Any], statistic: str, unit: str) -> str:
+    """Return position and rotation error of a statistic with their units."""
+    position = _format_number(values[f"{statistic}_position_error"], POSITION_DIGITS)
+    rotation = _format_number(values[f"{statistic}_rotation_error_deg"], ROTATION_DIGITS)
+    return f"{position} {unit} {rotation} deg"
+
+
+def _format_number(value: float | None, digits: int) -> str:
+    """Return a fixed number of digits, but two significant ones of small numbers."""
+    if value is None:
+        return "inf"
+    is_small = 0 < value < 10 ** (1 - digits)
+    return f"{value:.2g}" if is_small else f"{value:.{digits}f}"
+
+
+def _format_recall(recall: dict[str, float]) -> str:
+    parts = []
+    for key, fraction in recall.items():
+        thresholds = key.replace("m_", " m and ").replace("deg", " deg")
+        parts.append(f"{100 * fraction:.0f} % within {thresholds}")
+    return ", ".join(parts)
+
+
+def _format_refined(values: dict[str, Any], unit: str) -> str:
+    text = (
+        f"refined: {100 * values['fraction']:.0f} % of the images, "
+        f"{values['median_inliers']:.0f} inliers (median)"
+    )
+    if "median_position_error" in values:
+        text += f"; only these: {_format_pair(values, 'median', unit)}"
+    return text
+
+
+def _format_coverage(at_coverage: dict[str, Any], unit: str) -> str:
+    parts = [
+        f"{_format_pair(values, 'median', unit)} at {percent.replace('%', ' %')}"
+        for percent, values in at_coverage.items()
+    ]
+    return f"median error of the most certain images: {', '.join(parts)} coverage"
+
+
+def _format_verdict(summary: dict[str, Any], baseline: str, title: str) -> str:
+    """Return one line: is the median better than the baseline's, of images with an estimate?"""
+    own = summary.get("predicted_only", summary)
+    other = own["baselines"][baseline]
+    suffix = " (images with an estimate)" if "predicted_only" in summary else ""
+    better = [
+        quantity
+        for quantity, key in (
+            ("position", "median_position_error"),
+            ("rotation", "median_rotation_error_deg"),
+        )
+        if _is_less(own[key], other[key])
+    ]
+    if not better:
+        return f"not better than {title}{suffix}"
+    only = " only" if len(better) == 1 else ""
+    return f"better than {title} in {' and '.join(better)}{only}{suffix}"
+
+
+def _is_less(first: float | None, second: float | None) -> bool:
+    return (math.inf if first is None else first) < (math.inf if second is None else second)
+
+
+def _format_errors(evaluation: Evaluation) -> str:
+    """Return the content of errors.csv; poses of images without an estimate are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    more = _more_columns(evaluation)
-    writer.writerow([*ERROR_COLUMNS[:3], *more, *ERROR_COLUMNS[3:]])
-    estimate, truth = evaluation.estimate, evaluation.scene.poses
-    table = np.hstack(
-        [estimate.positions, estimate.quaternions_wxyz, truth.positions, truth.quaternions_wxyz]
-    )
-    for row, (name, found) in enumerate(zip(evaluation.scene.names, evaluation.found, strict=True)):
-        numbers = [
-            evaluation.errors[row],
-            evaluation.errors_deg[row],
-            *(column[row] for column in more.values()),
-        ]
-        shown = [
-            value if found or column >= 7 else ""
-            for column, value in enumerate(table[row].tolist())
-        ]
-        writer.writerow([name, *(f"{value:.9g}" for value in numbers), *shown])
+    uncertainty = _uncertainty_columns(evaluation)
+    truth_columns = [f"gt_{name}" for name in POSE_COLUMNS]
+    header = ["name", "position_error", "rotation_error_deg", *uncertainty]
+    writer.writerow([*header, *POSE_COLUMNS, *truth_columns])
+    estimate = evaluation.estimate
+    truth = evaluation.scene.poses
+    estimated = np.hstack([estimate.positions, estimate.quaternions_wxyz]).tolist()
+    true = np.hstack([truth.positions, truth.quaternions_wxyz]).tolist()
+    for row, name in enumerate(evaluation.scene.names):
+        numbers = [evaluation.errors.position[row], evaluation.errors.rotation_deg[row]]
+        numbers += [column[row] for column in uncertainty.values()]
+        pose = estimated[row] if evaluation.valid[row] else [""] * len(POSE_COLUMNS)
+        writer.writerow([name, *(f"{number:.9g}" for number in numbers), *pose, *true[row]])
     return text.getvalue()
 
 
-def _more_columns(evaluation: Evaluation) -> dict[str, np.ndarray]:
-    """What the method tells of its own answers: doubt, or what refinement found."""
-    if evaluation.refinement is None:
-        return {} if evaluation.doubt is None else {"doubt_deg": evaluation.doubt}
-    position, degrees = evaluation.refinement.deviations.T
-    return {
-        "inliers": evaluation.refinement.inliers,
-        "deviation": position,
-        "deviation_deg": degrees,
-    }
+def _uncertainty_columns(evaluation: Evaluation) -> dict[str, np.ndarray]:
+    """Return the columns of errors.csv that describe the uncertainty."""
+    refinement = evaluation.refinement
+    if refinement is not None:
+        return {
+            "num_inliers": refinement.num_inliers,
+            "position_std": refinement.position_std,
+            "rotation_std_deg": refinement.rotation_std_deg,
+        }
+    if evaluation.uncertainty is not None:
+        return {"rotation_spread_deg": evaluation.uncertainty}
+    return {}

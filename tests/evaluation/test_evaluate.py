@@ -9,22 +9,22 @@ import pytest
 from posenet.cli.main import main
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
-from posenet.evaluation.evaluate import compare, evaluate_poses, evaluate_run
+from posenet.evaluation.evaluate import evaluate_estimates, evaluate_poses, evaluate_run
 from posenet.evaluation.pose_files import write_tum
-from posenet.evaluation.report import report, write_evaluation
+from posenet.evaluation.report import format_report, write_evaluation
 from posenet.geometry.metrics import mean_pose_errors
 from posenet.geometry.poses import Poses
 from posenet.io.files import fingerprint_files
 from posenet.localization.localizer import Localizer
 from posenet.localization.refinement import PnPRefiner
 from posenet.localization.uncertainty import load_uncertainty
-from posenet.mapping.global_descriptors import describe, nearest_neighbors
+from posenet.mapping.global_descriptors import hog_descriptors, nearest_neighbors
 from posenet.run import open_run
 from tests.helpers.errors import refusal
 
 
 def listed(scene, offset=(0.0, 0.0, 0.0), skip=()):
-    """The scene's true poses as `name X Y Z W P Q R` lines, in the Cambridge convention, moved by offset."""
+    """Return the moved true poses as lines `name X Y Z W P Q R` of the Cambridge format."""
     inverse = scene.poses.rotations.inv().as_quat(canonical=True, scalar_first=True)
     rows = zip(scene.names, scene.poses.positions + offset, inverse, strict=True)
     return "".join(f"{n} {' '.join(map(str, (*p, *q)))}\n" for n, p, q in rows if n not in skip)
@@ -34,36 +34,38 @@ def test_a_pose_file_by_hand(cambridge, tmp_path):
     test = open_scene(cambridge).split("test")
     (tmp_path / "p.txt").write_text(listed(test, (0.24, 0.32, 0)))
     result = evaluate_poses(tmp_path / "p.txt", cambridge)
-    np.testing.assert_allclose(result.errors, 0.4, rtol=1e-6)
-    np.testing.assert_allclose(result.errors_deg, 0, atol=1e-5)
+    np.testing.assert_allclose(result.errors.position, 0.4, rtol=1e-6)
+    np.testing.assert_allclose(result.errors.rotation_deg, 0, atol=1e-5)
     summary = result.summary()
-    assert summary["median_m"] == pytest.approx(0.4)
+    assert summary["median_position_error"] == pytest.approx(0.4)
     assert summary["recall"] == {"0.25m_2deg": 0.0, "0.5m_5deg": 1.0, "5m_10deg": 1.0}
     assert set(summary["baselines"]) == {"mean_pose", "retrieval"}
     train_poses = open_scene(cambridge).split("train").poses
     by_hand = np.linalg.norm(test.poses.positions - train_poses.positions.mean(axis=0), axis=1)
-    assert summary["baselines"]["mean_pose"]["median_m"] == pytest.approx(np.median(by_hand))
+    assert summary["baselines"]["mean_pose"]["median_position_error"] == pytest.approx(
+        np.median(by_hand)
+    )
 
 
 def test_a_missing_prediction_is_infinitely_wrong(cambridge, tmp_path):
     test = open_scene(cambridge).split("test")
     (tmp_path / "p.txt").write_text(listed(test, (0.24, 0.32, 0), skip=test.names[:3]))
     result = evaluate_poses(tmp_path / "p.txt", cambridge)
-    assert np.isinf(result.errors).sum() == 3
+    assert np.isinf(result.errors.position).sum() == 3
     summary = result.summary()
-    assert summary["missing"] == 3
-    assert summary["median_m"] is None  # three of four are infinite
+    assert summary["num_missing"] == 3
+    assert summary["median_position_error"] is None  # three of four are infinite
     json.dumps(summary, allow_nan=False)
-    assert "3 without a prediction" in report(result)
-    text = report(result)
-    assert "the 1 images with a prediction:\np.txt " in text
-    assert summary["predicted"]["median_m"] == pytest.approx(0.4)
-    mean_pose = summary["predicted"]["baselines"]["mean_pose"]
-    assert mean_pose["median_m"] == pytest.approx(result.baselines["mean_pose"][0][3])
-    assert (
-        "It beats the mean training pose in position and rotation, where it has a prediction."
-        in text
+    assert "3 without an estimate" in format_report(result)
+    text = format_report(result)
+    assert "only the 1 image with an estimate" in text
+    assert summary["predicted_only"]["median_position_error"] == pytest.approx(0.4)
+    mean_pose = summary["predicted_only"]["baselines"]["mean_pose"]
+    assert mean_pose["median_position_error"] == pytest.approx(
+        result.baselines["mean_pose"].position[3]
     )
+    verdict = "better than mean training pose in position and rotation"
+    assert f"{verdict} (images with an estimate)" in text
 
 
 def test_the_folder_holds_what_was_measured(cambridge, tmp_path):
@@ -75,9 +77,9 @@ def test_the_folder_holds_what_was_measured(cambridge, tmp_path):
     with open(tmp_path / "out" / "errors.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == list(test.names)
-    assert float(rows[0]["error"]) == pytest.approx(0.5)
-    assert (rows[1]["error"], rows[1]["x"]) == ("inf", "")
-    assert float(rows[1]["true_x"]) == pytest.approx(test.poses.positions[1, 0])
+    assert float(rows[0]["position_error"]) == pytest.approx(0.5)
+    assert (rows[1]["position_error"], rows[1]["x"]) == ("inf", "")
+    assert float(rows[1]["gt_x"]) == pytest.approx(test.poses.positions[1, 0])
     estimate = np.loadtxt(tmp_path / "out" / "estimate.tum")
     truth = np.loadtxt(tmp_path / "out" / "groundtruth.tum")
     assert estimate.shape == (3, 8)
@@ -88,14 +90,14 @@ def test_the_folder_holds_what_was_measured(cambridge, tmp_path):
         assert (tmp_path / "out" / name).stat().st_size > 10_000
     for name in (
         "matches.png",
-        "uncertainty.png",
+        "sparsification.png",
         "mine.png",
     ):  # two of an earlier evaluation, one of the user's
         (tmp_path / "out" / name).write_bytes(b"old")
-    write_evaluation(result, tmp_path / "out", images=False)
+    write_evaluation(result, tmp_path / "out", plot=False)
     assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["mine.png"]
     assert refusal(write_evaluation, result, tmp_path / "p.txt").endswith(
-        "p.txt must be a folder to write to, it cannot be made: File exists"
+        f"output folder cannot be made: {tmp_path / 'p.txt'}: File exists"
     )
 
 
@@ -104,9 +106,9 @@ def test_a_training_image_that_does_not_decode_costs_only_its_baseline(cambridge
     (tmp_path / "p.txt").write_text(listed(scene.split("test"), (0.24, 0.32, 0)))
     scene.split("train").paths[0].write_bytes(b"")
     result = evaluate_poses(tmp_path / "p.txt", cambridge)
-    np.testing.assert_allclose(result.errors, 0.4, rtol=1e-6)
+    np.testing.assert_allclose(result.errors.position, 0.4, rtol=1e-6)
     assert set(result.baselines) == {"mean_pose"}
-    assert "no nearest image is sought: " in caplog.text
+    assert "no image retrieval baseline: " in caplog.text
 
 
 def test_the_written_estimate_scores_the_same_again(cambridge, tmp_path):
@@ -116,26 +118,28 @@ def test_the_written_estimate_scores_the_same_again(cambridge, tmp_path):
         Poses(test.poses.positions + [0, 0, 2.0], test.poses.rotations),
         np.arange(4.0),
     )
-    np.testing.assert_allclose(evaluate_poses(tmp_path / "t.tum", cambridge).errors, 2, rtol=1e-6)
+    np.testing.assert_allclose(
+        evaluate_poses(tmp_path / "t.tum", cambridge).errors.position, 2, rtol=1e-6
+    )
 
 
 def test_a_run_is_evaluated_on_its_test_split(cambridge, trained, monkeypatch):
-    together, answer = [], Localizer.answer
+    together, estimate = [], Localizer.estimate
     monkeypatch.setattr(
-        Localizer, "answer", lambda *known: together.append(known[4].tolist()) or answer(*known)
+        Localizer, "estimate", lambda *known: together.append(known[4].tolist()) or estimate(*known)
     )
     run = open_run(trained)
     result = evaluate_run(run)
     assert result.scene.names == open_scene(cambridge).split("test").names
-    assert result.found.all()
+    assert result.valid.all()
     assert together == [[0, 0, 0, 0]]
     again = evaluate_run(run, scene_path=cambridge)
-    np.testing.assert_array_equal(result.errors, again.errors)
-    text = report(result)
+    np.testing.assert_array_equal(result.errors.position, again.errors.position)
+    text = format_report(result)
     for word in (
         "Square, test split: 4 images",
         "network",
-        "nearest image",
+        "image retrieval",
         "mean training pose",
         "median",
     ):
@@ -149,10 +153,10 @@ def test_an_estimate_without_a_broken_image_scores_the_same_again(
     broken = open_scene(cambridge).split("test").paths[1]
     broken.write_bytes(content) if content is not None else broken.unlink()
     result = evaluate_run(open_run(trained))
-    write_evaluation(result, tmp_path / "out", images=False)
+    write_evaluation(result, tmp_path / "out", plot=False)
     assert np.loadtxt(tmp_path / "out" / "estimate.tum")[:, 0].tolist() == [0, 2, 3]
     again = evaluate_poses(tmp_path / "out" / "estimate.tum", cambridge)
-    np.testing.assert_allclose(again.errors[[0, 2, 3]], result.errors, atol=1e-5)
+    np.testing.assert_allclose(again.errors.position[[0, 2, 3]], result.errors.position, atol=1e-5)
 
 
 def test_retrieval_finds_the_same_place_under_other_light():
@@ -160,7 +164,8 @@ def test_retrieval_finds_the_same_place_under_other_light():
     images = rng.integers(0, 255, (6, 12, 16, 3), np.uint8).repeat(8, axis=1).repeat(8, axis=2)
     darker = (images * 0.6 + 20).astype(np.uint8)[::-1]
     np.testing.assert_array_equal(
-        nearest_neighbors(describe(images), describe(darker))[:, 0], np.arange(6)[::-1]
+        nearest_neighbors(hog_descriptors(images), hog_descriptors(darker))[:, 0],
+        np.arange(6)[::-1],
     )
 
 
@@ -177,11 +182,11 @@ def test_published_predictions(real_data):
     for scene, meters, degrees in (("KingsCollege", 2.26, 2.58), ("ShopFacade", 3.70, 10.06)):
         file = folder / scene / "dataset_test_predict.txt"
         result = evaluate_poses(file, folder / scene)
-        assert round(float(np.median(result.errors)), 2) == meters
-        assert round(float(np.median(result.errors_deg)), 2) == degrees
+        assert round(float(np.median(result.errors.position)), 2) == meters
+        assert round(float(np.median(result.errors.rotation_deg)), 2) == degrees
         rows = {line.split()[0]: line.split() for line in file.read_text().splitlines()[3:] if line}
         for name, error, error_deg in zip(
-            result.scene.names, result.errors, result.errors_deg, strict=True
+            result.scene.names, result.errors.position, result.errors.rotation_deg, strict=True
         ):
             assert float(rows[name][8]) == pytest.approx(error, abs=1e-3)
             assert float(rows[name][9]) == pytest.approx(
@@ -199,61 +204,74 @@ def test_no_pose_file(cambridge, tmp_path):
 def test_refined_beside_regressed(plane_trained, tmp_path, monkeypatch, capsys):
     from posenet.localization.localizer import LocalizationOptions
 
-    monkeypatch.setattr("posenet.mapping.landmarks.KEYPOINTS", 700)
-    monkeypatch.setattr("posenet.localization.refinement.KEYPOINTS", 700)
-    excluded, locate = [], PnPRefiner.locate
-    monkeypatch.setattr(
-        PnPRefiner, "locate", lambda *known: excluded.extend(known[5:]) or locate(*known)
-    )
-    monkeypatch.setattr("posenet.localization.localizer.FEWEST_HELD_OUT", 3)
+    monkeypatch.setattr("posenet.mapping.landmarks.MAX_KEYPOINTS", 700)
+    monkeypatch.setattr("posenet.localization.refinement.MAX_KEYPOINTS", 700)
+    excluded, estimate = [], PnPRefiner.estimate
+
+    def record(*known, **options):
+        excluded.extend(options.values())
+        return estimate(*known, **options)
+
+    monkeypatch.setattr(PnPRefiner, "estimate", record)
+    monkeypatch.setattr("posenet.localization.localizer.MIN_VALIDATION_IMAGES", 3)
     run = open_run(plane_trained[0])
-    result = evaluate_run(run, options=LocalizationOptions(refine=True, views=1))
+    result = evaluate_run(run, options=LocalizationOptions(refine=True, tta_views=1))
     summary = result.summary()
     assert summary["method"] == "network, refined"
-    assert summary["refined"]["share"] == 1.0
-    assert summary["refined"]["median_m"] < 0.02  # the regressed ones, after one epoch, are nowhere
-    assert summary["baselines"]["network"]["median_m"] > 0.1
-    text = report(result)
-    assert "network alone" in text
+    assert summary["refined"]["fraction"] == 1.0
+    assert (
+        summary["refined"]["median_position_error"] < 0.02
+    )  # the regressed ones, after one epoch, are nowhere
+    assert summary["baselines"]["pose_regression"]["median_position_error"] > 0.1
+    text = format_report(result)
+    assert "pose regression" in text
     assert "refined: 100 % of the images" in text
-    assert "It beats the network alone in position and rotation." in text
+    assert "better than pose regression in position and rotation" in text
     write_evaluation(result, tmp_path / "out")
     with open(tmp_path / "out" / "errors.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert all(int(row["inliers"]) >= 12 and 0 < float(row["deviation"]) < 1 for row in rows)
+    assert all(int(row["num_inliers"]) >= 12 and 0 < float(row["position_std"]) < 1 for row in rows)
     assert (tmp_path / "out" / "matches.png").stat().st_size > 10_000
-    assert (tmp_path / "out" / "uncertainty.png").is_file()
-    surest = np.argsort([float(row["deviation"]) for row in rows], kind="stable")[: len(rows) // 2]
-    assert summary["surest"]["50%"]["median_m"] == pytest.approx(
-        np.median([float(rows[k]["error"]) for k in surest])
+    assert (tmp_path / "out" / "sparsification.png").is_file()
+    certain = np.argsort([float(row["position_std"]) for row in rows], kind="stable")[
+        : len(rows) // 2
+    ]
+    assert summary["at_coverage"]["50%"]["median_position_error"] == pytest.approx(
+        np.median([float(rows[k]["position_error"]) for k in certain])
     )
-    again = evaluate_run(run, options=LocalizationOptions(refine=True, views=1))
-    np.testing.assert_allclose(again.errors, result.errors, atol=1e-6)
-    (rows_held_out,) = excluded  # measured once
-    assert {run.training_scene().names[row] for row in rows_held_out} == set(run.validation_images)
-    measured = load_uncertainty(run.folder / "map", fingerprint_files([run.folder / "model.keras"]))
-    assert result.refinement.trust == again.refinement.trust == measured
+    again = evaluate_run(run, options=LocalizationOptions(refine=True, tta_views=1))
+    np.testing.assert_allclose(again.errors.position, result.errors.position, atol=1e-6)
+    (validation_rows,) = excluded  # calibrated once
+    assert {run.training_scene().names[row] for row in validation_rows} == set(
+        run.validation_images
+    )
+    measured = load_uncertainty(
+        run.folder / "landmarks", fingerprint_files([run.folder / "model.keras"])
+    )
+    assert result.refinement.uncertainty == again.refinement.uncertainty == measured
     image = result.scene.paths[0]
     assert main(["predict", str(tmp_path / "run"), str(image), "--refine", "--tta-views", "1"]) == 0
     header, line = capsys.readouterr().out.splitlines()
-    assert header.endswith("then doubt_deg, inliers, deviation")
-    doubt, inliers, deviation = line.split()[-3:]
-    assert (doubt, inliers) == ("nan", rows[0]["inliers"])
-    assert float(deviation) == pytest.approx(float(rows[0]["deviation"]), rel=1e-3)
+    assert header.endswith("then rotation_spread_deg, num_inliers, position_std")
+    spread, inliers, std = line.split()[-3:]
+    assert (spread, inliers) == ("nan", rows[0]["num_inliers"])
+    assert float(std) == pytest.approx(float(rows[0]["position_std"]), rel=1e-3)
 
 
 def test_inliers_are_those_of_the_refined_images(cambridge):
     scene = open_scene(cambridge)
     test = scene.split("test")
     refinement = SimpleNamespace(
-        refined=np.array([True, False, False, False]), inliers=np.array([40, 0, 0, 0])
+        refined=np.array([True, False, False, False]), num_inliers=np.array([40, 0, 0, 0])
     )
-    result = compare(scene, test, "test", "network", test.poses, np.ones(4, bool), test.poses)
-    assert replace(result, refinement=refinement).summary()["refined"]["inliers"] == 40
-    refinement = SimpleNamespace(refined=np.zeros(4, bool), inliers=np.zeros(4, int))
+    result = evaluate_estimates(
+        scene, test, test.poses, np.ones(4, bool), method="network", retrieved=test.poses
+    )
+    assert replace(result, refinement=refinement).summary()["refined"]["median_inliers"] == 40
+    refinement = SimpleNamespace(refined=np.zeros(4, bool), num_inliers=np.zeros(4, int))
     assert replace(result, refinement=refinement).summary()["refined"] == {
-        "share": 0.0,
-        "inliers": 0.0,
+        "fraction": 0.0,
+        "median_inliers": 0.0,
     }
 
 
@@ -263,26 +281,32 @@ def test_small_errors_and_large_coordinates_keep_their_digits(cambridge, tmp_pat
     scene = replace(scene, poses=Poses(scene.poses.positions + far, scene.poses.rotations))
     test = scene.split("test")
     estimate = Poses(test.poses.positions + [0, 0.0003, 0], test.poses.rotations)
-    result = compare(scene, test, "test", "network", estimate, np.ones(4, bool), test.poses)
-    assert "0.0003 m 0.00 deg" in report(result)
-    write_evaluation(result, tmp_path / "out", images=False)
+    result = evaluate_estimates(
+        scene, test, estimate, np.ones(4, bool), method="network", retrieved=test.poses
+    )
+    assert "0.0003 m 0.00 deg" in format_report(result)
+    write_evaluation(result, tmp_path / "out", plot=False)
     with open(tmp_path / "out" / "errors.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     np.testing.assert_allclose(
-        [float(row["y"]) - float(row["true_y"]) for row in rows], 0.0003, rtol=1e-4
+        [float(row["y"]) - float(row["gt_y"]) for row in rows], 0.0003, rtol=1e-4
     )
 
 
-def test_the_surest_images_are_reported(trained, tmp_path):
+def test_errors_of_the_most_certain_images_are_reported(trained, tmp_path):
     result = evaluate_run(open_run(trained))
-    order = np.argsort(result.doubt)
-    surest = result.summary()["surest"]
-    assert surest["50%"]["median_m"] == pytest.approx(np.median(result.errors[order[:2]]))
-    assert surest["25%"]["median_deg"] == pytest.approx(result.errors_deg[order[0]])
-    assert "medians of the images it is surest of: 75 %" in report(result)
+    order = np.argsort(result.uncertainty)
+    at_coverage = result.summary()["at_coverage"]
+    assert at_coverage["50%"]["median_position_error"] == pytest.approx(
+        np.median(result.errors.position[order[:2]])
+    )
+    assert at_coverage["25%"]["median_rotation_error_deg"] == pytest.approx(
+        result.errors.rotation_deg[order[0]]
+    )
+    assert "median error of the most certain images: " in format_report(result)
     write_evaluation(result, tmp_path / "out")
-    assert (tmp_path / "out" / "uncertainty.png").is_file()
+    assert (tmp_path / "out" / "sparsification.png").is_file()
     with open(tmp_path / "out" / "errors.csv", newline="") as file:
-        assert [float(row["doubt_deg"]) for row in csv.DictReader(file)] == pytest.approx(
-            result.doubt.tolist()
+        assert [float(row["rotation_spread_deg"]) for row in csv.DictReader(file)] == pytest.approx(
+            result.uncertainty.tolist()
         )

@@ -6,8 +6,8 @@ from scipy.spatial.transform import Rotation
 
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
-from posenet.evaluation.evaluate import Evaluation
-from posenet.evaluation.figures import write_report_images
+from posenet.evaluation.evaluate import Evaluation, PoseErrors
+from posenet.evaluation.figures import write_figures
 from posenet.geometry.poses import Poses
 from tests.helpers.images import write_image
 from tests.helpers.scenes import circle
@@ -21,16 +21,31 @@ CASES = {
 
 
 def evaluation(folder, truth, training, errors):
-    """Perfect predictions, said to have these errors, of images 0.png, 1.png ... in a folder."""
+    """Return perfect estimates with claimed errors, of images 0.png, 1.png ... in a folder."""
     n = len(truth)
     names = tuple(f"{row}.png" for row in range(n))
     scene = Scene(
-        "square", folder, names, truth, (None,) * n, np.full(n, "test"), np.full(n, "a"), unit="scene units"
-    )  # fmt: skip
-    baselines = {"mean_pose": (np.ones(n), np.ones(n))}
+        "square",
+        folder,
+        names,
+        truth,
+        (None,) * n,
+        np.full(n, "test"),
+        np.full(n, "a"),
+        unit="scene units",
+    )
+    baselines = {"mean_pose": PoseErrors(np.ones(n), np.ones(n))}
     return Evaluation(
-        scene, "test", "network", truth, np.isfinite(errors), errors, errors, baselines, training, np.arange(n)
-    )  # fmt: skip
+        scene=scene,
+        split="test",
+        method="network",
+        estimate=truth,
+        valid=np.isfinite(errors),
+        errors=PoseErrors(errors, errors),
+        baselines=baselines,
+        training=training,
+        uncertainty=np.arange(n),
+    )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -45,9 +60,9 @@ def test_every_image_is_written(case, missing, tmp_path):
     paths[-1].write_bytes(b"broken")
     out = tmp_path / "out"
     out.mkdir()
-    written = write_report_images(out, evaluation(tmp_path, truth, training, errors))
-    names = {"trajectory.png", "trajectory_3d.png", "errors.png", "worst.png"}
-    assert {path.name for path in written} == names | (set() if missing else {"uncertainty.png"})
+    written = write_figures(out, evaluation(tmp_path, truth, training, errors))
+    names = {"trajectory.png", "trajectory_3d.png", "errors.png", "worst_images.png"}
+    assert {path.name for path in written} == names | (set() if missing else {"sparsification.png"})
     for path in written:
         height, width = cv2.imread(str(path)).shape[:2]
         assert width == 1560
@@ -64,5 +79,5 @@ def test_the_old_image_survives_a_failure(tmp_path, monkeypatch):
     with pytest.raises(
         PoseNetError, match=r"trajectory.png cannot be written: No space left on device"
     ):
-        write_report_images(tmp_path, evaluation(tmp_path, circle(3), None, np.ones(3)))
+        write_figures(tmp_path, evaluation(tmp_path, circle(3), None, np.ones(3)))
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]

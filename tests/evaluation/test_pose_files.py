@@ -13,14 +13,14 @@ from posenet.datasets.formats.cambridge import read_list
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
-from posenet.evaluation.pose_files import PREDICTED, read_poses, read_tum, write_tum
+from posenet.evaluation.pose_files import PREDICTION_HEADER, read_poses, read_tum, write_tum
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
 from tests.helpers.errors import refusal
 
 HALF = 0.7071067811865476
-TUM = "a TUM line must be 8 numbers, stamp x y z qx qy qz qw"
-NUMBER = "the stamp must be the image's number in the split, 0 to 2"
+TUM = "a TUM line must be 8 numbers, timestamp x y z qx qy qz qw"
+NUMBER = "the timestamp must be the number of an image of the split, 0 to 2"
 ROW = "a line must be a name and 7 numbers (X Y Z W P Q R), 8 columns"
 
 
@@ -67,8 +67,8 @@ def test_written_poses_read_back_exactly(tmp_path_factory, seed, count):
     poses = Poses(rng.normal(size=(count, 3)) * 10.0 ** rng.integers(-9, 9), rotations)
     path = tmp_path_factory.mktemp("tum") / "a.tum"
     write_tum(path, poses, np.arange(count) / 3)
-    again, stamps = read_tum(path)
-    np.testing.assert_array_equal(stamps, np.arange(count) / 3)
+    again, timestamps = read_tum(path)
+    np.testing.assert_array_equal(timestamps, np.arange(count) / 3)
     np.testing.assert_array_equal(again.positions, poses.positions)
     np.testing.assert_allclose(again.quaternions_wxyz, poses.quaternions_wxyz, atol=4e-16)
 
@@ -80,7 +80,9 @@ def test_numpy_reads_eight_single_spaced_columns(tmp_path):
 
 
 def test_stamps_and_poses_must_agree(tmp_path):
-    with pytest.raises(ValueError, match=r"as many stamps as poses \(2\) are needed. Received: 1"):
+    with pytest.raises(
+        ValueError, match=r"as many timestamps as poses \(2\) are needed. Received: 1"
+    ):
         write_tum(tmp_path / "a.tum", Poses(np.ones((2, 3)), Rotation.identity(2)), [0])
 
 
@@ -96,8 +98,8 @@ def test_writing_is_all_or_nothing(tmp_path):
     [
         ("0 1 2 3 0 0 0", f"{TUM}, received 7 columns: '0 1 2 3 0 0 0'"),
         ("0 1 2 3 0 0 0 w", f"{TUM}, received 'w' where a number belongs"),
-        ("0 1 nan 3 0 0 0 1", "a pose must be finite and its quaternion not zero"),
-        ("0 1 2 3 0 0 0 0", "a pose must be finite and its quaternion not zero"),
+        ("0 1 nan 3 0 0 0 1", "a pose must be finite and its quaternion non-zero"),
+        ("0 1 2 3 0 0 0 0", "a pose must be finite and its quaternion non-zero"),
     ],
 )
 def test_malformed_tum(tmp_path, line, says):
@@ -138,13 +140,10 @@ def test_scenes_of_known_times_take_the_line_nearest_in_time(tmp_path, caplog):
         False,
         False,
     ]
-    assert (
-        "its stamps are taken for times in seconds, not for the test images' numbers" in caplog.text
-    )
+    warning = "timestamps are read as seconds, not as numbers of test images"
+    assert warning in caplog.text
     message = refusal(read_poses, given_file(tmp_path, "0 1 2 3 0 0 0 1\n"), scene)
-    says = (
-        "a stamp must be a image's time, here 100.000000 to 100.200000 seconds, received 0.000000"
-    )
+    says = "a timestamp must be the time of an image, 100.000000 to 100.200000 seconds, received 0.000000"
     assert message == f"{tmp_path / 'poses.txt'}:1: {says}"
 
 
@@ -165,7 +164,8 @@ def test_names_have_the_scenes_convention(tmp_path, convention, y, header):
 @pytest.mark.parametrize("before", ["", "\ufeff", "# mine\n"])
 def test_what_predict_printed_is_camera_to_world(tmp_path, before):
     path = given_file(
-        tmp_path, f"{before}{PREDICTED}; then doubt_deg\ns/1.png 1 2 3 {HALF} 0 0 {HALF} 0.5\n"
+        tmp_path,
+        f"{before}{PREDICTION_HEADER}; then rotation_spread_deg\ns/1.png 1 2 3 {HALF} 0 0 {HALF} 0.5\n",
     )
     poses, _ = read_poses(path, make_scene(tmp_path, "camera_from_world"))
     np.testing.assert_allclose(poses.rotations[1].apply([1, 0, 0]), [0, 1, 0], atol=1e-15)
@@ -177,7 +177,7 @@ def test_poses_for_other_images_are_counted(tmp_path, caplog):
         found = read_poses(given_file(tmp_path, text), make_scene(tmp_path))[1]
     assert found.tolist() == [False, True, False]
     assert caplog.messages == [
-        f"{tmp_path / 'poses.txt'}: 2 poses for images outside the scene are ignored"
+        f"{tmp_path / 'poses.txt'}: ignored 2 poses of images outside the scene"
     ]
 
 
@@ -186,40 +186,40 @@ def test_unusable_predictions_count_as_missing(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "posenet"):
         found = read_poses(given_file(tmp_path, text), make_scene(tmp_path))[1]
     assert found.tolist() == [False, False, True]
-    assert "2 poses that are not finite or have no rotation count as missing" in caplog.text
+    assert "2 poses without finite numbers or rotation counted as missing" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", ": a pose file must hold at least one pose, it is empty"),
+        ("", ": a pose file must contain at least one pose, it is empty"),
         (
             "x.png 1 2 3 1 0 0 0\n",
-            ": a pose for a image of the scene is needed (names like s/0.png), received x.png",
+            ": at least one pose must be of an image of the scene (names look like s/0.png), received x.png",
         ),
         (
             "3 1 2 3 0 0 0 1\n",
-            ":1: the stamp must be the image's number in the split, 0 to 2, received 3",
+            ":1: the timestamp must be the number of an image of the split, 0 to 2, received 3",
         ),
         (
             "0 1 2 3 0 0 0 1\n7 1 2 3 0 0 0 1\n",
-            ":2: the stamp must be the image's number in the split, 0 to 2, received 7",
+            ":2: the timestamp must be the number of an image of the split, 0 to 2, received 7",
         ),
         (
             "0.5 1 2 3 0 0 0 1\n",
-            ":1: the stamp must be the image's number in the split, 0 to 2, received 0.5",
+            ":1: the timestamp must be the number of an image of the split, 0 to 2, received 0.5",
         ),
         (
             "nan 1 2 3 0 0 0 1\n",
-            ":1: the stamp must be the image's number in the split, 0 to 2, received nan",
+            ":1: the timestamp must be the number of an image of the split, 0 to 2, received nan",
         ),
         (
             "0 0 0 0 0 0 0 1\n0 0 0 0 0 0 0 1\n",
-            ":2: a image must be given once, 0 is already at {file}:1",
+            ":2: an image must appear once, 0 is already at {file}:1",
         ),
         (
             "s/0.png 0 0 0 1 0 0 0\n/s/0.jpg 0 0 0 1 0 0 0\n",
-            ":2: a image must be given once, s/0.png is already at {file}:1",
+            ":2: an image must appear once, s/0.png is already at {file}:1",
         ),
         ("s/0.png 0 0 0\n", f":1: {ROW}, received 4 columns: 's/0.png 0 0 0'"),
         ("\0", ":1: the file must be text, received binary content"),
@@ -286,7 +286,7 @@ def test_names_may_be_paths_to_the_images_or_their_ends(tmp_path, monkeypatch):
         False,
         True,
     ]
-    twice = replace(scene, names=("s/0.png", "t/0.png", "t/1.png"))  # which of both is not told
+    twice = replace(scene, names=("s/0.png", "t/0.png", "t/1.png"))  # ambiguous
     assert "received 0.png" in refusal(
         read_poses, given_file(tmp_path, "0.png 1 2 3 1 0 0 0\n"), twice
     )
@@ -306,7 +306,8 @@ def test_errors_of_real_predictions_agree_with_their_own_columns(real_data, name
         position_errors(estimate, scene.poses),
         rotation_errors_deg(estimate, scene.poses),
     )
-    # The file prints six digits of a pose whose coordinates are hundreds of meters: each is up to 5e-4 m off.
+    # The file prints six digits of a pose whose coordinates are hundreds of meters: each is up to
+    # 5e-4 m off.
     np.testing.assert_allclose(errors, own[:, 0], atol=5e-4 * 3**0.5 + 1e-4)
     np.testing.assert_allclose(errors_deg, own[:, 1], atol=5e-3)
     assert np.median(np.abs(errors_deg - own[:, 1])) < 1e-3

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from posenet.cli.evaluate import evaluate_script
 from posenet.cli.main import main
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
@@ -21,46 +22,48 @@ RAMP = np.zeros((256, 455, 3), np.uint8)
 RAMP[..., 0], RAMP[..., 1] = (
     np.arange(256)[:, None],
     np.arange(455) % 256,
-)  # red tells the row, green the column
+)  # red is the row, green the column
 
 
-def test_center_cut_in_bgr():
-    cut = Preprocessing(np.zeros(3, np.float32)).cut(RAMP)
-    assert cut.shape == (224, 224, 3)
-    assert cut[0, 0].tolist() == [0, 115, 16]  # blue, green: column 115, red: row 16
-    assert cut[-1, -1].tolist() == [0, (115 + 223) % 256, 239]
+def test_center_crop_in_bgr():
+    crop = Preprocessing(np.zeros(3, np.float32)).crop(RAMP)
+    assert crop.shape == (224, 224, 3)
+    assert crop[0, 0].tolist() == [0, 115, 16]  # blue, green: column 115, red: row 16
+    assert crop[-1, -1].tolist() == [0, (115 + 223) % 256, 239]
 
 
-def test_ports_cut_begins_at_the_top():
-    cut = Preprocessing(np.zeros(3, np.float32), legacy=True).cut(RAMP)
-    assert cut[0, 0].tolist() == [0, 87, 0]
-    square = Preprocessing(np.zeros(3, np.float32), legacy=True).cut(RAMP[:, :256])
+def test_crop_of_the_ports_begins_at_the_top():
+    crop = Preprocessing(np.zeros(3, np.float32), legacy=True).crop(RAMP)
+    assert crop[0, 0].tolist() == [0, 87, 0]
+    square = Preprocessing(np.zeros(3, np.float32), legacy=True).crop(RAMP[:, :256])
     assert square.shape == (224, 224, 3)  # stretched to 455 x 256
 
 
 def test_short_side_of_any_image_becomes_256():
     portrait = np.zeros((960, 540, 3), np.uint8)
     portrait[480:] = 255
-    cut = Preprocessing(np.zeros(3, np.float32)).cut(portrait)
-    assert cut.shape == (224, 224, 3)
-    assert cut[:100].max() == 0
-    assert cut[-100:].min() == 255
+    crop = Preprocessing(np.zeros(3, np.float32)).crop(portrait)
+    assert crop.shape == (224, 224, 3)
+    assert crop[:100].max() == 0
+    assert crop[-100:].min() == 255
 
 
-def test_means_of_the_image_of_the_cut_and_of_color():
+def test_means_of_the_image_of_the_crop_and_of_color():
     whole = RAMP[:, :, ::-1].astype(np.float32)
-    assert np.abs(Preprocessing(whole).cut(RAMP)).max() == 0
+    assert np.abs(Preprocessing(whole).crop(RAMP)).max() == 0
     square = np.linspace(0, 255, 256, dtype=np.float32)[:, None, None] * np.ones(
         (1, 256, 3), np.float32
     )
     wide = np.repeat(np.linspace(0, 255, 512).astype(np.uint8)[:, None], 1024, axis=1)[
         ..., None
     ].repeat(3, axis=2)
-    assert np.abs(Preprocessing(square).cut(wide)).max() < 1  # a mean of another shape is stretched
-    cuts = Preprocessing(np.zeros((224, 224, 3), np.float32)).cut(RAMP)[None]
-    np.testing.assert_array_equal(Preprocessing(cuts[0]).apply(cuts), np.zeros_like(cuts))
+    assert (
+        np.abs(Preprocessing(square).crop(wide)).max() < 1
+    )  # a mean of another shape is stretched
+    crops = Preprocessing(np.zeros((224, 224, 3), np.float32)).crop(RAMP)[None]
+    np.testing.assert_array_equal(Preprocessing(crops[0]).apply(crops), np.zeros_like(crops))
     color = np.array(CAFFE_MEAN_BGR, np.float32)
-    np.testing.assert_array_equal(Preprocessing(color).apply(cuts), cuts - color)
+    np.testing.assert_array_equal(Preprocessing(color).apply(crops), crops - color)
 
 
 def test_mean_files(tmp_path):
@@ -86,7 +89,7 @@ def test_mean_files(tmp_path):
     huge = b"{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,), }"
     (tmp_path / "huge.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00" + huge.ljust(117) + b"\n")
     for name in ("object.npy", "text.npy", "zip.npy", "huge.npy"):
-        assert f"{name} must be an .npy file of numbers, it cannot be read" in refusal(
+        assert f"{name} must be an .npy file of numbers, cannot read it" in refusal(
             read_mean, tmp_path / name
         )
 
@@ -97,12 +100,12 @@ def weights(tmp_path_factory):
 
 
 def test_a_scene_is_evaluated_with_its_own_convention(cambridge, weights):
-    found = evaluate_weights(weights, cambridge, "caffe")
+    found = evaluate_weights(weights, cambridge, variant="caffe")
     test = open_scene(cambridge).split("test")
     network = load_network(weights, "caffe", labels="camera_from_world")
     recipe = Preprocessing(np.array(CAFFE_MEAN_BGR, np.float32))
     outputs = network.predict(
-        recipe.apply(np.stack([recipe.cut(read_image(path)) for path in test.paths])), verbose=0
+        recipe.apply(np.stack([recipe.crop(read_image(path)) for path in test.paths])), verbose=0
     )
     np.testing.assert_allclose(found.estimate.positions, outputs["position"], rtol=1e-5)
     quaternions = outputs["quaternion"] / np.linalg.norm(
@@ -118,14 +121,14 @@ def test_legacy_subtracts_the_mean_of_the_images_themselves(cambridge, weights, 
     monkeypatch.setattr("posenet.evaluation.published.BATCH", 3)  # of four images
     found = evaluate_weights(weights, cambridge, legacy=True)
     test = open_scene(cambridge).split("test")
-    cuts = np.stack(
-        [Preprocessing(np.zeros(3), legacy=True).cut(read_image(path)) for path in test.paths]
+    crops = np.stack(
+        [Preprocessing(np.zeros(3), legacy=True).crop(read_image(path)) for path in test.paths]
     )
     network = load_network(weights, labels="camera_from_world")
-    outputs = network.predict(cuts - cuts.mean(axis=0), verbose=0)
+    outputs = network.predict(crops - crops.mean(axis=0), verbose=0)
     np.testing.assert_allclose(found.estimate.positions, outputs["position"], rtol=1e-4)
     assert not np.allclose(
-        found.estimate.positions, network.predict(cuts, verbose=0)["position"], rtol=1e-3
+        found.estimate.positions, network.predict(crops, verbose=0)["position"], rtol=1e-3
     )
 
 
@@ -148,18 +151,21 @@ def test_options_reach_the_network_and_its_input(cambridge, tmp_path, monkeypatc
     np.save(tmp_path / "mean.npy", mean)
     (tmp_path / "w.pth").write_bytes(b"")
     options = [
-        "--graph",
+        "--variant",
         "pytorch",
-        "--mean",
+        "--mean-image",
         str(tmp_path / "mean.npy"),
-        "--epsilon",
+        "--batchnorm-epsilon",
         "1e-5",
         "--split",
         "every:4",
     ]
-    assert main(["evaluate", str(tmp_path / "w.pth"), str(cambridge), *options]) == 0
+    assert main(["weights", "evaluate", str(tmp_path / "w.pth"), str(cambridge), *options]) == 0
     assert loaded == [
-        ((tmp_path / "w.pth", "pytorch"), {"labels": "camera_from_world", "epsilon": 1e-5})
+        (
+            (tmp_path / "w.pth", "pytorch"),
+            {"labels": "camera_from_world", "batchnorm_epsilon": 1e-5},
+        )
     ]
     test = open_scene(cambridge, split="every:4").split("test")
     first = Image.open(test.paths[0]).resize((341, 256), Image.Resampling.BICUBIC)  # of 64 x 48
@@ -169,36 +175,26 @@ def test_options_reach_the_network_and_its_input(cambridge, tmp_path, monkeypatc
 
 
 def test_evaluate_command_on_weights(cambridge, weights, capsys, tmp_path):
-    assert (
-        main(
-            [
-                "evaluate",
-                str(weights),
-                str(cambridge),
-                "--json",
-                "--output",
-                str(tmp_path / "out"),
-                "--no-plot",
-            ]
-        )
-        == 0
-    )
+    evaluate = ["weights", "evaluate"]
+    output = ["--output", str(tmp_path / "out"), "--no-plot"]
+    assert main([*evaluate, str(weights), str(cambridge), "--json", *output]) == 0
     summary = json.loads(capsys.readouterr().out)
     assert summary["images"] == 4
     assert (tmp_path / "out" / "errors.csv").is_file()
-    assert main(["evaluate", str(weights)]) == 1
-    assert (
-        "posenet.npy: published weights need a scene to be evaluated on" in capsys.readouterr().err
-    )
-    assert main(["evaluate", str(tmp_path / "none.npy"), str(cambridge)]) == 1
-    assert "none.npy: a file of weights is needed, there is none" in capsys.readouterr().err
+    assert main([*evaluate, str(tmp_path / "none.npy"), str(cambridge)]) == 1
+    assert f"weight file not found: {tmp_path / 'none.npy'}" in capsys.readouterr().err
+
+
+def test_evaluate_script_recognizes_weights(cambridge, weights, capsys):
+    assert evaluate_script([str(weights), str(cambridge), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["method"] == "posenet.npy"
 
 
 def test_inspect(weights, capsys):
     assert main(["weights", "inspect", str(weights)]) == 0
     out = capsys.readouterr().out
     assert "icp1_out1                                kernel 3 x 3 x 96 x 128, bias 128" in out
-    assert "npy: 60 layers, 8,087,095 numbers" in out
+    assert "npy: 60 layers, 8,087,095 parameters" in out
     assert main(["weights", "inspect", str(weights), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["layers"]["conv1"]["kernel"] == [7, 7, 3, 64]
 
@@ -214,9 +210,8 @@ def test_convert(weights, capsys, tmp_path):
     network.load_weights(tmp_path / "w.weights.h5")
     np.testing.assert_array_equal(network.get_layer("icp5_out2").get_weights()[0], before)
     assert main(["weights", "convert", str(weights), str(tmp_path / "w.npz")]) == 1
-    assert "w.npz exists: give --overwrite to replace it" in capsys.readouterr().err
+    assert "w.npz (use --overwrite to replace it)" in capsys.readouterr().err
     assert main(["weights", "convert", str(weights), str(tmp_path / "w.txt")]) == 1
     assert (
-        "the file to write must end in .npz or .weights.h5, received w.txt"
-        in capsys.readouterr().err
+        "the output file must end in .npz or .weights.h5, received w.txt" in capsys.readouterr().err
     )
