@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from posenet.errors import PoseNetError as PoseNetError
     from posenet.evaluation.evaluate import Evaluation as Evaluation
     from posenet.geometry.poses import Poses as Poses
+    from posenet.localization.estimates import PoseEstimates as PoseEstimates
     from posenet.localization.localizer import Localizer as Localizer
-    from posenet.localization.localizer import PoseEstimates as PoseEstimates
 
 __version__ = "0.1.0"
 

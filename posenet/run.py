@@ -244,7 +244,8 @@ class Run:
             raise PoseNetError(f"{path} is missing: the run was not trained long enough to save it")
         import keras
 
-        import posenet.models.build  # noqa: F401  registers the layers
+        import posenet.models.build
+        import posenet.models.legacy_layers  # noqa: F401  both register layers
 
         try:
             return keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -318,8 +319,15 @@ def _parse_config(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
             source: IntrinsicsCorrection(*map(float, numbers))
             for source, numbers in corrections.items()
         },
-        "camera": Camera(**values["camera"]) if values.get("camera") else None,
+        "camera": _parse_camera(values.get("camera")),
     }
+
+
+def _parse_camera(values: dict[str, Any] | None) -> Camera | None:
+    """Return a camera; config.json of format 1 calls the camera model "lens"."""
+    if not values:
+        return None
+    return Camera(**{"model" if name == "lens" else name: v for name, v in values.items()})
 
 
 def _locate_scene(folder: Path, values: dict[str, Any]) -> tuple[Path, str]:

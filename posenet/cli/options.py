@@ -1,4 +1,4 @@
-"""The commands' options: each dataclass is a command, its docstring the help."""
+"""The options of the commands: each dataclass is a command, its docstring is the help."""
 
 from __future__ import annotations
 
@@ -11,57 +11,69 @@ import tyro
 from posenet.config import TTA_VIEWS, TrainConfig
 
 Positional = tyro.conf.Positional
+Variant = Literal["caffe", "tensorflow", "keras", "pytorch"]
+KernelOrder = Literal["auto", "tensorflow", "theano"]
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Evaluate a run on its test split, beside the baselines, and draw the camera path."""
+    """Evaluate a run on its test split, beside two baselines, and plot the camera path."""
 
     run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
-    """Run folder that training wrote, or a file of published weights. With --poses: the scene's folder."""
+    """Run folder that training wrote."""
     scene: Annotated[Path | None, Positional, tyro.conf.arg(metavar="[SCENE]")] = None
-    """Folder of the scene. Default: the one the run was trained on."""
-    poses: Path | None = None
-    """Score this pose file instead of a network: TUM lines (stamps are the test images' numbers, of TUM and EuRoC
-    scenes times), or lines `name X Y Z W P Q R`."""
+    """Scene folder, if the scene has moved. Default: where it was in training."""
     output: Path | None = None
-    """Folder for the results; drawings of an earlier evaluation there are replaced or, where they do not fit any more,
-    removed. Default: RUN/evaluation; none with --poses and published weights."""
-    json: bool = False
-    """Print summary.json instead of the table."""
-    plot: bool = True
-    """Draw the camera path and the error curves."""
-    strict: bool = False
-    """Refuse a scene with any label fault instead of reporting and dropping."""
+    """Folder for summary.json, errors.csv, trajectories and figures. Default: RUN/evaluation."""
     tta_views: int = TTA_VIEWS
-    """Views of each image, turned a little, that the answer is the mean of: 1 to 11. One is fastest, more are surer,
-    and only more than one tell how sure they are."""
+    """Number of test-time augmentation views per image, 1-11. More views are slower and more
+    accurate; the rotation spread needs at least 2."""
     smooth: bool = False
-    """Draw the path of each test sequence smooth, as for a video; single answers that jump are doubted."""
+    """Smooth each test sequence as a video; isolated outliers are down-weighted."""
     refine: bool = False
-    """Make poses exact by matching each image with the training images (needs intrinsics). The map that this takes
-    is made once."""
-    graph: Literal["caffe", "tensorflow", "keras", "pytorch"] | None = None
-    """Published weights: the graph that they were made for. Default: the one that their format comes from."""
-    legacy: bool = False
-    """Published weights: cut and mean of the TensorFlow and Keras ports, faults included; their weights expect them."""
-    mean: Path | None = None
-    """Published weights: the mean image (.binaryproto, or .npy: BGR, for the pytorch graph RGB). Default: ImageNet's
-    mean color; with --legacy the mean of the evaluated images."""
-    epsilon: float = 1e-3
-    """Published weights: the keras graph's normalization divides by the root of variance + this; Keras before 1.2 had
-    1e-5."""
+    """Refine each pose by local feature matching and PnP (requires camera intrinsics). Builds a
+    landmark map on first use."""
+    json: bool = False
+    """Print the content of summary.json instead of the report."""
+    plot: bool = True
+    """Draw the figures."""
+    strict: bool = False
+    """Refuse a scene with any label issue instead of reporting it and dropping the image."""
+
+
+@dataclass(frozen=True)
+class EvaluatePosesConfig:
+    """Evaluate a pose file against a scene, without a network.
+
+    Lines are TUM (timestamp x y z qx qy qz qw; the timestamp is the number of the test image, or a
+    time for TUM and EuRoC scenes) or name X Y Z W P Q R.
+    """
+
+    file: Annotated[Path, Positional, tyro.conf.arg(metavar="FILE")]
+    """Pose file."""
+    scene: Annotated[Path, Positional, tyro.conf.arg(metavar="SCENE")]
+    """Scene folder with the true poses. Images are not needed."""
+    output: Path | None = None
+    """Folder for summary.json, errors.csv, trajectories and figures. Default: write no files."""
     split: str = "auto"
-    """Published weights and pose files: as for train. A run has its own."""
+    """Test split: auto (the scene's own or its test.txt, otherwise blocks), blocks, sequence:NAME,
+    every:8, random:0.25, or a text file that lists the test images."""
+    json: bool = False
+    """Print the content of summary.json instead of the report."""
+    plot: bool = True
+    """Draw the figures, if --output is given."""
+    strict: bool = False
+    """Refuse a scene with any label issue instead of reporting it and dropping the image."""
 
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """Tell where the camera stood for new images.
+    """Estimate the camera poses of new images.
 
-    Prints lines `name x y z qw qx qy qz doubt_deg`: the camera center, the rotation from camera to world axes, and how
-    far the views of the image lie apart ("nan" for one view). With --refine then `inliers deviation`, with --show-retrieved
-    a name. Images without an answer have no line.
+    Prints one line per image: name x y z qw qx qy qz rotation_spread_deg, the camera center, the
+    rotation from camera to world axes, and the spread of the views' rotations (nan with one view).
+    --refine adds num_inliers and position_std, --show-retrieved adds retrieved_image. Images that
+    cannot be localized have no line.
     """
 
     run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
@@ -69,145 +81,199 @@ class PredictConfig:
     images: Annotated[tuple[Path, ...], Positional, tyro.conf.arg(metavar="IMAGE...")]
     """Images, or folders of images."""
     tta_views: int = TTA_VIEWS
-    """As for evaluate."""
+    """Number of test-time augmentation views per image, 1-11. More views are slower and more
+    accurate; the rotation spread needs at least 2."""
     smooth: bool = False
-    """The images of each folder are a video's, in this order: draw their path smooth."""
+    """Smooth the images of each folder as a video, in the order of the numbers in their names."""
     refine: bool = False
-    """As for evaluate."""
+    """Refine each pose by local feature matching and PnP (requires intrinsics of the training
+    images). Builds a landmark map on first use."""
     show_retrieved: bool = False
-    """Also name the training image that is most like each."""
+    """Also print the name of the most similar training image."""
     plot: Path | None = None
-    """Draw the path, in the order of the images, in this PNG file."""
+    """PNG file to plot the estimated poses in, in the order of the images. Default: no plot."""
 
 
 @dataclass(frozen=True)
 class CourtyardConfig:
-    """Make the built-in synthetic scene: a courtyard in the Cambridge Landmarks layout."""
+    """Generate the built-in synthetic scene, a courtyard in the Cambridge Landmarks format."""
 
     output: Annotated[Path, Positional, tyro.conf.arg(metavar="OUT")]
     """Folder to write."""
     train: int = 300
-    """Training images, three walks."""
+    """Number of training images, in three sequences."""
     test: int = 100
-    """Test images, a walk of their own."""
+    """Number of test images, in a sequence of their own."""
     seed: int = 0
-    """Another seed gives another courtyard."""
+    """Random seed; another seed gives another courtyard."""
 
 
 @dataclass(frozen=True)
 class InfoConfig:
-    """Say what a scene's folder holds: images, splits, extent, up, intrinsics, label faults, whether the rotations
-    are read rightly; and draw a map."""
+    """Summarize a scene, check its labels and its rotation convention, and plot a map.
+
+    Prints images, splits, extent, intrinsics and label issues.
+    """
 
     scene: Annotated[Path, Positional, tyro.conf.arg(metavar="SCENE")]
-    """Folder of the scene."""
+    """Scene folder."""
     split: str = "auto"
-    """As for train."""
-    map: Path | None = None
-    """The PNG file of the map. Default: the scene's name and _map.png, in the current folder."""
+    """Test split: auto (the scene's own or its test.txt, otherwise blocks), blocks, sequence:NAME,
+    every:8, random:0.25, or a text file that lists the test images."""
+    plot_file: Path | None = None
+    """PNG file of the map. Default: the name of the scene and _map.png, in the current folder."""
     plot: bool = True
-    """Draw the map."""
+    """Plot the map."""
     json: bool = False
-    """Print the facts as JSON."""
+    """Print the report as JSON."""
     strict: bool = False
-    """Fail on any label fault."""
+    """Refuse a scene with any label issue instead of reporting it and dropping the image."""
 
 
 @dataclass(frozen=True)
 class ConvertConfig:
-    """Write a scene in another layout. Poses stay the same to within 1e-6; what the layout cannot hold is said."""
+    """Write a scene in another format.
+
+    Poses stay the same to within 1e-6. What the format cannot store is listed.
+    """
 
     scene: Annotated[Path, Positional, tyro.conf.arg(metavar="SCENE")]
-    """Folder of the scene."""
+    """Scene folder."""
     output: Annotated[Path, Positional, tyro.conf.arg(metavar="OUT")]
     """Folder to write."""
     to: Literal["cambridge", "7scenes", "colmap", "transforms", "tum", "kitti", "csv"]
-    """The layout to write."""
+    """Format to write."""
     copy: bool = False
-    """Copy the images. Otherwise they are linked where the disk allows it (a second name for the same file). Those
-    that their EXIF turns are written upright."""
+    """Copy the images. Default: hard-link them if the file system allows it. Images with an EXIF
+    rotation are always written upright."""
     split: str = "auto"
-    """As for train."""
+    """Test split: auto (the scene's own or its test.txt, otherwise blocks), blocks, sequence:NAME,
+    every:8, random:0.25, or a text file that lists the test images."""
     strict: bool = False
-    """Fail on any label fault."""
+    """Refuse a scene with any label issue instead of reporting it and dropping the image."""
 
 
 @dataclass(frozen=True)
-class CaptureConfig:
-    """Make a posed scene of photographs or videos, by structure from motion (needs the extra `capture`).
+class ReconstructConfig:
+    """Reconstruct a scene from photos or videos by structure from motion.
 
-    posenet scene capture PHOTOS|VIDEO... OUT. Several inputs become several sequences. A stopped capture goes on.
+    Usage: posenet scene reconstruct PHOTOS|VIDEO... OUT. Each input becomes a sequence. An
+    interrupted reconstruction resumes. Requires the extra `capture`.
     """
 
     paths: Annotated[tuple[Path, ...], Positional, tyro.conf.arg(metavar="PHOTOS|VIDEO... OUT")]
-    """Folders of photographs and videos; the last is the folder to write."""
-    scale: Annotated[tuple[str, str, float], tyro.conf.arg(metavar="A B METERS")] = ("", "", 0.0)
-    """Two images' names and the distance between them in meters. Default: the unit is free."""
-    align: Path | None = None
-    """A file of known positions in meters, lines `name X Y Z`."""
-    images: int = 250
-    """Images to take from each video, at most."""
+    """Folders of photos, or videos; the last path is the folder to write."""
+    scale_bar: Annotated[tuple[str, str, float], tyro.conf.arg(metavar="A B METERS")] = (
+        "",
+        "",
+        0.0,
+    )
+    """Names of two images and the distance between their cameras in meters. Default: the unit is
+    free."""
+    reference_positions: Path | None = None
+    """File of known camera positions in meters, lines `name X Y Z` for at least three images.
+    Default: the unit is free."""
+    max_frames: int = 250
+    """Largest number of frames from each video."""
 
 
 @dataclass(frozen=True)
 class ClassifyConfig:
-    """Name what is in a image, by a pretrained backbone's own ImageNet classifier: is the backbone loaded rightly?"""
+    """Classify a photo with a backbone's own ImageNet classifier, to check its weights."""
 
     image: Annotated[Path, Positional, tyro.conf.arg(metavar="IMAGE")]
-    """A image."""
+    """Image file."""
     backbone: str = "efficientnet_lite0"
-    """efficientnet_lite0, googlenet (BVLC's), inception_v4, or a network of keras.applications, such as MobileNetV2."""
+    """Backbone: efficientnet_lite0, googlenet (BVLC's), inception_v4, or a network of
+    keras.applications, such as MobileNetV2."""
     weights: Path | None = None
-    """Its weights with the classifier. Default: ImageNet's, installed (extra `pretrained`) or fetched once."""
+    """File with its weights and classifier. Default: ImageNet weights, installed (extra
+    `pretrained`) or downloaded once."""
 
 
 @dataclass(frozen=True)
 class InspectConfig:
-    """List the layers and shapes in a file of published weights."""
+    """List the layers of a file of published weights with their shapes."""
 
     file: Annotated[Path, Positional, tyro.conf.arg(metavar="FILE")]
-    """.caffemodel, .npy, .pickle, .h5, .pth, a TensorFlow 1 checkpoint, or an .npz that `convert` wrote."""
-    order: Literal["auto", "tensorflow", "theano"] = "auto"
-    """Kernel order of an .h5 file."""
+    """Weight file: .caffemodel, .npy, .pickle, .h5, .pth, a TensorFlow 1 checkpoint, or an .npz
+    that `weights convert` wrote."""
+    kernel_order: KernelOrder = "auto"
+    """Order of the kernels in an .h5 file."""
     json: bool = False
     """Print JSON."""
 
 
 @dataclass(frozen=True)
 class ConvertWeightsConfig:
-    """Write published weights as .npz (any network, Keras order) or .weights.h5 (a known network's Keras model)."""
+    """Convert published weights to .npz (any network) or .weights.h5 (a known Keras model)."""
 
     file: Annotated[Path, Positional, tyro.conf.arg(metavar="FILE")]
-    """.caffemodel, .npy, .pickle, .h5, .pth, or a TensorFlow 1 checkpoint."""
+    """Weight file: .caffemodel, .npy, .pickle, .h5, .pth, or a TensorFlow 1 checkpoint."""
     output: Annotated[Path, Positional, tyro.conf.arg(metavar="OUT")]
-    """The file to write."""
-    graph: str | None = None
-    """For .weights.h5: PoseNet's graph (caffe, tensorflow, keras, pytorch; default: that of the format), or
-    a backbone's name (googlenet, inception_v4, MobileNetV2 ...) for its ImageNet classifier."""
-    order: Literal["auto", "tensorflow", "theano"] = "auto"
-    """Kernel order of an .h5 file."""
+    """File to write, .npz or .weights.h5."""
+    variant: str | None = None
+    """For .weights.h5: PoseNet's architecture variant (caffe, tensorflow, keras, pytorch; default:
+    that of the file format), or a backbone (googlenet, inception_v4, MobileNetV2, ...) for its
+    ImageNet classifier."""
+    kernel_order: KernelOrder = "auto"
+    """Order of the kernels in an .h5 file."""
     overwrite: bool = False
-    """Replace the file if it exists."""
+    """Replace the output file if it exists."""
+
+
+@dataclass(frozen=True)
+class EvaluateWeightsConfig:
+    """Evaluate published PoseNet weights on the scene they were trained on."""
+
+    file: Annotated[Path, Positional, tyro.conf.arg(metavar="FILE")]
+    """Weight file: .caffemodel, .npy, .pickle, .h5, .pth, a TensorFlow 1 checkpoint, or an .npz
+    that `weights convert` wrote."""
+    scene: Annotated[Path, Positional, tyro.conf.arg(metavar="SCENE")]
+    """Scene folder: the scene the weights were trained on, with the same pose labels."""
+    output: Path | None = None
+    """Folder for summary.json, errors.csv, trajectories and figures. Default: write no files."""
+    variant: Variant | None = None
+    """Architecture variant of PoseNet that the weights were trained with. Default: that of the file
+    format."""
+    legacy: bool = False
+    """Reproduce crop and mean of the TensorFlow and Keras ports, faults included; their weights
+    expect them."""
+    mean_image: Path | None = None
+    """File of the mean image (.binaryproto, or .npy in BGR; RGB for the pytorch variant). Default:
+    ImageNet's mean color; with --legacy the mean of the evaluated images."""
+    batchnorm_epsilon: float = 1e-3
+    """Epsilon of batch normalization in the keras variant; Keras before 1.2 used 1e-5."""
+    split: str = "auto"
+    """Test split: auto (the scene's own or its test.txt, otherwise blocks), blocks, sequence:NAME,
+    every:8, random:0.25, or a text file that lists the test images."""
+    json: bool = False
+    """Print the content of summary.json instead of the report."""
+    plot: bool = True
+    """Draw the figures, if --output is given."""
+    strict: bool = False
+    """Refuse a scene with any label issue instead of reporting it and dropping the image."""
 
 
 @dataclass(frozen=True)
 class WeightsCommand:
-    """Look at or convert files of published weights."""
+    """Inspect, convert or evaluate published weights."""
 
     command: (
         Annotated[InspectConfig, tyro.conf.subcommand("inspect")]
         | Annotated[ConvertWeightsConfig, tyro.conf.subcommand("convert")]
+        | Annotated[EvaluateWeightsConfig, tyro.conf.subcommand("evaluate")]
     )
 
 
 @dataclass(frozen=True)
 class SceneCommand:
-    """Look at or make scenes."""
+    """Summarize, convert, reconstruct or generate scenes."""
 
     command: (
         Annotated[InfoConfig, tyro.conf.subcommand("info")]
         | Annotated[ConvertConfig, tyro.conf.subcommand("convert")]
-        | Annotated[CaptureConfig, tyro.conf.subcommand("capture")]
+        | Annotated[ReconstructConfig, tyro.conf.subcommand("reconstruct")]
         | Annotated[CourtyardConfig, tyro.conf.subcommand("courtyard")]
     )
 
@@ -215,6 +281,7 @@ class SceneCommand:
 AnyCommand = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
     | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
+    | Annotated[EvaluatePosesConfig, tyro.conf.subcommand("evaluate-poses")]
     | Annotated[PredictConfig, tyro.conf.subcommand("predict")]
     | Annotated[SceneCommand, tyro.conf.subcommand("scene")]
     | Annotated[WeightsCommand, tyro.conf.subcommand("weights")]

@@ -1,4 +1,4 @@
-"""The scene commands; like cli.py they print results and import heavy libraries inside."""
+"""The commands `scene info`, `convert`, `reconstruct` and `courtyard`."""
 
 from __future__ import annotations
 
@@ -6,119 +6,160 @@ import json
 import logging
 from pathlib import Path
 
-from posenet.cli.options import CaptureConfig, ConvertConfig, CourtyardConfig, InfoConfig
-from posenet.errors import PoseNetError
+from posenet.cli.options import ConvertConfig, CourtyardConfig, InfoConfig, ReconstructConfig
+from posenet.errors import PoseNetError, count
 
 log = logging.getLogger("posenet")
 
 
-def captured(video: Path, there: bool = False) -> Path:
-    """The scene that capture makes of a video, made unless it is there. Raises PoseNetError where it must be there."""
-    from posenet.datasets.formats.parsing import replace_spaces
-    from posenet.mapping.capture.images import is_video
-    from posenet.mapping.capture.pipeline import belongs_to, is_finished
-    from posenet.mapping.capture.pipeline import capture as make_scene
-
-    if not video.exists():
-        raise PoseNetError(f"{video}: no such video")
-    if not is_video(video):
-        raise PoseNetError(f"{video} must be a scene's folder or a video, it is another file")
-    name = replace_spaces(video.stem)
-    folders = (
-        Path("scenes") / (name if number == 1 else f"{name}_{number}") for number in range(1, 10**6)
-    )
-    folder = next(each for each in folders if not each.exists() or belongs_to(each, video))
-    if not is_finished(folder, video):
-        if there:
-            raise PoseNetError(
-                f"{video} --resume: {folder} must be its scene, which is not made: give --output RUN --resume"
-            )
-        log.info("making a scene of %s in %s", video, folder)
-        make_scene((video,), folder)
-    return folder
-
-
-def courtyard(config: CourtyardConfig) -> None:
-    """The scene courtyard command."""
-    from posenet.datasets.courtyard.generate import make_courtyard
-
-    make_courtyard(config.output, train=config.train, test=config.test, seed=config.seed)
-    print(f"made: {config.output} ({config.train} training and {config.test} test images)")
-
-
 def info(config: InfoConfig) -> None:
-    """The scene info command."""
-    from posenet.datasets.formats.image_files import is_there
+    """Print the report of a scene and plot its map.
+
+    Args:
+        config: the options.
+
+    Raises:
+        PoseNetError: the scene cannot be read, or the map cannot be written.
+    """
+    from posenet.datasets.formats.image_files import file_exists
     from posenet.datasets.registry import open_scene_with_issues, read_scene, resolve_split
     from posenet.mapping.calibration import estimate_corrections
     from posenet.mapping.convention_check import check_convention
-    from posenet.mapping.scene_report import facts_text, scene_facts
+    from posenet.mapping.scene_report import create_report, format_report
 
-    if config.plot and config.map and config.map.suffix.lower() != ".png":
-        raise PoseNetError(f"--map must be a .png file, received {config.map}")
+    if config.plot and config.plot_file and config.plot_file.suffix.lower() != ".png":
+        raise PoseNetError(f"--plot-file must be a .png file, received {config.plot_file}")
     raw = read_scene(config.scene)
-    images = any(is_there(raw.root / name) for name in raw.names)
-    if not images:
-        log.warning(
-            "%s: none of the listed images is there, the labels alone are looked at", raw.name
-        )
+    has_images = any(file_exists(raw.root / name) for name in raw.names)
+    if not has_images:
+        log.warning("%s: none of the listed images exists, only the labels are checked", raw.name)
     level = log.level
-    log.setLevel(logging.ERROR)  # the report says it all
+    log.setLevel(logging.ERROR)  # the report contains the warnings
     try:
-        scene, faults = open_scene_with_issues(config.scene, config.strict, images, config.split)
+        scene, issues = open_scene_with_issues(
+            config.scene, strict=config.strict, need_images=has_images, split=config.split
+        )
     finally:
         log.setLevel(level)
-    convention = check_convention(scene, images)
+    convention = check_convention(scene, use_images=has_images)
     training = scene.subset(scene.splits == "train")
-    corrections = estimate_corrections(training) if images and convention.verdict != "wrong" else {}
-    facts = scene_facts(
+    can_estimate = has_images and convention.verdict != "inverted"
+    report = create_report(
         scene,
-        faults,
-        raw.format,
-        resolve_split(config.scene, config.split),
-        convention,
-        corrections,
+        issues,
+        format_name=raw.format,
+        split=resolve_split(config.scene, config.split),
+        convention=convention,
+        corrections=estimate_corrections(training) if can_estimate else {},
     )
-    print(json.dumps(facts.to_dict(), indent=2) if config.json else facts_text(facts), flush=True)
+    text = json.dumps(report.to_dict(), indent=2) if config.json else format_report(report)
+    print(text, flush=True)
     if config.plot:
         from posenet.viz.scene_map import write_scene_map
 
-        target = config.map or Path(f"{scene.name}_map.png")
+        target = config.plot_file or Path(f"{scene.name}_map.png")
         write_scene_map(target, scene)
         log.info("written: %s", target)
 
 
 def convert(config: ConvertConfig) -> None:
-    """The scene convert command."""
-    from posenet.datasets import convert as converting
+    """Write a scene in another format.
+
+    Args:
+        config: the options.
+    """
+    from posenet.datasets import convert as conversion
     from posenet.datasets.registry import open_scene
 
-    scene = open_scene(config.scene, config.strict, split=config.split)
-    converting.convert(scene, config.output, config.to, config.copy)
-    print(f"written: {config.output} ({len(scene)} images)")
+    scene = open_scene(config.scene, strict=config.strict, split=config.split)
+    conversion.convert(scene, config.output, config.to, copy=config.copy)
+    print(f"written: {config.output} ({count(len(scene), 'image')})")
 
 
-def capture(config: CaptureConfig) -> None:
-    """The scene capture command."""
-    from posenet.mapping.capture import pipeline as capturing
+def reconstruct(config: ReconstructConfig) -> None:
+    """Reconstruct a scene from photos or videos.
+
+    Args:
+        config: the options.
+
+    Raises:
+        PoseNetError: an input or option is unusable, or the images do not overlap enough.
+    """
+    from posenet.mapping.capture import pipeline
 
     if len(config.paths) < 2:
         received = ", ".join(map(str, config.paths)) or "nothing"
         raise PoseNetError(
-            f"photographs or a video and a folder to write are needed, received {received}"
+            f"photos or a video, and a folder to write, are required, received {received}"
         )
     *inputs, output = config.paths
-    result = capturing.capture(
+    result = pipeline.reconstruct(
         tuple(inputs),
         output,
-        config.scale if any(config.scale) else None,
-        config.align,
-        config.images,
+        scale_bar=config.scale_bar if any(config.scale_bar) else None,
+        reference_positions=config.reference_positions,
+        max_frames=config.max_frames,
     )
     print(
-        f"captured: {output}, {result.placed} of {result.images} images placed, {result.points} 3-D points, ",
-        end="",
+        f"reconstructed: {output}, {result.placed} of {count(result.images, 'image')} placed, "
+        f"{count(result.points, '3-D point')}, mean reprojection error "
+        f"{result.reprojection_px:.2f} px, unit {result.unit}"
     )
-    print(f"mean reprojection error {result.reprojection_px:.2f} px, unit {result.unit}")
     if result.unplaced:
         print("not placed: " + ", ".join(result.unplaced))
+
+
+def courtyard(config: CourtyardConfig) -> None:
+    """Generate the built-in scene.
+
+    Args:
+        config: the options.
+    """
+    from posenet.datasets.courtyard.generate import make_courtyard
+
+    make_courtyard(config.output, train=config.train, test=config.test, seed=config.seed)
+    training = count(config.train, "training image")
+    print(f"written: {config.output} ({training}, {count(config.test, 'test image')})")
+
+
+def reconstruct_video(video: Path, *, must_exist: bool = False) -> Path:
+    """Return the scene of a video, which is reconstructed unless it exists.
+
+    Args:
+        video: the video file.
+        must_exist: raise an error instead of reconstructing.
+
+    Returns:
+        The scene folder, scenes/NAME; with a number if the name belongs to another video.
+
+    Raises:
+        PoseNetError: the file does not exist or is not a video, or the scene must exist.
+    """
+    from posenet.datasets.formats.image_names import replace_spaces
+    from posenet.io.image_headers import VIDEO_SUFFIXES
+    from posenet.mapping.capture.images import is_video
+    from posenet.mapping.capture.pipeline import reconstruct
+    from posenet.mapping.capture.state import belongs_to, is_finished
+
+    if not video.exists():
+        raise PoseNetError(f"video not found: {video}")
+    if not is_video(video):
+        raise PoseNetError(
+            f"{video} is neither a scene folder nor a video ({', '.join(VIDEO_SUFFIXES)})"
+        )
+    name = replace_spaces(video.stem)
+    number = 1
+    folder = Path("scenes") / name
+    while folder.exists() and not belongs_to(folder, video):
+        number += 1
+        folder = Path("scenes") / f"{name}_{number}"
+    if is_finished(folder, video):
+        return folder
+    if must_exist:
+        raise PoseNetError(
+            f"{video} --resume: its scene {folder} must exist, it does not: use --output RUN "
+            "--resume"
+        )
+    log.info("reconstructing %s in %s", video, folder)
+    reconstruct((video,), folder)
+    return folder

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
+import numpy as np
 import pytest
 
 from posenet.cli import main as cli
@@ -12,14 +13,13 @@ from posenet.cli.main import main
 from posenet.cli.options import EvaluateConfig
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
-from posenet.localization.localizer import LocalizationOptions
 from posenet.run import open_run
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def failure(capsys, *arguments, code=1):
-    """Run a command that must fail; its one line on stderr."""
+    """Run a command that must fail, and return its one line on stderr."""
     assert main([str(argument) for argument in arguments]) == code
     lines = [
         line for line in capsys.readouterr().err.strip().splitlines() if line.startswith("error: ")
@@ -90,7 +90,7 @@ def test_a_process_that_is_ended_ends_as_if_interrupted():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 130
-    assert done.stderr == "interrupted; --resume goes on from the last epoch, if there was one\n"
+    assert done.stderr == "interrupted; resume from the last finished epoch with --resume\n"
 
 
 def test_names_that_are_not_utf8_can_be_printed():
@@ -134,8 +134,8 @@ def test_both_spellings_of_options(monkeypatch):
     assert [config.batch_size for config in seen] == [7, 7]
     assert not seen[0].augment
     monkeypatch.setitem(cli.COMMANDS, EvaluateConfig, seen.append)
-    assert main(["evaluate", "--poses", "F", "S"]) == 0
-    assert (seen[-1].poses, seen[-1].run) == (Path("F"), Path("S"))
+    assert main(["evaluate", "R", "S", "--tta_views", "2"]) == 0
+    assert (seen[-1].run, seen[-1].scene, seen[-1].tta_views) == (Path("R"), Path("S"), 2)
 
 
 def test_train_alone_makes_the_courtyard_and_trains_on_it(tmp_path, monkeypatch, capsys):
@@ -163,27 +163,24 @@ def test_train_alone_makes_the_courtyard_and_trains_on_it(tmp_path, monkeypatch,
     assert capsys.readouterr().out == "trained: runs/courtyard\n" * 3
 
 
-def test_options_of_predict_reach_it(tmp_path, monkeypatch):
-    from posenet import run
-    from posenet.localization import predict as prediction
-
-    class Asked(Exception):
+def test_options_of_predict_reach_the_localizer(monkeypatch):
+    class Called(Exception):
         pass
 
-    def asked(_run, _paths, *known):
-        raise Asked(*known)
+    def localizer(run, **options):
+        raise Called(options)
 
-    monkeypatch.setattr(run, "open_run", lambda folder: None)
-    monkeypatch.setattr(prediction, "image_files", lambda images: images)
-    monkeypatch.setattr(prediction, "predict", asked)
-    for options, options, nearest in (
-        ([], LocalizationOptions(), False),
-        (["--smooth", "--tta-views", "3"], LocalizationOptions(3, True, False), False),
-        (["--refine", "--show-retrieved"], LocalizationOptions(11, False, True), True),
+    monkeypatch.setattr("posenet.run.open_run", lambda folder: None)
+    monkeypatch.setattr("posenet.localization.query_images.image_files", lambda images: images)
+    monkeypatch.setattr("posenet.localization.localizer.Localizer", localizer)
+    for given, expected in (
+        ([], {"refine": False, "smooth": False, "tta_views": 11}),
+        (["--smooth", "--tta-views", "3"], {"refine": False, "smooth": True, "tta_views": 3}),
+        (["--refine", "--show-retrieved"], {"refine": True, "smooth": False, "tta_views": 11}),
     ):
-        with pytest.raises(Asked) as found:
-            main(["predict", "run", "a.png", *options])
-        assert found.value.args == (options, nearest)
+        with pytest.raises(Called) as called:
+            main(["predict", "run", "a.png", *given])
+        assert called.value.args == (expected,)
 
 
 def test_strict_training_refuses_what_is_only_reported_otherwise(capsys, cambridge, tmp_path):
@@ -198,11 +195,11 @@ def test_strict_training_refuses_what_is_only_reported_otherwise(capsys, cambrid
         "--backbone",
         "googlenet",
     )
-    assert "image of zero bytes" in line
+    assert "empty image file" in line
     line = failure(
         capsys, "scene", "convert", cambridge, tmp_path / "out", "--to", "csv", "--strict"
     )
-    assert "image of zero bytes" in line
+    assert "empty image file" in line
 
 
 def test_a_scene_without_test_images_is_trained_on_and_not_evaluated(
@@ -213,16 +210,16 @@ def test_a_scene_without_test_images_is_trained_on_and_not_evaluated(
     assert main(["train", str(cambridge), "--output", str(trained)]) == 0
     assert capsys.readouterr().out == f"trained: {tmp_path / 'run'}\n"
     assert (
-        f"not evaluated: the test split of {cambridge} must hold at least one usable image"
+        f"not evaluated: the test split of {cambridge} must contain at least one usable image"
         in caplog.text
     )
-    # written in another layout it still has none
+    # Converted to another format it still has none.
     assert main(["scene", "convert", str(cambridge), str(tmp_path / "tum"), "--to", "tum"]) == 0
     assert (open_scene(tmp_path / "tum").splits == "train").all()
 
 
-def test_no_such_folder_and_unknown_layout(capsys, tmp_path):
-    assert "no such folder" in failure(
+def test_missing_folder_and_unknown_format(capsys, tmp_path):
+    assert "scene folder not found" in failure(
         capsys, "train", tmp_path / "nowhere", "--output", tmp_path / "r"
     )
     (tmp_path / "empty").mkdir()
@@ -257,10 +254,10 @@ def test_empty_split(capsys, cambridge, tmp_path):
             lambda f: rewrite(f / "dataset_train.txt", lambda t: _numbers(t, "0 0 0 0 0 0 0")),
             "quaternion of length zero",
         ),
-        (lambda f: (f / "seq1/frame00001.png").unlink(), "image that does not exist"),
-        (lambda f: (f / "seq1/frame00001.png").write_bytes(b""), "image of zero bytes"),
-        (lambda f: (f / "seq1/frame00001.png").write_text("hello"), "file that is no image"),
-        (lambda f: _cut(f / "seq1/frame00001.png"), "image that is cut off"),
+        (lambda f: (f / "seq1/frame00001.png").unlink(), "missing image"),
+        (lambda f: (f / "seq1/frame00001.png").write_bytes(b""), "empty image file"),
+        (lambda f: (f / "seq1/frame00001.png").write_text("hello"), "file that is not an image"),
+        (lambda f: _cut(f / "seq1/frame00001.png"), "truncated image"),
         (
             lambda f: rewrite(f / "dataset_train.txt", lambda t: t + t.splitlines()[3] + "\n"),
             "image listed more than once",
@@ -273,10 +270,10 @@ def test_faults_are_reported_dropped_and_refused_with_strict(capsys, cambridge, 
     assert f"1 x {message}" in line
     assert "dataset_train.txt:" in line
     assert main(["scene", "info", str(cambridge), "--no-plot"]) == 0
-    told = capsys.readouterr().out
-    assert message in told
+    printed = capsys.readouterr().out
+    assert message in printed
     kept = 12 if "more than once" in message else 11
-    assert f"train        {kept} images" in told
+    assert f"train        {kept} images" in printed
 
 
 def _numbers(text, numbers):
@@ -294,7 +291,7 @@ def test_names_that_leave_the_folder(capsys, cambridge):
         cambridge / "dataset_train.txt",
         lambda text: text.replace("seq1/frame00001.png", "../../secret.png", 1),
     )
-    assert "must stay inside the scene's folder, received '../../secret.png'" in failure(
+    assert "must stay inside the scene folder, received '../../secret.png'" in failure(
         capsys, "scene", "info", cambridge
     )
 
@@ -325,7 +322,7 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
         "trajectory.png",
         "errors.png",
     }
-    assert "run exists: give --resume" in failure(
+    assert "run (use --resume to continue it" in failure(
         capsys, "train", cambridge, "--output", run, *options
     )
     other = tmp_path / "elsewhere"
@@ -352,18 +349,20 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
         )
         == 1
     )
-    assert (
-        capsys.readouterr().out.splitlines() == lines
-    )  # nothing of the answers is lost with the drawing
+    assert capsys.readouterr().out.splitlines() == lines  # no pose is lost with the figure
     assert all(len(line.split()) == 9 for line in lines[1:])
-    # what predict prints scores the same as the run itself, though Cambridge lists write the other rotation
+    # The printed poses have the errors of the run, although Cambridge lists are camera_from_world.
     (tmp_path / "p.txt").write_text(
         " seq1/nearest.png\n".join(lines) + "\n"
     )  # as with --show-retrieved
-    assert main(["evaluate", "--poses", str(tmp_path / "p.txt"), str(cambridge), "--json"]) == 0
+    assert main(["evaluate-poses", str(tmp_path / "p.txt"), str(cambridge), "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
-    assert again["median_deg"] == pytest.approx(printed["median_deg"], abs=1e-3)
-    assert again["median_m"] == pytest.approx(printed["median_m"], abs=1e-4)
+    assert again["median_rotation_error_deg"] == pytest.approx(
+        printed["median_rotation_error_deg"], abs=1e-3
+    )
+    assert again["median_position_error"] == pytest.approx(
+        printed["median_position_error"], abs=1e-4
+    )
     assert (
         main(
             [
@@ -383,22 +382,11 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
         f"seq1/frame{number:05d}.png" for number in range(1, 7)
     ]  # they are training images
     assert (
-        main(["evaluate", "--poses", str(tmp_path / "p.txt"), str(cambridge), "--split", "every:4"])
-        == 0
+        main(["evaluate-poses", str(tmp_path / "p.txt"), str(cambridge), "--split", "every:4"]) == 0
     )
     assert (
-        "4 images, 3 without a prediction" in capsys.readouterr().out
+        "4 images, 3 without an estimate" in capsys.readouterr().out
     )  # of each sixth, one was predicted
-    line = failure(capsys, "evaluate", run, "--split", "every:4")
-    assert (
-        line
-        == "error: --split is for pose files and published weights, a run has its own; received every:4"
-    )
-    line = failure(capsys, "evaluate", "--poses", tmp_path / "p.txt", cambridge, "--refine")
-    assert (
-        line
-        == "error: --tta-views, --smooth and --refine need a run, received a pose file or published weights"
-    )
     assert "--tta-views must be from 1 to 11, received 12" in failure(
         capsys, "evaluate", run, "--tta-views", "12"
     )
@@ -407,17 +395,17 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
     (run / "model.keras").write_bytes(b"broken")
     assert "must be a model written by posenet" in failure(capsys, "evaluate", run)
     (run / "config.json").write_text("{")
-    assert "must be the configuration that training wrote" in failure(capsys, "evaluate", run)
+    assert "must be the configuration written by training" in failure(capsys, "evaluate", run)
 
 
 def test_predicting_nothing(capsys, tmp_path, cambridge):
     from posenet.errors import PoseNetError
-    from posenet.localization.predict import image_files
+    from posenet.localization.query_images import image_files
 
     (tmp_path / "none").mkdir()
-    with pytest.raises(PoseNetError, match="none must hold images"):
+    with pytest.raises(PoseNetError, match="none must contain images"):
         image_files([tmp_path / "none"])
-    with pytest.raises(PoseNetError, match="gone: no such image or folder"):
+    with pytest.raises(PoseNetError, match="image or folder not found: .*gone"):
         image_files([tmp_path / "gone"])
     assert len(image_files([cambridge / "seq3", cambridge / "seq1" / "frame00001.png"])) == 5
 
@@ -439,9 +427,9 @@ def test_a_full_disk_while_writing_a_run(capsys, cambridge, tmp_path, monkeypatc
     )
     line = failure(capsys, "train", cambridge, "--output", tmp_path / "r", *options)
     assert "state.npz cannot be written: No space left on device" in line
-    assert list((tmp_path / "r" / "backup").iterdir()) == []
+    assert list((tmp_path / "r" / "checkpoint").iterdir()) == []
 
 
 def test_courtyard_is_refused_where_something_is(capsys, tmp_path):
-    cv2.imwrite(str(tmp_path / "x.png"), __import__("numpy").zeros((2, 2, 3)))
+    cv2.imwrite(str(tmp_path / "x.png"), np.zeros((2, 2, 3)))
     assert "error: " in failure(capsys, "scene", "courtyard", tmp_path)

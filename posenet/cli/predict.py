@@ -1,0 +1,90 @@
+"""The command `predict`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from posenet.cli.options import PredictConfig
+from posenet.errors import PoseNetError, count
+
+if TYPE_CHECKING:
+    from posenet.geometry.poses import Poses
+    from posenet.localization.estimates import PoseEstimate
+    from posenet.run import Run
+
+log = logging.getLogger("posenet")
+
+
+def predict(config: PredictConfig) -> None:
+    """Estimate the poses of images and print one line for each.
+
+    Args:
+        config: the options.
+    """
+    from posenet.cli.startup import start_tensorflow
+    from posenet.run import open_run
+
+    run = open_run(config.run)
+    start_tensorflow()
+    from posenet.evaluation.pose_files import PREDICTION_HEADER
+    from posenet.localization.localizer import Localizer
+    from posenet.localization.query_images import image_files
+
+    paths = image_files(config.images)
+    localizer = Localizer(
+        run, refine=config.refine, smooth=config.smooth, tta_views=config.tta_views
+    )
+    rows, estimates = localizer.localize_files(paths)
+    retrieved = localizer.retrieve(estimates) if config.show_retrieved else None
+    columns = _columns(estimates[0], config.refine, None if retrieved is None else "")
+    print(f"{PREDICTION_HEADER}; then {', '.join(columns)}")
+    for index, row in enumerate(rows):
+        estimate = estimates[index]
+        if not estimate.valid:
+            continue
+        pose = [*estimate.position, *estimate.quaternion_wxyz]
+        values = _columns(estimate, config.refine, None if retrieved is None else retrieved[index])
+        print(paths[row], *(f"{value:.6f}" for value in pose), *values.values())
+    if config.plot:
+        plot_estimates(run, estimates.poses[estimates.valid], config.plot)
+        log.info("written: %s", config.plot)
+
+
+def plot_estimates(run: Run, poses: Poses, path: Path) -> None:
+    """Plot estimated poses in their order, with the training positions if the scene is there.
+
+    Args:
+        run: the run.
+        poses: the poses.
+        path: the PNG file to write.
+
+    Raises:
+        PoseNetError: there are no poses, or the file cannot be written.
+    """
+    from posenet.viz.figure import new_figure, save_figure
+    from posenet.viz.trajectory import plot_path
+
+    if not len(poses):
+        raise PoseNetError("--plot requires at least one image with a pose, received none")
+    try:
+        training = run.open_scene().split("train").poses
+    except PoseNetError as error:
+        log.warning("training images are not plotted: %s", error)
+        training = None
+    figure = new_figure(12, 7.6)
+    plot_path(figure.add_subplot(), poses, training, run.unit)
+    figure.suptitle(f"{run.scene.name}: {count(len(poses), 'image')}")
+    save_figure(figure, path)
+
+
+def _columns(estimate: PoseEstimate, refine: bool, retrieved: str | None) -> dict[str, str]:
+    """Return the columns after the pose by name."""
+    columns = {"rotation_spread_deg": f"{estimate.rotation_spread_deg:.3f}"}
+    if refine:
+        columns["num_inliers"] = str(estimate.num_inliers)
+        columns["position_std"] = f"{estimate.position_std:.4g}"
+    if retrieved is not None:
+        columns["retrieved_image"] = retrieved
+    return columns

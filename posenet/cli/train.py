@@ -1,0 +1,72 @@
+"""The command `train`."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from posenet.cli.evaluate import evaluate
+from posenet.cli.options import EvaluateConfig
+from posenet.cli.scene import reconstruct_video
+from posenet.config import COURTYARD_MINUTES, TrainConfig
+from posenet.errors import EmptySplitError
+
+log = logging.getLogger("posenet")
+
+# Where the built-in scene is generated.
+COURTYARD = Path("scenes") / "courtyard"
+
+
+def train(config: TrainConfig) -> None:
+    """Train a network on a scene, then evaluate it and draw figures.
+
+    Without a scene, the courtyard is generated; a video is reconstructed first.
+
+    Args:
+        config: the options.
+    """
+    config = _with_scene(config)
+    if config.output is None and config.scene is not None:
+        config = replace(config, output=Path("runs") / Path(config.scene).resolve().name)
+    from posenet.cli.startup import start_tensorflow
+
+    start_tensorflow()
+    from posenet.training import train as training
+
+    run = training.train(config)
+    print(f"trained: {run.folder}")
+    if config.evaluate:
+        try:
+            evaluate(EvaluateConfig(run.folder))
+        except EmptySplitError as error:
+            log.warning("not evaluated: %s", error)
+
+
+def _with_scene(config: TrainConfig) -> TrainConfig:
+    """Return the options with a scene folder: the courtyard, or that of a video."""
+    from posenet.io.image_headers import VIDEO_SUFFIXES
+
+    scene = config.scene
+    if scene is None:
+        is_resumed_run = config.resume and config.output is not None
+        return config if is_resumed_run else _with_courtyard(config)
+    if scene.is_file() or scene.suffix.lower() in VIDEO_SUFFIXES:
+        return replace(config, scene=reconstruct_video(scene, must_exist=config.resume))
+    return config
+
+
+def _with_courtyard(config: TrainConfig) -> TrainConfig:
+    """Return the options of a training on the courtyard, which is generated if needed."""
+    config = replace(config, scene=COURTYARD)
+    if not config.resume:
+        if config.backbone == "auto":
+            config = replace(config, backbone="googlenet")
+        if config.epochs is None and config.minutes is None:
+            config = replace(config, minutes=COURTYARD_MINUTES)
+    if not COURTYARD.exists():
+        from posenet.datasets.courtyard.generate import make_courtyard
+
+        log.info("generating the courtyard in %s", COURTYARD)
+        make_courtyard(COURTYARD)
+    return config
