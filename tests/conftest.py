@@ -1,4 +1,4 @@
-"""Small scenes on disk, made anew for each test."""
+"""Small scenes on disk, written for each test."""
 
 import gc
 import os
@@ -49,7 +49,7 @@ def cambridge(tmp_path):
 
 @pytest.fixture(scope="session")
 def one_epoch(tmp_path_factory):
-    """A folder with the scene of `cambridge`, Square, and a run of one epoch on it, run."""
+    """Return a folder with the scene `cambridge` (Square) and a run of one epoch on it."""
     from posenet.config import TrainConfig
     from posenet.training.train import train
 
@@ -60,7 +60,7 @@ def one_epoch(tmp_path_factory):
 
 @pytest.fixture
 def trained(cambridge, tmp_path, one_epoch):
-    """The folder of a run of one epoch on the scene `cambridge`: a copy, so that it costs no training."""
+    """Return a copy of a run of one epoch on the scene `cambridge`."""
     shutil.copytree(one_epoch / "run", tmp_path / "run")
     config = tmp_path / "run" / "config.json"
     config.write_text(config.read_text().replace(str(one_epoch), str(tmp_path)))
@@ -69,14 +69,13 @@ def trained(cambridge, tmp_path, one_epoch):
 
 @pytest.fixture
 def plane(tmp_path):
-    """A small scene with intrinsics, of images that tell depth, in the transforms layout."""
+    """Return a small scene in the nerfstudio format, whose images determine depth."""
     return write_plane(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def plane_epoch(tmp_path_factory):
-    """A folder with the scene of `plane` and a run of one epoch on it, run; and the names of the files that were opened
-    for it."""
+    """Return a folder with the scene `plane` and a run, and the names of the files it read."""
     from posenet.config import TrainConfig
     from posenet.io import images
     from posenet.training.train import train
@@ -84,7 +83,10 @@ def plane_epoch(tmp_path_factory):
     folder, opened, read = tmp_path_factory.mktemp("plane_epoch"), set(), images.read_image
     scene = write_plane(folder)
     with pytest.MonkeyPatch.context() as patch:
-        for place in ("io.images", "mapping.keypoints"):  # for the network; for the intrinsics and the depth
+        for place in (
+            "io.images",
+            "mapping.keypoints",
+        ):  # for the network; for the intrinsics and the depth
             patch.setattr(
                 f"posenet.{place}.read_image",
                 lambda path, *more: opened.add(path.name) or read(path, *more),
@@ -95,7 +97,7 @@ def plane_epoch(tmp_path_factory):
 
 @pytest.fixture
 def plane_trained(tmp_path, plane_epoch):
-    """The folder of a run of one epoch on the scene `plane`, and that scene: copies, so that they cost no training."""
+    """Return copies of a run of one epoch on the scene `plane`, and of that scene."""
     for name in ("plane", "run"):
         shutil.copytree(plane_epoch[0] / name, tmp_path / name)
     config = tmp_path / "run" / "config.json"

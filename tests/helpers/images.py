@@ -23,7 +23,7 @@ def photo(path, size=(400, 300), **tags):
     path.parent.mkdir(exist_ok=True)
     Image.new("RGB", size).save(
         path, exif=exif.tobytes()
-    )  # as it is, one of an inner block alone counts as empty
+    )  # the EXIF of an inner block alone counts as empty
     return path
 
 

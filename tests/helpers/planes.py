@@ -1,4 +1,4 @@
-"""Images of a painted plane from any pose, by the plane's homography: an independent world of known depth."""
+"""Images of a painted plane from any pose, drawn by its homography: a world of known depth."""
 
 import json
 
@@ -27,7 +27,7 @@ def painting(seed=0) -> np.ndarray:
 
 
 def plane_to_pixels(camera: Camera, position, rotation: Rotation) -> np.ndarray:
-    """(3, 3) from (x, y, 1) on the plane z = 0 to homogeneous pixels, the first pixel's center at 0.5."""
+    """Return the homography (3, 3) from (x, y, 1) on the plane z = 0 to homogeneous pixels."""
     camera_from_world = rotation.inv().as_matrix()
     columns = np.column_stack(
         [camera_from_world[:, 0], camera_from_world[:, 1], -camera_from_world @ position]
@@ -54,7 +54,7 @@ def towards_plane(rng, spread=0.5) -> tuple[np.ndarray, Rotation]:
 
 
 def claim_focal(folder, factor) -> None:
-    """Make the transforms files of a scene's folder claim focal lengths `factor` times as long as they are."""
+    """Multiply the focal lengths in the transforms files of a scene by a factor."""
     for file in folder.glob("transforms*.json"):
         values = json.loads(file.read_text())
         for each in (values, *values["frames"]):
@@ -73,6 +73,11 @@ def plane_scene(folder, count=10, seed=0, camera=CAMERA) -> Scene:
             str(folder / name), image_of_plane(image, camera, position, rotation)[..., ::-1]
         )
     return Scene(
-        "plane", folder, names, Poses(np.array([p for p, _ in poses]), Rotation.concatenate([r for _, r in poses])),
-        (camera,) * count, np.array(["train"] * count), np.array(["a"] * count),
-    )  # fmt: skip
+        "plane",
+        folder,
+        names,
+        Poses(np.array([p for p, _ in poses]), Rotation.concatenate([r for _, r in poses])),
+        (camera,) * count,
+        np.array(["train"] * count),
+        np.array(["a"] * count),
+    )

@@ -58,10 +58,15 @@ LEVEL = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # looks along
 def scene_of(poses, cameras=None, points=None):
     count = len(poses)
     return Scene(
-        name="made", root=None, names=tuple(f"{row}.png" for row in range(count)), poses=poses,
-        cameras=tuple(cameras or [None] * count), splits=np.array(["train"] * count),
-        sequences=np.array(["all"] * count), points=points,
-    )  # fmt: skip
+        name="made",
+        root=None,
+        names=tuple(f"{row}.png" for row in range(count)),
+        poses=poses,
+        cameras=tuple(cameras or [None] * count),
+        splits=np.array(["train"] * count),
+        sequences=np.array(["all"] * count),
+        points=points,
+    )
 
 
 def walk(count=60, pitch=0.0):
@@ -87,11 +92,16 @@ def make_scene(folder, seed=0, camera=CAMERA, spread=1.0, unit="m"):
     points = rng.normal(0, spread, (50, 3))
     seen = np.array([(row, point) for row in range(12) for point in range(row, row + 30)])
     return Scene(
-        name="made", root=folder, names=tuple(names),
+        name="made",
+        root=folder,
+        names=tuple(names),
         poses=Poses(rng.normal(0, spread, (12, 3)), Rotation.random(12, random_state=seed)),
-        cameras=(camera,) * 12, splits=np.repeat(["train", "train", "test"], 4),
-        sequences=np.repeat(["walk0", "walk1", "walk2"], 4), unit=unit, points=ScenePoints(points, seen),
-    )  # fmt: skip
+        cameras=(camera,) * 12,
+        splits=np.repeat(["train", "train", "test"], 4),
+        sequences=np.repeat(["walk0", "walk1", "walk2"], 4),
+        unit=unit,
+        points=ScenePoints(points, seen),
+    )
 
 
 def circle(n, radius=3.0):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-CHANNELS = {  # in; 1x1, reduction and 3x3, reduction and 5x5, projection: as the 2015 prototxt has them
+# In; 1x1, reduction and 3x3, reduction and 5x5, projection: as the 2015 prototxt has them.
+CHANNELS = {
     "icp1": (192, 64, 96, 128, 16, 32, 32),
     "icp2": (256, 128, 128, 192, 32, 96, 64),
     "icp3": (480, 192, 96, 208, 16, 48, 64),

@@ -2,8 +2,9 @@
 
     python tests/oracles/caffe_by_opencv.py --python OTHER/bin/python
 
-OTHER is a virtual environment with "opencv-python-headless<5" (OpenCV 5 has no Caffe importer). Writes the network of
-the 2015 prototxt and a .caffemodel, runs both, prints the largest relative difference, and fails above 1e-4.
+OTHER is a virtual environment with "opencv-python-headless<5" (OpenCV 5 has no Caffe importer).
+Writes the network of the 2015 prototxt and a .caffemodel, runs both, prints the largest relative
+difference, and fails above 1e-4.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""Damaged weight files, by the thousand: every one must be read or refused in one line, in bounded memory.
+"""Damaged weight files, by the thousand: every one must be read or refused in one line, in bounded
+memory.
 
     python tests/oracles/fuzz_weights.py --minutes 10 SEED_FILE...
 
-Each seed file (a whole, valid weight file; for a checkpoint its .index) is damaged at random and read, in a process of
-its own, so that a crash in a library is seen too. Prints how many were read and refused, and fails on anything else.
+Each seed file (a whole, valid weight file; for a checkpoint its .index) is damaged at random and
+read, in a process of its own, so that a crash in a library is seen too. Prints how many were read
+and refused, and fails on anything else.
 """
 
 from __future__ import annotations

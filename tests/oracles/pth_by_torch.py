@@ -2,8 +2,9 @@
 
     python tests/oracles/pth_by_torch.py --python OTHER/bin/python
 
-OTHER is a virtual environment with torch and efficientnet-lite-pytorch. Random weights; prints the largest relative
-difference of PoseNet (as its PyTorch port builds it) and of EfficientNet-Lite0, and fails above 1e-4.
+OTHER is a virtual environment with torch and efficientnet-lite-pytorch. Random weights; prints the
+largest relative difference of PoseNet (as its PyTorch port builds it) and of EfficientNet-Lite0,
+and fails above 1e-4.
 """
 
 from __future__ import annotations
