@@ -1,10 +1,11 @@
-"""Every recipe on every scene for the same time: the table of medians.
+"""Median errors of every recipe on every scene with the same training time.
 
     python benchmarks/accuracy.py SCENE... --minutes 15 --seeds 0 1 2 --output accuracy
 
-Each training is the command `posenet train`; its wall time, feature caching included, is the budget. What is finished
-is kept in a folder for that time, so the same command goes on where it was stopped. Prints the table, and writes it to
-OUTPUT/table.md with the hardware and the commit. "Nearest image" is by the features of the first recipe's network.
+Each training is the command `posenet train`, with its wall time as the budget. Finished trainings
+are kept in a folder for that time, so an interrupted benchmark resumes. Prints the table and writes
+it to OUTPUT/table.md with the hardware and the commit. "Nearest image" uses the descriptors of the
+network of the first recipe.
 """
 
 from __future__ import annotations
@@ -18,47 +19,44 @@ import subprocess
 import sys
 from pathlib import Path
 
-# The first is the default; each of the others takes one thing away, or is another network.
+# The first is the default; each of the others changes one thing.
 RECIPES = {
     "default": [],
     "refined": ["--refine"],
     "one view": ["--tta-views", "1"],
-    "smoothed as a video": ["--smooth"],
-    "the files' intrinsics": ["--no-refine-intrinsics"],
+    "smoothed": ["--smooth"],
+    "intrinsics of the files": ["--no-refine-intrinsics"],
     "no synthetic views": ["--no-synthetic-views"],
     "no augmentation": ["--no-augment"],
-    "head of 2015 (position and quaternion)": ["--head", "pose"],
-    "the same, rotation by its logarithm": ["--head", "pose", "--rotation", "log"],
-    "the same, rotation by two axes": ["--head", "pose", "--rotation", "6d"],
+    "pose head": ["--head", "pose"],
+    "pose head, rotation log": ["--head", "pose", "--rotation", "log"],
+    "pose head, rotation 6d": ["--head", "pose", "--rotation", "6d"],
     "geometric loss": ["--loss", "geometric"],
     "no pretraining": ["--weights", "none"],
     "googlenet from scratch": ["--backbone", "googlenet"],
     "posenet 2015": ["--backbone", "posenet", "--loss", "posenet", "--no-augment"],
 }
-EVALUATED = (
-    "--refine",
-    "--tta-views",
-    "--smooth",
-)  # options of evaluate: such a recipe evaluates the default's model
+# Options of evaluate: such a recipe evaluates the model of the default.
+EVALUATED = ("--refine", "--tta-views", "--smooth")
 
 
 def trained(scene: Path, recipe: str, seed: int, minutes: float, folder: Path) -> dict | None:
-    """summary.json of one training, made now if it is not there; None where it failed."""
+    """Return summary.json of a training, which runs unless it exists; None if it failed."""
     options = RECIPES[recipe]
-    again = bool(options) and options[0] in EVALUATED
-    if again and trained(scene, "default", seed, minutes, folder) is None:
+    is_evaluation = bool(options) and options[0] in EVALUATED
+    if is_evaluation and trained(scene, "default", seed, minutes, folder) is None:
         return None
     run = (
         folder
         / f"{minutes:g}_minutes"
         / scene.name
-        / _plain("default" if again else recipe)
+        / _plain("default" if is_evaluation else recipe)
         / f"seed{seed}"
     )
-    results = run / (_plain(recipe) if again else "evaluation")
+    results = run / (_plain(recipe) if is_evaluation else "evaluation")
     if not (results / "summary.json").is_file():
         print(f"{scene.name}, {recipe}, seed {seed}", file=sys.stderr, flush=True)
-        if again:
+        if is_evaluation:
             command = ["evaluate", str(run), *options, "--output", str(results)]
         elif (run / "config.json").is_file():
             command = ["train", "--resume", "--output", str(run)]
@@ -79,14 +77,16 @@ def trained(scene: Path, recipe: str, seed: int, minutes: float, folder: Path) -
 
 
 def _plain(recipe: str) -> str:
+    """Return a folder name."""
     return "".join(letter if letter.isalnum() else "_" for letter in recipe)
 
 
 def cell(summaries: list[dict]) -> str:
-    """Median over the seeds, and their range."""
+    """Return the median over the seeds, and their range."""
     if not summaries:
         return "failed"
-    meters, degrees = ([each[key] for each in summaries] for key in ("median_m", "median_deg"))
+    meters = [each["median_position_error"] for each in summaries]
+    degrees = [each["median_rotation_error_deg"] for each in summaries]
     text = f"{statistics.median(meters):.3f} / {statistics.median(degrees):.2f}"
     if len(summaries) > 1:
         text += f" ({min(meters):.3f}-{max(meters):.3f} / {min(degrees):.2f}-{max(degrees):.2f})"
@@ -94,7 +94,7 @@ def cell(summaries: list[dict]) -> str:
 
 
 def table(rows: dict[str, dict[str, str]], scenes: list[Path], minutes: float, seeds: int) -> str:
-    """Markdown: a row a recipe, a column a scene."""
+    """Return a Markdown table with a row per recipe and a column per scene."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],
         capture_output=True,
@@ -103,8 +103,9 @@ def table(rows: dict[str, dict[str, str]], scenes: list[Path], minutes: float, s
         check=False,
     ).stdout.strip()
     lines = [
-        f"Median position error (scene's unit) / rotation error (degrees); {seeds} seeds, median and range; "
-        f"{minutes:g} minutes of training each. {processor()}, {os.cpu_count()} cores, commit {commit or 'unknown'}.",
+        f"Median position error (unit of the scene) / rotation error (degrees); {seeds} seeds, "
+        f"median and range; {minutes:g} minutes of training each. {processor()}, "
+        f"{os.cpu_count()} cores, commit {commit or 'unknown'}.",
         "",
         "| | " + " | ".join(scene.name for scene in scenes) + " |",
         "|---" * (len(scenes) + 1) + "|",
@@ -119,7 +120,7 @@ def table(rows: dict[str, dict[str, str]], scenes: list[Path], minutes: float, s
 
 
 def processor() -> str:
-    """The processor's name."""
+    """Return the name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
@@ -128,6 +129,7 @@ def processor() -> str:
 
 
 def main() -> None:
+    """Train, evaluate and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("scenes", nargs="+", type=Path)
     parser.add_argument("--minutes", type=float, default=15)
@@ -136,7 +138,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("accuracy"))
     options = parser.parse_args()
     rows: dict[str, dict[str, str]] = {recipe: {} for recipe in options.recipes}
-    rows |= {"default, the surest half": {}} if "default" in options.recipes else {}
+    rows |= {"default, most certain half": {}} if "default" in options.recipes else {}
     rows |= {"nearest image": {}, "mean training pose": {}}
     for scene in options.scenes:
         for recipe in options.recipes:
@@ -147,8 +149,8 @@ def main() -> None:
             good = [each for each in found if each]
             rows[recipe][scene.name] = cell(good)
             if recipe == "default":
-                rows["default, the surest half"][scene.name] = cell(
-                    [each["surest"]["50%"] for each in good]
+                rows["default, most certain half"][scene.name] = cell(
+                    [each["at_coverage"]["50%"] for each in good]
                 )
             if recipe == options.recipes[0]:
                 for title, key in (
@@ -156,8 +158,11 @@ def main() -> None:
                     ("mean training pose", "mean_pose"),
                 ):
                     rows[title][scene.name] = cell([each["baselines"][key] for each in good])
-            text = table({n: {s.name: c.get(s.name, "") for s in options.scenes} for n, c in rows.items()},
-                         options.scenes, options.minutes, len(options.seeds))  # fmt: skip
+            cells = {
+                name: {each.name: found.get(each.name, "") for each in options.scenes}
+                for name, found in rows.items()
+            }
+            text = table(cells, options.scenes, options.minutes, len(options.seeds))
             (options.output / "table.md").write_text(text + "\n")
     print(text)
 

@@ -2,7 +2,8 @@
 
     python benchmarks/memory.py [--images 3000] [--backbone googlenet]
 
-Makes the images in a temporary folder, trains for one epoch in a process of its own, prints its peak RSS.
+Writes the images to a temporary folder, trains for one epoch in a separate process and prints its
+peak RSS.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import numpy as np
 
 
 def make_scene(folder: Path, count: int) -> None:
-    """`count` JPEG files of ten different images, with random poses, in the Cambridge layout."""
+    """Write JPEG files of ten different images, with random poses, in the Cambridge format."""
     rng = np.random.default_rng(0)
     (folder / "seq1").mkdir(parents=True)
     small = rng.integers(0, 255, (10, 27, 48, 3), np.uint8)
@@ -37,6 +38,7 @@ def make_scene(folder: Path, count: int) -> None:
 
 
 def main() -> None:
+    """Measure and print the peak memory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=3000)
     parser.add_argument("--backbone", default="auto")
