@@ -1,9 +1,8 @@
-"""python evaluate.py RUN [SCENE]: the same as `posenet evaluate`."""
+"""python evaluate.py RUN|WEIGHTS [SCENE]: `posenet evaluate` or `posenet weights evaluate`."""
 
 import sys
 
-from posenet.cli.main import main
-from posenet.cli.options import EvaluateConfig
+from posenet.cli.evaluate import evaluate_script
 
 if __name__ == "__main__":
-    sys.exit(main(command=EvaluateConfig, program="evaluate.py"))
+    sys.exit(evaluate_script())
