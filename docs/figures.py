@@ -40,6 +40,14 @@ FOLDER = Path(__file__).parent
 QUERY = 30
 # Largest number of landmarks on the map.
 MAX_LANDMARKS = 12_000
+# Outputs of the scene-coordinate head.
+HEAD_OUTPUTS = (
+    "camera_coordinates",
+    "position",
+    "quaternion",
+    "residual_rms",
+    "scene_coordinates",
+)
 # Percentiles of the landmarks that the map shows.
 SHOWN_PERCENTILES = (2, 98)
 
@@ -127,7 +135,9 @@ def draw_method(run: Run, evaluation: Evaluation) -> None:
 def predict_coordinates(run: Run, test: Scene) -> tuple[np.ndarray, np.ndarray]:
     """Return scene and camera coordinates of the query image, (rows, columns, 3) each, meters."""
     network = run.load_model()
-    head = keras.Model(network.input, network.get_layer("points_pose").output)
+    layer = network.get_layer("points_pose")
+    # A loaded model lists the outputs of a layer in the order of their names.
+    head = keras.Model(network.input, dict(zip(HEAD_OUTPUTS, layer.output, strict=True)))
     images = load_images([test.paths[QUERY]], run.crop.resized)
     outputs = head.predict_on_batch(run.crop.center(images[[0]]).astype(np.float32))
     scale = run.position_scale
