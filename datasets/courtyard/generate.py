@@ -26,7 +26,14 @@ from posenet.io.files import atomic_directory
 
 # Number of surface points in the reconstruction.
 NUM_POINTS = 1200
+# JPEG quality of the images.
 JPEG_QUALITY = 95
+# Three training walks, then the test walk.
+NUM_SEQUENCES = 4
+# Number of the test walk.
+TEST_SEQUENCE = 3
+# Eye height, meters.
+EYE_HEIGHT = 1.6
 
 
 def make_courtyard(
@@ -53,18 +60,19 @@ def make_courtyard(
             f"{train} and {test}"
         )
     with atomic_directory(folder) as unfinished:
-        _write_scene(unfinished, train, test, seed, progress)
+        _write_scene(unfinished, train, test, seed, progress=progress)
 
 
-def _write_scene(folder: Path, train: int, test: int, seed: int, progress: bool) -> None:
+def _write_scene(folder: Path, train: int, test: int, seed: int, *, progress: bool) -> None:
+    """Write images, lists and reconstruction to an empty folder."""
     world = make_world(seed)
-    counts = [len(part) for part in np.array_split(np.arange(train), 3)] + [test]
+    counts = [len(part) for part in np.array_split(np.arange(train), TEST_SEQUENCE)] + [test]
     poses = concatenate([walk(sequence, count) for sequence, count in enumerate(counts)])
-    sequences = np.repeat(np.arange(4), counts)
+    sequences = np.repeat(np.arange(NUM_SEQUENCES), counts)
     names = [
         f"seq{s + 1}/frame{i + 1:05d}.jpg" for s, count in enumerate(counts) for i in range(count)
     ]
-    for sequence in range(4):
+    for sequence in range(NUM_SEQUENCES):
         (folder / f"seq{sequence + 1}").mkdir()
     lit = [lit_ground(world, light) for light in LIGHTS]
 
@@ -101,7 +109,7 @@ def walk(sequence: int, count: int) -> Poses:
     """Return the poses of a walk on a spiral between the fountain and the walls.
 
     The three training walks (0 to 2) go round twice in the same lanes, one of them inwards, so that
-    every light shows the whole courtyard: the light must not reveal the place. The test walk (3)
+    every light shows the whole courtyard: the light must not reveal the position. The test walk (3)
     goes round once between their lanes and looks up to 24 degrees away from their directions, like
     another visitor.
 
@@ -110,16 +118,18 @@ def walk(sequence: int, count: int) -> Poses:
         count: number of poses.
 
     Returns:
-        `count` poses, meters.
+        `count` world_from_camera poses, meters.
     """
-    test, phase = sequence == 3, 2.1 * sequence
+    test = sequence == TEST_SEQUENCE
+    phase = 2.1 * sequence
     share = np.linspace(0, 1, count)
     if sequence == 1:
         share = share[::-1]
-    angle = 4.1 + (2 if test else 4) * np.pi * share
+    rounds = 1 if test else 2
+    angle = 4.1 + 2 * rounds * np.pi * share
     lane = 0.25 + share / 2 if test else share
     ring = np.clip(lane + 0.06 * np.sin(5 * angle + phase), 0, 1)
-    height = 1.6 + 0.05 * np.sin(7 * angle + phase) + 0.03 * np.sin(19 * angle)
+    height = EYE_HEIGHT + 0.05 * np.sin(7 * angle + phase) + 0.03 * np.sin(19 * angle)
     centers = np.column_stack(
         [(4.6 + 4.4 * ring) * np.cos(angle), (3.2 + 3.1 * ring) * np.sin(angle), height]
     )
@@ -127,37 +137,37 @@ def walk(sequence: int, count: int) -> Poses:
     yaw = np.degrees(angle) + 120 + 45 * np.sin(2 * angle + 0.6) + aside
     pitch = 3 + 4 * np.sin(4 * angle + phase)
     roll = 2 * np.sin(5 * angle + 2 * phase)
-    level = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # looks along x, upright
-    turn = Rotation.from_euler("ZYX", np.column_stack([yaw, -pitch, roll]), degrees=True)
-    return Poses(centers, turn * level)
+    # An upright camera that looks along x.
+    level = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+    heading = Rotation.from_euler("ZYX", np.column_stack([yaw, -pitch, roll]), degrees=True)
+    return Poses(centers, heading * level)
 
 
 def _surface_points(world: World, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return points (m, 3) spread evenly over all faces without people, and colors (m, 3)."""
+    """Return points (m, 3) spread evenly over all faces except people, and RGB colors (m, 3)."""
     areas = [np.linalg.norm(np.cross(face.across, face.down)) for face in world.faces]
     points, colors = [], []
     for index in rng.choice(len(areas), NUM_POINTS, p=np.array(areas) / np.sum(areas)):
         face = world.faces[index]
-        place = rng.dirichlet(np.ones(len(face.outline))) @ np.array(face.outline)
+        s, t = rng.dirichlet(np.ones(len(face.outline))) @ np.array(face.outline)
         if face.outline is SQUARE:
-            place = rng.uniform(0.01, 0.99, 2)
+            s, t = rng.uniform(0.01, 0.99, 2)
         rows, columns = face.texture.pixels.shape[:2]
-        points.append(face.points(place[None])[0])
-        colors.append(
-            face.texture.pixels[int(place[1] * (rows - 1)), int(place[0] * (columns - 1)), :3]
-        )
+        points.append(face.points(np.array([[s, t]]))[0])
+        colors.append(face.texture.pixels[int(t * (rows - 1)), int(s * (columns - 1)), :3])
     return np.array(points), np.array(colors)
 
 
 def _write_reconstruction(
     path: Path, names: list[str], poses: Poses, world: World, rng: np.random.Generator
 ) -> None:
-    """Write a VisualSFM file: the cameras, and surface points with exact measurements."""
+    """Write a VisualSFM file with the cameras and surface points with exact measurements."""
     camera = courtyard_camera()
     points, colors = _surface_points(world, rng)
-    tracks: list[list[tuple]] = [[] for _ in points]
+    tracks: list[list[tuple[int, int, float, float]]] = [[] for _ in points]
     for row in range(len(names)):
-        position, rotation = poses.positions[row], poses.rotations[row]
+        position = poses.positions[row]
+        rotation = poses.rotations[row]
         seen = np.flatnonzero(visible(points, camera, position, rotation, world.faces))
         local = rotation.inv().apply(points[seen] - position)
         for keypoint, (point, (x, y, depth)) in enumerate(zip(seen, local, strict=True)):

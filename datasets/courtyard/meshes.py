@@ -1,4 +1,4 @@
-"""Flat textured faces, solids made of them, and which points a camera sees among them.
+"""Flat textured faces, solids made of them, and the visibility of points.
 
 World: meters, z up. Camera axes: OpenCV (x right, y down, z forward). Pixel (0, 0) has its center
 at (0.5, 0.5).
@@ -6,6 +6,7 @@ at (0.5, 0.5).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -15,8 +16,11 @@ from scipy.spatial.transform import Rotation
 
 from posenet.geometry.camera import Camera
 
-# Distance from the plane of the camera, in meters, below which faces are clipped.
+# Faces are clipped closer than this to the plane of the camera, meters.
 NEAR = 0.05
+# A face does not hide a point on itself: the last part of a ray, as a fraction, is ignored.
+ON_FACE = 1e-3
+# The outline (s, t) of a whole rectangle.
 SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 
@@ -54,8 +58,8 @@ class Face:
 
     Attributes:
         corner: top left corner of the texture, seen from the painted side, meters, shape (3,).
-        across: from there to the top right corner, meters, shape (3,).
-        down: from there to the bottom left corner, meters, shape (3,).
+        across: vector from there to the top right corner, meters, shape (3,).
+        down: vector from there to the bottom left corner, meters, shape (3,).
         texture: the texture.
         outline: the polygon in (s, t), k points in [0, 1].
         tile: largest length in meters that is drawn with one texture level; only whole rectangles
@@ -66,14 +70,15 @@ class Face:
     across: np.ndarray
     down: np.ndarray
     texture: Texture
-    outline: tuple = SQUARE
+    outline: tuple[tuple[float, float], ...] = SQUARE
     tile: float = 2.5
 
     @cached_property
     def normal(self) -> np.ndarray:
         """Unit vector towards the painted side, shape (3,)."""
         normal = np.cross(self.down, self.across)
-        return normal / np.linalg.norm(normal)
+        unit: np.ndarray = normal / np.linalg.norm(normal)
+        return unit
 
     @cached_property
     def tiles(self) -> list[np.ndarray]:
@@ -98,7 +103,10 @@ class Face:
         Returns:
             World points, shape (n, 3).
         """
-        return self.corner + coordinates[:, :1] * self.across + coordinates[:, 1:] * self.down
+        across = coordinates[:, :1] * self.across
+        down = coordinates[:, 1:] * self.down
+        points: np.ndarray = self.corner + across + down
+        return points
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,42 +125,53 @@ class Solid:
 
 
 def visible(
-    points: np.ndarray, camera: Camera, position, rotation: Rotation, faces: list[Face]
+    points: np.ndarray,
+    camera: Camera,
+    position: np.ndarray,
+    rotation: Rotation,
+    faces: Sequence[Face],
 ) -> np.ndarray:
-    """Return which points a camera sees: inside the image, in front of it, hidden by no face.
+    """Return a mask of the points that a camera sees.
+
+    They are in front of the camera, inside its image, and not hidden by a face.
 
     Args:
-        points: world points, shape (n, 3).
+        points: world points, meters, shape (n, 3).
         camera: the camera.
-        position: its center, shape (3,).
-        rotation: camera axes to world axes.
-        faces: all faces.
+        position: camera center in world axes, meters, shape (3,).
+        rotation: rotation from camera to world axes.
+        faces: all faces of the world.
 
     Returns:
-        A mask, shape (n,).
+        The mask, shape (n,).
     """
     local = rotation.inv().apply(points - position)
     depth = np.maximum(local[:, 2], NEAR)
-    x, y = camera.fx * local[:, 0] / depth + camera.cx, camera.fy * local[:, 1] / depth + camera.cy
+    x = camera.fx * local[:, 0] / depth + camera.cx
+    y = camera.fy * local[:, 1] / depth + camera.cy
     seen = (local[:, 2] > NEAR) & (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height)
     rays = points[seen] - position
     clear = np.ones(len(rays), bool)
     for face in faces:
-        # The other faces of a closed solid hide as well.
+        # Skip faces seen from behind: the other faces of a closed solid hide the same points.
         if face.normal @ (position - face.corner) <= 0:
             continue
         inverse = np.linalg.inv(np.stack([face.across, face.down, -face.normal], axis=1))
-        start, step = inverse @ (position - face.corner), rays @ inverse.T
+        start = inverse @ (position - face.corner)
+        step = rays @ inverse.T
         with np.errstate(divide="ignore", invalid="ignore"):
             along = -start[2] / step[:, 2]
             hit = start[:2] + along[:, None] * step[:, :2]
-            clear &= ~((along > 0) & (along < 1 - 1e-3) & _inside(hit, np.array(face.outline)))
+            between = (along > 0) & (along < 1 - ON_FACE)
+            clear &= ~(between & _inside(hit, np.array(face.outline)))
     seen[seen] = clear
     return seen
 
 
 def _inside(points: np.ndarray, outline: np.ndarray) -> np.ndarray:
-    """Return which points (n, 2) are in a convex polygon (k, 2) that turns from s towards t."""
+    """Return a mask of the points (n, 2) in a convex polygon (k, 2), ordered from s towards t."""
     edges = np.roll(outline, -1, axis=0) - outline
     offsets = points[:, None] - outline
-    return (edges[:, 0] * offsets[..., 1] - edges[:, 1] * offsets[..., 0] >= 0).all(axis=1)
+    cross = edges[:, 0] * offsets[..., 1] - edges[:, 1] * offsets[..., 0]
+    inside: np.ndarray = np.all(cross >= 0, axis=1)
+    return inside

@@ -1,4 +1,4 @@
-"""The images of the synthetic courtyard: the light of each walk, shadows, sky and people."""
+"""Render the images of the synthetic courtyard, with the light of each walk, sky and people."""
 
 from __future__ import annotations
 
@@ -14,10 +14,26 @@ from posenet.datasets.courtyard.world import HALF_X, HALF_Y, WALL_HEIGHTS, World
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 
-# Image size in pixels, and horizontal field of view in degrees.
+# Image width, pixels.
 WIDTH = 480
+# Image height, pixels.
 HEIGHT = 360
+# Horizontal field of view, degrees.
 FIELD_OF_VIEW = 75.0
+# Width of the texture of a person relative to its height, 0.9 m and 2 m.
+PERSON_ASPECT = 0.45
+# Smallest distance of a person from the camera, meters.
+MIN_DISTANCE = 1.2
+# Distance of people from walls, meters.
+MARGIN = 0.6
+# Half the side of the free square that a person needs, meters.
+FREE = 0.5
+# Rotation of the clouds between two walks, degrees.
+CLOUD_SHIFT = 67
+# Elevation of the first row of the sky, degrees.
+SKY_TOP = 75
+# Elevations that the sky covers, degrees.
+SKY_RANGE = 80
 
 
 @dataclass(frozen=True)
@@ -25,11 +41,11 @@ class Light:
     """The light of one walk and the colors of its camera.
 
     Attributes:
-        azimuth: direction of the sun, degrees.
-        elevation: height of the sun, degrees.
-        sun: strength of the sun.
-        gain: brightness of the camera.
-        warmth: gain of red minus that of green.
+        azimuth: azimuth of the sun, degrees from x towards y.
+        elevation: elevation of the sun, degrees.
+        sun: strength of the sun, 0 for diffuse light.
+        gain: factor of all colors.
+        warmth: relative increase of red and decrease of blue.
     """
 
     azimuth: float
@@ -39,7 +55,7 @@ class Light:
     warmth: float
 
 
-# The light of each walk; that of the test walk is within the range of the others.
+# The light of each walk. That of the test walk, the last, is within the range of the others.
 LIGHTS = (
     Light(205, 42, 0.50, 1.04, 0.00),
     Light(260, 52, 0.22, 0.94, -0.05),
@@ -80,11 +96,12 @@ def lit_ground(world: World, light: Light) -> Face:
     Returns:
         The ground, with a darker texture in the shadows.
     """
-    sun, ground = _sun(light), world.ground
+    sun = _sun(light)
+    ground = world.ground
     boxes = [(solid.low[:2], solid.high) for solid in world.solids]
-    sides = np.array([(-1, 1), (1, 1), (1, -1), (-1, -1)]) * (HALF_X, HALF_Y)
+    walls = np.array([(-1, 1), (1, 1), (1, -1), (-1, -1)]) * (HALF_X, HALF_Y)
     boxes += [
-        (sides[i], np.array([*sides[(i + 1) % 4], height])) for i, height in enumerate(WALL_HEIGHTS)
+        (walls[i], np.array([*walls[(i + 1) % 4], height])) for i, height in enumerate(WALL_HEIGHTS)
     ]
     lightness: np.ndarray = np.full((HEIGHT * 2, WIDTH * 2), 1.0, np.float32)
     scale = np.array([lightness.shape[1] / (2 * HALF_X), -lightness.shape[0] / (2 * HALF_Y)])
@@ -107,22 +124,23 @@ def photograph(
 
     Args:
         world: the courtyard.
-        ground: the ground with its shadows.
+        ground: the ground with shadows, from `lit_ground`.
         sequence: number of the walk, 0 to 3.
-        pose: one pose.
+        pose: one world_from_camera pose.
         rng: source of randomness.
 
     Returns:
         RGB image, shape (360, 480, 3), uint8.
     """
     light = LIGHTS[sequence]
-    sun, position = _sun(light), pose.positions[0]
+    sun = _sun(light)
+    position = pose.positions[0]
 
     def shade(face: Face) -> float:
         return 1 - 0.5 * light.sun + 0.8 * light.sun * max(0.0, float(face.normal @ sun))
 
     solids = world.solids + _passers_by(world, position, rng)
-    backdrop = _sky(world.sky, 67 * sequence, pose.rotations[0])
+    backdrop = _sky(world.sky, CLOUD_SHIFT * sequence, pose.rotations[0])
     image = render(
         courtyard_camera(),
         position,
@@ -138,34 +156,36 @@ def photograph(
 
 
 def _passers_by(world: World, position: np.ndarray, rng: np.random.Generator) -> list[Solid]:
-    """Return two to seven people on free ground, facing the camera, at least 1.2 m away."""
+    """Return two to seven people on free ground who face the camera."""
     people: list[Solid] = []
     count = rng.integers(2, 8)
     while len(people) < count:
-        place = rng.uniform((-HALF_X + 0.6, -HALF_Y + 0.6), (HALF_X - 0.6, HALF_Y - 0.6))
-        reach = place - position[:2]
-        apart = [
-            (place + 0.5 < o.low[:2]) | (place - 0.5 > o.high[:2]) for o in (*world.solids, *people)
+        foot = rng.uniform((-HALF_X + MARGIN, -HALF_Y + MARGIN), (HALF_X - MARGIN, HALF_Y - MARGIN))
+        reach = foot - position[:2]
+        gaps = [
+            (foot + FREE < solid.low[:2]) | (foot - FREE > solid.high[:2])
+            for solid in (*world.solids, *people)
         ]
-        if np.linalg.norm(reach) > 1.2 and all(gap.any() for gap in apart):
-            people.append(
-                _person_at(place, reach, 2 * rng.uniform(0.88, 1.08), rng.choice(world.people))
-            )
+        if np.linalg.norm(reach) > MIN_DISTANCE and all(gap.any() for gap in gaps):
+            height = 2 * rng.uniform(0.88, 1.08)
+            texture = world.people[rng.choice(len(world.people))]
+            people.append(_person_at(foot, reach, height, texture))
     return people
 
 
-def _person_at(place: np.ndarray, reach: np.ndarray, height: float, texture: Texture) -> Solid:
-    """Return an upright billboard at a place (2,) on the ground, facing back along reach (2,)."""
-    across = np.array([reach[1], -reach[0], 0]) / np.linalg.norm(reach) * 0.45 * height
-    foot = np.array([*place, 0.0])
-    face = Face(
-        foot - across / 2 + (0, 0, height), across, np.array([0, 0, -height]), texture, tile=10.0
-    )
-    return Solid([[face]], foot - np.abs(across) / 2, foot + np.abs(across) / 2 + (0, 0, height))
+def _person_at(foot: np.ndarray, reach: np.ndarray, height: float, texture: Texture) -> Solid:
+    """Return an upright billboard on the ground at (x, y) that faces back along reach (2,)."""
+    across = np.array([reach[1], -reach[0], 0]) / np.linalg.norm(reach) * PERSON_ASPECT * height
+    bottom = np.array([*foot, 0.0])
+    corner = bottom - across / 2 + (0, 0, height)
+    # A large tile, so that a person is drawn with one texture level.
+    face = Face(corner, across, np.array([0, 0, -height]), texture, tile=10.0)
+    half = np.abs(across) / 2
+    return Solid([[face]], bottom - half, bottom + half + (0, 0, height))
 
 
 def _sky(panorama: np.ndarray, shift: float, rotation: Rotation) -> np.ndarray:
-    """Return the sky behind an image at half its size; shift: azimuth of the clouds in degrees."""
+    """Return the sky behind an image, at half its size; `shift` rotates the clouds, degrees."""
     camera = courtyard_camera().resized(WIDTH // 2, HEIGHT // 2)
     x, y = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
     local = np.stack(
@@ -176,7 +196,7 @@ def _sky(panorama: np.ndarray, shift: float, rotation: Rotation) -> np.ndarray:
     elevation = np.degrees(np.arctan2(world[..., 2], np.hypot(world[..., 0], world[..., 1])))
     rows, columns = panorama.shape[:2]
     column = (azimuth % 360) / 360 * columns
-    row = np.clip((75 - elevation) / 80, 0, 1) * (rows - 1)
+    row = np.clip((SKY_TOP - elevation) / SKY_RANGE, 0, 1) * (rows - 1)
     return cv2.remap(
         panorama,
         column.astype(np.float32),

@@ -1,4 +1,4 @@
-"""The renderer against its own description: projection, occlusion, near plane, visibility."""
+"""The renderer: projection, occlusion, near plane and visibility."""
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -9,7 +9,8 @@ from posenet.geometry.camera import Camera
 
 CAMERA = Camera(320, 240, 210.0, 210.0, 160.0, 120.0)
 SKY = np.full((4, 4, 3), (10, 20, 30), np.uint8)
-FORWARD = Rotation.from_matrix([[1, 0, 0], [0, 0, 1], [0, -1, 0]])  # looks along y, z up
+# A camera that looks along y, z up.
+FORWARD = Rotation.from_matrix([[1, 0, 0], [0, 0, 1], [0, -1, 0]])
 
 
 def plain(color, size=(8, 8)):
@@ -17,7 +18,7 @@ def plain(color, size=(8, 8)):
 
 
 def panel(corner, width, height, color):
-    """An upright face that looks towards -y."""
+    """Return an upright face whose normal is -y."""
     return Face(
         np.array(corner, float),
         np.array([width, 0.0, 0]),
@@ -27,7 +28,7 @@ def panel(corner, width, height, color):
 
 
 def box(low, high, color):
-    """A solid of which only the side towards -y is painted."""
+    """Return a solid that has only the side towards -y."""
     face = panel((low[0], low[1], high[2]), high[0] - low[0], high[2] - low[2], color)
     return Solid([[face]], np.array(low, float), np.array(high, float))
 
@@ -38,13 +39,13 @@ def project(point, position, rotation):
 
 
 def red_centroid(image):
-    """Mean place of the red in pixels, weighted; pixel (0, 0)'s center is (0.5, 0.5)."""
+    """Return the centroid of the red color in pixels; pixel (0, 0) has its center at (0.5, 0.5)."""
     weight = np.clip(image[..., 0].astype(float) - image[..., 1] - 20, 0, None)
     rows, columns = np.mgrid[: weight.shape[0], : weight.shape[1]] + 0.5
     return np.array([(columns * weight).sum(), (rows * weight).sum()]) / weight.sum()
 
 
-def test_a_mark_appears_where_the_pinhole_model_puts_it():
+def test_render_matches_the_pinhole_model():
     rng = np.random.default_rng(5)
     for _ in range(12):
         pixels = np.full((480, 800, 3), 120, np.uint8)
@@ -67,21 +68,18 @@ def test_a_mark_appears_where_the_pinhole_model_puts_it():
         np.testing.assert_allclose(red_centroid(image), project(mark, position, rotation), atol=0.3)
 
 
-def test_the_nearer_solid_hides_the_farther_in_any_order():
+def test_nearer_solid_hides_the_farther_in_any_order():
     near, far = box((-1, 3, 0), (1, 3.5, 2), (255, 0, 0)), box((-2, 6, 0), (2, 6.5, 4), (0, 255, 0))
     for solids in ([near, far], [far, near]):
         image = render(CAMERA, np.array([0, 0, 1.0]), FORWARD, SKY, [], solids)
         assert tuple(image[120, 160]) == (255, 0, 0)
         edge = project((1.5, 6.0, 1.0), np.array([0, 0, 1.0]), FORWARD)
-        assert tuple(image[int(edge[1]), int(edge[0])]) == (
-            255,
-            0,
-            0,
-        )  # still inside the near one's outline
+        # Still inside the outline of the nearer solid.
+        assert tuple(image[int(edge[1]), int(edge[0])]) == (255, 0, 0)
         assert tuple(image[40, 160]) == (0, 255, 0)
 
 
-def test_a_long_low_solid_beside_the_camera_does_not_hide_who_stands_before_it():
+def test_long_solid_does_not_hide_one_in_front_of_it():
     hedge, person = (
         box((-4, 1.9, 0), (4, 2.5, 1), (0, 255, 0)),
         box((2.9, 1.5, 0), (3.1, 1.6, 2), (255, 0, 0)),
@@ -90,7 +88,7 @@ def test_a_long_low_solid_beside_the_camera_does_not_hide_who_stands_before_it()
     assert ordered == [hedge, person]
 
 
-def test_a_ground_that_passes_under_the_camera_is_cut_at_the_near_plane():
+def test_ground_under_the_camera_is_clipped():
     ground = Face(
         np.array([-20.0, 20, 0]),
         np.array([40.0, 0, 0]),
@@ -106,9 +104,10 @@ def test_a_ground_that_passes_under_the_camera_is_cut_at_the_near_plane():
         assert (above == SKY[0, 0]).all()
 
 
-def test_a_wall_beside_the_camera_keeps_its_pattern_across_the_near_plane():
+def test_clipped_wall_keeps_its_texture_coordinates():
     pixels = np.zeros((64, 640, 3), np.uint8)
-    pixels[:, 480:] = (255, 255, 255)  # from y = 5 on
+    # White from y = 5 on.
+    pixels[:, 480:] = (255, 255, 255)
     wall = Face(
         np.array([-1.0, -10, 3]),
         np.array([0, 20.0, 0]),
@@ -137,7 +136,7 @@ def test_faces_seen_from_behind_are_not_drawn():
     assert (image == SKY[0, 0]).all()
 
 
-def test_a_minified_fine_pattern_becomes_grey_and_does_not_alias():
+def test_minified_fine_pattern_does_not_alias():
     pixels = np.zeros((1024, 1024, 3), np.uint8)
     pixels[:, ::2] = 255
     wall = Face(
@@ -147,7 +146,7 @@ def test_a_minified_fine_pattern_becomes_grey_and_does_not_alias():
     assert np.ptp(image[40:200, 60:260].astype(int)) <= 4
 
 
-def test_visible_agrees_with_the_image_and_with_geometry():
+def test_visible_detects_occlusion():
     wall, screen = panel((-6, 8, 5), 12, 5, (0, 0, 255)), panel((-1, 4, 2), 2, 2, (255, 0, 0))
     points = np.array(
         [(0, 8, 1), (0, 8, 4), (3, 8, 1), (0.5, 4, 1), (0, -3, 1), (30, 8, 1), (0, 3, 1)], float
