@@ -5,7 +5,7 @@ PYTHON ?= python
 install:  ## everything needed to develop
 	$(PYTHON) -m pip install -e ".[test]"
 
-test:  ## the fast tests, about a minute
+test:  ## the fast tests, half a minute
 	$(PYTHON) -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all:  ## all tests, trainings included

@@ -11,6 +11,8 @@ import posenet
 from tests.helpers.errors import refusal
 from tests.helpers.scenes import QUICK, write_cambridge
 
+pytestmark = pytest.mark.slow
+
 
 def test_import_is_instant_and_imports_nothing_heavy():
     script = (

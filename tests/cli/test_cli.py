@@ -15,6 +15,8 @@ from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.run import open_run
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

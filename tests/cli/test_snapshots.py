@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from posenet.datasets.registry import open_scene
 from posenet.evaluation.evaluate import evaluate_estimates
 from posenet.geometry.poses import Poses
+
+pytestmark = pytest.mark.slow
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 

@@ -19,6 +19,8 @@ from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.io.images import read_image
 from tests.helpers.scenes import make_scene
 
+pytestmark = pytest.mark.slow
+
 
 def by_content(scene):
     """Rows in the order of the images' bytes: layouts rename and reorder."""

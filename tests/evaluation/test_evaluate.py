@@ -22,6 +22,8 @@ from posenet.mapping.global_descriptors import hog_descriptors, nearest_neighbor
 from posenet.run import open_run
 from tests.helpers.errors import refusal
 
+pytestmark = pytest.mark.slow
+
 
 def listed(scene, offset=(0.0, 0.0, 0.0), skip=()):
     """Return the moved true poses as lines `name X Y Z W P Q R` of the Cambridge format."""

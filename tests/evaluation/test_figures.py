@@ -12,6 +12,8 @@ from posenet.geometry.poses import Poses
 from tests.helpers.images import write_image
 from tests.helpers.scenes import circle
 
+pytestmark = pytest.mark.slow
+
 CASES = {
     "one image": (circle(1), None),
     "all at one place": (Poses(np.ones((5, 3)), Rotation.identity(5)), None),

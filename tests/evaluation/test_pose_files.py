@@ -18,6 +18,8 @@ from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
 from tests.helpers.errors import refusal
 
+pytestmark = pytest.mark.slow
+
 HALF = 0.7071067811865476
 TUM = "a TUM line must be 8 numbers, timestamp x y z qx qy qz qw"
 NUMBER = "the timestamp must be the number of an image of the split, 0 to 2"

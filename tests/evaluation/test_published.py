@@ -18,6 +18,8 @@ from posenet.models.weights.load import load_network
 from tests.helpers.errors import refusal
 from tests.helpers.weights import blob, random_weights, save_npy
 
+pytestmark = pytest.mark.slow
+
 RAMP = np.zeros((256, 455, 3), np.uint8)
 RAMP[..., 0], RAMP[..., 1] = (
     np.arange(256)[:, None],

@@ -12,6 +12,8 @@ from posenet.io.images import load_image, read_image, resize_to_cover
 from tests.helpers.errors import refusal
 from tests.helpers.images import write_image
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def paths(tmp_path):

@@ -10,6 +10,8 @@ from posenet.mapping.keypoints import Keypoints, detect_in
 from posenet.mapping.triangulation import Observations, triangulate_scene
 from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_scene, towards_plane
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):

@@ -20,6 +20,8 @@ from posenet.run import open_run
 from posenet.training.train import train
 from tests.helpers.scenes import QUICK
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def default_policy():

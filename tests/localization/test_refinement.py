@@ -27,6 +27,8 @@ from tests.helpers.planes import (
     towards_plane,
 )
 
+pytestmark = pytest.mark.slow
+
 UNCERTAINTY = UncertaintyModel(0.1, 3.0, 1.0)
 
 

@@ -12,6 +12,8 @@ from posenet.localization.retrieval import (
 from posenet.models.inference import predict_in_batches
 from posenet.run import open_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def default_policy():

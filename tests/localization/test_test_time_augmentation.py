@@ -11,6 +11,8 @@ from posenet.geometry.cropping import Crop
 from posenet.localization import test_time_augmentation as views
 from posenet.localization.test_time_augmentation import predict_with_tta
 
+pytestmark = pytest.mark.slow
+
 CAMERA = Camera(200, 160, 220.0, 220.0, 100.0, 80.0)
 CROP = Crop((160, 200), (160, 200))
 STARS = {0: np.array([0.1, 0.05, 1.0]), 2: np.array([-0.12, -0.08, 1.0])}  # far away: red and blue

@@ -13,6 +13,8 @@ from posenet.mapping.calibration import (
 )
 from tests.helpers.planes import CAMERA, plane_scene
 
+pytestmark = pytest.mark.slow
+
 
 def with_focal_factor(scene, factor, source="file"):
     """Return the scene with focal lengths multiplied by a factor."""

@@ -14,6 +14,8 @@ from posenet.geometry.poses import Poses
 from posenet.mapping.convention_check import check_convention
 from tests.helpers.scenes import scene_of, walk
 
+pytestmark = pytest.mark.slow
+
 
 def inverted(scene):
     return replace(scene, poses=Poses(scene.poses.positions, scene.poses.rotations.inv()))

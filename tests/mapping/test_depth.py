@@ -1,12 +1,15 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from posenet.datasets.scene import ScenePoints
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Crop, grid_shape
 from posenet.mapping.depth import estimate_depths, fit_grid, max_depth_images
 from tests.helpers.planes import CAMERA, plane_scene
+
+pytestmark = pytest.mark.slow
 
 CROP = Crop((120, 160), (120, 160))
 

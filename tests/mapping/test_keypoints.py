@@ -2,12 +2,15 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import pytest
 
 from posenet.geometry.camera import Camera
 from posenet.mapping import keypoints
 from posenet.mapping.keypoints import KeypointCache, detect, detect_in, detect_or_empty
 from posenet.mapping.matching import match, root_sift
 from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_to_pixels, towards_plane
+
+pytestmark = pytest.mark.slow
 
 
 def test_matches_of_two_images_show_the_same_points():

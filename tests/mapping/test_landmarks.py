@@ -10,6 +10,8 @@ from posenet.mapping.triangulation import triangulate_scene
 from tests.helpers.errors import refusal
 from tests.helpers.planes import plane_scene
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def scene(tmp_path, monkeypatch):

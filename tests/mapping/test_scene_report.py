@@ -23,6 +23,8 @@ from tests.helpers.images import write_image
 from tests.helpers.planes import claim_focal
 from tests.helpers.scenes import LEVEL, scene_of, walk
 
+pytestmark = pytest.mark.slow
+
 
 def test_up_direction_of_level_cameras():
     np.testing.assert_allclose(estimate_up(walk(pitch=10).rotations), [0, 0, 1], atol=1e-12)

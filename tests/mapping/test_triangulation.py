@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import pytest
 from scipy.spatial.transform import Rotation
 
 from posenet.geometry.poses import Poses
@@ -11,6 +12,8 @@ from posenet.mapping.triangulation import (
     triangulate_scene,
 )
 from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_scene
+
+pytestmark = pytest.mark.slow
 
 
 def test_rays_intersect_at_the_point():

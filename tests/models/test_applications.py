@@ -11,6 +11,8 @@ from posenet.models.applications import _PREPROCESSING, application_names, prepr
 from posenet.models.build import build_network, get_backbone, inference_network
 from posenet.models.weights.pretrained import load_weights
 
+pytestmark = pytest.mark.slow
+
 # one network of each family
 FAMILIES = {
     "convnext": "ConvNeXtTiny",

@@ -8,6 +8,8 @@ from posenet.geometry.cropping import Crop
 from posenet.models.build import BACKBONES, build_network, inference_network
 from posenet.models.layers import FastBatchNorm, FastDepthwise, LocalResponseNorm, ToMeanBGR
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"googlenet": (96, 128)}
 
 

@@ -14,6 +14,8 @@ from posenet.models.weights.layer_names import inception_v4_names
 from posenet.models.weights.pretrained import load_weights
 from tests.helpers.images import write_image
 
+pytestmark = pytest.mark.slow
+
 
 class Slim:
     """Inception-v4 from operations: makes random variables by their TF-Slim names on first use, in

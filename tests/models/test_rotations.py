@@ -10,6 +10,8 @@ from scipy.spatial.transform import Rotation
 from posenet.models.build import build_network, inference_network
 from posenet.models.rotations import IDENTITY, ToQuaternion, largest_eigenvector
 
+pytestmark = pytest.mark.slow
+
 
 def by_logarithm(numbers):
     return Rotation.from_rotvec(2 * numbers)

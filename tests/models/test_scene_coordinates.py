@@ -10,6 +10,8 @@ from scipy.spatial.transform import Rotation
 from posenet.models.quaternions import rotate
 from posenet.models.scene_coordinates import BlendedPosition, CoordinatesToPose, weighted_procrustes
 
+pytestmark = pytest.mark.slow
+
 
 def scattered(seed, noise, count=40):
     """Points (4, count, 3), where a rigid motion and noise put them, weights, and the motion."""

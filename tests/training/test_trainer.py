@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # A process of its own: replicas must be set up before TensorFlow starts.
 SCRIPT = """
 import json, sys

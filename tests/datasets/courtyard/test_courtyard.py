@@ -16,6 +16,8 @@ from posenet.datasets.courtyard.renderer import render
 from posenet.datasets.courtyard.world import make_world
 from posenet.errors import PoseNetError
 
+pytestmark = pytest.mark.slow
+
 CENTER = np.array([240.0, 180.0])
 TRAIN, TEST = 6, 2
 

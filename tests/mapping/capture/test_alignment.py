@@ -20,6 +20,8 @@ from posenet.mapping.capture.alignment import (
 )
 from tests.helpers.scenes import make_scene, walk
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def model(tmp_path):

@@ -29,6 +29,8 @@ from posenet.training import train as training
 from tests.helpers.errors import refusal
 from tests.helpers.images import photo, write_image
 
+pytestmark = pytest.mark.slow
+
 # Number of frames of a walk of two rounds.
 FRAMES = 300
 

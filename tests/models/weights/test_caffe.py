@@ -10,6 +10,8 @@ from posenet.models.weights.caffe import _message_class, read_binaryproto, read_
 from posenet.models.weights.npy import read_npy
 from tests.helpers.weights import blob, field, varint
 
+pytestmark = pytest.mark.slow
+
 
 def layer(name, kind, bottom, top, *blobs):
     parts = field(1, name) + field(2, kind) + field(3, bottom) + field(4, top)

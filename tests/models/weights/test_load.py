@@ -21,6 +21,8 @@ from posenet.models.weights.load import (
 )
 from tests.helpers.weights import CHANNELS, random_weights, save_npy
 
+pytestmark = pytest.mark.slow
+
 KERAS = {"running_mean": "moving_mean", "running_std": "moving_variance"}
 
 

@@ -29,6 +29,8 @@ from posenet.models.weights.pretrained import (
 from tests.helpers.images import write_image
 from tests.helpers.weights import random_weights, save_npy
 
+pytestmark = pytest.mark.slow
+
 SMALL = (64, 64)
 
 

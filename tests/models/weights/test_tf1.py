@@ -6,6 +6,8 @@ import pytest
 from posenet.models.weights.tf1 import checkpoint_prefix, read_checkpoint
 from tests.helpers.errors import refusal
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["V1", "V2"])
 def checkpoint(request, tmp_path_factory):
