@@ -1,1 +1,1 @@
-"""Training losses: one layer per file, and their names in `LOSSES`."""
+"""Training losses: one layer per file, and their names in `registry.LOSSES`."""
