@@ -13,15 +13,13 @@ import os
 import re
 from pathlib import Path
 
-import numpy as np
-
+from posenet.datasets.formats.calibration import check_intrinsics
 from posenet.datasets.formats.image_files import size_or_none
 from posenet.datasets.formats.image_names import natural_key
-from posenet.datasets.formats.matrix_files import read_matrix, read_pose
+from posenet.datasets.formats.matrix_files import read_matrix, read_poses
 from posenet.datasets.formats.parsing import parse_floats, read_lines
 from posenet.datasets.formats.pose_conversion import from_matrices
 from posenet.datasets.validation import RawScene
-from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.io.image_headers import IMAGE_SUFFIXES
 
@@ -77,8 +75,7 @@ def read(folder: Path) -> RawScene:
             calibration = calibrations.get(stem)
             path = None if calibration is None else base / "calibration" / calibration
             cameras.append(_read_camera(path, folder / name))
-    matrices = np.array([read_pose(path) for path in pose_files], np.float64).reshape(-1, 4, 4)
-    positions, quaternions = from_matrices(matrices)
+    positions, quaternions = from_matrices(read_poses(pose_files))
     return RawScene(
         name=folder.resolve().name,
         root=folder,
@@ -121,10 +118,5 @@ def _read_camera(path: Path | None, image: Path) -> Camera | None:
     else:
         k = read_matrix(path, 3)
         camera = Camera(width, height, k[0, 0], k[1, 1], k[0, 2], k[1, 2])
-    numbers = (camera.fx, camera.fy, camera.cx, camera.cy)
-    if not (np.isfinite(numbers).all() and min(camera.fx, camera.fy) > 0):
-        raise PoseNetError(
-            f"{path}:1: intrinsics must be finite and focal lengths above 0, "
-            f"received {camera.fx} and {camera.fy}"
-        )
+    check_intrinsics(camera.fx, camera.fy, camera.cx, camera.cy, source=f"{path}:1")
     return camera

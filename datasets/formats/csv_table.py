@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from posenet.datasets.formats.calibration import check_intrinsics
 from posenet.datasets.formats.image_files import (
     find_existing_name,
     sequence_from_name,
@@ -184,9 +185,5 @@ def _parse_camera(row: _Row, image: Path) -> Camera | None:
     defaults = {"fx": fx_cell, "fy": fx_cell, "cx": str(width / 2), "cy": str(height / 2)}
     cells = [row.cells.get(name) or defaults[name] for name in INTRINSICS_COLUMNS]
     fx, fy, cx, cy = parse_floats(cells, row.source, "intrinsics must be numbers")
-    if not (np.isfinite((fx, fy, cx, cy)).all() and min(fx, fy) > 0):
-        raise PoseNetError(
-            f"{row.source}: intrinsics must be finite and focal lengths above 0, "
-            f"received {fx} and {fy}"
-        )
+    check_intrinsics(fx, fy, cx, cy, source=row.source)
     return Camera(width, height, fx, fy, cx, cy)

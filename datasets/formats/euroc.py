@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from posenet.datasets.formats.calibration import PIXEL_OFFSET
 from posenet.datasets.formats.image_files import fit_cameras
 from posenet.datasets.formats.image_names import tidy_name
 from posenet.datasets.formats.parsing import is_number, parse_floats, read_lines, read_text, shorten
@@ -32,8 +33,6 @@ IMAGE_LIST = "cam0/data.csv"
 GROUND_TRUTH = "state_groundtruth_estimate0/data.csv"
 # Timestamps are in nanoseconds.
 SECONDS = 1e-9
-# The calibration counts pixels from the center of the first one, posenet from its corner.
-PIXEL_OFFSET = 0.5
 
 
 def recognizes(folder: Path) -> bool:

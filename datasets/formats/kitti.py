@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from posenet.datasets.formats.image_files import fit_cameras, size_or_none
+from posenet.datasets.formats.calibration import PIXEL_OFFSET, first_size
+from posenet.datasets.formats.image_files import fit_cameras
 from posenet.datasets.formats.image_names import natural_key
 from posenet.datasets.formats.parsing import parse_floats, read_lines, shorten
 from posenet.datasets.formats.pose_conversion import from_matrices
@@ -33,8 +34,6 @@ LOOKS_FOR = (
 )
 # Color before gray, left before right.
 CAMERA_FOLDERS = ("image_2", "image_0", "image_3", "image_1")
-# calib.txt counts pixels from the center of the first one, posenet from its corner.
-PIXEL_OFFSET = 0.5
 # Longest frame number, in digits.
 MAX_DIGITS = 9
 
@@ -211,7 +210,7 @@ def _camera0_from_camera(projection: np.ndarray | None) -> np.ndarray:
 
 def _make_camera(projection: np.ndarray | None, folder: Path, names: list[str]) -> Camera | None:
     """Return the intrinsics for images of the size of the first that can be read."""
-    size = next(filter(None, (size_or_none(folder / name) for name in names)), None)
+    size = first_size(folder, names)
     if projection is None or size is None:
         return None
     width, height = size

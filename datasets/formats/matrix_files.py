@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,21 @@ def read_pose(path: Path) -> list[float]:
         return values
     # Comments and byte order marks are accepted too. This is slower, and names the malformed line.
     return [float(value) for value in read_matrix(path, 4).ravel()]
+
+
+def read_poses(paths: Sequence[Path]) -> np.ndarray:
+    """Read pose files.
+
+    Args:
+        paths: n files.
+
+    Returns:
+        Their matrices, shape (n, 4, 4); NaN for files that do not exist.
+
+    Raises:
+        PoseNetError: as `read_pose`.
+    """
+    return np.array([read_pose(path) for path in paths], np.float64).reshape(-1, 4, 4)
 
 
 def read_matrix(path: Path, size: int) -> np.ndarray:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from posenet.datasets.formats.calibration import check_intrinsics
 from posenet.datasets.formats.image_files import size_or_none
 from posenet.datasets.formats.image_names import natural_key
-from posenet.datasets.formats.matrix_files import read_matrix, read_pose
+from posenet.datasets.formats.matrix_files import read_matrix, read_poses
 from posenet.datasets.formats.parsing import read_lines, shorten
 from posenet.datasets.formats.pose_conversion import from_matrices
 from posenet.datasets.scene import Scene
@@ -74,8 +75,7 @@ def read(folder: Path) -> RawScene:
                 names.append(f"{sequence}/{image}")
                 splits.append(split)
                 pose_files.append(pose_file)
-    matrices = np.array([read_pose(path) for path in pose_files], np.float64).reshape(-1, 4, 4)
-    positions, quaternions = from_matrices(matrices)
+    positions, quaternions = from_matrices(read_poses(pose_files))
     return RawScene(
         name=folder.resolve().name,
         root=folder,
@@ -179,11 +179,7 @@ def _read_cameras(folder: Path, names: list[str]) -> list[Camera | None]:
     if not file.is_file():
         return [kinect_camera(size) for size in sizes]
     k = read_matrix(file, 3)
-    if not (np.isfinite(k).all() and k[0, 0] > 0 and k[1, 1] > 0):
-        raise PoseNetError(
-            f"{file}:1: intrinsics must be finite and focal lengths above 0, "
-            f"received {k[0, 0]} and {k[1, 1]}"
-        )
+    check_intrinsics(k[0, 0], k[1, 1], *k.ravel(), source=f"{file}:1")
     return [
         Camera(size[0], size[1], k[0, 0], k[1, 1], k[0, 2], k[1, 2]) if size is not None else None
         for size in sizes

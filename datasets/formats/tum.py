@@ -16,7 +16,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from posenet.datasets.formats.image_files import fit_cameras, size_or_none
+from posenet.datasets.formats.calibration import PIXEL_OFFSET, first_size
+from posenet.datasets.formats.image_files import fit_cameras
 from posenet.datasets.formats.image_names import tidy_name
 from posenet.datasets.formats.parsing import (
     is_number,
@@ -39,8 +40,6 @@ LOOKS_FOR = "rgb.txt beside groundtruth.txt"
 IMAGE_LIST = "rgb.txt"
 GROUND_TRUTH = "groundtruth.txt"
 CALIBRATION = "calibration.txt"
-# Calibrations count pixels from the center of the first one, posenet from its corner.
-PIXEL_OFFSET = 0.5
 # Camera model by the number of distortion parameters of a calibration.
 MODELS = {0: "PINHOLE", 4: "OPENCV", 5: "FULL_OPENCV"}
 # Number of distortion parameters that are written for each camera model.
@@ -190,5 +189,5 @@ def _read_calibration(path: Path, folder: Path, names: list[str]) -> Camera | No
     is_complete = len(numbers) in (4, 8, 9) and np.isfinite(numbers).all()
     if not is_complete or min(numbers[:2]) <= 0:
         raise PoseNetError(f"{source}: {wanted}, received {shorten(line)}")
-    size = next(filter(None, (size_or_none(folder / name) for name in names)), None)
+    size = first_size(folder, names)
     return _make_camera(size, numbers) if size else None
