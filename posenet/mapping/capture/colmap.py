@@ -87,28 +87,37 @@ def extract_features(database: Path, images: Path, names: list[str]) -> None:
         names: their names relative to it.
     """
     pycolmap = require_pycolmap()
-    done = _content(pycolmap, database).with_features & set(names)
+    content = _content(pycolmap, database)
+    done = content.with_features & set(names)
     groups: dict[CameraGroup, list[str]] = {}
     for name in names:
         groups.setdefault(_camera_group(images, name), []).append(name)
     with tqdm(desc="features", total=len(names), unit="image", initial=len(done)) as bar:
         for group, members in groups.items():
-            _extract_group(pycolmap, database, images, group, members, bar)
+            missing = [name for name in members if name not in content.with_features]
+            known = [content.cameras[name] for name in members if name in content.cameras]
+            camera = known[0] if known else None
+            camera = _extract_group(pycolmap, database, images, group, missing, camera, bar)
+            if camera is not None and not group.focal:
+                _mark_as_assumed(pycolmap, database, camera)
 
 
 def _extract_group(
-    pycolmap: Any, database: Path, images: Path, group: CameraGroup, members: list[str], bar: tqdm
-) -> None:
-    """Add features of images that share a camera."""
+    pycolmap: Any,
+    database: Path,
+    images: Path,
+    group: CameraGroup,
+    missing: list[str],
+    camera: int | None,
+    bar: tqdm,
+) -> int | None:
+    """Add features of images that share a camera, and return it; None before the first image."""
     options = pycolmap.FeatureExtractionOptions(max_image_size=MAX_SIDE)
     options.sift.max_num_features = MAX_FEATURES
     reader = pycolmap.ImageReaderOptions(camera_model="SIMPLE_RADIAL")
     # Always set, because COLMAP's own EXIF reading ignores that photos were downscaled.
     focal = group.focal or ASSUMED_FOCAL * max(group.width, group.height)
     reader.camera_params = f"{focal},{group.width / 2},{group.height / 2},0"
-    content = _content(pycolmap, database)
-    camera = next((content.cameras[name] for name in members if name in content.cameras), None)
-    missing = [name for name in members if name not in content.with_features]
     for start in range(0, len(missing), IMAGES_PER_STEP):
         if camera is not None:
             reader.existing_camera_id = camera
@@ -127,8 +136,7 @@ def _extract_group(
             cameras = _content(pycolmap, database).cameras  # without images COLMAP cannot read
             camera = next((cameras[name] for name in chunk if name in cameras), None)
         bar.update(len(chunk))
-    if camera is not None and not group.focal:
-        _mark_as_assumed(pycolmap, database, camera)
+    return camera
 
 
 def _mark_as_assumed(pycolmap: Any, database: Path, camera_id: int) -> None:
