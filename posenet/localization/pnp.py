@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,6 +20,9 @@ RANSAC_CONFIDENCE = 0.9999
 MIN_INLIERS = 12
 # Residual in pixels from which Cauchy's loss grows slowly.
 CAUCHY_PIXELS = 1.5
+# Most evaluations of the residuals when a pose is fitted, and together with a focal length.
+POSE_EVALUATIONS = 30
+FOCAL_EVALUATIONS = 50
 # An unknown focal length is searched between half and twice the assumed one.
 FOCAL_FACTORS = np.exp(np.linspace(np.log(0.5), np.log(2.0), 11))
 # Largest standard deviation of the logarithm of an estimated focal length: 5 %.
@@ -117,17 +120,24 @@ def refine_pose(keypoints: Keypoints, matches: Matches, pose: CameraPose) -> Cam
     Returns:
         The refined pose.
     """
-    solution = least_squares(
+    solution = _fit_change(6, keypoints, matches, pose, max_evaluations=POSE_EVALUATIONS)
+    rotation = pose.rotation * Rotation.from_rotvec(solution.x[3:])
+    return CameraPose(pose.position + solution.x[:3], rotation)
+
+
+def _fit_change(
+    unknowns: int, keypoints: Keypoints, matches: Matches, pose: CameraPose, *, max_evaluations: int
+) -> Any:
+    """Return scipy's solution for the change of `reprojection_residuals`, robust to outliers."""
+    return least_squares(
         reprojection_residuals,
-        np.zeros(6),
+        np.zeros(unknowns),
         loss="cauchy",
         f_scale=CAUCHY_PIXELS,
-        max_nfev=30,
+        max_nfev=max_evaluations,
         x_scale="jac",
         args=(keypoints, matches, pose),
     )
-    rotation = pose.rotation * Rotation.from_rotvec(solution.x[3:])
-    return CameraPose(pose.position + solution.x[:3], rotation)
 
 
 def reprojection_residuals(
@@ -191,15 +201,7 @@ def estimate_focal_factor(keypoints: Keypoints, matches: Matches) -> float | Non
     near = reprojection_errors(zoomed, matches, pose) < FOCAL_FIT_PIXELS
     if near.sum() < MIN_INLIERS:
         return None
-    solution = least_squares(
-        reprojection_residuals,
-        np.zeros(7),
-        loss="cauchy",
-        f_scale=CAUCHY_PIXELS,
-        max_nfev=50,
-        x_scale="jac",
-        args=(zoomed, matches.select(near), pose),
-    )
+    solution = _fit_change(7, zoomed, matches.select(near), pose, max_evaluations=FOCAL_EVALUATIONS)
     information = solution.jac.T @ solution.jac
     std = float(np.sqrt(max(np.linalg.pinv(information)[6, 6], 0.0)))
     determined = np.linalg.matrix_rank(information) == 7 and std < MAX_FOCAL_STD

@@ -296,8 +296,7 @@ def draw_frusta(
     left = points + size * (directions + across)
     right = points + size * (directions - across)
     lines = np.stack([points, left, right, points], axis=1)
-    outlines = LineCollection(list(lines), colors=color, linewidths=1.0, zorder=5)
-    outlines.set_label(label or "_frusta")  # names with an underscore are not in the legend
+    outlines = LineCollection(list(lines), colors=color, linewidths=1.0, zorder=5, label=label)
     ax.add_collection(outlines)
 
 
