@@ -14,12 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.formats.image_names import (
-    escape_comment,
-    path_suffixes,
-    strip_suffix,
-    tidy_name,
-)
+from posenet.datasets.formats.image_names import escape_comment, is_absolute, tidy_name
+from posenet.datasets.formats.name_index import NameIndex, describe_moved
 from posenet.datasets.formats.parsing import read_lines, shorten
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
@@ -127,28 +123,22 @@ def _listed(path: Path, names: Sequence[str]) -> np.ndarray:
     A line that is the name of an image, maybe in images/, means that image, even if other names end
     the same way.
     """
-    exact: dict[str, list[int]] = {}
-    endings: dict[str, list[int]] = {}
-    for row, name in enumerate(names):
-        for key in {name, strip_suffix(name)}:
-            exact.setdefault(key, []).append(row)
-        for ending in path_suffixes(strip_suffix(name)):
-            endings.setdefault(ending, []).append(row)
+    index = NameIndex(names)
+    row_of = {name: row for row, name in reversed(list(enumerate(names)))}
     test = np.zeros(len(names), bool)
+    moved: dict[str, str] = {}
     for place, line in read_lines(path):
-        name = tidy_name(line)
-        stem = strip_suffix(name)
-        keys = [key for key in _exact_names(name, stem) if key in exact]
-        rows = exact[keys[0]] if keys else endings.get(stem, [])
-        if len(rows) != 1:
-            problem = "matches several images" if rows else "is not an image of the scene"
+        written = tidy_name(line)
+        found = index.find(written)
+        matches = [found] if found else index.find_ending(written)
+        if len(matches) != 1:
+            problem = "matches several images" if matches else "is not an image of the scene"
             raise PoseNetError(
                 f"{place}: {shorten(line)} {problem}, names look like {shorten(names[0])}"
             )
-        test[rows[0]] = True
+        test[row_of[matches[0]]] = True
+        if is_absolute(written):
+            moved[written] = matches[0]
+    if moved:
+        log.warning("%s: %s", path, describe_moved(list(moved), list(moved.values())))
     return test
-
-
-def _exact_names(name: str, stem: str) -> list[str]:
-    """Return the possible names of a listed image in its scene, the most likely first."""
-    return [folder + base for base in (name, stem) for folder in ("", "images/")]

@@ -65,6 +65,7 @@ class RawScene:
         points: 3-D points, if any.
         quaternion_convention: rotation in the files, "world_from_camera" or "camera_from_world".
         issues: what the reader had to skip.
+        notes: what the reader read otherwise than written, or ignored; logged once.
         format: name of the format.
         times: times of the images in seconds, None if unknown.
         split_rule: the value of --split.
@@ -83,6 +84,7 @@ class RawScene:
     points: ScenePoints | None = None
     quaternion_convention: str = "world_from_camera"
     issues: list[LabelIssue] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     format: str = ""
     times: list[float] | None = None
     split_rule: str = "auto"
@@ -124,6 +126,8 @@ def validate_scene(
         PoseNetError: an image is outside the folder, no row is usable, or `strict` and there is an
             issue.
     """
+    for note in raw.notes:
+        log.warning("%s: %s", raw.name, note)
     for name, source in zip(raw.names, raw.sources, strict=True):
         _check_inside(name, source)
     rows = _Rows(raw, np.ones(len(raw.names), bool), list(raw.issues))

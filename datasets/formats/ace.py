@@ -21,6 +21,7 @@ from posenet.datasets.formats.parsing import parse_floats, read_lines
 from posenet.datasets.formats.pose_conversion import from_matrices
 from posenet.datasets.validation import RawScene
 from posenet.geometry.camera import Camera
+from posenet.io.folders import list_folder
 from posenet.io.image_headers import IMAGE_SUFFIXES
 
 NAME = "ACE, DSAC*"
@@ -91,7 +92,7 @@ def read(folder: Path) -> RawScene:
 
 def _files_by_stem(folder: Path) -> dict[str, str]:
     """Return the file names of a folder by their stem, without .color, .pose and the like."""
-    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    names = [path.name for path in list_folder(folder)] if folder.is_dir() else []
     usable = [name for name in names if name.lower().endswith((*IMAGE_SUFFIXES, ".txt"))]
     return {_KIND.sub("", os.path.splitext(name)[0]): name for name in usable}
 

@@ -23,8 +23,13 @@ from posenet.datasets.formats.cambridge_nvm import (
     read_reconstruction,
     write_reconstruction,
 )
-from posenet.datasets.formats.image_files import find_existing_name
-from posenet.datasets.formats.image_names import escape_comment, natural_key, replace_spaces
+from posenet.datasets.formats.image_names import (
+    escape_comment,
+    is_absolute,
+    natural_key,
+    replace_spaces,
+)
+from posenet.datasets.formats.image_search import find_images
 from posenet.datasets.formats.parsing import ListRow, read_first_name, read_list
 from posenet.datasets.formats.pose_conversion import CONJUGATE
 from posenet.datasets.scene import Scene
@@ -99,12 +104,16 @@ def read_lists(folder: Path, lists: dict[str, Path]) -> RawScene:
     Raises:
         PoseNetError: a line is malformed, or only some of the names are like Kendall's.
     """
-    rows, splits = _read_sorted(lists)
+    listed = {split: read_list(path, extra_columns=False) for split, path in lists.items()}
+    rows = [row for split in listed for row in listed[split]]
+    splits = [split for split in listed for _ in listed[split]]
     camera_to_world = _is_camera_to_world(rows)
-    names = [
-        find_existing_name(folder, row.name.lstrip("/") if camera_to_world else row.name)
-        for row in rows
-    ]
+    written = [row.name.lstrip("/") if camera_to_world else row.name for row in rows]
+    notes: list[str] = []
+    names = find_images(folder, written, [row.source for row in rows], notes)
+    order = _order_of_time(names, splits)
+    rows = [rows[number] for number in order]
+    names = [names[number] for number in order]
     numbers = np.array([row.numbers for row in rows], np.float64).reshape(-1, 7)
     reconstruction = read_reconstruction(folder, names)
     return RawScene(
@@ -113,12 +122,13 @@ def read_lists(folder: Path, lists: dict[str, Path]) -> RawScene:
         names=names,
         positions=numbers[:, :3],
         quaternions_wxyz=numbers[:, 3:] * (1.0 if camera_to_world else CONJUGATE),
-        splits=splits,
+        splits=[splits[number] for number in order],
         sequences=[_sequence_from_name(name) for name in names],
         sources=[row.source for row in rows],
         cameras=reconstruction.cameras,
         points=reconstruction.points,
         issues=reconstruction.issues,
+        notes=notes,
         quaternion_convention="world_from_camera" if camera_to_world else "camera_from_world",
     )
 
@@ -167,23 +177,11 @@ def write_list(path: Path, names: Sequence[str], poses: Poses) -> None:
     write_text(path, HEADER + "".join(lines))
 
 
-def _read_sorted(lists: dict[str, Path]) -> tuple[list[ListRow], list[str]]:
-    """Return the rows of all lists and the split of each, every sequence in the order of time."""
-    rows = [
-        (row, split)
-        for split, path in lists.items()
-        for row in read_list(path, extra_columns=False)
-    ]
-    order: dict[tuple[str, str], int] = {}
-    for row, split in rows:
-        order.setdefault((split, _sequence_from_name(row.name)), len(order))
-    rows.sort(
-        key=lambda item: (
-            order[item[1], _sequence_from_name(item[0].name)],
-            natural_key(item[0].name),
-        )
-    )
-    return [row for row, _ in rows], [split for _, split in rows]
+def _order_of_time(names: Sequence[str], splits: Sequence[str]) -> list[int]:
+    """Return the order in which every sequence of a split is in the order of time."""
+    groups = list(zip(splits, map(_sequence_from_name, names), strict=True))
+    first = {group: row for row, group in reversed(list(enumerate(groups)))}
+    return sorted(range(len(names)), key=lambda row: (first[groups[row]], natural_key(names[row])))
 
 
 def _is_camera_to_world(rows: Sequence[ListRow]) -> bool:
@@ -195,6 +193,12 @@ def _is_camera_to_world(rows: Sequence[ListRow]) -> bool:
             f"{odd.source}: either all names must be like /seq-01/frame-000000.color.png (camera "
             f"to world) or none, received {odd.name} and {rows[0].name}"
         )
+    for row in rows:
+        if not any(kendall) and is_absolute(row.name) and _KENDALL_NAME.search(row.name):
+            raise PoseNetError(
+                f"{row.source}: the name of a 7-Scenes frame must start with /seq-NN (camera to "
+                f"world) or seq-NN (world to camera), received {row.name}"
+            )
     return any(kendall)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from posenet.datasets.formats.image_names import strip_suffix
+from posenet.datasets.formats.name_index import NameIndex
 from posenet.datasets.formats.nvm import read_nvm
 from posenet.datasets.formats.nvm_cameras import cameras_from_nvm
 from posenet.datasets.formats.nvm_writer import write_nvm
@@ -41,7 +41,7 @@ class Reconstruction(NamedTuple):
 
 
 def read_reconstruction(folder: Path, names: Sequence[str]) -> Reconstruction:
-    """Read reconstruction.nvm. Images are matched by their names without suffix.
+    """Read reconstruction.nvm. Images are matched by their names; suffixes may differ.
 
     Args:
         folder: the scene folder.
@@ -58,9 +58,10 @@ def read_reconstruction(folder: Path, names: Sequence[str]) -> Reconstruction:
     if not path.is_file():
         return Reconstruction(cameras, None, [])
     model = read_nvm(path)
-    model_row = {strip_suffix(name): row for row, name in enumerate(model.names)}
-    matched = [row for row, name in enumerate(names) if strip_suffix(name) in model_row]
-    model_rows = [model_row[strip_suffix(names[row])] for row in matched]
+    index = NameIndex(names)
+    model_row = {index.find(name): row for row, name in enumerate(model.names)}
+    matched = [row for row, name in enumerate(names) if name in model_row]
+    model_rows = [model_row[names[row]] for row in matched]
     matched_cameras, issues = cameras_from_nvm(
         model, model_rows, folder, [names[row] for row in matched]
     )

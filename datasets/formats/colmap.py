@@ -19,11 +19,11 @@ from posenet.datasets.formats.colmap_writer import write_model
 from posenet.datasets.formats.image_files import (
     apply_exif_orientation,
     file_exists,
-    find_existing_name,
     fit_cameras,
     sequence_from_name,
 )
-from posenet.datasets.formats.image_names import natural_key
+from posenet.datasets.formats.image_names import is_absolute, natural_key
+from posenet.datasets.formats.image_search import find_images
 from posenet.datasets.formats.pose_conversion import from_camera_from_world
 from posenet.datasets.scene import Scene, ScenePoints
 from posenet.datasets.splits import write_test_list
@@ -78,7 +78,9 @@ def read(folder: Path) -> RawScene:
         )
     model = read_model(model_folder)
     order = sorted(range(len(model.names)), key=lambda row: natural_key(model.names[row]))
-    names = _names_below(folder, [model.names[row] for row in order])
+    sources = [model.sources[row] for row in order]
+    notes: list[str] = []
+    names = _names_below(folder, [model.names[row] for row in order], sources, notes)
     positions, quaternions = from_camera_from_world(
         model.quaternions_wxyz[order], model.translations[order]
     )
@@ -97,13 +99,19 @@ def read(folder: Path) -> RawScene:
         positions=positions,
         quaternions_wxyz=quaternions,
         splits=None,
-        sequences=[sequence_from_name(model.names[row]) for row in order],
-        sources=[model.sources[row] for row in order],
+        sequences=[
+            sequence_from_name(
+                name.removeprefix("images/") if is_absolute(model.names[row]) else model.names[row]
+            )
+            for name, row in zip(names, order, strict=True)
+        ],
+        sources=sources,
         cameras=fitted,
         unit=str(properties.get("unit") or "scene units"),
         points=ScenePoints(model.points, observations),
         quaternion_convention="camera_from_world",
         issues=issues,
+        notes=notes,
     )
 
 
@@ -126,15 +134,16 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     return [f"images/{name}" for name in names]
 
 
-def _names_below(folder: Path, names: list[str]) -> list[str]:
+def _names_below(folder: Path, names: list[str], sources: list[str], notes: list[str]) -> list[str]:
     """Return the names in images/, or in the folder itself if only there are some of the files."""
-    beside = [find_existing_name(folder, name) for name in names]
     if not (folder / "images").is_dir():
-        return beside
-    inside = [find_existing_name(folder, f"images/{name}") for name in names]
-    some_inside = any(file_exists(folder / name) for name in inside)
-    some_beside = any(file_exists(folder / name) for name in beside)
-    return beside if some_beside and not some_inside else inside
+        return find_images(folder, names, sources, notes)
+    in_images = [name if is_absolute(name) else f"images/{name}" for name in names]
+    inside = find_images(folder, in_images, sources, notes)
+    if any(file_exists(folder / name) for name in inside):
+        return inside
+    beside = find_images(folder, names, sources, notes)
+    return beside if any(file_exists(folder / name) for name in beside) else inside
 
 
 def _find_models(folder: Path) -> list[Path]:

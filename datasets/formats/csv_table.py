@@ -18,12 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from posenet.datasets.formats.calibration import check_intrinsics
-from posenet.datasets.formats.image_files import (
-    find_existing_name,
-    sequence_from_name,
-    size_or_none,
-)
+from posenet.datasets.formats.image_files import sequence_from_name, size_or_none
 from posenet.datasets.formats.image_names import escape_comment, tidy_name
+from posenet.datasets.formats.image_search import find_images
 from posenet.datasets.formats.parsing import parse_floats, read_lines, read_text, shorten
 from posenet.datasets.scene import Scene
 from posenet.datasets.validation import RawScene
@@ -73,7 +70,10 @@ def read(folder: Path) -> RawScene:
     """
     path = folder / FILE
     columns, rows = _read_table(path)
-    names = [find_existing_name(folder, tidy_name(row.cells["image"])) for row in rows]
+    written = [tidy_name(row.cells["image"]) for row in rows]
+    sources = [row.source for row in rows]
+    notes: list[str] = []
+    names = find_images(folder, written, sources, notes)
     wanted = "a pose must be 7 numbers"
     poses = [
         parse_floats([row.cells[column] for column in POSE_COLUMNS], row.source, wanted)
@@ -92,9 +92,10 @@ def read(folder: Path) -> RawScene:
             row.cells.get("sequence") or sequence_from_name(name)
             for row, name in zip(rows, names, strict=True)
         ],
-        sources=[row.source for row in rows],
+        sources=sources,
         cameras=[_parse_camera(row, folder / name) for row, name in zip(rows, names, strict=True)],
         unit=unit[1] if unit else "m",
+        notes=notes,
     )
 
 

@@ -18,7 +18,8 @@ from scipy.spatial.transform import Rotation
 
 from posenet.datasets.formats.calibration import PIXEL_OFFSET
 from posenet.datasets.formats.image_files import fit_cameras
-from posenet.datasets.formats.image_names import tidy_name
+from posenet.datasets.formats.image_names import is_absolute, tidy_name
+from posenet.datasets.formats.image_search import find_images
 from posenet.datasets.formats.parsing import is_number, parse_floats, read_lines, read_text, shorten
 from posenet.datasets.formats.pose_conversion import is_rigid
 from posenet.datasets.formats.timestamps import TimedImage, rows_by_time
@@ -65,8 +66,14 @@ def read(folder: Path) -> RawScene:
     body_from_camera, camera = _read_sensor(base / "cam0" / "sensor.yaml")
     body = rows_by_time(images, ground_truth)
     positions, quaternions = _camera_poses(body[:, 1:4], body[:, 4:], body_from_camera)
-    parent = base.relative_to(folder).as_posix()
-    names = [tidy_name(f"{parent}/cam0/data/{image.name}") for image in images]
+    sources = [image.source for image in images]
+    notes: list[str] = []
+    parent = f"{base.relative_to(folder).as_posix()}/cam0/data"
+    written = [
+        image.name if is_absolute(image.name) else tidy_name(f"{parent}/{image.name}")
+        for image in images
+    ]
+    names = find_images(folder, written, sources, notes)
     cameras, issues = fit_cameras([camera] * len(names), folder, names)
     return RawScene(
         name=folder.resolve().name,
@@ -76,9 +83,10 @@ def read(folder: Path) -> RawScene:
         quaternions_wxyz=quaternions,
         splits=None,
         sequences=["all"] * len(names),
-        sources=[image.source for image in images],
+        sources=sources,
         cameras=cameras,
         issues=issues,
+        notes=notes,
         times=[image.time for image in images],
     )
 
@@ -100,7 +108,7 @@ def _read_images(path: Path) -> list[TimedImage]:
             raise PoseNetError(
                 f"{source}: a line must be 'timestamp [ns],filename', received {shorten(line)}"
             )
-        images.append(TimedImage(float(columns[0]) * SECONDS, columns[1], source))
+        images.append(TimedImage(float(columns[0]) * SECONDS, tidy_name(columns[1]), source))
     return sorted(images)
 
 

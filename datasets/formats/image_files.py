@@ -1,4 +1,4 @@
-"""Image files of a dataset: names that exist, sizes, and intrinsics that match them."""
+"""Image files of a dataset: sizes, sequences, and intrinsics that match them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.datasets.formats.image_names import strip_suffix
 from posenet.datasets.validation import LabelIssue
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.io.image_headers import image_size, stored_size
 
-# Suffixes that are tried if a listed file does not exist.
-OTHER_SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
 # Relative difference of two aspect ratios that rounding of a size can cause.
 ASPECT_TOLERANCE = 0.02
 
@@ -35,26 +32,6 @@ def size_or_none(path: Path) -> tuple[int, int] | None:
         return image_size(path)
     except (PoseNetError, ValueError):
         return None
-
-
-def find_existing_name(folder: Path, name: str) -> str:
-    """Return the name of the file that a list means.
-
-    Some lists say .png although the files are .jpg.
-
-    Args:
-        folder: the scene folder.
-        name: name of an image relative to the folder.
-
-    Returns:
-        The same name, or the one with another usual suffix if only that file exists.
-    """
-    if ".." not in name and not name.startswith("/") and not file_exists(folder / name):
-        for stem in dict.fromkeys((strip_suffix(name), name)):
-            for suffix in OTHER_SUFFIXES:
-                if file_exists(folder / (stem + suffix)):
-                    return stem + suffix
-    return name
 
 
 def file_exists(path: Path) -> bool:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
+
+from posenet.io.folders import normalize_name
+from posenet.io.image_headers import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES
+
+# Suffixes in which lists, reconstructions and files differ.
+KNOWN_SUFFIXES = frozenset({*IMAGE_SUFFIXES, *UNSUPPORTED_SUFFIXES})
 
 
 def tidy_name(name: str) -> str:
@@ -44,6 +51,59 @@ def strip_suffix(name: str) -> str:
         The name without its suffix.
     """
     return os.path.splitext(name)[0]
+
+
+def match_key(name: str) -> str:
+    """Return the form in which names of images are compared: Unicode NFC, no image suffix.
+
+    Args:
+        name: name or path of an image.
+
+    Returns:
+        The name in this form; other suffixes, as in frame.color, are kept.
+    """
+    stem, suffix = os.path.splitext(normalize_name(name))
+    return stem if suffix.lower() in KNOWN_SUFFIXES else stem + suffix
+
+
+def last_part(path: str) -> str:
+    """Return the last part of a path.
+
+    Args:
+        path: a path with forward slashes.
+
+    Returns:
+        The name of the file.
+    """
+    return path.rpartition("/")[2]
+
+
+def is_absolute(name: str) -> bool:
+    """Return whether a name is an absolute path, of this system or another.
+
+    Args:
+        name: a name with forward slashes.
+
+    Returns:
+        True for /data/a.jpg, C:/data/a.jpg and //server/data/a.jpg.
+    """
+    return name.startswith("/") or bool(re.match("[A-Za-z]:", name))
+
+
+def common_end(path: str, other: str) -> int:
+    """Return how many parts at the end of two paths are the same; image suffixes may differ.
+
+    Args:
+        path: a path with forward slashes.
+        other: another one.
+
+    Returns:
+        The number of parts.
+    """
+    parts = reversed(match_key(path).split("/"))
+    others = reversed(match_key(other).split("/"))
+    pairs = zip(parts, others, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def replace_spaces(name: str) -> str:

@@ -13,6 +13,7 @@ from posenet.datasets.formats.image_files import size_or_none
 from posenet.datasets.formats.seven_scenes import kinect_camera
 from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError
+from posenet.io.folders import list_folder
 
 NAME = "Kendall's 7-Scenes lists"
 LOOKS_FOR = (
@@ -63,8 +64,10 @@ def read(folder: Path) -> RawScene:
 def _find_lists(folder: Path) -> dict[str, list[Path]]:
     """Return the files of each split, by their names alone."""
     return {
-        split: sorted(
-            path for pattern in patterns for path in folder.glob(pattern) if path.is_file()
-        )
+        split: [
+            path
+            for path in list_folder(folder)
+            if path.is_file() and any(path.match(pattern) for pattern in patterns)
+        ]
         for split, patterns in PATTERNS.items()
     }

@@ -25,6 +25,7 @@ from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError, count
 from posenet.geometry.camera import Camera
 from posenet.io.files import write_text
+from posenet.io.folders import list_folder
 from posenet.io.image_headers import IMAGE_SUFFIXES
 
 NAME = "KITTI odometry"
@@ -147,7 +148,7 @@ def _find_sequences(folder: Path) -> list[Path]:
     parent = folder / "sequences"
     if not parent.is_dir():
         return []
-    return [path for path in sorted(parent.iterdir()) if _find_pose_file(path)]
+    return [path for path in list_folder(parent) if _find_pose_file(path)]
 
 
 def _find_pose_file(sequence: Path) -> Path | None:
@@ -162,7 +163,7 @@ def _find_pose_file(sequence: Path) -> Path | None:
 def _find_images(folder: Path) -> dict[int, str]:
     """Return the file name of each frame number."""
     images = {}
-    for name in sorted((path.name for path in folder.iterdir()), key=natural_key):
+    for name in sorted((path.name for path in list_folder(folder)), key=natural_key):
         stem = Path(name).stem
         is_numbered = stem.isascii() and stem.isdigit() and len(stem) <= MAX_DIGITS
         if is_numbered and Path(name).suffix.lower() in IMAGE_SUFFIXES:

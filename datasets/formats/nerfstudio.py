@@ -18,11 +18,10 @@ import numpy as np
 
 from posenet.datasets.formats.image_files import (
     apply_exif_orientation,
-    find_existing_name,
     fit_cameras,
     sequence_from_name,
 )
-from posenet.datasets.formats.image_names import name_below
+from posenet.datasets.formats.image_search import find_images
 from posenet.datasets.formats.nerfstudio_cameras import (
     WRITTEN_MODELS,
     camera_of_frame,
@@ -72,7 +71,9 @@ def read(folder: Path) -> RawScene:
         PoseNetError: a file is malformed.
     """
     frames = _read_all_frames(folder)
-    names = [find_existing_name(folder, _relative_name(folder, frame.name)) for frame in frames]
+    sources = [frame.source for frame in frames]
+    notes: list[str] = []
+    names = find_images(folder, [frame.name for frame in frames], sources, notes)
     matrices = np.array([frame.matrix for frame in frames], np.float64).reshape(-1, 4, 4)
     # A matrix that is not finite stays so.
     with np.errstate(invalid="ignore"):
@@ -94,10 +95,11 @@ def read(folder: Path) -> RawScene:
         quaternions_wxyz=quaternions,
         splits=splits if splits and all(splits) else None,
         sequences=[sequence_from_name(name) for name in names],
-        sources=[frame.source for frame in frames],
+        sources=sources,
         cameras=fitted,
         unit=str(frames[0].values.get("unit", "scene units")) if frames else "scene units",
         issues=issues,
+        notes=notes,
     )
 
 
@@ -143,11 +145,6 @@ def _read_all_frames(folder: Path) -> list[Frame]:
         if (folder / name).is_file()
         for frame in read_frames(folder / name, split)
     ]
-
-
-def _relative_name(folder: Path, name: str) -> str:
-    """Return the name of an image relative to the folder; nerfstudio's of Aria are absolute."""
-    return (name_below(folder, name) or name) if name.startswith("/") else name
 
 
 def _describe_lost_intrinsics(scene: Scene, lost: list[str]) -> None:

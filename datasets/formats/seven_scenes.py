@@ -25,6 +25,7 @@ from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.io.files import write_text
+from posenet.io.folders import list_folder
 from posenet.io.image_headers import IMAGE_SUFFIXES
 
 NAME = "7-Scenes"
@@ -36,7 +37,7 @@ INTRINSICS_FILE = "camera-intrinsics.txt"
 KINECT = Camera(640, 480, 585.0, 585.0, 320.0, 240.0)
 _SEQUENCE = re.compile(r"(?:sequence|seq-?)\s*([0-9]{1,9})")
 _SUFFIXES = "|".join(suffix[1:] for suffix in IMAGE_SUFFIXES)
-_FRAME = re.compile(rf"(frame-[^.]+)\.(?:color\.({_SUFFIXES})|pose\.txt)")
+_FRAME = re.compile(rf"(frame-[^.]+)\.(?:color\.((?i:{_SUFFIXES}))|pose\.txt)")
 
 
 def recognizes(folder: Path) -> bool:
@@ -161,8 +162,8 @@ def _read_split(path: Path) -> list[str]:
 def _find_frames(sequence: Path) -> list[tuple[str, Path]]:
     """Return the name of the image and the pose file of every frame that has either, sorted."""
     suffixes: dict[str, str | None] = {}
-    for name in sorted(os.listdir(sequence)):
-        match = _FRAME.fullmatch(name)
+    for path in list_folder(sequence):
+        match = _FRAME.fullmatch(path.name)
         if match:
             suffixes[match[1]] = match[2] or suffixes.get(match[1])
     usual = next((suffix for suffix in suffixes.values() if suffix), "png")

@@ -19,6 +19,7 @@ import numpy as np
 from posenet.datasets.formats.calibration import PIXEL_OFFSET, first_size
 from posenet.datasets.formats.image_files import fit_cameras
 from posenet.datasets.formats.image_names import tidy_name
+from posenet.datasets.formats.image_search import find_images
 from posenet.datasets.formats.parsing import (
     is_number,
     parse_floats,
@@ -107,7 +108,9 @@ def read(folder: Path) -> RawScene:
     images = _read_images(folder / IMAGE_LIST)
     table, _ = read_tum_table(folder / GROUND_TRUTH)
     poses = rows_by_time(images, table)
-    names = [image.name for image in images]
+    sources = [image.source for image in images]
+    notes: list[str] = []
+    names = find_images(folder, [image.name for image in images], sources, notes)
     camera = _read_camera(folder, names)
     cameras, issues = fit_cameras([camera] * len(names), folder, names)
     return RawScene(
@@ -118,9 +121,10 @@ def read(folder: Path) -> RawScene:
         quaternions_wxyz=np.roll(poses[:, 4:], 1, axis=1),
         splits=None,
         sequences=["all"] * len(names),
-        sources=[image.source for image in images],
+        sources=sources,
         cameras=cameras,
         issues=issues,
+        notes=notes,
         times=[image.time for image in images],
     )
 

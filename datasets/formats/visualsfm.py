@@ -13,16 +13,17 @@ import numpy as np
 
 from posenet.datasets.formats.image_files import (
     apply_exif_orientation,
-    find_existing_name,
     sequence_from_name,
 )
 from posenet.datasets.formats.image_names import natural_key
+from posenet.datasets.formats.image_search import find_images
 from posenet.datasets.formats.nvm import read_nvm
 from posenet.datasets.formats.nvm_cameras import cameras_from_nvm
 from posenet.datasets.formats.pose_conversion import CONJUGATE
 from posenet.datasets.scene import ScenePoints
 from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError
+from posenet.io.folders import list_folder
 
 NAME = "VisualSFM"
 LOOKS_FOR = "one .nvm file"
@@ -37,7 +38,7 @@ def recognizes(folder: Path) -> bool:
     Returns:
         True if it does.
     """
-    return any(folder.glob("*.nvm"))
+    return bool(_find_files(folder))
 
 
 def read(folder: Path) -> RawScene:
@@ -52,13 +53,15 @@ def read(folder: Path) -> RawScene:
     Raises:
         PoseNetError: the folder contains several .nvm files, or a line is malformed.
     """
-    files = sorted(folder.glob("*.nvm"))
+    files = _find_files(folder)
     if len(files) != 1:
         received = ", ".join(path.name for path in files)
         raise PoseNetError(f"{folder} must contain one .nvm file, received {received}")
     model = read_nvm(files[0])
     order = sorted(range(len(model.names)), key=lambda row: natural_key(model.names[row]))
-    names = [find_existing_name(folder, model.names[row]) for row in order]
+    sources = [model.sources[row] for row in order]
+    notes: list[str] = []
+    names = find_images(folder, [model.names[row] for row in order], sources, notes)
     # The cameras are made for the upright images. Only the poses are those of the stored pixels.
     quaternions, _ = apply_exif_orientation(
         model.camera_from_world_wxyz[order] * CONJUGATE,
@@ -76,10 +79,16 @@ def read(folder: Path) -> RawScene:
         quaternions_wxyz=quaternions,
         splits=None,
         sequences=[sequence_from_name(name) for name in names],
-        sources=[model.sources[row] for row in order],
+        sources=sources,
         cameras=cameras,
         unit="scene units",
         points=ScenePoints(model.points, observations),
         quaternion_convention="camera_from_world",
         issues=issues,
+        notes=notes,
     )
+
+
+def _find_files(folder: Path) -> list[Path]:
+    """Return the .nvm files in a folder."""
+    return [path for path in list_folder(folder) if path.suffix == ".nvm"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.formats.image_names import name_below, path_suffixes, strip_suffix
+from posenet.datasets.formats.image_names import is_absolute, match_key, name_below
+from posenet.datasets.formats.name_index import NameIndex, describe_moved
 from posenet.datasets.formats.parsing import (
     LIST_HEADERS,
     is_number,
@@ -101,13 +101,7 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
     else:
         found = _read_named(path, scene)
         images = {name: number for number, name in enumerate(scene.names)}
-        by_ending = _unique(
-            (ending, name) for name in scene.names for ending in path_suffixes(strip_suffix(name))
-        )
-        by_ending |= {strip_suffix(name): name for name in scene.names}
-        keys = [
-            key if key in images else by_ending.get(strip_suffix(key), key) for key in found.keys
-        ]
+        keys = found.keys
     targets = _match_images(keys, images, found.places, path)
     return _in_scene_order(targets, found.positions, found.quaternions, len(scene), path)
 
@@ -152,23 +146,35 @@ def _read_named(path: Path, scene: Scene) -> _Lines:
     is_prediction = any(line.startswith(PREDICTION_HEADER) for line in read_text(path).split("\n"))
     is_inverse = scene.quaternion_convention == "camera_from_world" and not is_prediction
     quaternions = table[:, 3:] * CONJUGATE if is_inverse else table[:, 3:]
-    known = set(map(strip_suffix, scene.names))
-    keys = [_scene_name(row.name, scene.root, known) for row in rows]
+    keys = _scene_names([row.name for row in rows], scene, path)
     return _Lines(keys, table[:, :3], quaternions, [row.source for row in rows])
 
 
-def _scene_name(written: str, root: Path, known: set[str]) -> str:
-    """Return the name below the scene folder: as written, or as a path from the current folder."""
-    inside = name_below(root, written)
-    return inside if inside and strip_suffix(inside) in known else written.lstrip("/")
+def _scene_names(written: list[str], scene: Scene, path: Path) -> list[str]:
+    """Return the images of the scene that names in a pose file mean; other names are unchanged."""
+    index = NameIndex(scene.names)
+    known = set(scene.names)
+    names = [_scene_name(name, scene.root, index) for name in written]
+    moved = {
+        name: found
+        for name, found in zip(written, names, strict=True)
+        if is_absolute(name)
+        and found in known
+        and match_key(name.lstrip("/")) != match_key(found)
+        and not name_below(scene.root, name)
+    }
+    if moved:
+        log.warning("%s: %s", path, describe_moved(list(moved), list(moved.values())))
+    return names
 
 
-def _unique(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the pairs whose key occurs once."""
-    values: dict[str, list[str]] = {}
-    for key, value in pairs:
-        values.setdefault(key, []).append(value)
-    return {key: found[0] for key, found in values.items() if len(found) == 1}
+def _scene_name(written: str, root: Path, index: NameIndex) -> str:
+    """Return the image that a name means, as a name in the scene or from the current folder."""
+    below = name_below(root, written)
+    short = written.lstrip("/")
+    found = (index.find(below) if below else None) or index.find(short) or index.find(written)
+    ends = [found] if found else index.find_ending(short)
+    return ends[0] if len(ends) == 1 else short
 
 
 def _match_images(

@@ -12,7 +12,19 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from posenet.errors import PoseNetError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
+# Suffixes of images that OpenCV or Pillow decodes, the most usual first.
+IMAGE_SUFFIXES = (
+    *(".jpg", ".png", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"),
+    *(".jpe", ".jfif", ".mpo", ".apng", ".dib", ".pgm", ".pbm", ".pnm"),
+    *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".avif", ".gif"),
+    *(".hdr", ".tga", ".qoi", ".ras", ".sr", ".sgi", ".pcx"),
+)
+# Suffixes of images that neither decodes: HEIF, JPEG XL, raw formats of cameras, and others.
+UNSUPPORTED_SUFFIXES = (
+    *(".heic", ".heif", ".hif", ".jxl", ".exr", ".pfm", ".psd", ".insp"),
+    *(".raw", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf"),
+    *(".rw2", ".raf", ".pef", ".srw", ".x3f", ".3fr", ".iiq", ".gpr", ".rwl", ".kdc", ".dcr"),
+)
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp")
 # What Pillow raises for files that are not images.
 PILLOW_ERRORS = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from posenet.datasets.formats.image_files import (
-    find_existing_name,
     fit_camera,
     fit_cameras,
     sequence_from_name,
@@ -14,20 +13,6 @@ from posenet.geometry.camera import Camera
 from tests.helpers.images import write_image
 
 CAMERA = Camera(720, 1280, 595.0, 593.0, 359.0, 646.0, "OPENCV", (0.1, 0, 0, 0))
-
-
-def test_another_suffix_is_found(tmp_path):
-    write_image(tmp_path / "a/1.jpg")
-    write_image(tmp_path / "a/2.b.png")
-    assert find_existing_name(tmp_path, "a/1.png") == "a/1.jpg"
-    assert (
-        find_existing_name(tmp_path, "a/2.b") == "a/2.b.png"
-    )  # the Blender scenes omit the suffix
-    assert find_existing_name(tmp_path, "a/3.png") == "a/3.png"
-    assert find_existing_name(tmp_path / "a", "../a/1.png") == "../a/1.png"
-    assert (
-        find_existing_name(tmp_path, "x" * 5000) == "x" * 5000
-    )  # no file system supports that name
 
 
 def test_intrinsics_are_scaled_to_the_image(tmp_path):

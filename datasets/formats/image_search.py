@@ -1,0 +1,171 @@
+"""Find the files that the names in a scene's files mean, for the readers of all formats.
+
+A name may have another suffix or Unicode form than its file. Absolute paths are often those of
+another machine: such a path means the file below the scene folder with the longest common end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from posenet.datasets.formats.image_files import file_exists
+from posenet.datasets.formats.image_names import (
+    common_end,
+    is_absolute,
+    last_part,
+    match_key,
+    name_below,
+)
+from posenet.datasets.formats.name_index import describe_moved
+from posenet.errors import PoseNetError
+from posenet.io.folders import list_below, normalize_name
+from posenet.io.image_headers import IMAGE_SUFFIXES
+
+
+def find_images(
+    folder: Path, names: Sequence[str], sources: Sequence[str], notes: list[str]
+) -> list[str]:
+    """Return the names of the files that the names in a scene's files mean.
+
+    Args:
+        folder: the scene folder.
+        names: n names relative to the folder, or absolute paths, with forward slashes.
+        sources: where each name is, "file:line", for messages.
+        notes: gets a line about paths of another machine, if there are any.
+
+    Returns:
+        n names relative to the folder. Names without a file are unchanged. So are absolute paths
+        to other files of this machine, and those that end like no file below the folder.
+
+    Raises:
+        PoseNetError: two files end equally like a path, or two paths equally like a file.
+    """
+    files = _SceneFiles(folder)
+    inside = [_name_inside(folder, name) if is_absolute(name) else name for name in names]
+    sources_of = {name: at for name, at in zip(inside, sources, strict=True) if is_absolute(name)}
+    moved = _find_moved(sources_of, files)
+    changed = [name for name in inside if name in moved]
+    if changed:
+        notes.append(describe_moved(changed, _replace(changed, moved)))
+    return [name if is_absolute(name) else files.find(name) for name in _replace(inside, moved)]
+
+
+class _Match(NamedTuple):
+    """A file below the scene folder, and how many parts at the end of its path match."""
+
+    file: str
+    parts: int
+
+
+class _SceneFiles:
+    """The image files below a folder. They are listed if a name has no file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find(self, name: str) -> str:
+        """Return the file of a relative name, in any Unicode form and with any image suffix."""
+        if ".." in name.split("/") or file_exists(self.folder / name):
+            return name
+        files = self._by_key.get(match_key(name), [])
+        same = [file for file in files if normalize_name(file) == normalize_name(name)]
+        return [*same, *files, name][0]
+
+    def best_matches(self, path: str) -> list[_Match]:
+        """Return the files with the longest end in common with a path; suffixes may differ.
+
+        Among equally long ends, those with the same suffix have precedence.
+        """
+        files = self._by_last_part.get(last_part(match_key(path)), [])
+        end = normalize_name(last_part(path))
+        rated = [
+            (common_end(path, file), normalize_name(last_part(file)) == end, file) for file in files
+        ]
+        best = max((rating[:2] for rating in rated), default=None)
+        return [_Match(file, parts) for parts, same, file in rated if (parts, same) == best]
+
+    @cached_property
+    def _names(self) -> list[str]:
+        """Names relative to the folder, those with more usual suffixes first."""
+        rank = {suffix: row for row, suffix in enumerate(IMAGE_SUFFIXES)}
+        images = [path for path in list_below(self.folder) if path.suffix.lower() in rank]
+        images.sort(key=lambda path: rank[path.suffix.lower()])
+        return [path.relative_to(self.folder).as_posix() for path in images]
+
+    @cached_property
+    def _by_key(self) -> dict[str, list[str]]:
+        groups: dict[str, list[str]] = {}
+        for name in self._names:
+            groups.setdefault(match_key(name), []).append(name)
+        return groups
+
+    @cached_property
+    def _by_last_part(self) -> dict[str, list[str]]:
+        groups: dict[str, list[str]] = {}
+        for name in self._names:
+            groups.setdefault(last_part(match_key(name)), []).append(name)
+        return groups
+
+
+def _name_inside(folder: Path, path: str) -> str:
+    """Return the name of an absolute path that is below the folder; others are unchanged."""
+    return name_below(folder, path) or name_below(folder.resolve(), path) or path
+
+
+def _replace(names: Sequence[str], new_names: Mapping[str, str]) -> list[str]:
+    return [new_names.get(name, name) for name in names]
+
+
+def _find_moved(sources: Mapping[str, str], files: _SceneFiles) -> dict[str, str]:
+    """Return the new names of paths of another machine, given where each path is written.
+
+    A path that ends like no file gets the name that it would have beside the others, so that it is
+    reported as a missing image.
+    """
+    matches: dict[str, _Match] = {}
+    for path, source in sources.items():
+        if ".." in path.split("/") or file_exists(Path(path)):
+            continue
+        best = files.best_matches(path)
+        if len(best) > 1:
+            raise PoseNetError(
+                f"{source}: a path of another machine must end like one image below the scene "
+                f"folder, {path} ends equally like {best[0].file} and {best[1].file}"
+            )
+        if best:
+            matches[path] = best[0]
+    _drop_rivals(matches, sources)
+    roots = {_split_root(path, match) for path, match in matches.items()}
+    moved = {path: match.file for path, match in matches.items()}
+    for path in sources:
+        for old, new in sorted(roots, key=lambda root: len(root[0])):
+            if path not in moved and ".." not in path.split("/") and path.startswith(f"{old}/"):
+                moved[path] = f"{new}{path[len(old) + 1 :]}"
+    return moved
+
+
+def _drop_rivals(matches: dict[str, _Match], sources: Mapping[str, str]) -> None:
+    """Leave only the path that ends most like each file. Raises PoseNetError for equal ones."""
+    owners: dict[str, str] = {}
+    for path, match in list(matches.items()):
+        owner = owners.setdefault(match.file, path)
+        if owner == path:
+            continue
+        if match.parts == matches[owner].parts:
+            raise PoseNetError(
+                f"{sources[path]}: paths of another machine must end like different images below "
+                f"the scene folder, {owner} and {path} end equally like {match.file}"
+            )
+        loser = path if match.parts < matches[owner].parts else owner
+        owners[match.file] = path if loser == owner else owner
+        del matches[loser]
+
+
+def _split_root(path: str, match: _Match) -> tuple[str, str]:
+    """Return the folders that a path and its file have before their common end."""
+    old = "/".join(path.split("/")[: -match.parts])
+    new = "".join(f"{part}/" for part in match.file.split("/")[: -match.parts])
+    return old, new
