@@ -15,10 +15,13 @@ from PIL import Image
 from posenet.datasets.formats.image_names import natural_key
 from posenet.errors import PoseNetError, count
 from posenet.io.files import atomic_path
+from posenet.io.folders import list_below, list_folder
 from posenet.io.image_headers import (
     EXIF_ORIENTATION,
     IMAGE_SUFFIXES,
+    UNSUPPORTED_SUFFIXES,
     VIDEO_SUFFIXES,
+    is_radiance,
     read_exif,
 )
 from posenet.io.images import read_image
@@ -26,18 +29,7 @@ from posenet.io.images import read_image
 log = logging.getLogger("posenet")
 
 # Files that users may expect to be read as photos, but are not.
-UNSUPPORTED_SUFFIXES = (
-    ".heic",
-    ".heif",
-    ".avif",
-    ".jxl",
-    ".dng",
-    ".cr2",
-    ".cr3",
-    ".nef",
-    ".arw",
-    *VIDEO_SUFFIXES,
-)
+SKIPPED_SUFFIXES = (*UNSUPPORTED_SUFFIXES, *VIDEO_SUFFIXES)
 # How RGB-D cameras name depth maps: frame-000000.depth.png, depth/1305031102.16.png.
 DEPTH_WORD = "depth"
 # JPEG and WebP quality of copies that must be encoded again.
@@ -56,9 +48,9 @@ def list_photos(folder: Path, *, below: bool = False) -> list[Path]:
     Returns:
         Image files, sorted by the numbers in their names.
     """
-    listed = list(folder.rglob("*") if below else folder.iterdir())
+    listed = list_below(folder) if below else list_folder(folder)
     _warn_about_skipped(folder, listed, below=below)
-    images = [path for path in listed if path.suffix.lower() in IMAGE_SUFFIXES]
+    images = [path for path in listed if _has_suffix(path, IMAGE_SUFFIXES)]
     depth = {path for path in images if _is_depth_map(path.relative_to(folder))}
     if depth:
         first = min(path.name for path in depth)
@@ -66,6 +58,11 @@ def list_photos(folder: Path, *, below: bool = False) -> list[Path]:
         log.warning("%s: %s skipped, such as %s", folder, skipped, first)
     photos = [path for path in images if path not in depth]
     return sorted(photos, key=lambda path: natural_key(path.as_posix()))
+
+
+def _has_suffix(path: Path, suffixes: Sequence[str]) -> bool:
+    """Return whether a path has one of some suffixes, in any case, and is not a folder."""
+    return path.suffix.lower() in suffixes and not path.is_dir()
 
 
 def _is_depth_map(name: Path) -> bool:
@@ -77,14 +74,12 @@ def _is_depth_map(name: Path) -> bool:
 
 def _warn_about_skipped(folder: Path, listed: Sequence[Path], *, below: bool) -> None:
     """Warn about unsupported formats, and about subfolders unless they are read too."""
-    visible = [path for path in listed if not path.name.startswith(".")]
-    unsupported = [path for path in visible if path.suffix.lower() in UNSUPPORTED_SUFFIXES]
-    unsupported = [path for path in unsupported if path.is_file()]
+    unsupported = [path for path in listed if _has_suffix(path, SKIPPED_SUFFIXES)]
     if unsupported:
         first = min(path.name for path in unsupported)
         skipped = count(len(unsupported), "file")
         log.warning("%s: %s skipped, such as %s: export JPEG", folder, skipped, first)
-    inside = [] if below else [path for path in visible if path.is_dir()]
+    inside = [] if below else [path for path in listed if path.is_dir()]
     if inside:
         first = min(path.name for path in inside)
         skipped = count(len(inside), "subfolder")
@@ -108,10 +103,7 @@ def copy_upright(source: Path, target: Path, *, link: bool = True) -> None:
         OSError, SyntaxError, ValueError: the photo is damaged, as Pillow reports it.
         PoseNetError: the target cannot be written.
     """
-    with Image.open(source) as image:
-        exif = read_exif(image)
-        # MPO: the two-image JPEG of phones.
-        encoding = "JPEG" if image.format == "MPO" else image.format
+    encoding, exif = _read_encoding(source)
     rotated = exif.pop(EXIF_ORIENTATION, 1) != 1
     suffix = target.suffix.lower()
     time = source.stat().st_mtime_ns
@@ -129,6 +121,16 @@ def copy_upright(source: Path, target: Path, *, link: bool = True) -> None:
         if temporary.stat().st_mtime_ns != time:
             with suppress(OSError):  # some file systems have no times
                 os.utime(temporary, ns=(time, time))
+
+
+def _read_encoding(path: Path) -> tuple[str | None, Image.Exif]:
+    """Return Pillow's name of the format of a photo, and its EXIF data."""
+    with open(path, "rb") as file:
+        if is_radiance(file.peek(16)):
+            return "HDR", Image.Exif()
+    with Image.open(path) as image:
+        # MPO: the two-image JPEG of phones.
+        return "JPEG" if image.format == "MPO" else image.format, read_exif(image)
 
 
 def _save_options(suffix: str, exif: Image.Exif) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ IMAGE_SUFFIXES = (
     *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".avif", ".gif"),
     *(".hdr", ".tga", ".qoi", ".ras", ".sr", ".sgi", ".pcx"),
 )
+# How many of them messages name.
+NUM_USUAL_SUFFIXES = 8
 # Suffixes of images that neither decodes: HEIF, JPEG XL, raw formats of cameras, and others.
 UNSUPPORTED_SUFFIXES = (
     *(".heic", ".heif", ".hif", ".jxl", ".exr", ".pfm", ".psd", ".insp"),
@@ -36,6 +39,9 @@ Image.MAX_IMAGE_PIXELS = 2**29
 EXIF_ORIENTATION = 0x0112
 SWAPPED_ORIENTATIONS = (5, 6, 7, 8)
 QUARTER_TURNS = {3: 2, 6: 3, 8: 1}
+# How the header of a Radiance HDR image starts, and its longest length in bytes.
+RADIANCE_STARTS = (b"#?RADIANCE", b"#?RGBE")
+MAX_RADIANCE_HEADER = 4096
 # Tags of TIFF 6.0.
 TIFF_WIDTH = 256
 TIFF_HEIGHT = 257
@@ -194,11 +200,38 @@ def png_chunks(file: BinaryIO) -> set[bytes]:
 
 def _read_header(path: Path) -> tuple[tuple[int, int], int]:
     """Return (width, height) as stored and the EXIF orientation. Raises PILLOW_ERRORS."""
+    radiance = _radiance_size(path)
+    if radiance:
+        return radiance, 1
     with Image.open(path) as image:
         size = image.size
         if isinstance(image, TiffImageFile):  # Pillow applies the orientation to its size
             size = image.tag_v2[TIFF_WIDTH], image.tag_v2[TIFF_HEIGHT]
         return size, read_exif(image).get(EXIF_ORIENTATION, 1)
+
+
+def is_radiance(head: bytes) -> bool:
+    """Return whether a file is a Radiance HDR image, which Pillow does not read.
+
+    Args:
+        head: the first bytes of the file, or more.
+
+    Returns:
+        True if it is.
+    """
+    return head.startswith(RADIANCE_STARTS)
+
+
+def _radiance_size(path: Path) -> tuple[int, int] | None:
+    """Return (width, height) of a Radiance HDR image, None for other files. Raises ValueError."""
+    with open(path, "rb") as file:
+        head = file.read(MAX_RADIANCE_HEADER if is_radiance(file.peek(16)) else 0)
+    if not head:
+        return None
+    size = re.search(rb"\n-Y ([0-9]+) \+X ([0-9]+)\n", head)
+    if not size:
+        raise ValueError("a Radiance HDR image without its size")
+    return int(size[2]), int(size[1])
 
 
 def _jpeg_has_end(file: BinaryIO) -> bool:

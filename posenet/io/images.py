@@ -7,13 +7,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image, ImageOps
 
 from posenet.errors import PoseNetError
 from posenet.geometry.cropping import cover_transform
-from posenet.io.image_headers import image_size, is_complete
+from posenet.io.image_headers import PILLOW_ERRORS, image_size, is_complete, is_radiance
 
 # Raised whenever the same files give other pixels or keypoints; part of every cache's fingerprint.
-DECODER_VERSION = "7"
+DECODER_VERSION = "8"
 # The brightest hundredth of an image must have this value; darker images are multiplied, at most by
 # the gain. Chosen on sequences held out of RedKitchen's training split (docs/lab-notes.md).
 MIN_BRIGHTNESS = 160
@@ -24,6 +25,8 @@ REDUCED_DECODERS = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     2: cv2.IMREAD_REDUCED_COLOR_2,
 }
+# Formats that Pillow decodes if OpenCV does not. Not those that OpenCV refuses if damaged.
+PILLOW_FORMATS = ("AVIF", "DIB", "GIF", "PCX", "QOI", "SGI", "TGA")
 # Fewest bits per value of cameras that store more than eight.
 MIN_CAMERA_BITS = 10
 
@@ -115,15 +118,46 @@ def normalize_exposure(image: np.ndarray) -> np.ndarray:
 
 
 def _decode_8_bit(data: np.ndarray, flag: int) -> np.ndarray | None:
-    """Decode to BGR uint8: of 16 bits the upper eight that the camera fills. None for floats."""
-    image = cv2.imdecode(data, flag | cv2.IMREAD_ANYDEPTH)
-    if image is None or image.dtype == np.uint8:
+    """Decode to BGR uint8: of 16 bits the upper eight that the camera fills.
+
+    Returns None for files that do not decode, and for floats other than Radiance HDR.
+    """
+    image = None if _is_avif(data) else cv2.imdecode(data, flag | cv2.IMREAD_ANYDEPTH)
+    if image is None:
+        return _decode_by_pillow(data)
+    if image.dtype == np.uint8:
         return image
+    if is_radiance(data[:16].tobytes()):
+        return _encode_srgb(image)
     if image.dtype != np.uint16:
         return None
     filled = int(image.max()).bit_length()  # cameras have 10, 12, 14 or 16 bits
     bits = max(MIN_CAMERA_BITS, filled + filled % 2)
     return np.right_shift(image, bits - 8).astype(np.uint8)
+
+
+def _is_avif(data: np.ndarray) -> bool:
+    """Return whether a file is AVIF, whose rotation OpenCV ignores."""
+    return data[4:12].tobytes() in (b"ftypavif", b"ftypavis")
+
+
+def _decode_by_pillow(data: np.ndarray) -> np.ndarray | None:
+    """Decode a format that OpenCV does not read, to BGR uint8; None if Pillow does not either."""
+    try:
+        with Image.open(io.BytesIO(data.tobytes()), formats=PILLOW_FORMATS) as image:
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+    except PILLOW_ERRORS:
+        return None
+    return np.ascontiguousarray(np.asarray(upright)[:, :, ::-1])
+
+
+def _encode_srgb(radiance: np.ndarray) -> np.ndarray:
+    """Return linear values as sRGB, uint8; the brightest hundredth of the values becomes white."""
+    white = max(float(np.percentile(radiance, 99)), float(np.finfo(np.float32).tiny))
+    linear = np.clip(radiance / white, 0, 1)
+    # IEC 61966-2-1.
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.rint(255 * encoded).astype(np.uint8)
 
 
 def _decoder_flag(path: Path, at_least: tuple[int, int] | None) -> int:

@@ -17,7 +17,7 @@ from posenet.datasets.intrinsics import guess_camera
 from posenet.errors import PoseNetError, first_line
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import CAMERA_MODELS
-from posenet.io.image_headers import IMAGE_SUFFIXES, image_size
+from posenet.io.image_headers import IMAGE_SUFFIXES, NUM_USUAL_SUFFIXES, image_size
 from posenet.run import Run
 
 # An image file, RGB values (h, w, 3) uint8, or a PIL image.
@@ -50,8 +50,8 @@ def image_files(paths: Sequence[str | Path]) -> list[Path]:
             raise PoseNetError(f"image or folder not found: {path}")
         inside = list_photos(path, below=True) if path.is_dir() else [path]
         if not inside:
-            suffixes = ", ".join(IMAGE_SUFFIXES)
-            raise PoseNetError(f"{path} must contain images ({suffixes}), found none")
+            suffixes = ", ".join(IMAGE_SUFFIXES[:NUM_USUAL_SUFFIXES])
+            raise PoseNetError(f"{path} must contain images ({suffixes} and others), found none")
         files += inside
     return files
 

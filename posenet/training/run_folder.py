@@ -10,6 +10,7 @@ from pathlib import Path
 
 from posenet.errors import PoseNetError
 from posenet.io.files import exclusive_lock
+from posenet.io.folders import list_folder
 from posenet.run import CHECKPOINT, CONFIG, MODEL, OLD_CHECKPOINT
 
 log = logging.getLogger("posenet")
@@ -35,7 +36,7 @@ def new_run_folder(folder: Path, *, overwrite: bool) -> Iterator[None]:
     """
     target = folder.resolve()  # the target of a link
     backup = _backup_folder(target)
-    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+    if folder.exists() and (not folder.is_dir() or list_folder(folder)):
         _check_replaceable(folder, overwrite)
         try:
             with exclusive_lock(folder):

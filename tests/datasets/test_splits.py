@@ -44,6 +44,24 @@ def test_list_by_name_or_by_its_end(tmp_path):
     assert split(str(tmp_path / "list.txt")) == [1, 3]
 
 
+def test_list_with_paths_of_another_machine_or_another_unicode_form(tmp_path, caplog):
+    names = ["images/s\u00e9q/1.png", "images/b/1.png", "images/b/2.png"]
+    (tmp_path / "list.txt").write_text("C:\\room\\b\\1.png\nse\u0301q/1.jpg\n", encoding="utf-8")
+    splits = choose_splits(str(tmp_path / "list.txt"), names, ["all"] * 3)
+    assert splits == ["test", "test", "train"]
+    assert caplog.messages == [
+        f"{tmp_path}/list.txt: 1 path of another machine read as images of the scene that end "
+        "alike, such as C:/room/b/1.png as images/b/1.png"
+    ]
+    (tmp_path / "list.txt").write_text("/room/c/1.png\n")
+    with pytest.raises(PoseNetError) as refusal:
+        choose_splits(str(tmp_path / "list.txt"), names, ["all"] * 3)
+    assert str(refusal.value) == (
+        f"{tmp_path}/list.txt:1: '/room/c/1.png' is not an image of the scene, names look like "
+        "'images/s\u00e9q/1.png'"
+    )
+
+
 def test_a_listed_name_is_first_of_all_its_own_image(tmp_path):
     names = ["images/1.JPG", "images/1.PNG", "images/day2/1.JPG", "images/2.jpg"]
     for line, test in (("images/1.JPG", 0), ("1.PNG", 1), ("day2/1.JPG", 2), ("2.png", 3)):

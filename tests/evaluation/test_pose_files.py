@@ -250,6 +250,22 @@ def test_names_may_hold_blanks(tmp_path):
     assert line == f":1: {ROW}, received 'x' where a number belongs"
 
 
+def test_paths_of_another_machine_and_other_unicode_forms(tmp_path, caplog):
+    scene = replace(make_scene(tmp_path), names=("s\u00e9q/0.png", "t/0.png", "images/t/1.png"))
+    lines = (
+        "se\u0301q/0.png 1 2 3 1 0 0 0\n/ws/room/t/0.png 2 2 3 1 0 0 0\n"
+        "C:\\room\\t\\1.jpg 3 2 3 1 0 0 0\n/ws/room/u/0.png 4 2 3 1 0 0 0\n"
+    )
+    estimate, found = read_poses(given_file(tmp_path, lines), scene)
+    assert found.tolist() == [True] * 3
+    np.testing.assert_array_equal(estimate.positions[:, 0], [1, 2, 3])
+    assert caplog.messages == [
+        f"{tmp_path}/poses.txt: 2 paths of another machine read as images of the scene that end "
+        "alike, such as /ws/room/t/0.png as t/0.png",
+        f"{tmp_path}/poses.txt: ignored 1 pose of images outside the scene",
+    ]
+
+
 def test_names_may_be_paths_to_the_images_or_their_ends(tmp_path, monkeypatch):
     scene = make_scene(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 
 from posenet.errors import PoseNetError
 from posenet.geometry.cropping import cover_transform
-from posenet.io.image_headers import find_image_issue, image_size, stored_size
+from posenet.io.image_headers import IMAGE_SUFFIXES, find_image_issue, image_size, stored_size
 from posenet.io.images import load_image, normalize_exposure, read_image, resize_to_cover
 from tests.helpers.errors import refusal
 
@@ -233,12 +233,55 @@ def test_size_of_no_image(tmp_path, name):
         assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tif", "webp", "ppm"])
-def test_valid_images_have_no_issue(tmp_path, colors, suffix):
-    path = tmp_path / f"a.{suffix}"
-    Image.fromarray(colors).save(path)
+@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
+def test_every_suffix_of_images_is_read(tmp_path, colors, suffix):
+    path = tmp_path / f"a{suffix.upper()}"
+    if suffix == ".hdr":
+        cv2.imwrite(str(path), (colors[:, :, ::-1] / 255.0).astype(np.float32))
+    elif suffix in (".ras", ".sr"):
+        cv2.imwrite(str(path), colors[:, :, ::-1])
+    else:
+        mode = {".pbm": "1", ".pgm": "L"}.get(suffix, "RGB")
+        Image.fromarray(colors).convert(mode).save(path)
     assert find_image_issue(path) is None
     assert image_size(path) == (64, 48)
+    image = read_image(path)
+    assert (image.shape, image.dtype) == ((48, 64, 3), np.uint8)
+    if suffix in (".png", ".bmp", ".dib", ".tga", ".qoi", ".ras", ".sr", ".sgi", ".pcx", ".ppm"):
+        np.testing.assert_array_equal(image, colors)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "jfif", "png", "webp", "tif", "avif"])
+def test_orientation_of_every_format(tmp_path, suffix):
+    stored = np.zeros((32, 64, 3), np.uint8)
+    stored[:16, :32] = 255  # the upper left, at the upper right of the image that viewers show
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(stored).save(tmp_path / f"a.{suffix}", exif=exif)
+    image = read_image(tmp_path / f"a.{suffix}")
+    assert image_size(tmp_path / f"a.{suffix}") == (32, 64)
+    assert image.shape == (64, 32, 3)
+    corners = [int(image[y, x].mean()) for y, x in ((8, 8), (8, 24), (48, 8), (48, 24))]
+    np.testing.assert_allclose(corners, [0, 255, 0, 0], atol=8)
+
+
+def test_radiance_images_are_encoded_for_screens(tmp_path):
+    linear = np.full((50, 100, 3), 0.5, np.float32)
+    linear[:, :20] = 1.0
+    linear[:, 20:40] = 0.0
+    cv2.imwrite(str(tmp_path / "a.hdr"), linear * 40)  # any exposure
+    image = read_image(tmp_path / "a.hdr")
+    assert image_size(tmp_path / "a.hdr") == (100, 50)
+    # sRGB of 0.5: 1.055 * 0.5^(1/2.4) - 0.055 = 0.7354, times 255
+    np.testing.assert_allclose(image[25, [10, 30, 70], 0], [255, 0, 187.5], atol=1)
+
+
+def test_radiance_image_without_its_size(tmp_path):
+    (tmp_path / "a.hdr").write_bytes(b"#?RADIANCE\n\n")
+    assert refusal(image_size, tmp_path / "a.hdr") == (
+        f"{tmp_path}/a.hdr: not a valid image (a Radiance HDR image without its size)"
+    )
+    assert find_image_issue(tmp_path / "a.hdr") == "file that is not an image"
 
 
 def test_jpeg_with_trailing_bytes_has_no_issue(tmp_path, colors):

@@ -20,6 +20,14 @@ def test_overwrite_replaces_a_run_only(run, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_with_system_files_only_is_empty(tmp_path):
+    (tmp_path / ".DS_Store").write_bytes(b"x")
+    with new_run_folder(tmp_path, overwrite=False):
+        (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(PoseNetError):
+        new_run_folder(tmp_path, overwrite=False).__enter__()
+
+
 def test_the_current_folder_is_not_replaced(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     line = refusal(new_run_folder(Path(), overwrite=True).__enter__)

@@ -11,9 +11,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.datasets.formats.image_names import (
+    match_key,
     natural_key,
     replace_spaces,
-    strip_suffix,
     tidy_name,
 )
 from posenet.datasets.formats.parsing import (
@@ -104,13 +104,13 @@ def align_to(model: Any, known: dict[str, tuple[float, ...]], file: Path) -> Non
         PoseNetError: fewer than three images are placed, or all are on a line.
     """
     names, poses = placed_images(model)
-    rows = [row for row, name in enumerate(names) if strip_suffix(name) in known]
+    rows = [row for row, name in enumerate(names) if match_key(name) in known]
     if len(rows) < MIN_POSITIONS:
         raise PoseNetError(
             f"{file} must have positions of at least {MIN_POSITIONS} placed images, "
             f"like {names[0]}, it has {len(rows)}"
         )
-    positions = np.array([known[strip_suffix(names[row])] for row in rows])
+    positions = np.array([known[match_key(names[row])] for row in rows])
     target = Poses(positions, Rotation.identity(len(rows)))
     placed = poses[np.array(rows)]
     try:
@@ -191,7 +191,7 @@ def find_images(names: list[str], wanted: Sequence[str], option: str) -> list[in
     Raises:
         PoseNetError: an image does not exist.
     """
-    stems = {strip_suffix(name): row for row, name in enumerate(names)}
+    stems = {match_key(name): row for row, name in enumerate(names)}
     rows = []
     for name in wanted:
         row = stems.get(_reconstruction_stem(name))
@@ -221,7 +221,7 @@ def placed_images(model: Any) -> PlacedImages:
 
 def _reconstruction_stem(name: str) -> str:
     """Return the name that a user's image has in a reconstruction, without its suffix."""
-    return replace_spaces(strip_suffix(tidy_name(name)))
+    return replace_spaces(match_key(tidy_name(name)))
 
 
 def _transform(model: Any, similarity: Sim3) -> None:

@@ -12,13 +12,18 @@ from posenet.datasets.formats.image_names import replace_spaces
 from posenet.datasets.formats.photos import copy_upright, list_photos
 from posenet.errors import PoseNetError
 from posenet.io.files import write_text
-from posenet.io.image_headers import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_image_issue
+from posenet.io.image_headers import (
+    IMAGE_SUFFIXES,
+    NUM_USUAL_SUFFIXES,
+    VIDEO_SUFFIXES,
+    find_image_issue,
+)
 from posenet.mapping.capture.frames import extract_frames
 
 log = logging.getLogger("posenet")
 
-# Formats that structure from motion cannot read; they are converted to JPEG.
-CONVERTED_SUFFIXES = (".webp",)
+# Formats that structure from motion can read; others are converted to JPEG.
+READABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".ppm")
 # Record of the collected images, and its name in older versions.
 RECORD = "images.json"
 OLD_RECORD = "pictures.json"
@@ -95,8 +100,8 @@ def collect_photos(source: Path, target: Path) -> list[str]:
             continue
         names.append(name)
     if not names:
-        suffixes = ", ".join(IMAGE_SUFFIXES)
-        raise PoseNetError(f"{source} must contain photos ({suffixes}), none is usable")
+        suffixes = ", ".join(IMAGE_SUFFIXES[:NUM_USUAL_SUFFIXES])
+        raise PoseNetError(f"{source} must contain photos ({suffixes} and others), none is usable")
     return names
 
 
@@ -142,7 +147,7 @@ def _subfolders(inputs: Sequence[Path]) -> list[str]:
 
 def _readable_name(path: Path, taken: set[str]) -> str:
     """Return a name without spaces and with a readable suffix; add it to the lower-case names."""
-    suffix = ".jpg" if path.suffix.lower() in CONVERTED_SUFFIXES else path.suffix
+    suffix = path.suffix if path.suffix.lower() in READABLE_SUFFIXES else ".jpg"
     name = replace_spaces(path.stem) + suffix
     while name != path.name and name.lower() in taken:
         name = f"{Path(name).stem}_{suffix}"

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from posenet.datasets.formats.image_names import strip_suffix
+from posenet.datasets.formats.image_names import match_key
 from posenet.errors import PoseNetError, count
 from posenet.io.files import exclusive_lock, write_text
 from posenet.mapping.capture.alignment import (
@@ -188,7 +188,7 @@ def _check_names(
             f"{output}: at least {MIN_PLACED} images are required, received {received}"
         )
     find_images(names, scale_bar[:2] if scale_bar else (), "--scale-bar")
-    named = {strip_suffix(name) for name in names} & set(known)
+    named = {match_key(name) for name in names} & set(known)
     if reference_positions and len(named) < MIN_POSITIONS:
         raise PoseNetError(
             f"{reference_positions} must name at least {MIN_POSITIONS} of the images, "

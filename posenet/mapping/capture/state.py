@@ -8,6 +8,7 @@ from pathlib import Path
 
 from posenet.errors import PoseNetError
 from posenet.io.files import fingerprint_files, write_text
+from posenet.io.folders import list_folder
 from posenet.mapping.capture.images import is_video
 
 STATE = "capture.json"
@@ -51,7 +52,7 @@ def prepare_folder(output: Path, inputs: Sequence[Path]) -> None:
     if state is not None:
         _check_unfinished(output, state, inputs)
         return
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+    if output.exists() and (not output.is_dir() or list_folder(output)):
         raise PoseNetError(f"{output} must be a new folder or an unfinished reconstruction")
     try:
         output.mkdir(parents=True, exist_ok=True)

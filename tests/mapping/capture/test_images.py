@@ -2,12 +2,14 @@
 
 import os
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from posenet.datasets.formats.photos import list_photos
 from posenet.errors import PoseNetError
+from posenet.io.image_headers import UNSUPPORTED_SUFFIXES
 from posenet.mapping.capture.images import (
     collect_images,
     collect_photos,
@@ -147,8 +149,9 @@ def test_inputs_with_the_same_name_stay_separate(tmp_path):
 def test_warnings_about_skipped_files_and_subfolders(tmp_path, caplog):
     write_image(tmp_path / "in" / "a.jpg")
     write_image(tmp_path / "in" / "DCIM" / "b.jpg")
-    for name in ("IMG_1.HEIC", "IMG_2.heic", "walk.mp4", "notes.txt", ".DS_Store"):
+    for name in ("IMG_1.HEIC", "IMG_2.heic", "walk.mp4", "notes.txt", ".DS_Store", "._a.jpg"):
         (tmp_path / "in" / name).write_bytes(b"x")
+    write_image(tmp_path / "in" / "@eaDir" / "thumbnail.jpg")
     (tmp_path / "out").mkdir()
     assert collect_photos(tmp_path / "in", tmp_path / "out") == ["a.jpg"]
     assert caplog.messages == [
@@ -158,6 +161,29 @@ def test_warnings_about_skipped_files_and_subfolders(tmp_path, caplog):
     caplog.clear()
     assert len(list_photos(tmp_path / "in", below=True)) == 2
     assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize("suffix", UNSUPPORTED_SUFFIXES)
+def test_images_that_cannot_be_decoded_are_named(tmp_path, suffix, caplog):
+    (tmp_path / f"a{suffix.upper()}").write_bytes(b"x")
+    assert list_photos(tmp_path) == []
+    assert caplog.messages == [
+        f"{tmp_path}: 1 file skipped, such as a{suffix.upper()}: export JPEG"
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["jfif", "avif", "gif", "tga", "pgm", "hdr", "WEBP"])
+def test_formats_that_structure_from_motion_cannot_read_become_jpeg(tmp_path, suffix):
+    image = texture(64, 48)
+    (tmp_path / "in").mkdir()
+    if suffix == "hdr":
+        cv2.imwrite(str(tmp_path / "in/a.hdr"), image[:, :, ::-1].astype(np.float32) / 255)
+    else:
+        Image.fromarray(image).save(tmp_path / f"in/a.{suffix}")
+    (tmp_path / "out").mkdir()
+    assert collect_photos(tmp_path / "in", tmp_path / "out") == ["a.jpg"]
+    with Image.open(tmp_path / "out/a.jpg") as placed:
+        assert (placed.format, placed.size) == ("JPEG", (64, 48))
 
 
 def test_wrong_inputs_raise_errors(tmp_path):
