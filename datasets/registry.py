@@ -29,7 +29,7 @@ from posenet.datasets.splits import TEST_LIST, choose_splits
 from posenet.datasets.validation import LabelIssue, RawScene, validate_scene
 from posenet.errors import PoseNetError
 from posenet.io.folders import list_folder
-from posenet.io.image_headers import IMAGE_SUFFIXES
+from posenet.io.image_headers import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES
 
 log = logging.getLogger("posenet")
 
@@ -114,7 +114,8 @@ def read_scene(path: str | Path) -> RawScene:
         if adapter.recognizes(folder):
             return replace(adapter.read(folder), format=adapter.NAME)
     looked_for = "; ".join(f"{adapter.LOOKS_FOR} ({adapter.NAME})" for adapter in ADAPTERS)
-    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in list_folder(folder)):
+    suffixes = {path.suffix.lower() for path in list_folder(folder)}
+    if not suffixes.isdisjoint((*IMAGE_SUFFIXES, *UNSUPPORTED_SUFFIXES)):
         raise PoseNetError(
             f"{folder} contains images without poses: `posenet scene reconstruct` estimates them; "
             f"looked for {looked_for}"

@@ -14,14 +14,14 @@ import re
 from pathlib import Path
 
 from posenet.datasets.formats.calibration import check_intrinsics
-from posenet.datasets.formats.image_files import size_or_none
+from posenet.datasets.formats.image_files import describe_unsupported, size_or_none
 from posenet.datasets.formats.image_names import natural_key
 from posenet.datasets.formats.matrix_files import read_matrix, read_poses
 from posenet.datasets.formats.parsing import parse_floats, read_lines
 from posenet.datasets.formats.pose_conversion import from_matrices
 from posenet.datasets.validation import RawScene
 from posenet.geometry.camera import Camera
-from posenet.io.folders import list_folder
+from posenet.io.folders import list_folder, normalize_name
 from posenet.io.image_headers import IMAGE_SUFFIXES
 
 NAME = "ACE, DSAC*"
@@ -63,9 +63,11 @@ def read(folder: Path) -> RawScene:
     splits: list[str] = []
     pose_files: list[Path] = []
     cameras: list[Camera | None] = []
+    notes: list[str] = []
     for split in ("train", "test"):
         base = folder / split
         images = _files_by_stem(base / "rgb")
+        notes += describe_unsupported(base / "rgb")
         poses = _files_by_stem(base / "poses")
         calibrations = _files_by_stem(base / "calibration")
         for stem in sorted(images, key=natural_key):
@@ -87,6 +89,7 @@ def read(folder: Path) -> RawScene:
         sequences=[_sequence_from_name(name) for name in names],
         sources=[f"{path}:1" for path in pose_files],
         cameras=cameras,
+        notes=notes,
     )
 
 
@@ -94,7 +97,7 @@ def _files_by_stem(folder: Path) -> dict[str, str]:
     """Return the file names of a folder by their stem, without .color, .pose and the like."""
     names = [path.name for path in list_folder(folder)] if folder.is_dir() else []
     usable = [name for name in names if name.lower().endswith((*IMAGE_SUFFIXES, ".txt"))]
-    return {_KIND.sub("", os.path.splitext(name)[0]): name for name in usable}
+    return {_KIND.sub("", os.path.splitext(normalize_name(name))[0]): name for name in usable}
 
 
 def _sequence_from_name(name: str) -> str:

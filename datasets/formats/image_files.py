@@ -9,9 +9,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.datasets.validation import LabelIssue
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, count
 from posenet.geometry.camera import Camera
-from posenet.io.image_headers import image_size, stored_size
+from posenet.io.folders import list_folder
+from posenet.io.image_headers import UNSUPPORTED_SUFFIXES, image_size, stored_size
 
 # Relative difference of two aspect ratios that rounding of a size can cause.
 ASPECT_TOLERANCE = 0.02
@@ -47,6 +48,22 @@ def file_exists(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
+
+
+def describe_unsupported(folder: Path) -> list[str]:
+    """Return a line about the images in a folder that cannot be decoded, such as raw formats.
+
+    Args:
+        folder: the folder, which need not exist.
+
+    Returns:
+        The line; none without such images.
+    """
+    paths = list_folder(folder) if folder.is_dir() else []
+    found = [path for path in paths if path.suffix.lower() in UNSUPPORTED_SUFFIXES]
+    if not found:
+        return []
+    return [f"{count(len(found), 'file')} skipped, such as {found[0]}: export JPEG"]
 
 
 def sequence_from_name(name: str) -> str:

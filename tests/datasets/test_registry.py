@@ -63,11 +63,17 @@ def test_unknown_folder_says_what_was_looked_for(tmp_path):
         assert f"{adapter.LOOKS_FOR} ({adapter.NAME})" in message
 
 
-def test_the_error_about_a_photo_folder_names_the_command(tmp_path):
-    (tmp_path / "a.JPG").write_bytes(b"a photograph")
+@pytest.mark.parametrize("name", ["a.JPG", "a.HEIC", "a.jfif"])
+def test_the_error_about_a_photo_folder_names_the_command(tmp_path, name):
+    (tmp_path / name).write_bytes(b"a photograph")
     assert refused(tmp_path).startswith(
         f"{tmp_path} contains images without poses: `posenet scene reconstruct` estimates them;"
     )
+
+
+def test_system_files_are_no_photos(tmp_path):
+    (tmp_path / "._a.JPG").write_bytes(b"x")
+    assert refused(tmp_path).startswith(f"{tmp_path} is not a scene that posenet recognizes;")
 
 
 def test_adapters_recognize_only_their_own_real_scenes(real_data):

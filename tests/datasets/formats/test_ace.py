@@ -54,6 +54,24 @@ def test_both_splits(tmp_path):
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (50, 50, 32, 24)
 
 
+def test_raw_images_are_named(tmp_path, caplog):
+    folder = write(tmp_path / "scene")
+    (folder / "train/rgb/seq-01-frame-000011.CR2").write_bytes(b"x")
+    assert len(open_scene(folder)) == 3
+    assert (
+        f"scene: 1 file skipped, such as {folder}/train/rgb/seq-01-frame-000011.CR2: export JPEG"
+        in caplog.messages
+    )
+
+
+def test_stems_are_compared_in_any_unicode_form(tmp_path):
+    folder = write(tmp_path / "scene")
+    (folder / "test/rgb/seq1_frame00001.png").rename(folder / "test/rgb/e\u0301.png")
+    for kind in ("poses", "calibration"):
+        (folder / f"test/{kind}/seq1_frame00001.txt").rename(folder / f"test/{kind}/\u00e9.txt")
+    assert len(open_scene(folder, strict=True)) == 3
+
+
 def test_calibration_may_be_a_matrix_or_missing(tmp_path):
     camera = open_scene(write(tmp_path / "scene", "50 0 30\n0 51 20\n0 0 1\n")).cameras[0]
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (50, 51, 30, 20)
