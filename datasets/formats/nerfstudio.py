@@ -23,14 +23,16 @@ from posenet.datasets.formats.image_files import (
 )
 from posenet.datasets.formats.image_search import find_images
 from posenet.datasets.formats.nerfstudio_cameras import (
+    SUPPORTED_MODELS,
     WRITTEN_MODELS,
     camera_of_frame,
     intrinsics_of_camera,
 )
 from posenet.datasets.formats.nerfstudio_frames import Frame, read_frames
+from posenet.datasets.formats.nerfstudio_splits import apply_splits
 from posenet.datasets.formats.pose_conversion import OPENCV_FROM_OPENGL, from_matrices
 from posenet.datasets.scene import Scene
-from posenet.datasets.validation import RawScene
+from posenet.datasets.validation import LabelIssue, RawScene
 from posenet.geometry.camera import Camera
 from posenet.io.files import write_text
 
@@ -70,14 +72,15 @@ def read(folder: Path) -> RawScene:
     Raises:
         PoseNetError: a file is malformed.
     """
-    frames = _read_all_frames(folder)
-    sources = [frame.source for frame in frames]
     notes: list[str] = []
+    frames, issues = _drop_bad(_read_all_frames(folder, notes))
+    sources = [frame.source for frame in frames]
     names = find_images(folder, [frame.name for frame in frames], sources, notes)
     matrices = np.array([frame.matrix for frame in frames], np.float64).reshape(-1, 4, 4)
     # A matrix that is not finite stays so.
     with np.errstate(invalid="ignore"):
-        matrices[:, :3, :3] = matrices[:, :3, :3] @ OPENCV_FROM_OPENGL
+        signs = np.array([frame.opencv_from_file for frame in frames]).reshape(-1, 1, 3)
+        matrices[:, :3, :3] *= signs
     positions, quaternions = from_matrices(matrices)
     paths = [folder / name for name in names]
     cameras: list[Camera | None] = [
@@ -85,7 +88,7 @@ def read(folder: Path) -> RawScene:
     ]
     if not all("unit" in frame.values for frame in frames):
         quaternions, cameras = apply_exif_orientation(quaternions, cameras, paths)
-    fitted, issues = fit_cameras(cameras, folder, names)
+    fitted, camera_issues = fit_cameras(cameras, folder, names)
     splits = [frame.split for frame in frames]
     return RawScene(
         name=folder.resolve().name,
@@ -98,7 +101,7 @@ def read(folder: Path) -> RawScene:
         sources=sources,
         cameras=fitted,
         unit=str(frames[0].values.get("unit", "scene units")) if frames else "scene units",
-        issues=issues,
+        issues=issues + camera_issues,
         notes=notes,
     )
 
@@ -133,18 +136,42 @@ def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:
     return names
 
 
-def _read_all_frames(folder: Path) -> list[Frame]:
+def _read_all_frames(folder: Path, notes: list[str]) -> list[Frame]:
     """Return the frames of the split files, or of transforms.json."""
     files = {ALL: ""}
     if (folder / TRAIN).is_file():
         has_test = (folder / TEST).is_file()
         files = {TRAIN: "train", VALIDATION: "train" if has_test else "test", TEST: "test"}
-    return [
-        frame
-        for name, split in files.items()
-        if (folder / name).is_file()
-        for frame in read_frames(folder / name, split)
-    ]
+    frames: list[Frame] = []
+    ignored: dict[str, None] = {}
+    for name, split in files.items():
+        if not (folder / name).is_file():
+            continue
+        content = read_frames(folder / name, split)
+        if not split and not content.top.get("test_frames"):
+            apply_splits(folder / name, content.top, content.frames, notes)
+        ignored |= dict.fromkeys(content.ignored)
+        frames += content.frames
+    unread = [name for name in (VALIDATION, TEST) if (folder / name).is_file()]
+    if ALL in files and unread:
+        notes.append(f"{' and '.join(unread)} not read: {TRAIN} is not there")
+    unsupported = {frame.model for frame in frames} - SUPPORTED_MODELS
+    keys = [*ignored, *(f"camera_model {model}" for model in sorted(unsupported))]
+    if keys:
+        notes.append(
+            f"{folder / next(iter(files))}: ignores what is not supported: {', '.join(keys)}"
+        )
+    return frames
+
+
+def _drop_bad(frames: list[Frame]) -> tuple[list[Frame], list[LabelIssue]]:
+    """Return the frames without those that the file marks as bad, and the issue of the latter."""
+    bad = [frame for frame in frames if frame.is_bad]
+    if not bad:
+        return frames, []
+    first = f"{bad[0].source} {bad[0].name}"
+    issue = LabelIssue("frame marked as bad in the file (is_bad)", len(bad), first, "dropped")
+    return [frame for frame in frames if not frame.is_bad], [issue]
 
 
 def _describe_lost_intrinsics(scene: Scene, lost: list[str]) -> None:

@@ -7,8 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from posenet.datasets.formats.nerfstudio_frames import Frame
+from posenet.datasets.intrinsics import MAX_FOCAL, MIN_FOCAL
+from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
-from posenet.geometry.camera_models import CAMERA_MODELS, FISHEYES, PANORAMA, camera_from_colmap
+from posenet.geometry.camera_models import (
+    CAMERA_MODELS,
+    FISHEYES,
+    OPENCV_MODELS,
+    PANORAMA,
+    camera_from_colmap,
+)
 from posenet.io.image_headers import stored_size
 
 # The camera model of Project Aria.
@@ -26,6 +34,9 @@ WRITTEN_MODELS = {
     PANORAMA: PANORAMA,
     COLMAP_ARIA: NERFSTUDIO_ARIA,
 }
+# Names of camera models that are read, "" for none. For others, such as nerfstudio's ORTHOPHOTO and
+# VR180_L, there are no intrinsics.
+SUPPORTED_MODELS = {"", "PERSPECTIVE", *OPENCV_MODELS, *FISHEYES, *WRITTEN_MODELS.values()}
 # Number of distortion parameters of OpenCV's model that a file can contain: k1 k2 p1 p2 k3.
 NUM_DISTORTION = 5
 
@@ -46,12 +57,16 @@ def camera_of_frame(frame: Frame, path: Path) -> Camera | None:
     stored_width, stored_height = stored_size(path).size
     width = frame.number("w", stored_width)
     height = frame.number("h", stored_height)
-    if width < 1 or height < 1:
+    if width < 1 or height < 1 or frame.model not in SUPPORTED_MODELS:
         return None
     model, distortion = _parse_model(frame)
     if model == PANORAMA:
         return camera_from_colmap(model, int(width), int(height), (width, height))
-    fx = frame.number("fl_x") or _focal_length(width, frame.number("camera_angle_x"))
+    fx = (
+        frame.number("fl_x")
+        or _focal_length(width, frame.number("camera_angle_x"))
+        or _read_focal(frame, max(width, height))
+    )
     fy = frame.number("fl_y") or _focal_length(height, frame.number("camera_angle_y")) or fx
     if fx <= 0 or fy <= 0:
         return None
@@ -90,10 +105,21 @@ def _focal_length(size: float, angle: float) -> float:
     return size / 2 / math.tan(angle / 2) if 0 < angle < math.pi else 0.0
 
 
+def _read_focal(frame: Frame, long_side: float) -> float:
+    """Return the value of the key focal; 0 without it. Raises PoseNetError if it is in mm."""
+    focal = frame.number("focal")
+    if focal and not MIN_FOCAL * long_side < focal < MAX_FOCAL * long_side:
+        raise PoseNetError(
+            f"{frame.source}: focal must be in pixels, {MIN_FOCAL:g} to {MAX_FOCAL:g} times the "
+            f"longer side of the image, received {focal:g}"
+        )
+    return focal
+
+
 def _parse_model(frame: Frame) -> tuple[str, tuple[float, ...]]:
     """Return COLMAP's name of the camera model, and its distortion parameters."""
     k1, k2, k3, k4, p1, p2 = (frame.number(key) for key in ("k1", "k2", "k3", "k4", "p1", "p2"))
-    model = str(frame.values.get("camera_model", "")).upper()
+    model = frame.model
     if model == PANORAMA:
         return PANORAMA, ()
     if model == NERFSTUDIO_ARIA:
@@ -101,6 +127,9 @@ def _parse_model(frame: Frame) -> tuple[str, tuple[float, ...]]:
         return COLMAP_ARIA, frame.numbers("distortion_params", length)
     if "FISHEYE" in model or frame.values.get("is_fisheye") is True:
         return "OPENCV_FISHEYE", (k1, k2, k3, k4)
+    if model == "FULL_OPENCV":
+        k5, k6 = frame.number("k5"), frame.number("k6")
+        return "FULL_OPENCV", (k1, k2, p1, p2, k3, k4, k5, k6)
     if k3:
         return "FULL_OPENCV", (k1, k2, p1, p2, k3, 0.0, 0.0, 0.0)
     if any((k1, k2, p1, p2)):

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from posenet.datasets.formats.image_names import natural_key, tidy_name
+from posenet.datasets.formats.nerfstudio_keys import ignored_keys, merge, usual_names
 from posenet.datasets.formats.parsing import is_number, read_text, shorten
+from posenet.datasets.formats.pose_conversion import OPENCV_FROM_OPENGL
 from posenet.errors import PoseNetError
 
 # Larger numbers are refused; their products would not be finite.
 MAX_NUMBER = 1e12
+# Keys at the top whose values are lists of frames.
+FRAME_LISTS = {"frames", "test_frames"}
 
 
 class Frame:
@@ -24,14 +28,15 @@ class Frame:
         values: all values.
         name: name of the image.
         split: "train", "test", or "" if unknown.
-        matrix: world_from_camera, OpenGL camera axes, shape (4, 4).
+        own_split: the value of the frame's key split, None without it.
+        matrix: world_from_camera, shape (4, 4), camera axes as in the file.
     """
 
     def __init__(self, top: dict[str, Any], entry: object, source: str, split: str) -> None:
         """Read a frame.
 
         Args:
-            top: the values at the top of the file.
+            top: the values at the top of the file, intrinsics by their usual names.
             entry: the frame as JSON.
             source: where it is, for messages.
             split: "train", "test", or "" if unknown.
@@ -45,14 +50,38 @@ class Frame:
                 f"{source} must contain a file_path and a transform_matrix, "
                 f"received {shorten(repr(entry))}"
             )
-        self.values = top | entry
+        self.values = merge(top, usual_names(entry, source))
         self.name = tidy_name(entry["file_path"])
         self.split = split
+        self.own_split = entry.get("split")
         self.matrix = _parse_matrix(entry.get("transform_matrix"))
         if self.matrix.shape != (4, 4):
             raise PoseNetError(
                 f"{source} must contain a transform_matrix of 4 x 4 numbers, {self.name} does not"
             )
+
+    @property
+    def model(self) -> str:
+        """The name of the camera model in upper case, "" without one."""
+        return str(self.values.get("camera_model") or "").upper()
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether the file marks the image as unusable, as ScanNet++ does with blurred ones."""
+        return self.values.get("is_bad") in (True, 1)
+
+    @property
+    def opencv_from_file(self) -> np.ndarray:
+        """The signs of the camera axes, shape (3,), which turn those of the file into OpenCV's.
+
+        They are OpenGL's, unless instant-ngp's keys state those of OpenCV or Mitsuba (x left, y up,
+        z forward).
+        """
+        if self.values.get("from_na") is True:
+            return np.array([1.0, 1.0, 1.0])
+        if self.values.get("from_mitsuba") is True:
+            return np.array([-1.0, -1.0, 1.0])
+        return np.diag(OPENCV_FROM_OPENGL)
 
     def number(self, key: str, default: float = 0.0) -> float:
         """Return a number, which some files contain as text.
@@ -101,12 +130,27 @@ class Frame:
         return tuple(map(float, numbers))
 
 
-def read_frames(path: Path, split: str) -> list[Frame]:
-    """Read the frames of a file, in the natural order of their names.
+class FrameFile(NamedTuple):
+    """The content of a file.
+
+    Attributes:
+        top: the values at its top.
+        frames: its frames, in the natural order of their names.
+        ignored: keys that mean something and are not read.
+    """
+
+    top: dict[str, Any]
+    frames: list[Frame]
+    ignored: list[str]
+
+
+def read_frames(path: Path, split: str) -> FrameFile:
+    """Read the frames of a file, those of ScanNet++'s test_frames included.
 
     Args:
         path: the JSON file.
-        split: the split of its frames; "" for that of nerfstudio's lists in the file, if any.
+        split: the split of its frames; "" for "train" and "test" if it contains test_frames, and
+            otherwise unknown.
 
     Returns:
         The frames.
@@ -123,13 +167,22 @@ def read_frames(path: Path, split: str) -> list[Frame]:
         ) from None
     if not isinstance(top, dict) or not isinstance(top.get("frames"), list):
         raise PoseNetError(f"{path}: the file must be an object with a list of frames")
+    test_entries = top.get("test_frames") or []
+    if not isinstance(test_entries, list):
+        raise PoseNetError(
+            f"{path}: test_frames must be a list of frames, received {shorten(repr(test_entries))}"
+        )
+    values = usual_names({key: top[key] for key in top.keys() - FRAME_LISTS}, str(path))
+    splits = (split or "train", "test") if test_entries else (split, "")
     frames = [
-        Frame(top, entry, f"{path}: frame {number}", split)
-        for number, entry in enumerate(top["frames"])
+        Frame(values, entry, f"{path}: {kind} {number}", of_list)
+        for kind, entries, of_list in zip(
+            ("frame", "test_frames"), (top["frames"], test_entries), splits, strict=True
+        )
+        for number, entry in enumerate(entries)
     ]
-    if not split:
-        _apply_split_lists(top, frames)
-    return sorted(frames, key=lambda frame: natural_key(frame.name))
+    frames.sort(key=lambda frame: natural_key(frame.name))
+    return FrameFile(top, frames, ignored_keys(top, [*top["frames"], *test_entries]))
 
 
 def _parse_matrix(value: Any) -> np.ndarray:
@@ -141,15 +194,3 @@ def _parse_matrix(value: Any) -> np.ndarray:
     except (TypeError, ValueError, OverflowError):
         return np.zeros(0)
     return np.vstack([matrix, [0, 0, 0, 1]]) if matrix.shape == (3, 4) else matrix
-
-
-def _apply_split_lists(top: dict[str, Any], frames: list[Frame]) -> None:
-    """Set the splits from nerfstudio's lists, if the file contains them."""
-    lists = [
-        top[key] for key in ("test_filenames", "val_filenames") if isinstance(top.get(key), list)
-    ]
-    if lists and isinstance(top.get("train_filenames"), list):
-        test: list[Any] = next(filter(None, lists), [])
-        names = {tidy_name(str(name)) for name in test}
-        for frame in frames:
-            frame.split = "test" if frame.name in names else "train"
