@@ -16,16 +16,14 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.datasets.formats.calibration import PIXEL_OFFSET
+from posenet.datasets.formats.euroc_sensor import read_sensor
 from posenet.datasets.formats.image_files import fit_cameras
 from posenet.datasets.formats.image_names import is_absolute, tidy_name
 from posenet.datasets.formats.image_search import find_images
 from posenet.datasets.formats.parsing import is_number, parse_floats, read_lines, read_text, shorten
-from posenet.datasets.formats.pose_conversion import is_rigid
 from posenet.datasets.formats.timestamps import TimedImage, rows_by_time
 from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError, count
-from posenet.geometry.camera import Camera
 from posenet.geometry.poses import rotations_from_quaternions
 
 NAME = "EuRoC"
@@ -61,13 +59,13 @@ def read(folder: Path) -> RawScene:
         PoseNetError: a file is malformed.
     """
     base = _find_base(folder) or folder
+    notes: list[str] = []
     images = _read_images(base / IMAGE_LIST)
     ground_truth = _read_ground_truth(base / GROUND_TRUTH)
-    body_from_camera, camera = _read_sensor(base / "cam0" / "sensor.yaml")
+    body_from_camera, camera = read_sensor(base / "cam0" / "sensor.yaml", notes)
     body = rows_by_time(images, ground_truth)
     positions, quaternions = _camera_poses(body[:, 1:4], body[:, 4:], body_from_camera)
     sources = [image.source for image in images]
-    notes: list[str] = []
     parent = f"{base.relative_to(folder).as_posix()}/cam0/data"
     written = [
         image.name if is_absolute(image.name) else tidy_name(f"{parent}/{image.name}")
@@ -117,6 +115,7 @@ def _read_ground_truth(path: Path) -> np.ndarray:
     wanted = (
         "a line must be timestamp [ns], p x y z, q w x y z, and optionally velocities and biases"
     )
+    _check_header(path)
     rows = []
     for source, line in read_lines(path):
         columns = line.rstrip(",").split(",")
@@ -125,6 +124,16 @@ def _read_ground_truth(path: Path) -> np.ndarray:
             raise PoseNetError(f"{source}: {wanted}, received {received}: {shorten(line)}")
         rows.append(parse_floats(columns[:8], source, wanted))
     return np.array(rows, np.float64).reshape(-1, 8) * [SECONDS, *[1.0] * 7]
+
+
+def _check_header(path: Path) -> None:
+    """Check the order of the quaternion's columns, if the first line names them."""
+    header = read_text(path).split("\n")[0]
+    order = re.findall(r"\bq\w*_([wxyz])\b", header) if header.startswith("#") else []
+    if order and order[:4] != ["w", "x", "y", "z"]:
+        raise PoseNetError(
+            f"{path}:1: the quaternion must be in columns w, x, y, z, received {', '.join(order)}"
+        )
 
 
 def _camera_poses(
@@ -136,36 +145,3 @@ def _camera_poses(
     camera_quaternions = rotations.as_quat(canonical=True, scalar_first=True).reshape(-1, 4)
     camera_positions = positions + body.apply(body_from_camera[:3, 3]).reshape(-1, 3)
     return camera_positions, np.where(valid[:, None], camera_quaternions, quaternions)
-
-
-def _read_sensor(path: Path) -> tuple[np.ndarray, Camera]:
-    """Return body_from_camera, (4, 4), and the camera of a sensor.yaml."""
-    text = read_text(path)
-    matrix = np.reshape(_find_numbers(text, r"T_BS:[^\[]*?data:\s*", 16, path), (4, 4))
-    if not is_rigid(matrix[None])[0]:
-        raise PoseNetError(f"{path}: T_BS must be a rotation and a translation, it is not")
-    fx, fy, cx, cy = _find_numbers(text, r"^intrinsics:\s*", 4, path)
-    resolution = _find_numbers(text, r"^resolution:\s*", 2, path)
-    width, height = (int(value) for value in resolution)
-    if not (min(fx, fy) > 0 and min(width, height) > 0):
-        raise PoseNetError(
-            f"{path}: resolution and focal lengths must be above 0, "
-            f"received {width} x {height}, {fx} and {fy}"
-        )
-    distortion = _find_numbers(text, r"^distortion_coefficients:\s*", 4, path)
-    is_fisheye = re.search(r"^distortion_model:\s*equidistant", text, re.MULTILINE)
-    model = "OPENCV_FISHEYE" if is_fisheye else "OPENCV"
-    center = (cx + PIXEL_OFFSET, cy + PIXEL_OFFSET)
-    return matrix, Camera(width, height, fx, fy, *center, model, distortion)
-
-
-def _find_numbers(text: str, key: str, number: int, path: Path) -> tuple[float, ...]:
-    """Return the numbers in brackets after a key (a regular expression) of a YAML file."""
-    wanted = f"{key.strip('^').split(':')[0]} must be followed by {number} numbers in brackets"
-    match = re.search(key + r"\[([^\]]*)\]", text, re.MULTILINE)
-    if not match:
-        raise PoseNetError(f"{path}: {wanted}")
-    numbers = parse_floats(match[1].replace(",", " ").split(), str(path), wanted)
-    if len(numbers) != number or not np.isfinite(numbers).all():
-        raise PoseNetError(f"{path}: {wanted}, received {shorten(match[1])}")
-    return numbers

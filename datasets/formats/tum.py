@@ -187,8 +187,12 @@ def _read_camera(folder: Path, names: list[str]) -> Camera | None:
 
 def _read_calibration(path: Path, folder: Path, names: list[str]) -> Camera | None:
     """Return the camera of a file, for images of the size of the first that can be read."""
-    source, line = (read_lines(path) or [(f"{path}:1", "")])[0]
+    (source, line), *others = read_lines(path) or [(f"{path}:1", "")]
     wanted = "a calibration must be fx fy cx cy [k1 k2 p1 p2 [k3]]"
+    if others:
+        raise PoseNetError(
+            f"{others[0][0]}: {wanted} in one line, received {shorten(others[0][1])}"
+        )
     numbers = parse_floats(line.split(), source, wanted)
     is_complete = len(numbers) in (4, 8, 9) and np.isfinite(numbers).all()
     if not is_complete or min(numbers[:2]) <= 0:

@@ -58,6 +58,18 @@ def model(tmp_path):
 refused = partial(refusal, open_scene)
 
 
+def test_files_beside_a_model_change_nothing(model, caplog):
+    before = open_scene(model)
+    (model / "sparse/0/rigs.txt").write_text("# RIG_ID NUM_SENSORS REF_SENSOR_TYPE\n1 1 CAMERA 1\n")
+    (model / "sparse/0/frames.txt").write_text("# FRAME_ID RIG_ID RIG_FROM_WORLD\n")
+    (model / "sparse/0/project.ini").write_text("log_level=2\n")
+    (model / "sparse/._0").write_bytes(b"x")
+    after = open_scene(model)
+    np.testing.assert_array_equal(after.poses.matrices, before.poses.matrices)
+    assert (after.names, after.cameras) == (before.names, before.cameras)
+    assert caplog.messages == []
+
+
 def check(scene):
     assert scene.names == ("images/walk/frame2.jpg", "images/walk/frame10.jpg")
     np.testing.assert_allclose(scene.poses.positions, [[1, 2, 3], [0, 0, 0]], atol=1e-12)

@@ -121,3 +121,51 @@ def test_images_without_ground_truth_are_reported(tmp_path):
 )
 def test_malformed(tmp_path, change, message):
     assert message in refused(write(tmp_path / "MH_01", **change))
+
+
+def test_keys_of_the_sensor_with_a_meaning_are_named(tmp_path, caplog):
+    sensor = SENSOR + "timeshift_cam_imu: 0.012\nline_delay_nanoseconds: 0\nrostopic: /cam0\n"
+    folder = write(tmp_path / "MH_01", sensor=sensor)
+    assert len(open_scene(folder)) == 2
+    assert caplog.messages == [
+        f"MH_01: {folder}/mav0/cam0/sensor.yaml: ignores what is not supported: timeshift_cam_imu"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "camera_model: pinhole",
+            "camera_model: omni",
+            "camera_model must be pinhole, received 'omni'",
+        ),
+        (
+            "model: radial-tangential",
+            "model: fov # omega",
+            "distortion_model must be one of radial-tangential, radtan, plumb_bob, equidistant, "
+            "received 'fov'",
+        ),
+    ],
+)
+def test_other_camera_models_are_refused(tmp_path, old, new, message):
+    assert old in SENSOR
+    folder = write(tmp_path / "MH_01", sensor=SENSOR.replace(old, new))
+    assert refused(folder) == f"{folder}/mav0/cam0/sensor.yaml: {message}"
+
+
+@pytest.mark.parametrize(
+    ("name", "model"), [("radtan", "OPENCV"), ("equidistant", "OPENCV_FISHEYE")]
+)
+def test_names_of_distortion_models(tmp_path, name, model):
+    sensor = SENSOR.replace("radial-tangential", name)
+    assert open_scene(write(tmp_path / "MH_01", sensor=sensor)).cameras[0].model == model
+
+
+def test_another_order_of_the_quaternion_is_refused(tmp_path):
+    header = "#timestamp, p_x, p_y, p_z, q_x, q_y, q_z, q_w\n"
+    folder = write(tmp_path / "MH_01", truth=header + TRUTH.split("\n", 1)[1])
+    assert refused(folder) == (
+        f"{folder}/mav0/state_groundtruth_estimate0/data.csv:1: the quaternion must be in columns "
+        "w, x, y, z, received x, y, z, w"
+    )

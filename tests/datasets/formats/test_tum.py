@@ -89,6 +89,11 @@ def test_own_calibration(tmp_path):
     camera = open_scene(folder).cameras[0]
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (50, 51, 32, 24)
     assert (camera.model, camera.distortion) == ("OPENCV", (0.1, 0.2, 0.3, 0.4))
+    (folder / "calibration.txt").write_text("# left\n50 51 31.5 23.5\n52 53 31.5 23.5\n")
+    assert refused(folder) == (
+        f"{folder}/calibration.txt:3: a calibration must be fx fy cx cy [k1 k2 p1 p2 [k3]] in one "
+        "line, received '52 53 31.5 23.5'"
+    )
     (folder / "calibration.txt").write_text("50 51 31.5\n")
     assert (
         "calibration.txt:1: a calibration must be fx fy cx cy [k1 k2 p1 p2 [k3]], received"
