@@ -20,6 +20,7 @@ from posenet.datasets.formats.parsing import read_lines, shorten
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.io.files import write_text
+from posenet.io.folders import normalize_name
 
 log = logging.getLogger("posenet")
 
@@ -105,7 +106,8 @@ def _test_mask(rule: str, names: Sequence[str], sequences: Sequence[str]) -> np.
         )
         return np.arange(total) % step == step - 1
     if kind == "sequence" and value:
-        test = np.array([sequence == value for sequence in sequences], bool)
+        wanted = normalize_name(value)
+        test = np.array([normalize_name(sequence) == wanted for sequence in sequences], bool)
         if not test.any():
             known = ", ".join(dict.fromkeys(sequences))
             raise PoseNetError(f"--split {rule}: the sequence must be one of {known}")

@@ -7,8 +7,7 @@ import argparse
 from pathlib import Path
 
 import posenet
-
-SUFFIXES = {".jpg", ".jpeg", ".png"}
+from posenet.localization.query_images import image_files
 
 
 def main() -> None:
@@ -20,12 +19,11 @@ def main() -> None:
     arguments = parser.parse_args()
 
     localizer = posenet.load(arguments.run).localizer(refine=arguments.refine)
-    for path in sorted(arguments.folder.iterdir()):
-        if path.suffix.lower() in SUFFIXES:
-            pose = localizer.localize(path)
-            position = " ".join(f"{value:.3f}" for value in pose.position)
-            quaternion = " ".join(f"{value:.4f}" for value in pose.quaternion_wxyz)
-            print(f"{path.name} {position} {quaternion} {pose.rotation_spread_deg:.2f}")
+    for path in image_files([arguments.folder]):
+        pose = localizer.localize(path)
+        position = " ".join(f"{value:.3f}" for value in pose.position)
+        quaternion = " ".join(f"{value:.4f}" for value in pose.quaternion_wxyz)
+        print(f"{path.name} {position} {quaternion} {pose.rotation_spread_deg:.2f}")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ def test_random_is_seeded(caplog):
 def test_every_nth_and_sequence():
     assert split("every:8") == [7, 15, 23, 31]
     assert split("sequence:b", 4, ["a", "b", "b", "c"]) == [1, 2]
+    assert split("sequence:\u00e9", 2, ["e", "e\u0301"]) == [1]  # another Unicode form
 
 
 def test_list_by_name_or_by_its_end(tmp_path):
