@@ -60,6 +60,18 @@ class _Match(NamedTuple):
     parts: int
 
 
+class _Root(NamedTuple):
+    """A folder of another machine, the one below the scene folder, and how long the ends are."""
+
+    old: str
+    new: str
+    parts: int
+
+    def holds(self, path: str) -> bool:
+        """Return whether a path is in the folder of the other machine."""
+        return path.startswith(f"{self.old}/")
+
+
 class _SceneFiles:
     """The image files below a folder. They are listed if a name has no file."""
 
@@ -123,27 +135,30 @@ def _find_moved(sources: Mapping[str, str], files: _SceneFiles) -> dict[str, str
     """Return the new names of paths of another machine, given where each path is written.
 
     A path that ends like no file gets the name that it would have beside the others, so that it is
-    reported as a missing image.
+    reported as a missing image. So does one that ends equally like several files, if the ends of
+    others are longer.
     """
-    matches: dict[str, _Match] = {}
-    for path, source in sources.items():
-        if ".." in path.split("/") or file_exists(Path(path)):
-            continue
-        best = files.best_matches(path)
-        if len(best) > 1:
-            raise PoseNetError(
-                f"{source}: a path of another machine must end like one image below the scene "
-                f"folder, {path} ends equally like {best[0].file} and {best[1].file}"
-            )
-        if best:
-            matches[path] = best[0]
+    foreign = [
+        path for path in sources if ".." not in path.split("/") and not file_exists(Path(path))
+    ]
+    best = {path: files.best_matches(path) for path in foreign}
+    matches = {path: found[0] for path, found in best.items() if len(found) == 1}
     _drop_rivals(matches, sources)
-    roots = {_split_root(path, match) for path, match in matches.items()}
     moved = {path: match.file for path, match in matches.items()}
-    for path in sources:
-        for old, new in sorted(roots, key=lambda root: len(root[0])):
-            if path not in moved and ".." not in path.split("/") and path.startswith(f"{old}/"):
-                moved[path] = f"{new}{path[len(old) + 1 :]}"
+    roots = sorted({_split_root(path, match) for path, match in matches.items()})
+    for path in foreign:
+        if path in moved:
+            continue
+        parts = best[path][0].parts if len(best[path]) > 1 else 0
+        root = next((root for root in roots if root.holds(path) and root.parts > parts), None)
+        if root is not None:
+            moved[path] = root.new + path.removeprefix(f"{root.old}/")
+        elif parts:
+            first, second, *_ = best[path]
+            raise PoseNetError(
+                f"{sources[path]}: a path of another machine must end like one image below the "
+                f"scene folder, {path} ends equally like {first.file} and {second.file}"
+            )
     return moved
 
 
@@ -164,8 +179,8 @@ def _drop_rivals(matches: dict[str, _Match], sources: Mapping[str, str]) -> None
         del matches[loser]
 
 
-def _split_root(path: str, match: _Match) -> tuple[str, str]:
+def _split_root(path: str, match: _Match) -> _Root:
     """Return the folders that a path and its file have before their common end."""
     old = "/".join(path.split("/")[: -match.parts])
     new = "".join(f"{part}/" for part in match.file.split("/")[: -match.parts])
-    return old, new
+    return _Root(old, new, match.parts)

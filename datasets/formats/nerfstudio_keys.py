@@ -26,6 +26,8 @@ ALIASES = {
 }
 # Names of the matrix of intrinsics, of at least 3 x 3 numbers, and where its values are.
 MATRIX_NAMES = ("K", "intrinsic_matrix", "camera_matrix", "intrinsics")
+# The one that may also contain the four values in the order of MATRIX_ENTRIES, or something else.
+FREE_NAME = "intrinsics"
 MATRIX_ENTRIES = {"fl_x": (0, 0), "fl_y": (1, 1), "cx": (0, 2), "cy": (1, 2)}
 # Relative difference of the same value under two names that rounding can cause.
 TOLERANCE = 0.01
@@ -80,9 +82,7 @@ def usual_names(values: Mapping[str, Any], source: str) -> dict[str, Any]:
     """
     usual = dict(values)
     for key, value in values.items():
-        if key in MATRIX_NAMES and isinstance(value, dict):
-            found = usual_names(value, source)
-        elif key in MATRIX_NAMES and value is not None:
+        if key in MATRIX_NAMES and value is not None:
             found = _read_matrix(key, value, source)
         elif key in ALIASES:
             found = {ALIASES[key]: value}
@@ -120,6 +120,8 @@ def ignored_keys(top: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -
     """
     levels = [top, *entries]
     read = READ_KEYS | _keys_of_models(levels)
+    if not all(_is_read(level.get(FREE_NAME)) for level in levels):
+        read -= {FREE_NAME}
     found = {
         key: None
         for level in levels
@@ -145,6 +147,11 @@ def _is_harmless(key: str, value: object) -> bool:
     return key in HARMLESS_KEYS and (key != "crop" or isinstance(value, dict))
 
 
+def _is_read(value: object) -> bool:
+    """Return whether the value of the key intrinsics is read."""
+    return value is None or bool(_read_matrix(FREE_NAME, value, ""))
+
+
 def _is_empty(value: object) -> bool:
     """Return whether a value is empty, false or zero, or a list of such values."""
     if isinstance(value, list):
@@ -152,19 +159,29 @@ def _is_empty(value: object) -> bool:
     return not value or (isinstance(value, str) and is_number(value) and float(value) == 0)
 
 
-def _read_matrix(key: str, value: object, source: str) -> dict[str, float]:
-    """Return the intrinsics of a matrix of 3 x 3, 3 x 4 or 4 x 4 numbers, or of 9 numbers."""
-    try:
-        matrix = np.array(value, np.float64)
-    except (TypeError, ValueError, OverflowError):
-        matrix = np.zeros(0)
-    if matrix.shape == (9,):
-        matrix = matrix.reshape(3, 3)
-    if matrix.shape not in ((3, 3), (3, 4), (4, 4)) or not np.isfinite(matrix).all():
+def _read_matrix(key: str, value: object, source: str) -> dict[str, Any]:
+    """Return the intrinsics of a matrix; none if the key, intrinsics, contains something else."""
+    if isinstance(value, dict):
+        return usual_names(value, source)
+    numbers = _as_numbers(value)
+    if numbers.shape in ((3, 3), (3, 4), (4, 4)):
+        return {name: float(numbers[place]) for name, place in MATRIX_ENTRIES.items()}
+    if key != FREE_NAME:
         raise PoseNetError(
             f"{source}: {key} must be a matrix of 3 x 3 numbers, received {shorten(repr(value))}"
         )
-    return {name: float(matrix[place]) for name, place in MATRIX_ENTRIES.items()}
+    return dict(zip(MATRIX_ENTRIES, numbers.tolist(), strict=True)) if len(numbers) == 4 else {}
+
+
+def _as_numbers(value: object) -> np.ndarray:
+    """Return finite numbers as an array, 9 of them as (3, 3); an empty one for anything else."""
+    try:
+        numbers = np.array(value, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return np.zeros(0)
+    if numbers.ndim == 0 or not np.isfinite(numbers).all():
+        return np.zeros(0)
+    return numbers.reshape(3, 3) if numbers.shape == (9,) else numbers
 
 
 def _check_same(value: object, other: object, names: str) -> None:

@@ -115,6 +115,24 @@ def test_images_of_a_missing_sequence_are_missing(tmp_path):
         assert find(tmp_path, *names)[0] == [name.removeprefix("/ws/") for name in names]
 
 
+def test_images_of_a_missing_sequence_do_not_end_like_others(tmp_path):
+    scene(tmp_path, "seq1/a.jpg", "seq3/a.jpg")
+    names = ["/ws/seq1/a.jpg", "/ws/seq2/a.jpg", "/ws/seq3/a.jpg"]
+    assert find(tmp_path, *names)[0] == [name.removeprefix("/ws/") for name in names]
+
+
+def test_a_tie_beside_a_match_of_the_same_length_is_refused(tmp_path):
+    scene(tmp_path, "a.jpg", "x/b.jpg", "y/b.jpg")
+    with pytest.raises(PoseNetError, match=r"^list.txt:2: a path of another machine must end like"):
+        find(tmp_path, "/ws/a.jpg", "/ws/b.jpg")
+
+
+def test_a_shorter_end_elsewhere_is_outside(tmp_path):
+    scene(tmp_path, "seq1/a.jpg")
+    names = ["/ws/seq1/a.jpg", "/other/a.jpg"]
+    assert find(tmp_path, *names)[0] == ["seq1/a.jpg", "/other/a.jpg"]
+
+
 def test_the_suffix_decides_between_equal_ends_only(tmp_path):
     scene(tmp_path, "rgb/a.jpg", "depth/a.png", "b/1.jpg", "b/1.png")
     assert find(tmp_path, "/ws/rgb/a.png", "/ws/b/1.png")[0] == ["rgb/a.jpg", "b/1.png"]

@@ -138,6 +138,7 @@ def test_split_files_without_training_file(tmp_path, caplog):
         {"camera_matrix": [[*row, 0] for row in K]} | SIZE,
         {"intrinsics": [*([*row, 0] for row in K), [0, 0, 0, 1]]} | SIZE,
         {"intrinsics": {"fx": 60, "fy": 62, "cx": 31, "cy": 25, "width": 64, "height": 48}},
+        {"intrinsics": [60, 62, 31, 25]} | SIZE,
         {"K": K, "fl_x": 60.1} | SIZE,
     ],
 )
@@ -231,6 +232,14 @@ def test_keys_with_a_meaning_are_named_in_one_line(tmp_path, caplog):
     assert caplog.messages == [
         f"scene: {folder}/transforms.json: ignores what is not supported: distortion, "
         "rolling_shutter, ftheta_p0, crop, k4, mask_path, rolling_shutter_time"
+    ]
+
+
+def test_intrinsics_of_another_form_are_named(tmp_path, caplog):
+    folder = write(tmp_path / "scene", intrinsics="camera.txt")
+    assert open_scene(folder).cameras[0].fx == 60
+    assert caplog.messages == [
+        f"scene: {folder}/transforms.json: ignores what is not supported: intrinsics"
     ]
 
 
