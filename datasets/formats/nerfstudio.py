@@ -1,9 +1,11 @@
 """NeRF's `transforms.json` of instant-ngp, nerfstudio and the Blender scenes.
 
-Splits are in `transforms_train.json`, `_val` and `_test`, or in nerfstudio's lists.
+Splits are in `transforms_train.json`, `_val` and `_test`, or in nerfstudio's lists, ScanNet++'s
+`test_frames`, or the key `split` of each frame.
 `frames[].transform_matrix` is camera to world, 4 x 4, OpenGL camera axes (x right, y up, z back);
 the second and the third column change sign here. Intrinsics are at the top or in each frame: fl_x,
-fl_y, cx, cy, w, h, k1, k2, p1, p2 (as in OpenCV), or only camera_angle_x. The unit is arbitrary:
+fl_y, cx, cy, w, h, k1, k2, p1, p2 (as in OpenCV), or only camera_angle_x; nerfstudio_keys.py has
+their other names, and the keys that are not read. The unit is arbitrary:
 instant-ngp's script rotates, translates and scales COLMAP's world frame. Sources: instant-ngp's
 docs/nerf_dataset_tips.md, docs.nerf.studio's data conventions, and nerfstudio's process_data
 (RealityCapture, Project Aria) for numbers as text, absolute paths and FISHEYE624.
@@ -60,8 +62,7 @@ def read(folder: Path) -> RawScene:
     """Read the frames of all files, those of each file in the natural order of their names.
 
     The split files have precedence: _val is for training if there is a _test, otherwise for the
-    test. transforms.json may contain train_filenames and test_filenames (nerfstudio). Poses are
-    those of the stored pixels, unless posenet wrote the file: it contains a unit.
+    test. Poses are those of the stored pixels, unless posenet wrote the file: it contains a unit.
 
     Args:
         folder: the scene folder.
