@@ -50,6 +50,21 @@ def file_exists(path: Path) -> bool:
         return False
 
 
+def folder_exists(path: Path) -> bool:
+    """Return whether a folder exists; names that no file system can hold do not.
+
+    Args:
+        path: any path.
+
+    Returns:
+        True if it is a folder.
+    """
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def describe_unsupported(folder: Path) -> list[str]:
     """Return a line about the images in a folder that cannot be decoded, such as raw formats.
 

@@ -6,12 +6,12 @@ another machine: such a path means the file below the scene folder with the long
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from posenet.datasets.formats.image_files import file_exists
+from posenet.datasets.formats.image_files import file_exists, folder_exists
 from posenet.datasets.formats.image_names import (
     common_end,
     is_absolute,
@@ -21,7 +21,7 @@ from posenet.datasets.formats.image_names import (
 )
 from posenet.datasets.formats.name_index import describe_moved
 from posenet.errors import PoseNetError
-from posenet.io.folders import list_below, normalize_name
+from posenet.io.folders import list_below, list_folder, normalize_name
 from posenet.io.image_headers import IMAGE_SUFFIXES
 
 
@@ -73,16 +73,17 @@ class _Root(NamedTuple):
 
 
 class _SceneFiles:
-    """The image files below a folder. They are listed if a name has no file."""
+    """The image files below a folder. It is listed if an absolute path or a folder is searched."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._by_parent: dict[str, dict[str, list[str]]] = {}
 
     def find(self, name: str) -> str:
         """Return the file of a relative name, in any Unicode form and with any image suffix."""
         if ".." in name.split("/") or file_exists(self.folder / name):
             return name
-        files = self._by_key.get(match_key(name), [])
+        files = self._in_folder_of(name).get(match_key(name), [])
         same = [file for file in files if normalize_name(file) == normalize_name(name)]
         return [*same, *files, name][0]
 
@@ -99,26 +100,36 @@ class _SceneFiles:
         best = max((rating[:2] for rating in rated), default=None)
         return [_Match(file, parts) for parts, same, file in rated if (parts, same) == best]
 
+    def _in_folder_of(self, name: str) -> dict[str, list[str]]:
+        """Return the names in the folder of a name, or all of them if there is no such folder."""
+        parent = name.rpartition("/")[0]
+        if parent not in self._by_parent:
+            path = self.folder / parent
+            self._by_parent[parent] = (
+                self._group(list_folder(path), match_key) if folder_exists(path) else self._by_key
+            )
+        return self._by_parent[parent]
+
     @cached_property
-    def _names(self) -> list[str]:
-        """Names relative to the folder, those with more usual suffixes first."""
-        rank = {suffix: row for row, suffix in enumerate(IMAGE_SUFFIXES)}
-        images = [path for path in list_below(self.folder) if path.suffix.lower() in rank]
-        images.sort(key=lambda path: rank[path.suffix.lower()])
-        return [path.relative_to(self.folder).as_posix() for path in images]
+    def _files(self) -> list[Path]:
+        return list_below(self.folder)
 
     @cached_property
     def _by_key(self) -> dict[str, list[str]]:
-        groups: dict[str, list[str]] = {}
-        for name in self._names:
-            groups.setdefault(match_key(name), []).append(name)
-        return groups
+        return self._group(self._files, match_key)
 
     @cached_property
     def _by_last_part(self) -> dict[str, list[str]]:
+        return self._group(self._files, lambda name: last_part(match_key(name)))
+
+    def _group(self, paths: Sequence[Path], key_of: Callable[[str], str]) -> dict[str, list[str]]:
+        """Return the names of images by a key, those with more usual suffixes first."""
+        rank = {suffix: row for row, suffix in enumerate(IMAGE_SUFFIXES)}
+        images = [path for path in paths if path.suffix.lower() in rank]
         groups: dict[str, list[str]] = {}
-        for name in self._names:
-            groups.setdefault(last_part(match_key(name)), []).append(name)
+        for path in sorted(images, key=lambda path: rank[path.suffix.lower()]):
+            name = path.relative_to(self.folder).as_posix()
+            groups.setdefault(key_of(name), []).append(name)
         return groups
 
 
