@@ -88,7 +88,7 @@ def open_scene_with_issues(
     Raises:
         PoseNetError: the folder does not exist or is not recognized, or a file is malformed.
     """
-    raw = _apply_split(read_scene(path), split)
+    raw = apply_split(read_scene(path), split)
     scene, issues = validate_scene(raw, strict=strict, need_images=need_images)
     return guess_missing_cameras(scene) if need_images else scene, issues
 
@@ -141,8 +141,19 @@ def resolve_split(path: str | Path, split: str = "auto") -> str:
     return str(test_list.resolve()) if test_list.is_file() else "blocks"
 
 
-def _apply_split(raw: RawScene, split: str) -> RawScene:
-    """Return the labels with a split for every row."""
+def apply_split(raw: RawScene, split: str) -> RawScene:
+    """Return labels with a split for every row.
+
+    Args:
+        raw: the labels.
+        split: the value of --split.
+
+    Returns:
+        The labels, with what the split adds to their notes.
+
+    Raises:
+        PoseNetError: the split is none of `splits.SPLIT_FORMS`, or leaves no images.
+    """
     raw = replace(raw, split_rule=split)
     if split in ("auto", "own"):
         if raw.splits is not None:
@@ -151,4 +162,6 @@ def _apply_split(raw: RawScene, split: str) -> RawScene:
         split = str(test_list) if test_list.is_file() else "blocks"
     if raw.splits is not None:
         log.warning("%s: --split %s replaces the scene's own split", raw.name, split)
-    return replace(raw, splits=choose_splits(split, raw.names, raw.sequences))
+    notes = list(raw.notes)
+    splits = choose_splits(split, raw.names, raw.sequences, notes)
+    return replace(raw, splits=splits, notes=notes)

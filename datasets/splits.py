@@ -39,7 +39,9 @@ EVERY_FORM = re.compile(r"every:([1-9]\d{0,8})")
 DEFAULT_FRACTION = 0.25
 
 
-def choose_splits(rule: str, names: Sequence[str], sequences: Sequence[str]) -> list[str]:
+def choose_splits(
+    rule: str, names: Sequence[str], sequences: Sequence[str], notes: list[str] | None = None
+) -> list[str]:
     """Divide images into training and test images.
 
     Args:
@@ -48,6 +50,7 @@ def choose_splits(rule: str, names: Sequence[str], sequences: Sequence[str]) -> 
             that lists the test images.
         names: names of n images, ordered by time.
         sequences: the sequence of each image.
+        notes: gets a line about paths of another machine in the list, if there are any.
 
     Returns:
         "train" or "test" for each image.
@@ -59,7 +62,7 @@ def choose_splits(rule: str, names: Sequence[str], sequences: Sequence[str]) -> 
     total = len(names)
     if total == 0:
         return []
-    test = _test_mask(rule, names, sequences)
+    test = _test_mask(rule, names, sequences, [] if notes is None else notes)
     if test.all():
         raise PoseNetError(
             f"--split {rule} must leave images to train on, all {total} are test images"
@@ -81,7 +84,9 @@ def write_test_list(folder: Path, scene: Scene, names: Sequence[str]) -> None:
     write_text(folder / TEST_LIST, "".join(f"{escape_comment(name)}\n" for name in test))
 
 
-def _test_mask(rule: str, names: Sequence[str], sequences: Sequence[str]) -> np.ndarray:
+def _test_mask(
+    rule: str, names: Sequence[str], sequences: Sequence[str], notes: list[str]
+) -> np.ndarray:
     total = len(names)
     kind, _, value = rule.partition(":")
     if rule == "blocks":
@@ -113,13 +118,13 @@ def _test_mask(rule: str, names: Sequence[str], sequences: Sequence[str]) -> np.
             raise PoseNetError(f"--split {rule}: the sequence must be one of {known}")
         return test
     if Path(rule).is_file():
-        return _listed(Path(rule), names)
+        return _listed(Path(rule), names, notes)
     if "/" in rule or rule.endswith(".txt"):
         raise PoseNetError(f"--split {rule}: list not found")
     raise PoseNetError(f"--split must be {SPLIT_FORMS}, received {rule!r}")
 
 
-def _listed(path: Path, names: Sequence[str]) -> np.ndarray:
+def _listed(path: Path, names: Sequence[str], notes: list[str]) -> np.ndarray:
     """Return a mask of the images in a list, by their names or the end of them, without suffix.
 
     A line that is the name of an image, maybe in images/, means that image, even if other names end
@@ -142,5 +147,5 @@ def _listed(path: Path, names: Sequence[str]) -> np.ndarray:
         if is_absolute(written):
             moved[written] = matches[0]
     if moved:
-        log.warning("%s: %s", path, describe_moved(list(moved), list(moved.values())))
+        notes.append(f"{path}: {describe_moved(list(moved), list(moved.values()))}")
     return test

@@ -22,7 +22,12 @@ def info(config: InfoConfig) -> None:
         PoseNetError: the scene cannot be read, or the map cannot be written.
     """
     from posenet.datasets.formats.image_files import file_exists
-    from posenet.datasets.registry import open_scene_with_issues, read_scene, resolve_split
+    from posenet.datasets.registry import (
+        apply_split,
+        open_scene_with_issues,
+        read_scene,
+        resolve_split,
+    )
     from posenet.mapping.calibration import estimate_corrections
     from posenet.mapping.convention_check import check_convention
     from posenet.mapping.scene_report import create_report, format_report
@@ -36,6 +41,7 @@ def info(config: InfoConfig) -> None:
     level = log.level
     log.setLevel(logging.ERROR)  # the report contains the warnings
     try:
+        notes = apply_split(raw, config.split).notes
         scene, issues = open_scene_with_issues(
             config.scene, strict=config.strict, need_images=has_images, split=config.split
         )
@@ -47,6 +53,7 @@ def info(config: InfoConfig) -> None:
     report = create_report(
         scene,
         issues,
+        notes=notes,
         format_name=raw.format,
         split=resolve_split(config.scene, config.split),
         convention=convention,

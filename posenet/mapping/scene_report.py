@@ -89,6 +89,7 @@ def create_report(
     scene: Scene,
     issues: Sequence[LabelIssue],
     *,
+    notes: Sequence[str] = (),
     format_name: str,
     split: str,
     convention: ConventionCheck,
@@ -99,6 +100,7 @@ def create_report(
     Args:
         scene: the scene.
         issues: its label issues.
+        notes: what its reader read otherwise than written, or ignored.
         format_name: name of its format.
         split: the rule of its split.
         convention: the check of its rotations.
@@ -132,7 +134,7 @@ def create_report(
         points=0 if scene.points is None else len(scene.points.positions),
         issues=[str(issue) for issue in issues],
         nearest_training=nearest_training(scene),
-        warnings=[*describe_corrections(scene, corrections or {}), *_warnings(scene)],
+        warnings=[*notes, *describe_corrections(scene, corrections or {}), *_warnings(scene)],
         convention=convention,
     )
 

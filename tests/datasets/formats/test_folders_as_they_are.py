@@ -8,6 +8,7 @@ import unicodedata
 import numpy as np
 import pytest
 
+from posenet.cli.main import main
 from posenet.datasets.convert import convert
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
@@ -117,11 +118,26 @@ def test_paths_of_another_machine(tmp_path, form, root, caplog):
     assert_same(open_scene(folder), original)
     tidy = root.replace("\\", "/")
     lines = [line for line in caplog.messages if "of another machine" in line]
-    assert lines[-1].startswith(
+    assert lines[0].startswith(
         "scene: 12 paths of another machine read as images of the scene that end alike, such as "
         f"{tidy}"
     )
     assert len(lines) == 1 + ("test.txt" in files)
+
+
+@pytest.mark.slow
+def test_info_states_what_was_read_otherwise(tmp_path, monkeypatch, capsys):
+    folder = write_scene(tmp_path, "tum")
+    monkeypatch.chdir(tmp_path)
+    for file in ("rgb.txt", "test.txt"):
+        text = (folder / file).read_text()
+        (folder / file).write_text(text.replace("rgb/", "/ws/rgb/"))
+    assert main(["scene", "info", str(folder), "--no-plot"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    moved = "of another machine read as images of the scene that end alike, such as"
+    assert f"  warning      12 paths {moved} /ws/rgb/000000.png as rgb/000000.png" in printed
+    line = f"{folder}/test.txt: 4 paths {moved} /ws/rgb/000008.png as rgb/000008.png"
+    assert f"  warning      {line}" in printed
 
 
 @pytest.mark.parametrize("form", ["cambridge", "colmap", "transforms", "tum", "csv", "nvm"])
