@@ -26,9 +26,9 @@ ALIASES = {
 }
 # Names of the matrix of intrinsics, of at least 3 x 3 numbers, and where its values are.
 MATRIX_NAMES = ("K", "intrinsic_matrix", "camera_matrix", "intrinsics")
+MATRIX_ENTRIES = {"fl_x": (0, 0), "fl_y": (1, 1), "cx": (0, 2), "cy": (1, 2)}
 # The one that may also contain the four values in the order of MATRIX_ENTRIES, or something else.
 FREE_NAME = "intrinsics"
-MATRIX_ENTRIES = {"fl_x": (0, 0), "fl_y": (1, 1), "cx": (0, 2), "cy": (1, 2)}
 # Relative difference of the same value under two names that rounding can cause.
 TOLERANCE = 0.01
 # Keys that set focal lengths. Those of a frame replace those at the top.
@@ -63,6 +63,8 @@ HARMLESS_KEYS = frozenset(
         # Identifiers.
         *("colmap_im_id", "colmap_image_id", "image_id", "camera_id", "camera", "id", "index"),
         *("name", "scene", "scene_name", "frame_id", "video_fps", "comment"),
+        *("colmap_cam_id", "cam_id", "cam_name", "camera_name", "camera_label", "component_id"),
+        *("frame_index", "frame_number", "sequence", "date", "description", "version"),
     }
 )
 
