@@ -6,6 +6,7 @@ import logging
 import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,6 +48,20 @@ class LabelIssue:
         return f"{self.count} x {self.kind}, {self.action} (first: {self.first})"
 
 
+class RowIssue(NamedTuple):
+    """One kind of issue with some rows, as a reader finds it.
+
+    Attributes:
+        rows: mask of the rows, shape (n,).
+        kind: what is wrong.
+        action: what to do with them: "dropped", or what the reader did.
+    """
+
+    rows: np.ndarray
+    kind: str
+    action: str = "dropped"
+
+
 @dataclass
 class RawScene:
     """What a reader returns, before validation. Rows are as in `Scene`.
@@ -66,6 +81,7 @@ class RawScene:
         quaternion_convention: rotation in the files, "world_from_camera" or "camera_from_world".
         issues: what the reader had to skip.
         notes: what the reader read otherwise than written, or ignored; logged once.
+        row_issues: what is wrong with the poses of some rows.
         format: name of the format.
         times: times of the images in seconds, None if unknown.
         split_rule: the value of --split.
@@ -85,6 +101,7 @@ class RawScene:
     quaternion_convention: str = "world_from_camera"
     issues: list[LabelIssue] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    row_issues: list[RowIssue] = field(default_factory=list)
     format: str = ""
     times: list[float] | None = None
     split_rule: str = "auto"
@@ -176,6 +193,8 @@ def _check_inside(name: str, source: str) -> None:
 
 
 def _check_labels(rows: _Rows) -> None:
+    for issue in rows.raw.row_issues:
+        rows.report(*issue)
     positions = rows.raw.positions
     quaternions = rows.raw.quaternions_wxyz
     # NaN fails these comparisons too.

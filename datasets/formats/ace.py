@@ -18,7 +18,7 @@ from posenet.datasets.formats.image_files import describe_unsupported, size_or_n
 from posenet.datasets.formats.image_names import natural_key
 from posenet.datasets.formats.matrix_files import read_matrix, read_poses
 from posenet.datasets.formats.parsing import parse_floats, read_lines
-from posenet.datasets.formats.pose_conversion import from_matrices
+from posenet.datasets.formats.pose_matrices import from_matrices
 from posenet.datasets.validation import RawScene
 from posenet.geometry.camera import Camera
 from posenet.io.folders import list_folder, normalize_name
@@ -68,28 +68,29 @@ def read(folder: Path) -> RawScene:
         base = folder / split
         images = _files_by_stem(base / "rgb")
         notes += describe_unsupported(base / "rgb")
-        poses = _files_by_stem(base / "poses")
+        files = _files_by_stem(base / "poses")
         calibrations = _files_by_stem(base / "calibration")
         for stem in sorted(images, key=natural_key):
             name = f"{split}/rgb/{images[stem]}"
             names.append(name)
             splits.append(split)
-            pose_files.append(base / "poses" / poses.get(stem, f"{stem}.txt"))
+            pose_files.append(base / "poses" / files.get(stem, f"{stem}.txt"))
             calibration = calibrations.get(stem)
             path = None if calibration is None else base / "calibration" / calibration
             cameras.append(_read_camera(path, folder / name))
-    positions, quaternions = from_matrices(read_poses(pose_files))
+    poses = from_matrices(read_poses(pose_files))
     return RawScene(
         name=folder.resolve().name,
         root=folder,
         names=names,
-        positions=positions,
-        quaternions_wxyz=quaternions,
+        positions=poses.positions,
+        quaternions_wxyz=poses.quaternions_wxyz,
         splits=splits,
         sequences=[_sequence_from_name(name) for name in names],
         sources=[f"{path}:1" for path in pose_files],
         cameras=cameras,
         notes=notes,
+        row_issues=poses.issues,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from posenet.datasets.formats.calibration import PIXEL_OFFSET
 from posenet.datasets.formats.parsing import is_number, parse_floats, read_text, shorten
-from posenet.datasets.formats.pose_conversion import is_rigid
+from posenet.datasets.formats.pose_matrices import normalize_matrices
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 
@@ -46,8 +46,10 @@ def read_sensor(path: Path, notes: list[str]) -> tuple[np.ndarray, Camera]:
     text = read_text(path)
     model = _read_model(text, path, notes)
     matrix = np.reshape(_find_numbers(text, r"T_BS:[^\[]*?data:\s*", 16, path), (4, 4))
-    if not is_rigid(matrix[None])[0]:
-        raise PoseNetError(f"{path}: T_BS must be a rotation and a translation, it is not")
+    if issues := normalize_matrices(matrix[None]).issues:
+        raise PoseNetError(
+            f"{path}: T_BS must be a rotation and a translation, received a {issues[0].kind}"
+        )
     fx, fy, cx, cy = _find_numbers(text, r"^intrinsics:\s*", 4, path)
     resolution = _find_numbers(text, r"^resolution:\s*", 2, path)
     width, height = (int(value) for value in resolution)

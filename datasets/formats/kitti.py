@@ -18,7 +18,7 @@ from posenet.datasets.formats.calibration import PIXEL_OFFSET, first_size
 from posenet.datasets.formats.image_files import fit_cameras
 from posenet.datasets.formats.image_names import natural_key
 from posenet.datasets.formats.parsing import parse_floats, read_lines, shorten
-from posenet.datasets.formats.pose_conversion import from_matrices
+from posenet.datasets.formats.pose_matrices import from_matrices, normalize_matrices
 from posenet.datasets.scene import Scene
 from posenet.datasets.splits import write_test_list
 from posenet.datasets.validation import RawScene
@@ -78,22 +78,24 @@ def read(folder: Path) -> RawScene:
     ]
     camera = _make_camera(projection, folder, names)
     cameras, issues = fit_cameras([camera] * len(names), folder, names)
+    rigid, row_issues = normalize_matrices(world_from_camera0)
     # A matrix that is not finite stays so.
     with np.errstate(invalid="ignore"):
-        world_from_camera = world_from_camera0 @ _camera0_from_camera(projection)
-    positions, quaternions = from_matrices(world_from_camera)
+        world_from_camera = rigid @ _camera0_from_camera(projection)
+    poses = from_matrices(world_from_camera)
     name = sequence.resolve().name
     return RawScene(
         name=name,
         root=folder,
         names=names,
-        positions=positions,
-        quaternions_wxyz=quaternions,
+        positions=poses.positions,
+        quaternions_wxyz=poses.quaternions_wxyz,
         splits=None,
         sequences=[name] * len(names),
         sources=[source for source, _ in lines],
         cameras=cameras,
         issues=issues,
+        row_issues=row_issues,
     )
 
 

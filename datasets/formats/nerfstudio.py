@@ -32,7 +32,8 @@ from posenet.datasets.formats.nerfstudio_cameras import (
 )
 from posenet.datasets.formats.nerfstudio_frames import Frame, read_frames
 from posenet.datasets.formats.nerfstudio_splits import apply_splits
-from posenet.datasets.formats.pose_conversion import OPENCV_FROM_OPENGL, from_matrices
+from posenet.datasets.formats.pose_conversion import OPENCV_FROM_OPENGL
+from posenet.datasets.formats.pose_matrices import from_matrices
 from posenet.datasets.scene import Scene
 from posenet.datasets.validation import LabelIssue, RawScene
 from posenet.geometry.camera import Camera
@@ -82,7 +83,7 @@ def read(folder: Path) -> RawScene:
     with np.errstate(invalid="ignore"):
         signs = np.array([frame.opencv_from_file for frame in frames]).reshape(-1, 1, 3)
         matrices[:, :3, :3] *= signs
-    positions, quaternions = from_matrices(matrices)
+    positions, quaternions, row_issues = from_matrices(matrices)
     paths = [folder / name for name in names]
     cameras: list[Camera | None] = [
         camera_of_frame(frame, path) for frame, path in zip(frames, paths, strict=True)
@@ -104,6 +105,7 @@ def read(folder: Path) -> RawScene:
         unit=str(frames[0].values.get("unit", "scene units")) if frames else "scene units",
         issues=issues + camera_issues,
         notes=notes,
+        row_issues=row_issues,
     )
 
 

@@ -19,7 +19,7 @@ from posenet.datasets.formats.image_files import size_or_none
 from posenet.datasets.formats.image_names import natural_key
 from posenet.datasets.formats.matrix_files import read_matrix, read_poses
 from posenet.datasets.formats.parsing import read_lines, shorten
-from posenet.datasets.formats.pose_conversion import from_matrices
+from posenet.datasets.formats.pose_matrices import from_matrices
 from posenet.datasets.scene import Scene
 from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError
@@ -55,8 +55,8 @@ def recognizes(folder: Path) -> bool:
 def read(folder: Path) -> RawScene:
     """Read all frames of the listed sequences, in the order of their numbers.
 
-    A frame without a pose file or with a matrix that is not rigid within 1e-2 gets a NaN pose,
-    which label validation reports.
+    A frame without a pose file or with an unusable matrix gets a NaN pose, which label validation
+    reports.
 
     Args:
         folder: the scene folder.
@@ -76,17 +76,18 @@ def read(folder: Path) -> RawScene:
                 names.append(f"{sequence}/{image}")
                 splits.append(split)
                 pose_files.append(pose_file)
-    positions, quaternions = from_matrices(read_poses(pose_files))
+    poses = from_matrices(read_poses(pose_files))
     return RawScene(
         name=folder.resolve().name,
         root=folder,
         names=names,
-        positions=positions,
-        quaternions_wxyz=quaternions,
+        positions=poses.positions,
+        quaternions_wxyz=poses.quaternions_wxyz,
         splits=splits,
         sequences=[name.split("/")[0] for name in names],
         sources=[f"{path}:1" for path in pose_files],
         cameras=_read_cameras(folder, names),
+        row_issues=poses.issues,
     )
 
 

@@ -107,7 +107,8 @@ def test_images_without_ground_truth_are_reported(tmp_path):
         ),
         (
             {"sensor": SENSOR.replace("[0.0, -1.0", "[0.0, -2.0")},
-            "T_BS must be a rotation and a translation, it is not",
+            "sensor.yaml: T_BS must be a rotation and a translation, received a rotation with shear or "
+            "unequal scales",
         ),
         (
             {"sensor": SENSOR.replace("458.654", "0")},

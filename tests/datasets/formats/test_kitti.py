@@ -93,7 +93,7 @@ def test_a_pose_without_an_image_is_reported(tmp_path):
         (
             POSES.replace("1 0 0 0 0 1", "2 0 0 0 0 1"),
             CALIB,
-            "1 x pose that is missing or not finite",
+            "1 x rotation with shear or unequal scales",
         ),
     ],
 )

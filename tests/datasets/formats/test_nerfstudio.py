@@ -222,7 +222,7 @@ def test_missing_images_and_broken_matrices_are_reported(tmp_path):
     folder = write(tmp_path / "scene", frames)
     with pytest.raises(PoseNetError) as refusal:
         open_scene(folder, strict=True)
-    assert "1 x pose that is missing or not finite, dropped (first: " in str(refusal.value)
+    assert "1 x mirrored rotation, dropped (first: " in str(refusal.value)
     assert "1 x missing image" in str(refusal.value)
     assert "frame 1 images/10.png" in str(refusal.value)
 

@@ -3,12 +3,7 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.datasets.formats.pose_conversion import (
-    OPENCV_FROM_OPENGL,
-    from_camera_from_world,
-    from_matrices,
-    is_rigid,
-)
+from posenet.datasets.formats.pose_conversion import OPENCV_FROM_OPENGL, from_camera_from_world
 
 
 def matrices(count):
@@ -16,29 +11,6 @@ def matrices(count):
     poses[:, :3, :3] = Rotation.random(count, random_state=0).as_matrix()
     poses[:, :3, 3] = np.random.default_rng(0).normal(size=(count, 3))
     return poses
-
-
-def test_matrices():
-    given = matrices(5)
-    positions, quaternions = from_matrices(given)
-    np.testing.assert_allclose(positions, given[:, :3, 3])
-    np.testing.assert_allclose(
-        Rotation.from_quat(quaternions, scalar_first=True).as_matrix(), given[:, :3, :3], atol=1e-12
-    )
-
-
-def test_invalid_pose_becomes_nan():
-    given = matrices(6)
-    given[0, 0, 0] = np.nan
-    given[1, :3, :3] *= 1.02  # scaled
-    given[2, :3, 0] *= -1  # mirrored
-    given[3, 3] = [0, 0, 1, 1]
-    given[4] = 0
-    np.testing.assert_array_equal(is_rigid(given), [False] * 5 + [True])
-    positions, quaternions = from_matrices(given)
-    assert np.isnan(positions[:5]).all()
-    assert np.isnan(quaternions[:5]).all()
-    assert from_matrices(np.zeros((0, 4, 4)))[1].shape == (0, 4)
 
 
 def test_camera_from_world():

@@ -107,24 +107,22 @@ def test_malformed_split(scene, text, message):
 
 
 @pytest.mark.parametrize(
-    "matrix",
+    ("matrix", "kind"),
     [
-        POSE.replace("3\n", "nan\n"),
-        POSE.replace("3\n", "-1.#IND\n"),
-        POSE.replace("0 -1 0", "0 -1.02 0"),
-        POSE.replace("0 0 1 3", "0 0 -1 3"),
-        POSE.replace("0 0 0 1", "0 0 0 2"),
-        "inf " * 15 + "inf",
-        "1e300 " * 15 + "1",
+        (POSE.replace("3\n", "nan\n"), "pose that is missing or not finite"),
+        (POSE.replace("3\n", "-1.#IND\n"), "pose that is missing or not finite"),
+        ("inf " * 15 + "inf", "pose that is missing or not finite"),
+        (POSE.replace("0 -1 0", "0 -1.02 0"), "rotation with shear or unequal scales"),
+        (POSE.replace("0 0 1 3", "0 0 -1 3"), "mirrored rotation"),
+        (POSE.replace("0 0 0 1", "0 0 0.1 1"), "matrix whose last row is not 0 0 0 x"),
+        ("1e300 " * 15 + "1", "matrix whose last row is not 0 0 0 x"),
     ],
 )
-def test_invalid_matrix_is_reported(scene, matrix):
+def test_invalid_matrix_is_reported(scene, matrix, kind):
     (scene / "seq-01/frame-000001.pose.txt").write_text(matrix)
     opened, issues = open_scene_with_issues(scene)
     place = f"{scene / 'seq-01/frame-000001.pose.txt'}:1 seq-01/frame-000001.color.png"
-    assert [(issue.kind, issue.first) for issue in issues] == [
-        ("pose that is missing or not finite", place)
-    ]
+    assert [(issue.kind, issue.first) for issue in issues] == [(kind, place)]
     assert len(opened) == 2
 
 
