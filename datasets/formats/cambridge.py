@@ -30,7 +30,8 @@ from posenet.datasets.formats.image_names import (
     replace_spaces,
 )
 from posenet.datasets.formats.image_search import find_images
-from posenet.datasets.formats.parsing import ListRow, read_first_name, read_list
+from posenet.datasets.formats.parsing import ROW_FORM, ListRow, read_first_name, read_list
+from posenet.datasets.formats.pose_columns import LIST_COLUMNS, check_columns
 from posenet.datasets.formats.pose_conversion import CONJUGATE
 from posenet.datasets.scene import Scene
 from posenet.datasets.validation import RawScene
@@ -115,6 +116,7 @@ def read_lists(folder: Path, lists: dict[str, Path]) -> RawScene:
     rows = [rows[number] for number in order]
     names = [names[number] for number in order]
     numbers = np.array([row.numbers for row in rows], np.float64).reshape(-1, 7)
+    check_columns(numbers, LIST_COLUMNS, [row.source for row in rows], ROW_FORM)
     reconstruction = read_reconstruction(folder, names)
     return RawScene(
         name=folder.resolve().name,

@@ -15,6 +15,7 @@ import numpy as np
 
 from posenet.datasets.formats import colmap_binary, colmap_text
 from posenet.datasets.formats.colmap_records import ImageRecord, PointRecord
+from posenet.datasets.formats.pose_columns import HLOC_COLUMNS, check_columns
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 
@@ -84,9 +85,11 @@ def read_model(folder: Path) -> ColmapModel:
     points_file = folder / f"points3D{suffix}"
     points = reader.read_points(points_file) if points_file.is_file() else []
     poses = np.array([image.pose for image in images], np.float64).reshape(-1, 7)
+    sources = [image.source for image in images]
+    check_columns(poses, HLOC_COLUMNS, sources, "an image must have QW QX QY QZ TX TY TZ")
     return ColmapModel(
         names=[image.name for image in images],
-        sources=[image.source for image in images],
+        sources=sources,
         quaternions_wxyz=poses[:, :4],
         translations=poses[:, 4:],
         cameras=[cameras[image.camera] for image in images],

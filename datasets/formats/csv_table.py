@@ -22,6 +22,7 @@ from posenet.datasets.formats.image_files import sequence_from_name, size_or_non
 from posenet.datasets.formats.image_names import escape_comment, tidy_name
 from posenet.datasets.formats.image_search import find_images
 from posenet.datasets.formats.parsing import parse_floats, read_lines, read_text, shorten
+from posenet.datasets.formats.pose_columns import LIST_COLUMNS, check_columns
 from posenet.datasets.scene import Scene
 from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError, count
@@ -80,6 +81,8 @@ def read(folder: Path) -> RawScene:
         for row in rows
     ]
     table = np.array(poses, np.float64).reshape(-1, 7)
+    wanted = "x,y,z must be a position and qw,qx,qy,qz a quaternion"
+    check_columns(table, LIST_COLUMNS, [row.source for row in rows], wanted)
     unit = _UNIT.search(read_text(path))
     return RawScene(
         name=folder.resolve().name,

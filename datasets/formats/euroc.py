@@ -1,11 +1,12 @@
 """EuRoC MAV (ASL layout), with the ground truth in `mav0/state_groundtruth_estimate0/data.csv`.
 
+TUM-VI has the same layout, with the ground truth of motion capture in `mav0/mocap0/data.csv`.
 `mav0/cam0/data.csv` lists the images, `mav0/cam0/sensor.yaml` contains the calibration. The ground
 truth is the pose of the body (the IMU) in the world frame, in meters, quaternion w x y z. The pose
 of the camera is T_WC = T_WB T_BS, with T_BS of sensor.yaml. OpenCV axes. Each image gets the ground
 truth nearest in time, at most 0.02 s away. Images without it, at the start and the end of a flight,
 are reported. Source: Burri et al. (2016), and the data set's page "The EuRoC MAV Dataset", ASL data
-format.
+format; Schubert et al. (2018), and the page "Visual-Inertial Dataset" for TUM-VI.
 """
 
 from __future__ import annotations
@@ -16,22 +17,29 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.datasets.formats.euroc_sensor import read_sensor
+from posenet.datasets.formats.euroc_calibration import read_calibration
 from posenet.datasets.formats.image_files import fit_cameras
 from posenet.datasets.formats.image_names import is_absolute, tidy_name
 from posenet.datasets.formats.image_search import find_images
 from posenet.datasets.formats.parsing import is_number, parse_floats, read_lines, read_text, shorten
-from posenet.datasets.formats.timestamps import TimedImage, rows_by_time
+from posenet.datasets.formats.pose_columns import LIST_COLUMNS, check_columns
+from posenet.datasets.formats.timestamps import (
+    MAX_SECONDS,
+    SECONDS_PER_NANOSECOND,
+    TimedImage,
+    rows_by_time,
+)
 from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError, count
 from posenet.geometry.poses import rotations_from_quaternions
 
 NAME = "EuRoC"
-LOOKS_FOR = "mav0/cam0/data.csv beside mav0/state_groundtruth_estimate0/data.csv"
+LOOKS_FOR = (
+    "mav0/cam0/data.csv beside mav0/state_groundtruth_estimate0/data.csv or mav0/mocap0/data.csv"
+)
 IMAGE_LIST = "cam0/data.csv"
-GROUND_TRUTH = "state_groundtruth_estimate0/data.csv"
-# Timestamps are in nanoseconds.
-SECONDS = 1e-9
+# Estimates from all sensors (EuRoC), and poses of the body from motion capture (TUM-VI).
+GROUND_TRUTHS = ("state_groundtruth_estimate0/data.csv", "mocap0/data.csv")
 
 
 def recognizes(folder: Path) -> bool:
@@ -61,8 +69,8 @@ def read(folder: Path) -> RawScene:
     base = _find_base(folder) or folder
     notes: list[str] = []
     images = _read_images(base / IMAGE_LIST)
-    ground_truth = _read_ground_truth(base / GROUND_TRUTH)
-    body_from_camera, camera = read_sensor(base / "cam0" / "sensor.yaml", notes)
+    ground_truth = _read_ground_truth(_find_ground_truth(base) or base / GROUND_TRUTHS[0])
+    body_from_camera, camera = read_calibration(base, notes)
     body = rows_by_time(images, ground_truth)
     positions, quaternions = _camera_poses(body[:, 1:4], body[:, 4:], body_from_camera)
     sources = [image.source for image in images]
@@ -89,12 +97,48 @@ def read(folder: Path) -> RawScene:
     )
 
 
+def camera_from_body_poses(
+    folder: Path, positions: np.ndarray, quaternions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Convert poses of the body to those of cam0.
+
+    Args:
+        folder: a folder that `recognizes` accepts.
+        positions: of the body in the world frame, shape (n, 3).
+        quaternions: body axes to world axes, wxyz, shape (n, 4).
+
+    Returns:
+        Camera centers, shape (n, 3), and quaternions world_from_camera, shape (n, 4). Invalid
+        quaternions stay invalid.
+
+    Raises:
+        PoseNetError: the calibration is malformed.
+    """
+    calibration = read_calibration(_find_base(folder) or folder, [])
+    return _camera_poses(positions, quaternions, calibration.body_from_camera)
+
+
 def _find_base(folder: Path) -> Path | None:
     """Return the folder with cam0, mav0 or the folder itself; None if there is none."""
     for base in (folder / "mav0", folder):
-        if (base / IMAGE_LIST).is_file() and (base / GROUND_TRUTH).is_file():
+        if (base / IMAGE_LIST).is_file() and _find_ground_truth(base):
             return base
     return None
+
+
+def _find_ground_truth(base: Path) -> Path | None:
+    """Return the file with the ground truth; None if there is none."""
+    files = (base / name for name in GROUND_TRUTHS)
+    return next((path for path in files if path.is_file()), None)
+
+
+def _seconds(timestamps: np.ndarray) -> np.ndarray:
+    """Convert timestamps: nanoseconds, or seconds if some have a fraction and all are small."""
+    with np.errstate(invalid="ignore"):
+        has_fraction = (timestamps != np.round(timestamps)) & np.isfinite(timestamps)
+    if has_fraction.any() and (np.nan_to_num(timestamps) < MAX_SECONDS).all():
+        return timestamps
+    return timestamps * SECONDS_PER_NANOSECOND
 
 
 def _read_images(path: Path) -> list[TimedImage]:
@@ -106,8 +150,9 @@ def _read_images(path: Path) -> list[TimedImage]:
             raise PoseNetError(
                 f"{source}: a line must be 'timestamp [ns],filename', received {shorten(line)}"
             )
-        images.append(TimedImage(float(columns[0]) * SECONDS, tidy_name(columns[1]), source))
-    return sorted(images)
+        images.append(TimedImage(float(columns[0]), tidy_name(columns[1]), source))
+    seconds = _seconds(np.array([image.time for image in images])).tolist()
+    return sorted(image._replace(time=time) for image, time in zip(images, seconds, strict=True))
 
 
 def _read_ground_truth(path: Path) -> np.ndarray:
@@ -117,13 +162,18 @@ def _read_ground_truth(path: Path) -> np.ndarray:
     )
     _check_header(path)
     rows = []
+    sources = []
     for source, line in read_lines(path):
         columns = line.rstrip(",").split(",")
         if len(columns) < 8:
             received = count(len(columns), "column")
             raise PoseNetError(f"{source}: {wanted}, received {received}: {shorten(line)}")
         rows.append(parse_floats(columns[:8], source, wanted))
-    return np.array(rows, np.float64).reshape(-1, 8) * [SECONDS, *[1.0] * 7]
+        sources.append(source)
+    table = np.array(rows, np.float64).reshape(-1, 8)
+    check_columns(table[:, 1:], LIST_COLUMNS, sources, wanted)
+    table[:, 0] = _seconds(table[:, 0])
+    return table
 
 
 def _check_header(path: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from posenet.datasets.formats.image_names import tidy_name
 from posenet.datasets.formats.parsing import read_lines, shorten
+from posenet.datasets.formats.pose_columns import HLOC_COLUMNS, check_columns
 from posenet.errors import PoseNetError
 
 log = logging.getLogger("posenet")
@@ -163,6 +164,7 @@ def _read_model(lines: _Lines) -> NVMModel:
         cameras.append(numbers)
     points = _read_points(lines, len(names))
     table = np.array(cameras, np.float64).reshape(-1, 10)
+    check_columns(table[:, 1:8], HLOC_COLUMNS, sources, "a camera line must have QW QX QY QZ X Y Z")
     return NVMModel(
         names=names,
         sources=sources,

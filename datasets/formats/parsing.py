@@ -12,7 +12,8 @@ from posenet.io.image_headers import IMAGE_SUFFIXES
 
 # How the header lines of a Cambridge list begin, in lower case.
 LIST_HEADERS = ("visual landmark dataset", "imagefile, camera position")
-_ROW = "a line must be a name and 7 numbers (X Y Z W P Q R), 8 columns"
+# What a line of such a list must be, for messages.
+ROW_FORM = "a line must be a name and 7 numbers (X Y Z W P Q R), 8 columns"
 
 
 @dataclass(frozen=True)
@@ -167,9 +168,9 @@ def read_list(path: Path, *, extra_columns: bool = True) -> list[ListRow]:
         columns = line.split()
         if len(columns) < 8 or (len(columns) > 8 and not extra_columns):
             received = count(len(columns), "column")
-            raise PoseNetError(f"{source}: {_ROW}, received {received}: {shorten(line)}")
+            raise PoseNetError(f"{source}: {ROW_FORM}, received {received}: {shorten(line)}")
         end = count_name_columns(columns, 7)
-        numbers = parse_floats(columns[end : end + 7], source, _ROW)
+        numbers = parse_floats(columns[end : end + 7], source, ROW_FORM)
         name = tidy_name(" ".join(columns[:end]))
         rows.append(ListRow(name, numbers, tuple(columns[end + 7 :]), source))
     return rows

@@ -7,8 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from posenet.errors import PoseNetError
+
 # Seconds between an image and its pose at most, as in associate.py of the TUM RGB-D benchmark.
 MAX_DIFFERENCE = 0.02
+# Timestamps below are seconds: as nanoseconds they are less than two minutes after 1970, as seconds
+# they reach the year 5138.
+MAX_SECONDS = 1e11
+# Timestamps from here on are nanoseconds since 1970: the year 1973. As seconds they are 3e9 years,
+# as microseconds 3000 years.
+MIN_NANOSECONDS = 1e17
+SECONDS_PER_NANOSECOND = 1e-9
 
 
 class TimedImage(NamedTuple):
@@ -23,6 +32,31 @@ class TimedImage(NamedTuple):
     time: float
     name: str
     source: str
+
+
+def seconds_from_timestamps(timestamps: np.ndarray, sources: Sequence[str]) -> np.ndarray:
+    """Convert timestamps in seconds or in nanoseconds since 1970 to seconds, by their magnitude.
+
+    Args:
+        timestamps: n timestamps; those that are not finite stay so.
+        sources: where each is, "file:line".
+
+    Returns:
+        Seconds, shape (n,).
+
+    Raises:
+        PoseNetError: a timestamp is too large for seconds and too small for nanoseconds.
+    """
+    magnitudes = np.abs(timestamps)
+    in_nanoseconds = (magnitudes >= MIN_NANOSECONDS) & np.isfinite(timestamps)
+    doubtful = (magnitudes >= MAX_SECONDS) & (magnitudes < MIN_NANOSECONDS)
+    if doubtful.any():
+        row = int(np.argmax(doubtful))
+        raise PoseNetError(
+            f"{sources[row]}: a timestamp must be in seconds (below 1e11) or in nanoseconds since "
+            f"1970 (above 1e17), received {timestamps[row]:.15g}"
+        )
+    return np.where(in_nanoseconds, timestamps * SECONDS_PER_NANOSECOND, timestamps)
 
 
 def match_timestamps(

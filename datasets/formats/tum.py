@@ -2,9 +2,10 @@
 
 Lines are `timestamp file`, and `timestamp tx ty tz qx qy qz qw`: camera to world, meters, OpenCV
 axes. Each image gets the pose nearest in time, at most 0.02 s away, as in the benchmark's
-associate.py. Images without one are reported. Intrinsics are those of `calibration.txt`, a file
-with the numbers `fx fy cx cy [k1 k2 p1 p2 [k3]]`. Without it, they are the benchmark's calibration
-of the camera that the name of the sequence contains.
+associate.py. Images without one are reported. Timestamps are seconds, or nanoseconds since 1970.
+Intrinsics are those of `calibration.txt`, a file with the numbers `fx fy cx cy [k1 k2 p1 p2 [k3]]`.
+Without it, they are the benchmark's calibration of the camera that the name of the sequence
+contains.
 Source: vision.in.tum.de/data/datasets/rgbd-dataset, pages "file formats" and "intrinsic camera
 calibration".
 """
@@ -27,7 +28,11 @@ from posenet.datasets.formats.parsing import (
     read_text,
     shorten,
 )
-from posenet.datasets.formats.timestamps import TimedImage, rows_by_time
+from posenet.datasets.formats.timestamps import (
+    TimedImage,
+    rows_by_time,
+    seconds_from_timestamps,
+)
 from posenet.datasets.formats.tum_trajectory import read_tum_table, write_tum
 from posenet.datasets.scene import Scene
 from posenet.datasets.splits import write_test_list
@@ -173,7 +178,12 @@ def _read_images(path: Path) -> list[TimedImage]:
                 f"{source}: a line must be 'timestamp file', received {shorten(line)}"
             )
         images.append(TimedImage(float(columns[0]), tidy_name(columns[1]), source))
-    return sorted(images)
+    seconds = seconds_from_timestamps(
+        np.array([image.time for image in images]), [image.source for image in images]
+    )
+    return sorted(
+        image._replace(time=time) for image, time in zip(images, seconds.tolist(), strict=True)
+    )
 
 
 def _read_camera(folder: Path, names: list[str]) -> Camera | None:
