@@ -18,7 +18,11 @@ from posenet.datasets.formats.calibration import PIXEL_OFFSET, first_size
 from posenet.datasets.formats.image_files import fit_cameras
 from posenet.datasets.formats.image_names import natural_key
 from posenet.datasets.formats.parsing import parse_floats, read_lines, shorten
-from posenet.datasets.formats.pose_matrices import from_matrices, normalize_matrices
+from posenet.datasets.formats.pose_matrices import (
+    MatrixPoses,
+    from_matrices,
+    normalize_matrices,
+)
 from posenet.datasets.scene import Scene
 from posenet.datasets.splits import write_test_list
 from posenet.datasets.validation import RawScene
@@ -68,21 +72,17 @@ def read(folder: Path) -> RawScene:
     pose_file = _find_pose_file(sequence)
     if pose_file is None:
         raise PoseNetError(f"{sequence} must have poses, in poses.txt or ../../poses/NN.txt")
-    camera_folder = next(name for name in CAMERA_FOLDERS if (sequence / name).is_dir())
-    lines = read_lines(pose_file)
-    world_from_camera0 = _parse_poses(lines)
+    camera_folder = _find_camera_folder(sequence)
+    world_from_camera0, sources = read_trajectory(pose_file)
     projection = _read_projection(sequence / "calib.txt", f"P{camera_folder[-1]}:")
     images = _find_images(sequence / camera_folder)
     names = [
-        f"{parent}{camera_folder}/{images.get(row, f'{row:06d}.png')}" for row in range(len(lines))
+        f"{parent}{camera_folder}/{images.get(row, f'{row:06d}.png')}"
+        for row in range(len(sources))
     ]
     camera = _make_camera(projection, folder, names)
     cameras, issues = fit_cameras([camera] * len(names), folder, names)
-    rigid, row_issues = normalize_matrices(world_from_camera0)
-    # A matrix that is not finite stays so.
-    with np.errstate(invalid="ignore"):
-        world_from_camera = rigid @ _camera0_from_camera(projection)
-    poses = from_matrices(world_from_camera)
+    poses = _camera_poses(world_from_camera0, projection)
     name = sequence.resolve().name
     return RawScene(
         name=name,
@@ -92,11 +92,59 @@ def read(folder: Path) -> RawScene:
         quaternions_wxyz=poses.quaternions_wxyz,
         splits=None,
         sequences=[name] * len(names),
-        sources=[source for source, _ in lines],
+        sources=sources,
         cameras=cameras,
         issues=issues,
-        row_issues=row_issues,
+        row_issues=poses.issues,
     )
+
+
+def read_trajectory(path: Path) -> tuple[np.ndarray, list[str]]:
+    """Read the poses of camera 0 in a file, one frame per line.
+
+    Args:
+        path: the file.
+
+    Returns:
+        world_from_camera0, shape (n, 4, 4), and where each line is ("file:line").
+
+    Raises:
+        PoseNetError: a line is not 12 numbers.
+    """
+    lines = read_lines(path)
+    return _parse_poses(lines), [source for source, _ in lines]
+
+
+def camera_poses(folder: Path, world_from_camera0: np.ndarray) -> MatrixPoses:
+    """Convert poses of camera 0 to those of the camera that `read` reads.
+
+    Args:
+        folder: a folder that `recognizes` accepts.
+        world_from_camera0: shape (n, 4, 4).
+
+    Returns:
+        The poses.
+
+    Raises:
+        PoseNetError: calib.txt is malformed.
+    """
+    sequence = folder / _find_parent(folder)
+    key = f"P{_find_camera_folder(sequence)[-1]}:"
+    return _camera_poses(world_from_camera0, _read_projection(sequence / "calib.txt", key))
+
+
+def _camera_poses(world_from_camera0: np.ndarray, projection: np.ndarray | None) -> MatrixPoses:
+    """Return the poses of the camera with a projection matrix."""
+    rigid, issues = normalize_matrices(world_from_camera0)
+    # A matrix that is not finite stays so.
+    with np.errstate(invalid="ignore"):
+        poses = from_matrices(rigid @ _camera0_from_camera(projection))
+    return poses._replace(issues=issues)
+
+
+def _find_camera_folder(sequence: Path) -> str:
+    """Return the folder of the images that are read."""
+    return next(name for name in CAMERA_FOLDERS if (sequence / name).is_dir())
 
 
 def write(scene: Scene, folder: Path, lost: list[str]) -> list[str]:

@@ -42,8 +42,8 @@ def read_tum_table(path: Path) -> tuple[np.ndarray, list[str]]:
     """
     header = header_columns(read_text(path))
     columns = header or TUM_COLUMNS
-    rows = []
-    sources = []
+    rows: list[tuple[float, ...]] = []
+    sources: list[str] = []
     for source, line in read_lines(path):
         if header and not rows and is_header(line):
             continue

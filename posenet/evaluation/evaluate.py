@@ -13,6 +13,7 @@ from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
 from posenet.evaluation.baselines import retrieve_poses
 from posenet.evaluation.pose_files import read_poses
+from posenet.evaluation.rotation_order import warn_about_order
 from posenet.evaluation.summary import create_summary
 from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
@@ -191,7 +192,8 @@ def evaluate_poses(
     """Evaluate a pose file, without a network. No images are needed.
 
     Args:
-        file: a TUM file, or lines `name X Y Z W P Q R`. Images without a pose have infinite errors.
+        file: a pose file in one of the forms of `read_poses`. Images without a pose have infinite
+            errors.
         scene_path: folder of the scene.
         split: which images are evaluated, "train" or "test".
         strict: refuse any label issue.
@@ -206,6 +208,7 @@ def evaluate_poses(
     scene = open_scene(scene_path, strict=strict, need_images=False, split=split_rule)
     chosen = scene.split(split)
     estimate, valid = read_poses(file, chosen)
+    warn_about_order(file, estimate[valid], chosen.poses[valid])
     return evaluate_estimates(scene, chosen, estimate, valid, method=file.name, split=split)
 
 

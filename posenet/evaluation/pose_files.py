@@ -3,44 +3,26 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from posenet.datasets.formats import euroc, kitti
 from posenet.datasets.formats.image_names import is_absolute, match_key, name_below
 from posenet.datasets.formats.name_index import NameIndex, describe_moved
-from posenet.datasets.formats.parsing import (
-    LIST_HEADERS,
-    is_number,
-    read_lines,
-    read_list,
-    read_text,
-)
+from posenet.datasets.formats.parsing import read_text
+from posenet.datasets.formats.pose_columns import header_columns
+from posenet.datasets.formats.pose_matrices import from_matrices
 from posenet.datasets.formats.timestamps import match_timestamps
 from posenet.datasets.formats.tum_trajectory import read_tum_table, write_tum
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError, count
+from posenet.evaluation.pose_forms import PREDICTION_HEADER, PoseLines, find_form, read_named
 from posenet.geometry.poses import Poses, is_valid_quaternion
 
 __all__ = ["PREDICTION_HEADER", "read_poses", "read_tum", "write_tum"]
 
 log = logging.getLogger("posenet")
-
-# First line of what `posenet predict` prints. Its quaternions are camera to world in any scene.
-PREDICTION_HEADER = "# name x y z qw qx qy qz, camera to world"
-# Signs that invert a quaternion wxyz.
-CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
-
-
-@dataclass(frozen=True, eq=False)
-class _Lines:
-    """The lines of a pose file: key of the image, pose (quaternions wxyz), and file:line."""
-
-    keys: list[str]
-    positions: np.ndarray
-    quaternions: np.ndarray
-    places: list[str]
 
 
 def read_tum(path: Path) -> tuple[Poses, np.ndarray]:
@@ -64,15 +46,20 @@ def read_tum(path: Path) -> tuple[Poses, np.ndarray]:
 
 
 def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
-    """Read the poses of a scene's images from a file. The first line determines its form.
+    """Read the poses of a scene's images from a file. Header and numbers determine its form.
 
     - TUM, `timestamp x y z qx qy qz qw`, world_from_camera. The timestamp is the number of the
-      image in `scene` from 0. If the scene has times, it is a time in seconds, and each image takes
-      the nearest line.
+      image in `scene` from 0. If the scene has times, it is a time in seconds or nanoseconds, and
+      each image takes the nearest line.
     - `name X Y Z W P Q R`, with or without the Cambridge header; further columns are ignored. X Y Z
       is the camera center, W P Q R has the scene's own convention. What `posenet predict` printed
       is camera to world. The name may be a path to the image, or its unique end; a leading slash is
       ignored, and so is the suffix if only that differs.
+    - `name qw qx qy qz tx ty tz`, world to camera, as hloc and ACE write it.
+    - KITTI, 12 numbers, world_from_camera. A line is a frame of the sequence, or an image of the
+      split.
+    - Columns in any order that a header names. Comma-separated tables need one, and are
+      world_from_camera. EuRoC's own names are those of the body, which T_BS of the scene converts.
 
     Named lines for other images are ignored. Invalid poses count as missing. The log states how
     many.
@@ -87,28 +74,73 @@ def read_poses(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
     Raises:
         PoseNetError: a line is malformed, an image appears twice, or no line matches.
     """
-    lines = read_lines(path)
-    rows = [line for _, line in lines if not line.lower().startswith(LIST_HEADERS)]
-    if not rows:
-        raise PoseNetError(f"{path}: a pose file must contain at least one pose, it is empty")
-    first = rows[0].split()[0]
-    if is_number(first) and first.lstrip("/") not in scene.names:
-        if scene.times is not None:
-            return _read_by_time(path, scene.times)
-        found = _read_numbered(path, len(scene))
-        images = {str(number): number for number in range(len(scene))}
-        keys = found.keys
-    else:
-        found = _read_named(path, scene)
-        images = {name: number for number, name in enumerate(scene.names)}
-        keys = found.keys
+    form = find_form(path, scene.names)
+    if form == "kitti":
+        return _read_kitti(path, scene)
+    if form == "timed":
+        return _read_timed(path, scene)
+    found = read_named(path, scene.quaternion_convention)
+    images = {name: number for number, name in enumerate(scene.names)}
+    keys = _scene_names(found.keys, scene, path)
     targets = _match_images(keys, images, found.places, path)
     return _in_scene_order(targets, found.positions, found.quaternions, len(scene), path)
 
 
-def _read_by_time(path: Path, times: np.ndarray) -> tuple[Poses, np.ndarray]:
-    """Return the poses nearest in time to the images, and the mask of those found."""
+def _read_kitti(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
+    """Return the poses of a KITTI trajectory, by frame numbers or by the order of the images."""
+    matrices, places = kitti.read_trajectory(path)
+    stems = [Path(name).stem for name in scene.names]
+    frames = [int(stem) for stem in stems] if all(map(str.isdigit, stems)) else []
+    if frames and len(places) > max(frames):
+        rows = np.array(frames)
+    elif len(places) == len(scene):
+        rows = np.arange(len(scene))
+    else:
+        every = f", or for each frame from 0 to {max(frames)} at least" if frames else ""
+        raise PoseNetError(
+            f"{path}: a KITTI trajectory must have a line for each of "
+            f"{count(len(scene), 'image')}{every}, received {count(len(places), 'line')}"
+        )
+    in_kitti = kitti.recognizes(scene.root)
+    poses = kitti.camera_poses(scene.root, matrices) if in_kitti else from_matrices(matrices)
+    for issue in poses.issues:
+        log.warning("%s: %d x %s, %s", path, int(issue.rows.sum()), issue.kind, issue.action)
+    images = np.arange(len(scene))
+    return _in_scene_order(
+        images, poses.positions[rows], poses.quaternions_wxyz[rows], len(scene), path
+    )
+
+
+def _read_timed(path: Path, scene: Scene) -> tuple[Poses, np.ndarray]:
+    """Return the poses of lines with a time, or with the number of an image."""
     table, places = read_tum_table(path)
+    header = header_columns(read_text(path))
+    if header and header.is_body:
+        table = _camera_table(path, table, scene)
+    if scene.times is not None:
+        return _match_by_time(path, table, places, scene.times)
+    found = _check_numbers(table, places, len(scene))
+    images = {str(number): number for number in range(len(scene))}
+    targets = _match_images(found.keys, images, places, path)
+    return _in_scene_order(targets, found.positions, found.quaternions, len(scene), path)
+
+
+def _camera_table(path: Path, table: np.ndarray, scene: Scene) -> np.ndarray:
+    """Return a TUM table of the camera for one of the body."""
+    if not euroc.recognizes(scene.root):
+        raise PoseNetError(
+            f"{path}: the columns p_RS_R and q_RS are poses of the body, which need an EuRoC scene "
+            "with T_BS; if they are of the camera, the header must be timestamp,x,y,z,qw,qx,qy,qz"
+        )
+    quaternions = np.roll(table[:, 4:], 1, axis=1)
+    positions, quaternions = euroc.camera_from_body_poses(scene.root, table[:, 1:4], quaternions)
+    return np.column_stack([table[:, 0], positions, np.roll(quaternions, -1, axis=1)])
+
+
+def _match_by_time(
+    path: Path, table: np.ndarray, places: list[str], times: np.ndarray
+) -> tuple[Poses, np.ndarray]:
+    """Return the poses nearest in time to the images, and the mask of those found."""
     timestamps = table[:, 0]
     lines = match_timestamps(times, np.where(np.isfinite(timestamps), timestamps, np.inf))
     if (lines < 0).all():
@@ -126,9 +158,8 @@ def _read_by_time(path: Path, times: np.ndarray) -> tuple[Poses, np.ndarray]:
     return _in_scene_order(targets, table[:, 1:4], quaternions, len(times), path)
 
 
-def _read_numbered(path: Path, total: int) -> _Lines:
-    """Read a TUM file whose timestamps are numbers of images."""
-    table, places = read_tum_table(path)
+def _check_numbers(table: np.ndarray, places: list[str], total: int) -> PoseLines:
+    """Return the lines of a TUM table whose timestamps are numbers of images."""
     for timestamp, place in zip(table[:, 0], places, strict=True):
         if not (0 <= timestamp < total and timestamp == round(timestamp)):
             raise PoseNetError(
@@ -136,18 +167,7 @@ def _read_numbered(path: Path, total: int) -> _Lines:
                 f"{total - 1}, received {timestamp:.15g}"
             )
     keys = [str(int(timestamp)) for timestamp in table[:, 0]]
-    return _Lines(keys, table[:, 1:4], np.roll(table[:, 4:], 1, axis=1), places)
-
-
-def _read_named(path: Path, scene: Scene) -> _Lines:
-    """Read a list of named poses; quaternions become world_from_camera."""
-    rows = read_list(path)
-    table = np.array([row.numbers for row in rows], np.float64).reshape(-1, 7)
-    is_prediction = any(line.startswith(PREDICTION_HEADER) for line in read_text(path).split("\n"))
-    is_inverse = scene.quaternion_convention == "camera_from_world" and not is_prediction
-    quaternions = table[:, 3:] * CONJUGATE if is_inverse else table[:, 3:]
-    keys = _scene_names([row.name for row in rows], scene, path)
-    return _Lines(keys, table[:, :3], quaternions, [row.source for row in rows])
+    return PoseLines(keys, table[:, 1:4], np.roll(table[:, 4:], 1, axis=1), places)
 
 
 def _scene_names(written: list[str], scene: Scene, path: Path) -> list[str]:
