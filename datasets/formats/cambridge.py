@@ -105,7 +105,7 @@ def read_lists(folder: Path, lists: dict[str, Path]) -> RawScene:
     Raises:
         PoseNetError: a line is malformed, or only some of the names are like Kendall's.
     """
-    listed = {split: read_list(path, extra_columns=False) for split, path in lists.items()}
+    listed = {split: _read_checked(path) for split, path in lists.items()}
     rows = [row for split in listed for row in listed[split]]
     splits = [split for split in listed for _ in listed[split]]
     camera_to_world = _is_camera_to_world(rows)
@@ -116,7 +116,6 @@ def read_lists(folder: Path, lists: dict[str, Path]) -> RawScene:
     rows = [rows[number] for number in order]
     names = [names[number] for number in order]
     numbers = np.array([row.numbers for row in rows], np.float64).reshape(-1, 7)
-    check_columns(numbers, LIST_COLUMNS, [row.source for row in rows], ROW_FORM)
     reconstruction = read_reconstruction(folder, names)
     return RawScene(
         name=folder.resolve().name,
@@ -177,6 +176,14 @@ def write_list(path: Path, names: Sequence[str], poses: Poses) -> None:
         for name, row in zip(names, table, strict=True)
     ]
     write_text(path, HEADER + "".join(lines))
+
+
+def _read_checked(path: Path) -> list[ListRow]:
+    """Return the rows of a list, whose quaternions must be where the format has them."""
+    rows = read_list(path, extra_columns=False)
+    numbers = np.array([row.numbers for row in rows], np.float64).reshape(-1, 7)
+    check_columns(numbers, LIST_COLUMNS, [row.source for row in rows], ROW_FORM)
+    return rows
 
 
 def _order_of_time(names: Sequence[str], splits: Sequence[str]) -> list[int]:

@@ -54,7 +54,7 @@ def seconds_from_timestamps(timestamps: np.ndarray, sources: Sequence[str]) -> n
         row = int(np.argmax(doubtful))
         raise PoseNetError(
             f"{sources[row]}: a timestamp must be in seconds (below 1e11) or in nanoseconds since "
-            f"1970 (above 1e17), received {timestamps[row]:.15g}"
+            f"1970 (above 1e17), received {timestamps[row]:.17g}"
         )
     return np.where(in_nanoseconds, timestamps * SECONDS_PER_NANOSECOND, timestamps)
 

@@ -1,8 +1,8 @@
 """Recognize the form of a pose file by its header and its numbers, and read its lines.
 
 Lists of named poses have two forms without a header. Cambridge's is `name X Y Z W P Q R`, that of
-hloc, ACE and visuallocalization.net `name qw qx qy qz tx ty tz`, world to camera. The length of the
-quaternion tells them apart.
+hloc, ACE and visuallocalization.net `name qw qx qy qz tx ty tz`, world to camera. They differ in
+which four numbers have unit length.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import pytest
 
 from posenet.datasets.formats import euroc
 from posenet.datasets.registry import open_scene
+from posenet.evaluation.pose_files import read_poses
 from tests.helpers.errors import refusal
 from tests.helpers.images import write_image
 
@@ -169,4 +170,144 @@ def test_another_order_of_the_quaternion_is_refused(tmp_path):
     assert refused(folder) == (
         f"{folder}/mav0/state_groundtruth_estimate0/data.csv:1: the quaternion must be in columns "
         "w, x, y, z, received x, y, z, w"
+    )
+
+
+# The inverse of T_BS of SENSOR, as Kalibr writes it.
+CAMCHAIN = """cam0:
+  T_cam_imu:
+  - [0.0, 1.0, 0.0, 0.0]
+  - [-1.0, 0.0, 0.0, 0.1]
+  - [0.0, 0.0, 1.0, -0.0]
+  - [0.0, 0.0, 0.0, 1.0]
+  cam_overlaps: [1]
+  camera_model: pinhole
+  distortion_coeffs: [0.0034, 0.0007, -0.0020, 0.0002]
+  distortion_model: equidistant
+  intrinsics: [190.97, 190.98, 254.93, 256.89]
+  resolution: [752, 480]
+  rostopic: /cam0/image_raw
+cam1:
+  T_cam_imu:
+  - [1.0, 0.0, 0.0, 9.0]
+  intrinsics: [1, 1, 1, 1]
+"""
+
+
+def write_tum_vi(folder, camchain=CAMCHAIN, truth=TRUTH):
+    write(folder, truth=truth)
+    (folder / "mav0/state_groundtruth_estimate0").rename(folder / "mav0/mocap0")
+    (folder / "mav0/cam0/sensor.yaml").unlink()
+    (folder / "dso").mkdir()
+    (folder / "dso/camchain.yaml").write_text(camchain)
+    return folder
+
+
+@pytest.mark.parametrize("below", ["", "mav0"])
+def test_tum_vi(tmp_path, below):
+    """The same flight as EuRoC's, with motion capture and Kalibr's calibration."""
+    euroc_scene = open_scene(write(tmp_path / "MH_01"))
+    scene = open_scene(write_tum_vi(tmp_path / "room1") / below)
+    np.testing.assert_allclose(scene.poses.matrices, euroc_scene.poses.matrices, atol=1e-12)
+    np.testing.assert_array_equal(scene.times, euroc_scene.times)
+    camera = scene.cameras[0]  # images of half the size
+    assert (camera.model, camera.distortion) == (
+        "OPENCV_FISHEYE",
+        (0.0034, 0.0007, -0.0020, 0.0002),
+    )
+    assert (camera.fx, camera.cx) == (pytest.approx(190.97 / 2), pytest.approx(255.43 / 2))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("cam0:", "camera:", "the file must contain cam0"),
+        (
+            "camera_model: pinhole",
+            "camera_model: omni",
+            "camera_model must be pinhole, received 'omni'",
+        ),
+        (
+            "distortion_model: equidistant",
+            "distortion_model: fov",
+            "distortion_model must be one of radial-tangential, radtan, plumb_bob, equidistant, "
+            "received 'fov'",
+        ),
+        (
+            "  - [0.0, 0.0, 1.0, -0.0]\n",
+            "",
+            "T_cam_imu must be followed by 4 rows of 4 numbers in brackets",
+        ),
+        (
+            "[0.0, 0.0, 1.0, -0.0]",
+            "[0.0, 1.0, -0.0]",
+            "T_cam_imu must be followed by 4 rows of 4 numbers in brackets, received '0.0 1.0 0.0 0.0 "
+            "-1.0 0.0 0.0 0.1 0.0 1.0 -0.0 0.0 0.0 0.0...'",
+        ),
+        (
+            "[0.0, 0.0, 1.0, -0.0]",
+            "[0.0, 0.0, -1.0, -0.0]",
+            "T_cam_imu must be a rotation and a translation, received a mirrored rotation",
+        ),
+        (
+            "distortion_coeffs",
+            "coeffs",
+            "distortion_coeffs must be followed by 4 numbers in brackets",
+        ),
+    ],
+)
+def test_malformed_camchain(tmp_path, old, new, says):
+    folder = write_tum_vi(tmp_path / "room1", CAMCHAIN.replace(old, new, 1))
+    assert refused(folder) == f"{folder}/mav0/../dso/camchain.yaml: {says}"
+
+
+def test_keys_of_the_camchain_with_a_meaning_are_named(tmp_path, caplog):
+    camchain = CAMCHAIN.replace("  rostopic", "  timeshift_cam_imu: 0.012\n  rostopic", 1)
+    folder = write_tum_vi(tmp_path / "room1", camchain)
+    assert len(open_scene(folder)) == 2
+    assert caplog.messages == [
+        f"room1: {folder}/mav0/../dso/camchain.yaml: ignores what is not supported: "
+        "timeshift_cam_imu"
+    ]
+
+
+def test_timestamps_in_seconds(tmp_path):
+    """Decimal timestamps of a plausible size are seconds; small whole ones stay nanoseconds."""
+    in_nanoseconds = open_scene(write(tmp_path / "MH_01"))
+    in_seconds = write(
+        tmp_path / "seconds",
+        images=IMAGES.replace("1403636579763555584,", "1403636579.763555584,").replace(
+            "1403636579863555584,", "1403636579.863555584,"
+        ),
+    )
+    scene = open_scene(in_seconds)
+    np.testing.assert_allclose(scene.poses.matrices, in_nanoseconds.poses.matrices, atol=1e-12)
+    np.testing.assert_allclose(scene.times, in_nanoseconds.times, atol=1e-6)
+    since_start = write(
+        tmp_path / "start",
+        images="0,1403636579763555584.png\n100000000,1403636579863555584.png\n",
+        truth="0,4.0,-1.0,0.5,1,0,0,0\n100000000,5.0,-1.0,0.5,1,0,0,0\n",
+    )
+    np.testing.assert_allclose(open_scene(since_start).times, [0, 0.1])
+
+
+def test_poses_of_the_body_are_evaluated(tmp_path):
+    """EuRoC's own file scores without error: T_BS converts its poses to those of the camera."""
+    folder = write(tmp_path / "MH_01")
+    scene = open_scene(folder)
+    path = folder / "mav0/state_groundtruth_estimate0/data.csv"
+    path.write_text(
+        TRUTH.replace("q_RS_w []", "q_RS_w").replace(", v_RS_R_x", ", v_RS_R_x [m s^-1]")
+    )
+    poses, found = read_poses(path, scene)
+    assert found.all()
+    np.testing.assert_allclose(poses.matrices, scene.poses.matrices, atol=1e-9)
+
+
+def test_quaternion_first_is_refused(tmp_path):
+    folder = write(tmp_path / "MH_01", truth="1403636579758555392,0.5,0.5,0.5,0.5,4.0,-1.0,0.5\n")
+    path = folder / "mav0/state_groundtruth_estimate0/data.csv"
+    assert refused(folder) == (
+        f"{path}:1: a line must be timestamp [ns], p x y z, q w x y z, and optionally velocities "
+        "and biases, received poses whose first four numbers have unit length, not the last four"
     )

@@ -5,12 +5,14 @@ from functools import partial
 import numpy as np
 import pytest
 
+from posenet.datasets.convert import convert
 from posenet.datasets.formats import tum
 from posenet.datasets.registry import open_scene
 from posenet.evaluation.evaluate import evaluate_poses
 from posenet.evaluation.report import write_evaluation
 from tests.helpers.errors import refusal
 from tests.helpers.images import write_image
+from tests.helpers.scenes import make_scene
 
 TRUTH = """# ground truth trajectory
 # file: 'rgbd_dataset_freiburg2_desk.bag'
@@ -127,3 +129,34 @@ def test_real_sequence(real_data):
     assert len(scene) == 180
     assert ((scene.splits == "train").sum(), (scene.splits == "test").sum()) == (136, 44)
     assert scene.cameras[0].fx == 517.3
+
+
+@pytest.mark.parametrize("file", ["rgb.txt", "groundtruth.txt", "both"])
+def test_nanoseconds_since_1970(tmp_path, file):
+    """Lists in nanoseconds, seconds or one of each have the same times."""
+    convert(make_scene(tmp_path / "in"), tmp_path / "out", "tum", copy=True)
+    before = open_scene(tmp_path / "out")
+    for name in ("rgb.txt", "groundtruth.txt"):
+        path = tmp_path / "out" / name
+        lines = []
+        for line in path.read_text().splitlines():
+            stamp, rest = line.split(maxsplit=1)
+            if stamp == "#":
+                continue
+            in_nanoseconds = file in (name, "both")
+            seconds = 1403636579 + int(float(stamp))
+            lines.append(f"{seconds * 10**9 if in_nanoseconds else seconds} {rest}")
+        path.write_text("\n".join(lines) + "\n")
+    after = open_scene(tmp_path / "out")
+    np.testing.assert_allclose(after.poses.matrices, before.poses.matrices, atol=1e-12)
+    np.testing.assert_allclose(after.times, 1403636579 + before.times, atol=1e-6)
+
+
+def test_other_units_of_time_are_refused(tmp_path):
+    convert(make_scene(tmp_path / "in"), tmp_path / "out", "tum", copy=True)
+    path = tmp_path / "out/rgb.txt"
+    path.write_text("1403636579763555 rgb/000000.png\n")
+    assert refusal(open_scene, tmp_path / "out") == (
+        f"{path}:1: a timestamp must be in seconds (below 1e11) or in nanoseconds since 1970 "
+        "(above 1e17), received 1403636579763555"
+    )
