@@ -7,12 +7,10 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from PIL import Image
-
 from posenet.datasets.scene import Scene
 from posenet.errors import count
 from posenet.geometry.camera import Camera
-from posenet.io.image_headers import PILLOW_ERRORS, image_size, png_chunks, read_exif
+from posenet.io.image_headers import image_size, read_exif_block
 
 log = logging.getLogger("posenet")
 
@@ -98,11 +96,8 @@ def focal_from_exif(path: Path, width: int, height: int) -> float | None:
     Returns:
         The focal length in pixels, or None.
     """
+    tags = read_exif_block(path, EXIF_IFD)
     try:
-        with open(path, "rb") as file, Image.open(path) as image:
-            # In a PNG the EXIF data may follow the pixels; Pillow then decodes them first.
-            is_late = image.format == "PNG" and b"eXIf" in png_chunks(file)
-            tags = (image.getexif() if is_late else read_exif(image)).get_ifd(EXIF_IFD)
         equivalent = float(tags.get(FOCAL_LENGTH_35MM) or 0)
         if equivalent > 1:
             return equivalent / FILM_DIAGONAL * math.hypot(width, height)
@@ -110,7 +105,7 @@ def focal_from_exif(path: Path, width: int, height: int) -> float | None:
         pixels_per_mm = float(tags.get(PLANE_X_RESOLUTION) or 0) / unit
         focal = float(tags.get(FOCAL_LENGTH) or 0) * pixels_per_mm
         camera_size = {int(tags.get(PIXEL_X) or 0), int(tags.get(PIXEL_Y) or 0)}
-    except (*PILLOW_ERRORS, TypeError, ArithmeticError):
+    except (TypeError, ValueError, ArithmeticError):
         return None
     long_side = max(width, height)
     is_plausible = MIN_FOCAL * long_side < focal < MAX_FOCAL * long_side

@@ -171,8 +171,9 @@ class ReconstructConfig:
     """Names of two images and the distance between their cameras in meters. Default: the unit is
     free."""
     reference_positions: Path | None = None
-    """File of known camera positions in meters, lines `name X Y Z` for at least three images.
-    Default: the unit is free."""
+    """File of known camera positions in meters, lines `name X Y Z` for at least three images. After
+    a header `# name lat lon alt` they are degrees and meters. `exif` uses the GPS data of the
+    photos. Default: the unit is free."""
     max_frames: int = 250
     """Largest number of frames from each video."""
 

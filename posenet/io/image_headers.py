@@ -6,7 +6,7 @@ import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
@@ -99,6 +99,25 @@ def read_exif(image: Image.Image) -> Image.Exif:
         return Image.Image.getexif(image)  # the getexif of a PNG decodes the whole image
     except (SyntaxError, struct.error, ValueError):  # broken EXIF data of a valid image
         return Image.Exif()
+
+
+def read_exif_block(path: Path, block: int) -> dict[int, Any]:
+    """Return the tags of a block of EXIF data.
+
+    Args:
+        path: the image file.
+        block: the tag of the block.
+
+    Returns:
+        The value of each tag; none if the file has no such block or is broken.
+    """
+    try:
+        with open(path, "rb") as file, Image.open(path) as image:
+            # In a PNG the EXIF data may follow the pixels; Pillow then decodes them first.
+            is_late = image.format == "PNG" and b"eXIf" in png_chunks(file)
+            return dict((image.getexif() if is_late else read_exif(image)).get_ifd(block))
+    except (*PILLOW_ERRORS, TypeError, ArithmeticError):
+        return {}
 
 
 def stored_size(path: Path) -> StoredSize:

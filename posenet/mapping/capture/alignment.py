@@ -10,19 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.datasets.formats.image_names import (
-    match_key,
-    natural_key,
-    replace_spaces,
-    tidy_name,
-)
-from posenet.datasets.formats.parsing import (
-    count_name_columns,
-    is_number,
-    parse_floats,
-    read_lines,
-    shorten,
-)
+from posenet.datasets.formats.image_names import match_key, natural_key
 from posenet.errors import PoseNetError, count
 from posenet.geometry.alignment import (
     COLLINEAR_RATIO,
@@ -34,6 +22,7 @@ from posenet.geometry.alignment import (
 from posenet.geometry.metrics import position_errors
 from posenet.geometry.poses import Poses
 from posenet.mapping.capture.colmap import require_pycolmap
+from posenet.mapping.capture.reference_positions import reconstruction_stem
 
 log = logging.getLogger("posenet")
 
@@ -43,6 +32,12 @@ MIN_POSITIONS = 3
 # the extent of all.
 OUTLIER_RATIO = 5.0
 OUTLIER_EXTENT = 0.05
+# Positions do not fit if they differ from the cameras by more than this fraction of their spread,
+# RMS. Unrelated positions differ by nearly all of it.
+MAX_MISFIT = 0.5
+# Length in meters that no scene of photographs has: less than 1 cm, more than 1000 km.
+MIN_EXTENT = 0.01
+MAX_EXTENT = 1e6
 
 
 class PlacedImages(NamedTuple):
@@ -79,7 +74,8 @@ def rescale(model: Any, first: str, second: str, meters: float) -> None:
         meters: distance between their cameras.
 
     Raises:
-        PoseNetError: an image is not placed, or both cameras have the same position.
+        PoseNetError: an image is not placed, both cameras have the same position, or the scene
+            would be absurdly small or large.
     """
     names, poses = placed_images(model)
     rows = find_images(names, (first, second), "--scale-bar")
@@ -89,6 +85,7 @@ def rescale(model: Any, first: str, second: str, meters: float) -> None:
             "--scale-bar needs two different positions and a positive distance, received "
             f"{first} {second} {meters}"
         )
+    _check_extent(poses.positions * (meters / distance), "--scale-bar")
     _transform(model, Sim3(meters / distance, Rotation.identity(), np.zeros(3)))
 
 
@@ -101,7 +98,8 @@ def align_to(model: Any, known: dict[str, tuple[float, ...]], file: Path) -> Non
         file: where they are from, for messages.
 
     Raises:
-        PoseNetError: fewer than three images are placed, or all are on a line.
+        PoseNetError: fewer than three images are placed, all are on a line, or the positions do
+            not fit the cameras.
     """
     names, poses = placed_images(model)
     rows = [row for row, name in enumerate(names) if match_key(name) in known]
@@ -117,11 +115,42 @@ def align_to(model: Any, known: dict[str, tuple[float, ...]], file: Path) -> Non
         similarity = align_similarity(placed, target)
     except PoseNetError as error:
         raise PoseNetError(f"{file}: {error}") from None
-    _transform(model, similarity)
     errors = position_errors(similarity.apply(placed), target)
+    _check_fit(file, positions, errors)
+    _check_extent(similarity.apply(poses).positions, str(file))
+    _transform(model, similarity)
     _log_agreement(file, [names[row] for row in rows], positions, errors)
     if unknown := len(known) - len(rows):
         log.warning("%s: %s without a placed image", file, count(unknown, "position"))
+
+
+def _check_fit(file: Path, positions: np.ndarray, errors: np.ndarray) -> None:
+    """Check that reference positions fit the cameras, and determine the rotation of the world."""
+    rms = float(np.sqrt(np.mean(errors**2)))
+    centered = positions - positions.mean(axis=0)
+    spreads = np.linalg.svd(centered, compute_uv=False) / np.sqrt(len(positions))
+    spread = float(np.linalg.norm(spreads))
+    if rms > MAX_MISFIT * spread:
+        raise PoseNetError(
+            f"{file}: the positions must fit the cameras, they differ by {rms:.3g} m (RMS) and are "
+            f"only {spread:.3g} m (RMS) from their mean"
+        )
+    if spreads[1] < COLLINEAR_RATIO * spreads[0] and spreads[1] <= rms:
+        raise PoseNetError(
+            f"{file}: the positions must not be on a line, about which the rotation is "
+            f"undetermined: they are {spreads[1]:.3g} m (RMS) from it and differ by {rms:.3g} m "
+            "from the cameras"
+        )
+
+
+def _check_extent(positions: np.ndarray, source: str) -> None:
+    """Check that a scene in meters is neither tiny nor larger than a country."""
+    extent = float(np.ptp(positions, axis=0).max())
+    if not MIN_EXTENT <= extent <= MAX_EXTENT:
+        raise PoseNetError(
+            f"{source}: the scene must be {MIN_EXTENT:g} to {MAX_EXTENT:g} m large, it would be "
+            f"{extent:.3g} m"
+        )
 
 
 def _log_agreement(
@@ -143,40 +172,6 @@ def _log_agreement(
         )
 
 
-def read_positions(file: Path) -> dict[str, tuple[float, ...]]:
-    """Read lines `name X Y Z`, separated by spaces or commas; further columns are ignored.
-
-    Args:
-        file: a text file.
-
-    Returns:
-        Position of each image in meters, by its name without suffix.
-
-    Raises:
-        PoseNetError: a line is malformed.
-    """
-    wanted = "a line must be a name and X Y Z in meters"
-    known = {}
-    for place, line in read_lines(file):
-        columns = _split_columns(line)
-        if len(columns) < 4:
-            raise PoseNetError(f"{place}: {wanted}, received {shorten(line)}")
-        end = count_name_columns(columns, 3)
-        position = parse_floats(columns[end : end + 3], place, wanted)
-        if not np.isfinite(position).all():
-            raise PoseNetError(f"{place}: {wanted}, received {shorten(line)}")
-        known[_reconstruction_stem(" ".join(columns[:end]))] = position
-    return known
-
-
-def _split_columns(line: str) -> list[str]:
-    """Split at commas, or at spaces if commas do not separate three numbers from a name."""
-    columns = [column.strip() for column in line.split(",")]
-    if len(columns) >= 4 and all(map(is_number, columns[1:4])):
-        return columns
-    return [column.rstrip(",") for column in line.split()]
-
-
 def find_images(names: list[str], wanted: Sequence[str], option: str) -> list[int]:
     """Find images by their names; suffixes are ignored.
 
@@ -194,7 +189,7 @@ def find_images(names: list[str], wanted: Sequence[str], option: str) -> list[in
     stems = {match_key(name): row for row, name in enumerate(names)}
     rows = []
     for name in wanted:
-        row = stems.get(_reconstruction_stem(name))
+        row = stems.get(reconstruction_stem(name))
         if row is None:
             raise PoseNetError(
                 f"{option} needs names of placed images, like {names[0]}, received {name}"
@@ -217,11 +212,6 @@ def placed_images(model: Any) -> PlacedImages:
     matrices = np.array([image.cam_from_world().matrix() for image in placed])
     names = [image.name for image in placed]
     return PlacedImages(names, Poses.from_matrices(matrices).inverse())
-
-
-def _reconstruction_stem(name: str) -> str:
-    """Return the name that a user's image has in a reconstruction, without its suffix."""
-    return replace_spaces(match_key(tidy_name(name)))
 
 
 def _transform(model: Any, similarity: Sim3) -> None:

@@ -22,7 +22,6 @@ from posenet.mapping.capture.alignment import (
     align_to,
     find_images,
     level_world,
-    read_positions,
     rescale,
 )
 from posenet.mapping.capture.colmap import (
@@ -33,6 +32,11 @@ from posenet.mapping.capture.colmap import (
 )
 from posenet.mapping.capture.images import collect_images, sync_folder
 from posenet.mapping.capture.pairing import image_pairs
+from posenet.mapping.capture.reference_positions import (
+    EXIF,
+    read_exif_positions,
+    read_positions,
+)
 from posenet.mapping.capture.state import STATE, describe_inputs, prepare_folder
 
 log = logging.getLogger("posenet")
@@ -86,7 +90,8 @@ def reconstruct(
         inputs: folders of photos, and videos.
         output: the folder to write.
         scale_bar: names of two images and the distance between their cameras in meters.
-        reference_positions: file of lines `name X Y Z` in meters for at least three images.
+        reference_positions: file of lines `name X Y Z` in meters for at least three images; with a
+            header, of latitude, longitude and height. `Path("exif")`: the GPS data of the photos.
         max_frames: largest number of frames from each video.
 
     Returns:
@@ -100,13 +105,16 @@ def reconstruct(
     inputs = tuple(inputs)
     _check_options(scale_bar, reference_positions, max_frames)
     _check_inputs(inputs)
-    known = read_positions(reference_positions) if reference_positions else {}
+    from_exif = reference_positions == EXIF
+    known = read_positions(reference_positions) if reference_positions and not from_exif else {}
     is_new = not output.exists()
     prepare_folder(output, inputs)
     with exclusive_lock(output):
         prepare_folder(output, inputs)  # another process may have finished it meanwhile
         try:
             names = collect_images(inputs, output / "images", max_frames)
+            if from_exif:
+                known = read_exif_positions(output / "images", names)
             _check_names(output, names, scale_bar, reference_positions, known)
         except PoseNetError:
             if is_new:

@@ -15,9 +15,10 @@ from posenet.mapping.capture.alignment import (
     find_images,
     level_world,
     placed_images,
-    read_positions,
     rescale,
 )
+from posenet.mapping.capture.reference_positions import read_positions
+from tests.helpers.errors import refusal
 from tests.helpers.scenes import make_scene, walk
 
 pytestmark = pytest.mark.slow
@@ -97,22 +98,77 @@ def test_aligned_to_known_positions(model, tmp_path):
     assert rotation_errors_deg(poses, truth).max() < 1e-6
 
 
-def test_warning_about_collinear_positions(model, tmp_path, caplog):
-    names, poses = in_order(model[0])
-    along = np.linspace(0, 100, len(names))
-    known = {name.rsplit(".")[0]: (x, x % 2, 0.0) for name, x in zip(names, along, strict=True)}
-    align_to(model[0], known, tmp_path / "gps.txt")
-    assert (
-        "gps.txt: the positions are almost on a line, so the rotation about it is uncertain"
-        in caplog.text
-    )
-    caplog.clear()
-    known = {
+def known_positions(names, positions):
+    return {
         name.rsplit(".")[0]: tuple(position)
-        for name, position in zip(names, poses.positions, strict=True)
+        for name, position in zip(names, positions, strict=True)
     }
-    align_to(model[0], known, tmp_path / "gps.txt")
-    assert "almost on a line" not in caplog.text
+
+
+def model_of(tmp_path, positions):
+    """Return a reconstruction of cameras at some positions, and their names."""
+    scene = make_scene(tmp_path / "in")
+    object.__setattr__(scene, "poses", Poses(positions, scene.poses.rotations))
+    convert(scene, tmp_path / "out", "colmap")
+    model = pycolmap.Reconstruction(tmp_path / "out/sparse/0")
+    return model, sorted(placed_images(model).names)
+
+
+def corridor(width):
+    """Return twelve positions of a walk of 110 m, `width` to the left and right of its line."""
+    along = np.arange(12) * 10.0
+    return np.stack([along, width * (-1.0) ** np.arange(12), np.zeros(12)], axis=1)
+
+
+def test_warning_about_nearly_collinear_positions(tmp_path, caplog):
+    """Exact positions determine the rotation although they are almost on a line."""
+    model, names = model_of(tmp_path, corridor(0.5))
+    caplog.clear()
+    align_to(model, known_positions(names, corridor(0.5)), tmp_path / "gps.txt")
+    assert caplog.messages == [
+        f"{tmp_path}/gps.txt: the positions are almost on a line, so the rotation about it is "
+        "uncertain"
+    ]
+
+
+def test_collinear_positions_with_errors_are_refused(tmp_path):
+    """Errors of 1 m up and down at 0.5 m from the line: nothing determines the rotation."""
+    model, names = model_of(tmp_path, corridor(0.5))
+    positions = corridor(0.5) + np.array([[0, 0, 1.0], [0, 0, -1.0], [0, 0, -1.0], [0, 0, 1.0]] * 3)
+    message = refusal(align_to, model, known_positions(names, positions), tmp_path / "gps.txt")
+    assert message.startswith(
+        f"{tmp_path}/gps.txt: the positions must not be on a line, about which the rotation is "
+        "undetermined: they are 1 m (RMS) from it and differ by 1"
+    )
+    assert message.endswith(" m from the cameras")
+
+
+def test_positions_that_do_not_fit_are_refused(model, tmp_path):
+    names, before = placed_images(model[0])
+    shuffled = before.positions[np.random.default_rng(0).permutation(len(names))] * 10
+    message = refusal(align_to, model[0], known_positions(names, shuffled), tmp_path / "gps.txt")
+    centered = shuffled - shuffled.mean(axis=0)
+    spread = np.sqrt((centered**2).sum(axis=1).mean())
+    assert message.startswith(
+        f"{tmp_path}/gps.txt: the positions must fit the cameras, they differ"
+    )
+    assert message.endswith(f"m (RMS) and are only {spread:.3g} m (RMS) from their mean")
+    # The model stays unchanged.
+    np.testing.assert_array_equal(placed_images(model[0]).poses.positions, before.positions)
+
+
+@pytest.mark.parametrize(
+    ("factor", "extent"), [(1e-5, "0.0011"), (1e5, "1.1e+07")], ids=["tiny", "huge"]
+)
+def test_absurd_scales_are_refused(tmp_path, factor, extent):
+    walk_positions = corridor(30.0)
+    model, names = model_of(tmp_path, walk_positions)
+    says = f"the scene must be 0.01 to 1e+06 m large, it would be {extent} m"
+    known = known_positions(names, walk_positions * factor)
+    assert refusal(align_to, model, known, tmp_path / "gps.txt") == f"{tmp_path}/gps.txt: {says}"
+    # The first two cameras are 10 m apart along the walk and 60 m across it.
+    meters = np.hypot(10, 60) * factor
+    assert refusal(rescale, model, names[0], names[1], meters) == f"--scale-bar: {says}"
 
 
 def test_positions_of_photos_with_spaces_in_their_names(tmp_path):
