@@ -17,16 +17,16 @@ import numpy as np
 from posenet.datasets.formats.calibration import PIXEL_OFFSET, first_size
 from posenet.datasets.formats.image_files import fit_cameras
 from posenet.datasets.formats.image_names import natural_key
-from posenet.datasets.formats.parsing import parse_floats, read_lines, shorten
-from posenet.datasets.formats.pose_matrices import (
-    MatrixPoses,
-    from_matrices,
-    normalize_matrices,
+from posenet.datasets.formats.kitti_poses import (
+    camera_from_camera0_poses,
+    read_projection,
+    read_trajectory,
 )
+from posenet.datasets.formats.pose_matrices import MatrixPoses
 from posenet.datasets.scene import Scene
 from posenet.datasets.splits import write_test_list
 from posenet.datasets.validation import RawScene
-from posenet.errors import PoseNetError, count
+from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.io.files import write_text
 from posenet.io.folders import list_folder
@@ -74,7 +74,7 @@ def read(folder: Path) -> RawScene:
         raise PoseNetError(f"{sequence} must have poses, in poses.txt or ../../poses/NN.txt")
     camera_folder = _find_camera_folder(sequence)
     world_from_camera0, sources = read_trajectory(pose_file)
-    projection = _read_projection(sequence / "calib.txt", f"P{camera_folder[-1]}:")
+    projection = read_projection(sequence / "calib.txt", f"P{camera_folder[-1]}:")
     images = _find_images(sequence / camera_folder)
     names = [
         f"{parent}{camera_folder}/{images.get(row, f'{row:06d}.png')}"
@@ -82,7 +82,7 @@ def read(folder: Path) -> RawScene:
     ]
     camera = _make_camera(projection, folder, names)
     cameras, issues = fit_cameras([camera] * len(names), folder, names)
-    poses = _camera_poses(world_from_camera0, projection)
+    poses = camera_from_camera0_poses(world_from_camera0, projection)
     name = sequence.resolve().name
     return RawScene(
         name=name,
@@ -97,22 +97,6 @@ def read(folder: Path) -> RawScene:
         issues=issues,
         row_issues=poses.issues,
     )
-
-
-def read_trajectory(path: Path) -> tuple[np.ndarray, list[str]]:
-    """Read the poses of camera 0 in a file, one frame per line.
-
-    Args:
-        path: the file.
-
-    Returns:
-        world_from_camera0, shape (n, 4, 4), and where each line is ("file:line").
-
-    Raises:
-        PoseNetError: a line is not 12 numbers.
-    """
-    lines = read_lines(path)
-    return _parse_poses(lines), [source for source, _ in lines]
 
 
 def camera_poses(folder: Path, world_from_camera0: np.ndarray) -> MatrixPoses:
@@ -130,16 +114,9 @@ def camera_poses(folder: Path, world_from_camera0: np.ndarray) -> MatrixPoses:
     """
     sequence = folder / _find_parent(folder)
     key = f"P{_find_camera_folder(sequence)[-1]}:"
-    return _camera_poses(world_from_camera0, _read_projection(sequence / "calib.txt", key))
-
-
-def _camera_poses(world_from_camera0: np.ndarray, projection: np.ndarray | None) -> MatrixPoses:
-    """Return the poses of the camera with a projection matrix."""
-    rigid, issues = normalize_matrices(world_from_camera0)
-    # A matrix that is not finite stays so.
-    with np.errstate(invalid="ignore"):
-        poses = from_matrices(rigid @ _camera0_from_camera(projection))
-    return poses._replace(issues=issues)
+    return camera_from_camera0_poses(
+        world_from_camera0, read_projection(sequence / "calib.txt", key)
+    )
 
 
 def _find_camera_folder(sequence: Path) -> str:
@@ -219,44 +196,6 @@ def _find_images(folder: Path) -> dict[int, str]:
         if is_numbered and Path(name).suffix.lower() in IMAGE_SUFFIXES:
             images[int(stem)] = name
     return images
-
-
-def _parse_poses(lines: list[tuple[str, str]]) -> np.ndarray:
-    """Return world_from_camera0, (n, 4, 4)."""
-    wanted = "a pose must be 12 numbers, a 3 x 4 matrix row by row"
-    rows = []
-    for source, line in lines:
-        columns = line.split()
-        if len(columns) != 12:
-            received = count(len(columns), "column")
-            raise PoseNetError(f"{source}: {wanted}, received {received}: {shorten(line)}")
-        rows.append([*parse_floats(columns, source, wanted), 0.0, 0.0, 0.0, 1.0])
-    return np.array(rows, np.float64).reshape(-1, 4, 4)
-
-
-def _read_projection(path: Path, key: str) -> np.ndarray | None:
-    """Return the projection matrix of a camera in calib.txt, (3, 4); None without the file."""
-    for source, line in read_lines(path) if path.is_file() else []:
-        columns = line.split()
-        if columns[0] != key:
-            continue
-        wanted = f"{key} must be followed by 12 numbers"
-        numbers = parse_floats(columns[1:], source, wanted)
-        is_complete = len(numbers) == 12 and np.isfinite(numbers).all()
-        if not is_complete or not (numbers[0] > 0 and numbers[5] > 0):
-            raise PoseNetError(
-                f"{source}: {wanted}, focal lengths above 0, received {shorten(line)}"
-            )
-        return np.reshape(numbers, (3, 4))
-    return None
-
-
-def _camera0_from_camera(projection: np.ndarray | None) -> np.ndarray:
-    """Return the pose of the camera in the axes of camera 0, (4, 4)."""
-    matrix = np.eye(4)
-    if projection is not None:
-        matrix[:3, 3] = -np.linalg.solve(projection[:, :3], projection[:, 3])
-    return matrix
 
 
 def _make_camera(projection: np.ndarray | None, folder: Path, names: list[str]) -> Camera | None:

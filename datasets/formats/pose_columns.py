@@ -20,8 +20,10 @@ _QUATERNION = re.compile(r"q(?:uat|uaternion)?(?:_rs)?_?([wxyz])")
 _UNIT = re.compile(r"\[[^\]]*\]|\([^)]*\)")
 # Largest error of the length of a quaternion that is written with a few digits.
 LENGTH_TOLERANCE = 1e-2
-# Fraction of quaternions of unit length below which the columns are doubtful.
-MIN_UNIT_FRACTION = 0.5
+# The quaternion is at one place if nine in ten lines have unit length there, since a file may contain
+# zeros for images that failed, and fewer than half have it at the other place.
+MIN_UNIT_FRACTION = 0.9
+MAX_OTHER_FRACTION = 0.5
 
 
 class PoseColumns(NamedTuple):
@@ -177,8 +179,8 @@ def quaternion_start(table: np.ndarray) -> int | None:
         table: position and quaternion in either order, shape (n, 7).
 
     Returns:
-        0 if the first four numbers have unit length in every line and the last four in less than
-        half of them, 3 if it is the other way round, otherwise None.
+        0 if the first four numbers have unit length in nine of ten lines and the last four in less
+        than half of them, 3 if it is the other way round, otherwise None.
     """
     table = table[np.isfinite(table).all(axis=1)]
     if len(table) == 0:
@@ -188,7 +190,8 @@ def quaternion_start(table: np.ndarray) -> int | None:
         for start in (0, 3)
     }
     for start, other in ((0, 3), (3, 0)):
-        if unit[start].all() and unit[other].mean() < MIN_UNIT_FRACTION:
+        is_here = unit[start].mean() >= MIN_UNIT_FRACTION
+        if is_here and unit[other].mean() < MAX_OTHER_FRACTION:
             return start
     return None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,7 +38,7 @@ from posenet.datasets.formats.pose_columns import (
     split_columns,
 )
 from posenet.datasets.formats.pose_conversion import CONJUGATE, from_camera_from_world
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, count
 
 log = logging.getLogger("posenet")
 
@@ -48,8 +49,8 @@ DIRECTIONS = {"camera to world": "world_from_camera", "world to camera": "camera
 # Numbers in a line of a KITTI trajectory.
 KITTI_NUMBERS = 12
 # Median lengths of quaternions that are not normalized, as networks predict them.
-MIN_LENGTH = 0.5
-MAX_LENGTH = 2.0
+MIN_LENGTH = 0.2
+MAX_LENGTH = 5.0
 FORMS = (
     "the forms are 'name X Y Z W P Q R', 'name qw qx qy qz tx ty tz' (world to camera), "
     "'timestamp x y z qx qy qz qw', 12 numbers (KITTI), and any order that a header names, like "
@@ -72,6 +73,20 @@ class PoseLines:
     positions: np.ndarray
     quaternions: np.ndarray
     places: list[str]
+
+
+class MatchedPoses(NamedTuple):
+    """Poses of k lines and the images that they are of.
+
+    Attributes:
+        targets: index of the image of each line, -1 for none, shape (k,).
+        positions: camera centers, shape (k, 3).
+        quaternions: wxyz, world_from_camera, shape (k, 4).
+    """
+
+    targets: np.ndarray
+    positions: np.ndarray
+    quaternions: np.ndarray
 
 
 def find_form(path: Path, names: tuple[str, ...]) -> str:
@@ -149,6 +164,43 @@ def read_named(path: Path, convention: str) -> PoseLines:
     elif stated == "camera_from_world":
         quaternions = quaternions * CONJUGATE
     return PoseLines(keys, positions, quaternions, places)
+
+
+def match_images(
+    keys: list[str], images: dict[str, int], places: list[str], path: Path
+) -> np.ndarray:
+    """Match lines with the images of a scene. A warning counts those that are of no image.
+
+    Args:
+        keys: name or number of the image of each of k lines.
+        images: index of each image by its name or number.
+        places: where each line is, "file:line".
+        path: the pose file, for messages.
+
+    Returns:
+        Index of the image of each line, -1 for none, shape (k,).
+
+    Raises:
+        PoseNetError: an image appears twice, or no line is of an image of the scene.
+    """
+    first_places: dict[str, str] = {}
+    for key, place in zip(keys, places, strict=True):
+        if key in first_places:
+            raise PoseNetError(
+                f"{place}: an image must appear once, {key} is already at {first_places[key]}"
+            )
+        first_places[key] = place
+    targets = np.array([images.get(key, -1) for key in keys])
+    unknown = int((targets < 0).sum())
+    if unknown == len(keys):
+        example = next(iter(images))
+        raise PoseNetError(
+            f"{path}: at least one pose must be of an image of the scene (names look like "
+            f"{example}), received {keys[0]}"
+        )
+    if unknown:
+        log.warning("%s: ignored %s of images outside the scene", path, count(unknown, "pose"))
+    return targets
 
 
 def _stated_convention(text: str) -> str | None:
