@@ -20,8 +20,8 @@ _QUATERNION = re.compile(r"q(?:uat|uaternion)?(?:_rs)?_?([wxyz])")
 _UNIT = re.compile(r"\[[^\]]*\]|\([^)]*\)")
 # Largest error of the length of a quaternion that is written with a few digits.
 LENGTH_TOLERANCE = 1e-2
-# The quaternion is at one place if nine in ten lines have unit length there, since a file may contain
-# zeros for images that failed, and fewer than half have it at the other place.
+# The quaternion is at one place if nine in ten lines have unit length there, since a file may
+# contain zeros for images that failed, and fewer than half have it at the other place.
 MIN_UNIT_FRACTION = 0.9
 MAX_OTHER_FRACTION = 0.5
 

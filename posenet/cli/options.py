@@ -46,7 +46,8 @@ class EvaluatePosesConfig:
     """Evaluate a pose file against a scene, without a network.
 
     Lines are TUM (timestamp x y z qx qy qz qw; the timestamp is the number of the test image, or a
-    time for TUM and EuRoC scenes) or name X Y Z W P Q R.
+    time for TUM and EuRoC scenes), KITTI, name X Y Z W P Q R, name qw qx qy qz tx ty tz (world to
+    camera), or have the columns that a header names.
     """
 
     file: Annotated[Path, Positional, tyro.conf.arg(metavar="FILE")]
