@@ -157,6 +157,20 @@ def test_positions_that_do_not_fit_are_refused(model, tmp_path):
     np.testing.assert_array_equal(placed_images(model[0]).poses.positions, before.positions)
 
 
+def test_degrees_taken_for_meters_are_refused(tmp_path):
+    """Near latitude 45, a scene of 110 m on a slope is 0.001 degrees and 11 m large."""
+    walk_positions = corridor(30.0)
+    walk_positions[:, 2] = walk_positions[:, 0] / 10
+    model, names = model_of(tmp_path, walk_positions)
+    degrees = [45.0, 7.0, 500.0] + walk_positions[:, [1, 0, 2]] / [111132, 78847, 1]
+    message = refusal(align_to, model, known_positions(names, degrees), tmp_path / "gps.txt")
+    # As meters they are a line of heights.
+    assert message.startswith(
+        f"{tmp_path}/gps.txt: the positions must not be on a line, about which the rotation is "
+        "undetermined: they are 0.000"
+    )
+
+
 @pytest.mark.parametrize(
     ("factor", "extent"), [(1e-5, "0.0011"), (1e5, "1.1e+07")], ids=["tiny", "huge"]
 )
