@@ -28,6 +28,7 @@ from posenet.datasets.formats.timestamps import (
     SECONDS_PER_NANOSECOND,
     TimedImage,
     rows_by_time,
+    warn_about_repeated,
 )
 from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError, count
@@ -172,6 +173,7 @@ def _read_ground_truth(path: Path) -> np.ndarray:
         sources.append(source)
     table = np.array(rows, np.float64).reshape(-1, 8)
     check_columns(table[:, 1:], LIST_COLUMNS, sources, wanted)
+    warn_about_repeated(table, sources)
     table[:, 0] = _seconds(table[:, 0])
     return table
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, count
+
+log = logging.getLogger("posenet")
 
 # Seconds between an image and its pose at most, as in associate.py of the TUM RGB-D benchmark.
 MAX_DIFFERENCE = 0.02
@@ -57,6 +60,25 @@ def seconds_from_timestamps(timestamps: np.ndarray, sources: Sequence[str]) -> n
             f"1970 (above 1e17), received {timestamps[row]:.17g}"
         )
     return np.where(in_nanoseconds, timestamps * SECONDS_PER_NANOSECOND, timestamps)
+
+
+def warn_about_repeated(table: np.ndarray, sources: Sequence[str]) -> None:
+    """Warn about timestamps that several different poses share.
+
+    Args:
+        table: the first column contains timestamps, the others poses, shape (n, k).
+        sources: where each line is, "file:line".
+    """
+    finite = np.flatnonzero(np.isfinite(table).all(axis=1))
+    distinct, first = np.unique(table[finite], axis=0, return_index=True)
+    _, counts = np.unique(distinct[:, 0], return_counts=True)
+    if (counts > 1).any():
+        again = np.diff(distinct[:, 0], prepend=np.nan) == 0
+        log.warning(
+            "%s: %s of several poses, only one is used",
+            sources[int(finite[first[again]].min())],
+            count(int((counts > 1).sum()), "timestamp"),
+        )
 
 
 def match_timestamps(

@@ -32,6 +32,7 @@ from posenet.datasets.formats.timestamps import (
     TimedImage,
     rows_by_time,
     seconds_from_timestamps,
+    warn_about_repeated,
 )
 from posenet.datasets.formats.tum_trajectory import read_tum_table, write_tum
 from posenet.datasets.scene import Scene
@@ -111,7 +112,8 @@ def read(folder: Path) -> RawScene:
         PoseNetError: a line is malformed.
     """
     images = _read_images(folder / IMAGE_LIST)
-    table, _ = read_tum_table(folder / GROUND_TRUTH)
+    table, sources = read_tum_table(folder / GROUND_TRUTH)
+    warn_about_repeated(table, sources)
     poses = rows_by_time(images, table)
     sources = [image.source for image in images]
     notes: list[str] = []

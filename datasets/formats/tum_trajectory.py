@@ -60,7 +60,8 @@ def read_tum_table(path: Path) -> tuple[np.ndarray, list[str]]:
     check_columns(table[:, 1:], columns, sources, _LINE)
     seconds = seconds_from_timestamps(table[:, 0], sources)
     poses = columns.pose_order(table[:, 1:])
-    return np.column_stack([seconds, poses[:, :3], np.roll(poses[:, 3:], -1, axis=1)]), sources
+    xyzw = np.roll(poses[:, 3:], -1, axis=1)
+    return np.column_stack([seconds, poses[:, :3], xyzw]), sources
 
 
 def write_tum(path: Path, poses: Poses, timestamps: Iterable[float]) -> None:

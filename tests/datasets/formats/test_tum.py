@@ -160,3 +160,20 @@ def test_other_units_of_time_are_refused(tmp_path):
         f"{path}:1: a timestamp must be in seconds (below 1e11) or in nanoseconds since 1970 "
         "(above 1e17), received 1403636579763555"
     )
+
+
+def test_warning_about_repeated_timestamps(tmp_path, caplog):
+    """The same line twice is harmless; another pose at the same time is not."""
+    convert(make_scene(tmp_path / "in"), tmp_path / "out", "tum", copy=True)
+    before = open_scene(tmp_path / "out")
+    path = tmp_path / "out/groundtruth.txt"
+    text = path.read_text()
+    first = text.split("\n")[0]
+    caplog.clear()
+    path.write_text(f"{text}{first}\n")
+    open_scene(tmp_path / "out")
+    assert caplog.messages == []
+    path.write_text(f"{text}{first.split()[0]} 9 9 9 0 0 0 1\n")
+    after = open_scene(tmp_path / "out")
+    assert caplog.messages == [f"{path}:13: 1 timestamp of several poses, only one is used"]
+    np.testing.assert_array_equal(after.poses.positions, before.poses.positions)
