@@ -11,6 +11,7 @@ import numpy as np
 from posenet.config import TTA_VIEWS, TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
+from posenet.environment import import_keras
 from posenet.errors import PoseNetError
 from posenet.run import Run as RunFolder
 
@@ -49,6 +50,7 @@ class Run(RunFolder):
         Raises:
             PoseNetError: the scene, its test split or the model cannot be used.
         """
+        import_keras()
         from posenet.evaluation.evaluate import evaluate_run
         from posenet.localization.localizer import LocalizationOptions
 
@@ -68,6 +70,7 @@ class Run(RunFolder):
         Raises:
             PoseNetError: the model cannot be loaded.
         """
+        import_keras()
         from posenet.localization.localizer import Localizer
 
         return Localizer(self, refine=refine, tta_views=tta_views)
@@ -112,6 +115,7 @@ def train(scene: str | Path | Scene, output: str | Path | None = None, **options
         root = Path(scene)
     folder = Path(output) if output is not None else Path("runs") / root.resolve().name
     config = TrainConfig(scene=root, output=folder, **options)
+    import_keras()
     from posenet.training.train import train as train_run
 
     return Run.open(train_run(config).folder)

@@ -17,6 +17,7 @@ from posenet.config import FORMAT_1_HEADS, Head, TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
 from posenet.datasets.splits import TEST_LIST
+from posenet.environment import import_keras
 from posenet.errors import PoseNetError, count, first_line
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Crop
@@ -242,6 +243,7 @@ class Run:
         path = self.folder / MODEL
         if not path.is_file():
             raise PoseNetError(f"{path} is missing: the run was not trained long enough to save it")
+        import_keras()
         import keras
 
         import posenet.models.build

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # not import each other.
 FLOORS = (
     ("errors",),
-    ("config", "geometry"),
+    ("config", "environment", "geometry"),
     ("io",),
     ("models", "datasets"),
     ("viz", "mapping"),

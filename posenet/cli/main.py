@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import logging
 import os
 import signal
 import sys
@@ -32,6 +30,7 @@ from posenet.cli.options import (
 )
 from posenet.cli.predict import predict
 from posenet.cli.scene import convert, courtyard, info, reconstruct
+from posenet.cli.startup import start_process
 from posenet.cli.train import train
 from posenet.cli.weights import classify, convert_weights, evaluate_weights, inspect_weights
 from posenet.config import TrainConfig
@@ -74,12 +73,10 @@ def main(
     Raises:
         SystemExit: with code 2 for wrong use, with code 0 after the help.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    start_process()
     with suppress(ValueError):  # not in the main thread
         # Ending a process is as safe as Ctrl-C: unfinished files are removed.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # file names need not be UTF-8
-        sys.stdout.reconfigure(errors="surrogateescape")
     config = None
     try:
         config = tyro.cli(
@@ -99,6 +96,13 @@ def main(
         if error.filename is None:  # not about a file of the user
             raise
         print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return FAILED
+    except UnicodeEncodeError as error:  # in a locale without UTF-8
+        print(
+            f"error: {error.object!a} must be a file name in the locale's encoding, "
+            f"{error.encoding}: set PYTHONUTF8=1",
+            file=sys.stderr,
+        )
         return FAILED
     except KeyboardInterrupt:
         print(f"interrupted{_resume_hint(config)}", file=sys.stderr)

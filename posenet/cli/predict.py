@@ -63,7 +63,7 @@ def plot_estimates(run: Run, poses: Poses, path: Path) -> None:
     Raises:
         PoseNetError: there are no poses, or the file cannot be written.
     """
-    from posenet.viz.figure import new_figure, save_figure
+    from posenet.viz.figure import default_style, new_figure, save_figure
     from posenet.viz.trajectory import plot_path
 
     if not len(poses):
@@ -73,10 +73,11 @@ def plot_estimates(run: Run, poses: Poses, path: Path) -> None:
     except PoseNetError as error:
         log.warning("training images are not plotted: %s", error)
         training = None
-    figure = new_figure(12, 7.6)
-    plot_path(figure.add_subplot(), poses, training, run.unit)
-    figure.suptitle(f"{run.scene.name}: {count(len(poses), 'image')}")
-    save_figure(figure, path)
+    with default_style():
+        figure = new_figure(12, 7.6)
+        plot_path(figure.add_subplot(), poses, training, run.unit)
+        figure.suptitle(f"{run.scene.name}: {count(len(poses), 'image')}")
+        save_figure(figure, path)
 
 
 def _columns(estimate: PoseEstimate, refine: bool, retrieved: str | None) -> dict[str, str]:

@@ -1,9 +1,37 @@
-"""Start TensorFlow quietly."""
+"""Start a command, and TensorFlow quietly."""
 
 from __future__ import annotations
 
+import codecs
+import io
+import logging
 import os
 import sys
+import warnings
+
+from posenet.environment import import_keras
+
+
+def start_process() -> None:
+    """Set up messages, output and warnings, whatever the user's environment asks of Python."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    # Without a home folder, matplotlib logs where it caches its fonts.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        codecs.register_error("file_name", _encode_file_name)
+        sys.stdout.reconfigure(errors="file_name")
+    # A warning of another library is not an error of a command (PYTHONWARNINGS=error).
+    if any(option.startswith("e") for option in sys.warnoptions):
+        warnings.resetwarnings()
+        warnings.simplefilter("ignore")
+
+
+def _encode_file_name(error: UnicodeError) -> tuple[bytes, int]:
+    """Encode what the output's encoding lacks: in UTF-8, or as the bytes of a name that is not."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return text.encode("utf-8", "surrogateescape"), error.end
 
 
 def start_tensorflow() -> None:
@@ -12,12 +40,12 @@ def start_tensorflow() -> None:
     Errors still arrive as exceptions.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     sys.stderr.flush()
     stderr = os.dup(2)
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 2)
     try:
+        import_keras()
         import tensorflow as tf
 
         from posenet.training.device import configure_threads

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from posenet.evaluation.baselines import BASELINE_NAMES
 from posenet.evaluation.evaluate import Evaluation
 from posenet.viz.errors import ErrorCurve, plot_cumulative, plot_errors, plot_sparsification
-from posenet.viz.figure import BROWN, PURPLE, TEAL, new_figure, plot_image, save_figure
+from posenet.viz.figure import (
+    BROWN,
+    PURPLE,
+    TEAL,
+    default_style,
+    new_figure,
+    plot_image,
+    save_figure,
+)
 from posenet.viz.matches import QueryMatches, TrainingView, matches_figure
 from posenet.viz.trajectory import plot_trajectory, plot_trajectory_3d
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # The same color for a baseline in all figures.
 BASELINE_COLORS = {"pose_regression": PURPLE, "retrieval": TEAL, "mean_pose": BROWN}
@@ -35,6 +45,7 @@ class _Quantity(NamedTuple):
     baselines: dict[str, np.ndarray]
 
 
+@default_style()
 def write_figures(folder: Path, evaluation: Evaluation) -> list[Path]:
     """Write the figures of an evaluation as PNG files.
 

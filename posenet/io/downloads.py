@@ -13,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from posenet.errors import PoseNetError
-from posenet.io.image_cache import cache_folder
+from posenet.io.user_folders import cache_folder, home_folder
 
 log = logging.getLogger("posenet")
 
@@ -37,8 +37,12 @@ def cached_file(url: str) -> Path | None:
         The file, or None.
     """
     name = url.rpartition("/")[2]
-    candidates = (_folder() / name, Path.home() / ".keras" / "models" / name)
-    return next((path for path in candidates if path.is_file()), None)
+    folders = [_folder()]
+    if home := home_folder():
+        folders.append(home / ".keras" / "models")
+    candidates = [folder / name for folder in folders]
+    # Path.is_file raises an error in a folder that must not be searched.
+    return next((path for path in candidates if os.path.isfile(path)), None)
 
 
 def fetch(url: str, digest: str | None) -> Path:

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from posenet.errors import PoseNetError, count
 from posenet.io.files import atomic_path, fingerprint_file, require_free_space
 from posenet.io.images import DECODER_VERSION, load_image
+from posenet.io.user_folders import cache_folder
 
 log = logging.getLogger("posenet")
 
@@ -34,17 +35,6 @@ UNFINISHED_DAYS = 2
 SECONDS_PER_DAY = 86400
 # Number of dropped images that are logged by name.
 MAX_LOGGED = 3
-
-
-def cache_folder() -> Path:
-    """Return the cache folder: POSENET_CACHE, otherwise posenet/ in the user's cache folder.
-
-    Returns:
-        The folder, which need not exist.
-    """
-    if own := os.environ.get("POSENET_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "posenet"
 
 
 class ImageArray:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from matplotlib import rc_context, rcParamsDefault
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -22,6 +25,19 @@ BROWN = "#8d7b68"
 PURPLE = "#7a5ea8"
 # Resolution of saved figures, dots per inch.
 DPI = 130
+
+
+@contextmanager
+def default_style() -> Iterator[None]:
+    """Draw the figures of a block in matplotlib's default style; also a decorator.
+
+    The user's matplotlibrc may require LaTeX or another file format.
+
+    Yields:
+        Nothing.
+    """
+    with rc_context({key: rcParamsDefault[key] for key in rcParamsDefault if key != "backend"}):
+        yield
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -14,6 +14,7 @@ from posenet.viz.figure import (
     ESTIMATE,
     GROUND_TRUTH,
     TRAINING,
+    default_style,
     new_figure,
     save_figure,
     style_axes,
@@ -91,6 +92,7 @@ def plot_scene_map(ax: Axes, scene: Scene, *, max_frusta: int = 40) -> Axes:
     return ax
 
 
+@default_style()
 def write_scene_map(path: Path, scene: Scene) -> None:
     """Draw the map of a scene into a PNG file.
 

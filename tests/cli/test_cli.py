@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -105,6 +106,40 @@ def test_names_that_are_not_utf8_can_be_printed():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=ROOT)
     assert (done.returncode, done.stdout) == (0, b"K\xfcche.jpg\n"), done.stderr
+
+
+def run_with(command, **variables):
+    """Run a program as the command `evaluate run`, with other environment variables."""
+    program = (
+        "import os, sys, warnings\n"
+        "from posenet.cli import main as cli\n"
+        "from posenet.cli.options import EvaluateConfig\n"
+        f"cli.COMMANDS[EvaluateConfig] = lambda config: {command}\n"
+        "sys.exit(cli.main(['evaluate', 'run']))"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, cwd=ROOT, env=os.environ | variables
+    )
+
+
+def test_names_are_printed_in_utf8_if_the_output_has_another_encoding():
+    command = r"print('K\xfcche \u6d77', os.fsdecode(b'K\xfcche.jpg'))"
+    done = run_with(command, PYTHONIOENCODING="ascii", PYTHONUTF8="1")
+    assert done.stdout == "K\xfcche \u6d77 ".encode() + b"K\xfcche.jpg\n", done.stderr
+
+
+def test_a_name_that_the_locale_cannot_express_is_one_line():
+    variables = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = run_with("os.stat('s\\xe9q')", **variables)
+    assert done.returncode == 1
+    assert done.stderr.decode() == (
+        "error: 's\\xe9q' must be a file name in the locale's encoding, ascii: set PYTHONUTF8=1\n"
+    )
+
+
+def test_warnings_of_libraries_are_not_errors():
+    done = run_with("warnings.warn('deprecated', DeprecationWarning)", PYTHONWARNINGS="error")
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_a_reader_that_has_had_enough_is_no_error():

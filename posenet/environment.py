@@ -1,0 +1,115 @@
+"""Import matplotlib and Keras independently of variables and files of the user's other work.
+
+Notebooks set MPLBACKEND, other programs KERAS_BACKEND and ~/.keras/keras.json. Both libraries read
+them on import and fail, or compute something else. `os.environ` is restored afterwards.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from posenet.errors import PoseNetError, first_line
+
+log = logging.getLogger("posenet")
+
+# The settings of Keras that the networks are written for.
+BACKEND = "tensorflow"
+IMAGE_DATA_FORMAT = "channels_last"
+FLOATX = "float32"
+# Keras' default of the small number that prevents divisions by zero.
+EPSILON = 1e-7
+# Variables with which Keras shortens every training of a process; for debugging only.
+KERAS_LIMITS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
+
+
+def import_matplotlib() -> None:
+    """Import matplotlib, even if MPLBACKEND names a backend that is not installed here.
+
+    A valid backend remains in use for the figures of the user's own program.
+    """
+    backend = os.environ.get("MPLBACKEND")
+    if not backend or "matplotlib" in sys.modules:
+        return
+    with _changed_variables({"MPLBACKEND": None}), _default_warnings():
+        import matplotlib
+    with suppress(ValueError):
+        matplotlib.rcParams["backend"] = backend  # as matplotlib does at the end of its import
+
+
+def import_keras() -> None:
+    """Import Keras with TensorFlow and with the settings that the networks are written for.
+
+    Raises:
+        PoseNetError: the program has imported Keras with other settings, or the configuration file
+            of Keras is invalid.
+    """
+    if "keras" in sys.modules:
+        _check_keras()
+        return
+    backend = os.environ.get("KERAS_BACKEND") or BACKEND
+    if backend != BACKEND:
+        log.warning("KERAS_BACKEND=%s is ignored: posenet runs Keras on TensorFlow", backend)
+    import_matplotlib()  # Keras imports it too
+    variables = dict.fromkeys(KERAS_LIMITS) | {"KERAS_BACKEND": BACKEND}
+    with _changed_variables(variables), _default_warnings():
+        try:
+            import keras
+        except (ValueError, AssertionError, AttributeError, TypeError) as error:
+            raise PoseNetError(
+                f"{_keras_file()} must be a valid configuration of Keras: {first_line(error)}"
+            ) from None
+    keras.config.set_image_data_format(IMAGE_DATA_FORMAT)
+    keras.config.set_floatx(FLOATX)
+    keras.config.set_epsilon(EPSILON)
+
+
+def _check_keras() -> None:
+    """Raise an error unless Keras has the settings that the networks are written for."""
+    import keras
+
+    received = (keras.config.image_data_format(), keras.config.floatx())
+    if received != (IMAGE_DATA_FORMAT, FLOATX):
+        raise PoseNetError(
+            f"Keras must have image_data_format {IMAGE_DATA_FORMAT} and floatx {FLOATX}, received "
+            f"{' and '.join(received)}: change {_keras_file()}"
+        )
+
+
+def _keras_file() -> str:
+    """Return the path of the configuration file that Keras reads."""
+    home = os.path.expanduser("~")
+    if not os.access(home, os.W_OK):
+        home = "/tmp"
+    return os.path.join(os.environ.get("KERAS_HOME", os.path.join(home, ".keras")), "keras.json")
+
+
+@contextmanager
+def _changed_variables(values: dict[str, str | None]) -> Iterator[None]:
+    """Set or remove (None) environment variables for the duration of a block."""
+    before = {name: os.environ.get(name) for name in values}
+    try:
+        _set_variables(values)
+        yield
+    finally:
+        _set_variables(before)
+
+
+def _set_variables(values: dict[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@contextmanager
+def _default_warnings() -> Iterator[None]:
+    """Do not let warnings of other libraries' imports become errors (PYTHONWARNINGS=error)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

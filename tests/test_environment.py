@@ -1,0 +1,120 @@
+"""Variables and files of the user's other work do not change what posenet computes or draws."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from posenet import environment
+from posenet.environment import import_keras
+from tests.helpers.errors import refusal
+
+pytestmark = pytest.mark.slow
+
+# Installed in some environments only: then it is a valid backend.
+INLINE = "module://matplotlib_inline.backend_inline"
+DRAW = (
+    "import os, sys\n"
+    "from posenet.viz.figure import new_figure, save_figure\n"
+    "from pathlib import Path\n"
+    "save_figure(new_figure(2, 1), Path(sys.argv[1]))\n"
+    "import matplotlib.pyplot as plt\n"
+    "print(plt.get_backend(), os.environ['MPLBACKEND'])"
+)
+SETTINGS = (
+    "import os, posenet.environment\n"
+    "posenet.environment.import_keras()\n"
+    "import keras\n"
+    "posenet.environment.import_keras()\n"
+    "print(keras.config.backend(), keras.config.image_data_format(), keras.config.floatx(),\n"
+    "      keras.config.epsilon(), keras.config.max_epochs(), os.environ['KERAS_BACKEND'],\n"
+    "      os.environ['KERAS_MAX_EPOCHS'])"
+)
+
+
+def run(program, *arguments, **variables):
+    """Run a Python program with other environment variables and return the finished process."""
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        env=os.environ | {name: str(value) for name, value in variables.items()},
+        capture_output=True,
+        text=True,
+    )
+
+
+def keras_home(folder, **settings):
+    """Write a keras.json and return its folder."""
+    usual = {"floatx": "float32", "epsilon": 1e-7, "backend": "tensorflow"}
+    usual["image_data_format"] = "channels_last"
+    (folder / "keras.json").write_text(json.dumps(usual | settings))
+    return folder
+
+
+@pytest.mark.parametrize(("backend", "own"), [(INLINE, None), ("rubbish", "agg"), ("svg", "svg")])
+def test_figures_do_not_depend_on_the_backend_of_notebooks(tmp_path, backend, own):
+    done = run(DRAW, tmp_path / "figure.png", MPLBACKEND=backend)
+    assert done.returncode == 0, done.stderr
+    # The user's own figures have the backend that was asked for, if it exists.
+    used, variable = done.stdout.split()
+    assert used == own or own is None
+    assert variable == backend
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_keras_has_the_settings_of_the_networks(tmp_path):
+    home = keras_home(
+        tmp_path, backend="torch", floatx="float16", epsilon=0.1, image_data_format="channels_first"
+    )
+    done = run(
+        SETTINGS,
+        KERAS_HOME=home,
+        KERAS_BACKEND="torch",
+        KERAS_MAX_EPOCHS=0,
+        MPLBACKEND=INLINE,
+        PYTHONWARNINGS="error",
+    )
+    expected = "tensorflow channels_last float32 1e-07 None torch 0"
+    assert done.stdout.strip() == expected, done.stderr
+    assert "KERAS_BACKEND=torch is ignored: posenet runs Keras on TensorFlow" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ('{"epsilon": "small"}', "Invalid `epsilon` configuration. Expected a float. Received: epsilon=small"),
+        ("[]", "'list' object has no attribute 'get'"),
+    ],
+)  # fmt: skip
+def test_an_invalid_configuration_of_keras_is_one_line(tmp_path, settings, reason):
+    (tmp_path / "keras.json").write_text(settings)
+    done = run(SETTINGS, KERAS_HOME=tmp_path, KERAS_MAX_EPOCHS=5)
+    path = tmp_path / "keras.json"
+    assert done.stderr.strip().splitlines()[-1] == (
+        f"posenet.errors.PoseNetError: {path} must be a valid configuration of Keras: {reason}"
+    )
+
+
+def test_keras_with_other_settings_of_the_program_is_refused(monkeypatch):
+    import keras
+
+    monkeypatch.setenv("KERAS_HOME", "/keras")
+    monkeypatch.setattr(keras.config, "image_data_format", lambda: "channels_first")
+    assert refusal(import_keras) == (
+        "Keras must have image_data_format channels_last and floatx float32, received "
+        "channels_first and float32: change /keras/keras.json"
+    )
+
+
+def test_variables_are_restored_after_an_error(monkeypatch):
+    monkeypatch.setenv("SET", "before")
+
+    @environment._changed_variables({"SET": None, "UNSET": "1"})
+    def fails():
+        raise KeyError(os.environ.get("SET"), os.environ["UNSET"])
+
+    with pytest.raises(KeyError, match=r"None, '1'"):
+        fails()
+    assert os.environ["SET"] == "before"
+    assert "UNSET" not in os.environ
