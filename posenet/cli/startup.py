@@ -11,12 +11,18 @@ import warnings
 
 from posenet.environment import import_keras
 
+# Level of FFmpeg's log without any message.
+AV_LOG_QUIET = "-8"
+
 
 def start_process() -> None:
     """Set up messages, output and warnings, whatever the user's environment asks of Python."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     # Without a home folder, matplotlib logs where it caches its fonts.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    # OpenCV logs each damaged part of images and videos, thousands for one video.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", AV_LOG_QUIET)
     if isinstance(sys.stdout, io.TextIOWrapper):
         codecs.register_error("file_name", _encode_file_name)
         sys.stdout.reconfigure(errors="file_name")

@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from posenet.errors import PoseNetError
 from posenet.io.files import atomic_path
+from posenet.mapping.capture.containers import find_video_issue
 
 log = logging.getLogger("posenet")
 
@@ -31,10 +33,29 @@ CORNER_DISTANCE = 7
 # Fewest tracked corners for a usable optical flow.
 MIN_TRACKED = 10
 JPEG_QUALITY = 95
+# Reading ends after this many frames in a row that cannot be decoded: over a minute, or the end.
+MAX_FAILED = 3000
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What frames are chosen by.
+
+    Attributes:
+        numbers: numbers of the n frames that can be decoded, counted from 0, shape (n,).
+        sharpness: their sharpness, shape (n,).
+        flow: optical flow since the previous one of them in image widths, shape (n,).
+    """
+
+    numbers: np.ndarray
+    sharpness: np.ndarray
+    flow: np.ndarray
 
 
 def extract_frames(source: Path, target: Path, max_frames: int) -> list[str]:
     """Write the chosen frames of a video as JPEG files.
+
+    Frames that cannot be decoded are skipped with one warning.
 
     Args:
         source: the video.
@@ -47,9 +68,10 @@ def extract_frames(source: Path, target: Path, max_frames: int) -> list[str]:
     Raises:
         PoseNetError: OpenCV cannot read the video.
     """
-    sharpness, flow = _measure(source)
-    chosen = choose_frames(sharpness, flow, max_frames)
-    step = float(flow.sum()) / max(1, len(chosen))
+    measured = _measure(source)
+    chosen = measured.numbers[choose_frames(measured.sharpness, measured.flow, max_frames)]
+    total_flow = float(measured.flow.sum())
+    step = total_flow / max(1, len(chosen))
     if step > MAX_STEP:
         log.warning(
             "%s: %d frames of this video are %.2f image widths apart, which may be too far: use "
@@ -57,15 +79,15 @@ def extract_frames(source: Path, target: Path, max_frames: int) -> list[str]:
             source,
             len(chosen),
             step,
-            math.ceil(flow.sum() / (MAX_STEP / 2)),
+            math.ceil(total_flow / (MAX_STEP / 2)),
         )
-    names = {int(row): f"frame{row:06d}.jpg" for row in chosen}
+    names = {int(number): f"frame{number:06d}.jpg" for number in chosen}
     if all((target / name).is_file() for name in names.values()):
         return list(names.values())
     with _read_frames(source, "writing frames") as frames:
-        for row, frame in frames:
-            if row in names:
-                _write_jpeg(target / names[row], frame)
+        for number, frame in frames:
+            if number in names:
+                _write_jpeg(target / names[number], frame)
     return list(names.values())
 
 
@@ -110,22 +132,60 @@ def median_flow(before: np.ndarray, after: np.ndarray) -> float:
     return float(np.median(motion) / before.shape[1])
 
 
-def _measure(source: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return sharpness and optical flow of all frames of a video, each (n,)."""
+def _measure(source: Path) -> Measurements:
+    """Measure all frames of a video; warn about those that cannot be decoded."""
+    numbers: list[int] = []
     sharpness: list[float] = []
     flow: list[float] = []
     before = None
     with _read_frames(source, "choosing frames") as frames:
-        for _, frame in frames:
+        for number, frame in frames:
             size = (SMALL_WIDTH, max(1, round(frame.shape[0] * SMALL_WIDTH / frame.shape[1])))
             small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
             gray = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
             sharpness.append(cv2.Laplacian(gray, cv2.CV_32F).var())
             flow.append(0.0 if before is None else median_flow(before, gray))
             before = gray
-    if not sharpness:
-        raise PoseNetError(f"{source} must be a video, none of its frames can be read")
-    return np.array(sharpness), np.array(flow)
+            numbers.append(number)
+    if not numbers:
+        raise PoseNetError(
+            f"{source} must be a video, none of its frames can be read{_reason(source)}"
+        )
+    _warn_about_missing(source, numbers)
+    return Measurements(np.array(numbers), np.array(sharpness), np.array(flow))
+
+
+def _warn_about_missing(source: Path, numbers: list[int]) -> None:
+    """Warn if the file of a video contains more frames than those that were decoded.
+
+    The number of frames in a header is an estimate, too high for many intact videos (variable frame
+    rate, longer sound, edit lists). It counts only if the structure of the file is incomplete.
+    """
+    total = numbers[-1] + 1
+    issue = find_video_issue(source)
+    if issue:
+        with _open_video(source) as video:
+            total = max(total, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
+    if len(numbers) < total:
+        about = "about " if issue else ""
+        log.warning(
+            "%s: the file is %s, %d of %s%d frames could be read",
+            source,
+            issue or "damaged",
+            len(numbers),
+            about,
+            total,
+        )
+
+
+def _reason(source: Path) -> str:
+    """Return why a video cannot be read, for the end of an error message."""
+    if issue := find_video_issue(source):
+        return f", the file is {issue}"
+    video = cv2.VideoCapture(str(source))
+    codec = int(video.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little") if video.isOpened() else b""
+    video.release()
+    return f", its codec is {codec.decode('latin-1')}" if codec.isalnum() else ""
 
 
 def _write_jpeg(path: Path, frame: np.ndarray) -> None:
@@ -138,24 +198,34 @@ def _write_jpeg(path: Path, frame: np.ndarray) -> None:
 @contextmanager
 def _read_frames(source: Path, label: str) -> Iterator[Iterator[tuple[int, np.ndarray]]]:
     """Open a video for reading its (number, BGR frame), with progress."""
-    video = cv2.VideoCapture(str(source))
-    try:
-        if not source.is_file() or not video.isOpened():
-            raise PoseNetError(f"{source} must be a video that OpenCV can read")
+    with _open_video(source) as video:
         total = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
         with tqdm(desc=label, total=total if total > 0 else None, unit="frame") as bar:
             yield _decode(video, bar)
+
+
+@contextmanager
+def _open_video(source: Path) -> Iterator[cv2.VideoCapture]:
+    """Open a video for the duration of a block."""
+    video = cv2.VideoCapture(str(source))
+    try:
+        if not source.is_file():
+            raise PoseNetError(f"{source} must be a video that OpenCV can read")
+        if not video.isOpened():
+            raise PoseNetError(f"{source} must be a video that OpenCV can read{_reason(source)}")
+        yield video
     finally:
         video.release()
 
 
 def _decode(video: cv2.VideoCapture, bar: tqdm) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the number and pixels of all frames."""
-    row = 0
-    while True:
+    """Yield the number and pixels of all frames that can be decoded."""
+    number = 0
+    failed = 0
+    while failed < MAX_FAILED:  # OpenCV does not distinguish a damaged frame from the end
         good, frame = video.read()
-        if not good:
-            return
-        yield row, frame
-        row += 1
-        bar.update()
+        if good:
+            yield number, frame
+            bar.update()
+        failed = 0 if good else failed + 1
+        number += 1

@@ -7,15 +7,21 @@ import pytest
 from posenet.errors import PoseNetError
 from posenet.io.image_headers import image_size
 from posenet.mapping.capture import frames as capture_frames
-from posenet.mapping.capture.frames import STEP, choose_frames, extract_frames, median_flow
+from posenet.mapping.capture.frames import (
+    STEP,
+    Measurements,
+    choose_frames,
+    extract_frames,
+    median_flow,
+)
 from tests.helpers.errors import refusal
 from tests.helpers.images import texture
 
 
-def write_video(path, shifts, blurred=()):
+def write_video(path, shifts, blurred=(), codec="MJPG"):
     """Write a video, 320 x 240, of a crop that moves over a texture; some frames are blurred."""
     wide = texture()
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 30, (320, 240))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 30, (320, 240))
     for row, shift in enumerate(shifts):
         view = wide[:, shift : shift + 320]
         writer.write(cv2.GaussianBlur(view, (0, 0), 4) if row in blurred else view)
@@ -66,6 +72,93 @@ def test_other_file_raises_error(tmp_path):
         extract_frames(tmp_path / "text.mp4", tmp_path / "out", 5)
 
 
+# File suffix and codec of videos that OpenCV writes.
+VIDEOS = {".mp4": "mp4v", ".mov": "mp4v", ".avi": "XVID", ".mkv": "VP80", ".webm": "VP80"}
+
+
+def count_frames(path):
+    """Count the frames that OpenCV decodes, over those that it does not."""
+    video = cv2.VideoCapture(str(path))
+    return sum(video.read()[0] for _ in range(200))
+
+
+@pytest.fixture
+def walk(tmp_path, request):
+    """A video of 60 frames and a folder for its frames."""
+    (tmp_path / "out").mkdir()
+    shifts = [4 * row for row in range(60)]
+    return write_video(tmp_path / f"walk{request.param}", shifts, codec=VIDEOS[request.param])
+
+
+@pytest.mark.parametrize("walk", VIDEOS, indirect=True)
+def test_intact_videos_have_no_warning(walk, caplog):
+    assert (
+        len(extract_frames(walk, walk.parent / "out", 250)) == 13
+    )  # 59 * 4 px in steps of 19.2 px
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("walk", VIDEOS, indirect=True)
+def test_damaged_frames_are_skipped_and_counted(walk, caplog):
+    content = walk.read_bytes()
+    middle = len(content) // 2
+    length = len(content) // 8
+    walk.write_bytes(content[:middle] + bytes(length) + content[middle + length :])
+    read = count_frames(walk)
+    assert 30 < read < 60
+    names = extract_frames(walk, walk.parent / "out", 250)
+    # Some are after the damage.
+    assert sorted(path.name for path in (walk.parent / "out").iterdir()) == names
+    assert len(names) >= 8
+    about = "" if VIDEOS[walk.suffix] == "mp4v" else "about "
+    assert caplog.messages == [
+        f"{walk}: the file is damaged, {read} of {about}60 frames could be read"
+    ]
+    # A second pass finds the same frames under the same names.
+    caplog.clear()
+    assert extract_frames(walk, walk.parent / "out", 250) == names
+
+
+@pytest.mark.parametrize("walk", [".avi", ".mkv", ".webm"], indirect=True)
+def test_frames_before_the_end_of_a_cut_off_video_are_used(walk, caplog):
+    content = walk.read_bytes()
+    walk.write_bytes(content[: len(content) * 3 // 4])
+    read = count_frames(walk)
+    assert 20 < read < 60
+    names = extract_frames(walk, walk.parent / "out", 250)
+    assert len(names) >= 4
+    assert caplog.messages == [
+        f"{walk}: the file is cut off, {read} of about 60 frames could be read"
+    ]
+
+
+@pytest.mark.parametrize("walk", [".mp4", ".mov"], indirect=True)
+def test_a_cut_off_video_that_cannot_be_opened_raises_error(walk):
+    walk.write_bytes(walk.read_bytes()[:9000])
+    line = refusal(extract_frames, walk, walk.parent / "out", 250)
+    assert line == f"{walk} must be a video that OpenCV can read, the file is cut off"
+
+
+@pytest.mark.parametrize("walk", [".avi"], indirect=True)
+def test_an_estimated_number_of_frames_is_no_warning(walk, caplog):
+    content = bytearray(walk.read_bytes())
+    for field, offset in ((b"avih", 24), (b"strh", 40)):  # dwTotalFrames and dwLength
+        start = content.index(field) + offset
+        assert content[start : start + 4] == (60).to_bytes(4, "little")
+        content[start : start + 4] = (100).to_bytes(4, "little")
+    walk.write_bytes(content)
+    assert cv2.VideoCapture(str(walk)).get(cv2.CAP_PROP_FRAME_COUNT) == 100
+    assert len(extract_frames(walk, walk.parent / "out", 250)) == 13
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("walk", [".webm"], indirect=True)
+def test_a_video_without_a_readable_frame_raises_error(walk, monkeypatch):
+    monkeypatch.setattr(capture_frames, "_decode", lambda *_: iter(()))
+    line = refusal(extract_frames, walk, walk.parent / "out", 250)
+    assert line == (f"{walk} must be a video, none of its frames can be read, its codec is VP80")
+
+
 def test_warning_about_frames_too_far_apart(tmp_path, monkeypatch, caplog):
     for row in range(8):
         (tmp_path / f"frame{row:06d}.jpg").write_bytes(b"there already")
@@ -73,7 +166,9 @@ def test_warning_about_frames_too_far_apart(tmp_path, monkeypatch, caplog):
     message = "which may be too far: use --max-frames 27"
     for flow, warned in ((0.5, True), (0.1, False)):
         monkeypatch.setattr(
-            capture_frames, "_measure", lambda _, flow=flow: (np.ones(8), np.full(8, flow))
+            capture_frames,
+            "_measure",
+            lambda _, flow=flow: Measurements(np.arange(8), np.ones(8), np.full(8, flow)),
         )
         assert len(extract_frames(tmp_path / "long.mp4", tmp_path, 4)) <= 5
         assert (message in caplog.text) == warned
