@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+# Number of items that a message names of a long list.
+MAX_NAMED = 3
 # Longest part of another library's message that is quoted, in characters.
 MAX_QUOTED = 80
 
@@ -39,3 +43,18 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
         The two words.
     """
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def name_first(items: Sequence[str]) -> str:
+    """Join the first items of a list for a message: "a; b; c; and 2 more".
+
+    Args:
+        items: the items.
+
+    Returns:
+        At most three of them, and the number of the others.
+    """
+    named = list(items[:MAX_NAMED])
+    if len(items) > len(named):
+        named.append(f"and {len(items) - len(named)} more")
+    return "; ".join(named)

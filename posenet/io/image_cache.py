@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from posenet.errors import PoseNetError, count
+from posenet.errors import PoseNetError, count, name_first
 from posenet.io.files import atomic_path, fingerprint_file, require_free_space
 from posenet.io.images import DECODER_VERSION, load_image
 from posenet.io.user_folders import cache_folder
@@ -33,8 +33,6 @@ STEP_BYTES = 64 * 2**20
 UNUSED_DAYS = 30
 UNFINISHED_DAYS = 2
 SECONDS_PER_DAY = 86400
-# Number of dropped images that are logged by name.
-MAX_LOGGED = 3
 
 
 class ImageArray:
@@ -184,10 +182,9 @@ def _drop_undecoded(array: np.ndarray, issues: dict[int, str]) -> ImageArray:
     if len(rows) == 0:
         first = next(iter(issues.values()), "no image was given")
         raise PoseNetError(f"at least one image must decode: {first}")
-    for issue in list(issues.values())[:MAX_LOGGED]:
-        log.warning("image dropped: %s", issue)
-    if len(issues) > MAX_LOGGED:
-        log.warning("%s dropped", count(len(issues) - MAX_LOGGED, "more image"))
+    if issues:
+        total = count(len(array), "image")
+        log.warning("%d of %s dropped: %s", len(issues), total, name_first(list(issues.values())))
     return ImageArray(array, rows, list(issues.values()))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -49,6 +51,10 @@ TIFF_HEIGHT = 257
 SAMPLED_IMAGES = 50
 # Bytes at the end of a JPEG file in which its end marker is searched first.
 JPEG_TAIL = 65536
+# Fewest bits of a block of a JPEG: one for its mean, one for all others (ITU-T T.81, annex F).
+BITS_PER_BLOCK = 2
+# Bytes of the tables of a JPEG that may be zero.
+TABLE_BYTES = 256
 
 
 class StoredSize(NamedTuple):
@@ -196,6 +202,30 @@ def is_complete(file: BinaryIO) -> bool:
     return (size > 4 * JPEG_TAIL and b"\xff\xd9" in file.read()) or _jpeg_has_end(file)
 
 
+def has_zeros_in_scan(content: bytes) -> bool:
+    """Return whether a part of a JPEG is filled with zeros, which decoders show as a gray area.
+
+    Flat areas may be zeros too, of at least two bits per block of 8 x 8 values. Only more zeros
+    than those of an image without any content are found.
+
+    Args:
+        content: the bytes of an image file.
+
+    Returns:
+        False for other formats.
+    """
+    if content[:2] != b"\xff\xd8":
+        return False
+    start = _first_scan(content)
+    try:
+        with Image.open(BytesIO(content)) as image:
+            blocks = math.prod(-(-side // 16) * 2 for side in image.size) * len(image.getbands())
+    except PILLOW_ERRORS:
+        return False
+    zeros = bytes(blocks * BITS_PER_BLOCK // 8 + TABLE_BYTES)
+    return content.find(zeros, start, max(start, content.find(b"\xff\xd9", start))) >= 0
+
+
 def png_chunks(file: BinaryIO) -> set[bytes]:
     """Return the types of the chunks of a PNG, up to its end (PNG specification, 5.3).
 
@@ -257,9 +287,14 @@ def _jpeg_has_end(file: BinaryIO) -> bool:
     """Return whether an end marker follows the first scan, after an embedded thumbnail."""
     file.seek(0)
     data = file.read()
+    return data.find(b"\xff\xd9", _first_scan(data)) >= 0
+
+
+def _first_scan(jpeg: bytes) -> int:
+    """Return where the first scan of a JPEG begins, after its headers and thumbnail."""
     position = 2
-    while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] != 0xDA:
-        is_fill_byte = data[position + 1] == 0xFF
-        length = int.from_bytes(data[position + 2 : position + 4], "big")
+    while position + 4 <= len(jpeg) and jpeg[position] == 0xFF and jpeg[position + 1] != 0xDA:
+        is_fill_byte = jpeg[position + 1] == 0xFF
+        length = int.from_bytes(jpeg[position + 2 : position + 4], "big")
         position += 1 if is_fill_byte else 2 + length
-    return data.find(b"\xff\xd9", position) >= 0
+    return position

@@ -11,7 +11,13 @@ from PIL import Image, ImageOps
 
 from posenet.errors import PoseNetError
 from posenet.geometry.cropping import cover_transform
-from posenet.io.image_headers import PILLOW_ERRORS, image_size, is_complete, is_radiance
+from posenet.io.image_headers import (
+    PILLOW_ERRORS,
+    has_zeros_in_scan,
+    image_size,
+    is_complete,
+    is_radiance,
+)
 
 # Raised whenever the same files give other pixels or keypoints; part of every cache's fingerprint.
 DECODER_VERSION = "8"
@@ -43,7 +49,7 @@ def read_image(path: Path, at_least: tuple[int, int] | None = None) -> np.ndarra
         RGB values, shape (h, w, 3), uint8, EXIF orientation applied.
 
     Raises:
-        PoseNetError: the file cannot be read, is not an image or is truncated.
+        PoseNetError: the file cannot be read, is not an image, is truncated or partly zero.
     """
     try:
         content = path.read_bytes()
@@ -58,6 +64,8 @@ def read_image(path: Path, at_least: tuple[int, int] | None = None) -> np.ndarra
         raise PoseNetError(f"{path}: not a valid image (could not decode {len(content)} bytes)")
     if not is_complete(io.BytesIO(content)):
         raise PoseNetError(f"{path}: truncated image ({len(content)} bytes)")
+    if has_zeros_in_scan(content):
+        raise PoseNetError(f"{path}: damaged image (a part of its {len(content)} bytes is 0)")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
 

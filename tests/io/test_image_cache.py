@@ -100,7 +100,16 @@ def test_damaged_images_are_dropped(paths, limit, caplog):
         assert len(images) == 4
         np.testing.assert_array_equal(images[1], load_image(paths[2], 24, 32))
         np.testing.assert_array_equal(images.subset(np.array([3]))[0], load_image(paths[4], 24, 32))
-    assert "1.png: not a valid image (could not decode 8 bytes)" in caplog.text
+    message = f"1 of 5 images dropped: {paths[1]}: not a valid image (could not decode 8 bytes)"
+    assert [text for text in caplog.messages if "dropped" in text] == [message] * 2
+
+
+def test_dropped_images_are_one_message(paths, caplog):
+    for path in paths[:4]:
+        path.write_bytes(b"no image")
+    load_images(paths, (24, 32))
+    named = "; ".join(f"{path}: not a valid image (could not decode 8 bytes)" for path in paths[:3])
+    assert caplog.messages == [f"4 of 5 images dropped: {named}; and 1 more"]
 
 
 def test_broken_link_is_dropped(paths, caplog):

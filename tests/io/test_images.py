@@ -299,6 +299,35 @@ def test_fill_bytes_between_jpeg_segments_are_no_issue(tmp_path, colors):
     assert find_image_issue(path) is None
 
 
+def test_jpeg_with_a_part_of_zeros_is_refused(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    path = tmp_path / "a.jpg"
+    Image.fromarray(noise).save(path, quality=95)
+    content = path.read_bytes()
+    # 240 x 320 values in three channels are 3600 blocks, of at least 900 bytes; 256 for tables.
+    for length, is_refused in ((1000, False), (1200, True), (20000, True)):
+        path.write_bytes(content[:30000] + bytes(length) + content[30000 + length :])
+        assert cv2.imread(str(path)) is not None
+        if is_refused:
+            assert refusal(read_image, path) == (
+                f"{path}: damaged image (a part of its {len(content)} bytes is 0)"
+            )
+        else:
+            read_image(path)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (33, 17), (1600, 1200)])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize(
+    "options",
+    [{"optimize": True}, {"progressive": True}, {"optimize": True, "subsampling": 0}],
+)
+def test_flat_jpegs_are_not_damaged(tmp_path, size, mode, options):
+    # The 1600 x 1200 image in three channels without subsampling has 22500 zeros in a row.
+    Image.new(mode, size).save(tmp_path / "a.jpg", **options)
+    assert read_image(tmp_path / "a.jpg").shape == (size[1], size[0], 3)
+
+
 @pytest.mark.parametrize("length", [30_000, 66_000, 100_000, 200_000])
 def test_truncated_jpeg_with_thumbnail_is_detected(tmp_path, length):
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (800, 900, 3), np.uint8))

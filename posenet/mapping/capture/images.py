@@ -10,7 +10,7 @@ from pathlib import Path
 
 from posenet.datasets.formats.image_names import replace_spaces
 from posenet.datasets.formats.photos import copy_upright, list_photos
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, name_first
 from posenet.io.files import write_text
 from posenet.io.image_headers import (
     IMAGE_SUFFIXES,
@@ -68,7 +68,7 @@ def collect_images(inputs: Sequence[Path], folder: Path, max_frames: int) -> lis
 def collect_photos(source: Path, target: Path) -> list[str]:
     """Copy or link the photos of a folder, upright according to their EXIF orientation.
 
-    Damaged photos are skipped with a warning.
+    Damaged photos are skipped with one warning.
 
     Args:
         source: the folder of photos.
@@ -85,20 +85,25 @@ def collect_photos(source: Path, target: Path) -> list[str]:
         raise PoseNetError(f"{source} must be a folder of photos or a video ({suffixes})")
     photos = list_photos(source)
     names: list[str] = []
+    issues: list[str] = []
     taken = {path.name.lower() for path in photos}
     for path in photos:
         issue = find_image_issue(path)
         if issue:
-            log.warning("%s skipped: %s", path, issue)
+            issues.append(f"{path.name}: {issue}")
             continue
         name = _readable_name(path, taken)
         try:
             if _modification_time(target / name) != _modification_time(path):
                 copy_upright(path, target / name)
         except (OSError, SyntaxError, ValueError) as error:  # as Pillow reports damaged images
-            log.warning("%s skipped: %s", path, error)
+            issues.append(f"{path.name}: {str(error).removeprefix(f'{path}: ')}")
             continue
         names.append(name)
+    if issues:
+        log.warning(
+            "%s: %d of %d photos skipped: %s", source, len(issues), len(photos), name_first(issues)
+        )
     if not names:
         suffixes = ", ".join(IMAGE_SUFFIXES[:NUM_USUAL_SUFFIXES])
         raise PoseNetError(f"{source} must contain photos ({suffixes} and others), none is usable")

@@ -77,8 +77,18 @@ def test_damaged_image_is_skipped(tmp_path, caplog):
     data[len(data) // 2 : len(data) // 2 + 999] = bytes(999)
     (tmp_path / "in" / "b.png").write_bytes(data)
     (tmp_path / "out").mkdir()
+    for name, content in (("c.jpg", b""), ("d.jpg", b"text"), ("e.jpg", b"text")):
+        (tmp_path / "in" / name).write_bytes(content)
+    webp = tmp_path / "in" / "b.webp"
+    Image.fromarray(texture(64, 48)).save(webp, lossless=True)
+    webp.write_bytes(webp.read_bytes()[:200] + bytes(webp.stat().st_size - 200))
     assert collect_photos(tmp_path / "in", tmp_path / "out") == ["a.jpg"]
-    assert "b.png skipped: " in caplog.text
+    assert caplog.messages == [
+        f"{tmp_path}/in: 5 of 6 photos skipped: "
+        f"b.png: not a valid image (could not decode {len(data)} bytes); "
+        f"b.webp: not a valid image (could not decode {webp.stat().st_size} bytes); "
+        "c.jpg: empty image file; and 2 more"
+    ]
 
 
 @pytest.mark.parametrize("is_old_record", [False, True])
