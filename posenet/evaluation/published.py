@@ -14,6 +14,7 @@ from tqdm import tqdm
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError, first_line
 from posenet.evaluation.evaluate import Evaluation, evaluate_estimates
+from posenet.io.image_cache import warn_dropped
 from posenet.io.images import read_image
 from posenet.localization.estimates import valid_poses
 from posenet.models.layers import CAFFE_MEAN_BGR
@@ -161,16 +162,21 @@ def evaluate_weights(
     rgb = network.input.name == "rgb"
     color = np.array(CAFFE_MEAN_BGR[::-1] if rgb else CAFFE_MEAN_BGR, np.float32)
     preprocessing = Preprocessing(read_mean(mean_image) if mean_image else color, legacy, rgb)
+    issues: dict[int, str] = {}
     if legacy and mean_image is None:
         total = sum(
             crops.sum(axis=0, dtype=np.float64)
-            for crops in _crops(preprocessing, test.paths, "mean of the images")
+            for crops in _crops(preprocessing, test.paths, issues, "mean of the images")
         )
-        preprocessing = Preprocessing((total / len(test)).astype(np.float32), legacy, rgb)
+        mean = (total / (len(test) - len(issues))).astype(np.float32)
+        preprocessing = Preprocessing(mean, legacy, rgb)
     batches = [
         network.predict_on_batch(preprocessing.apply(crops))
-        for crops in _crops(preprocessing, test.paths, "images")
+        for crops in _crops(preprocessing, test.paths, issues, "images")
     ]
+    warn_dropped(list(issues.values()), len(test))
+    if issues:
+        test = test.subset(np.setdiff1d(np.arange(len(test)), list(issues)))
     outputs = {
         name: np.concatenate([batch[name] for batch in batches]).astype(np.float64)
         for name in batches[0]
@@ -179,10 +185,18 @@ def evaluate_weights(
     return evaluate_estimates(scene, test, estimate, valid, method=weights.name)
 
 
-def _crops(preprocessing: Preprocessing, paths: Sequence[Path], label: str) -> Iterator[np.ndarray]:
-    """Yield the crops of images in batches (b, 224, 224, 3)."""
-    with tqdm(total=len(paths), desc=label, unit="image") as bar:
-        for start in range(0, len(paths), BATCH):
-            batch = paths[start : start + BATCH]
-            yield np.stack([preprocessing.crop(read_image(path)) for path in batch])
-            bar.update(len(batch))
+def _crops(
+    preprocessing: Preprocessing, paths: Sequence[Path], issues: dict[int, str], label: str
+) -> Iterator[np.ndarray]:
+    """Yield the crops of images in batches (b, 224, 224, 3); add those that do not decode."""
+    crops: list[np.ndarray] = []
+    for row, path in enumerate(tqdm(paths, desc=label, unit="image")):
+        try:
+            crops.append(preprocessing.crop(read_image(path)))
+        except PoseNetError as error:
+            issues[row] = str(error)
+        if len(crops) == BATCH or (crops and row == len(paths) - 1):
+            yield np.stack(crops)
+            crops = []
+    if len(issues) == len(paths):
+        raise PoseNetError(f"at least one image must decode: {next(iter(issues.values()))}")

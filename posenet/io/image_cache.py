@@ -177,14 +177,24 @@ def _open_cached(target: Path, shape: tuple[int, ...]) -> ImageArray:
     return _drop_undecoded(array, {int(row): issue for row, issue in issues.items()})
 
 
+def warn_dropped(issues: Sequence[str], total: int) -> None:
+    """Log the images that do not decode in one line.
+
+    Args:
+        issues: why each of them does not.
+        total: number of all images.
+    """
+    if issues:
+        images = count(total, "image")
+        log.warning("%d of %s dropped: %s", len(issues), images, name_first(issues))
+
+
 def _drop_undecoded(array: np.ndarray, issues: dict[int, str]) -> ImageArray:
     rows = np.setdiff1d(np.arange(len(array)), list(issues))
     if len(rows) == 0:
         first = next(iter(issues.values()), "no image was given")
         raise PoseNetError(f"at least one image must decode: {first}")
-    if issues:
-        total = count(len(array), "image")
-        log.warning("%d of %s dropped: %s", len(issues), total, name_first(list(issues.values())))
+    warn_dropped(list(issues.values()), len(array))
     return ImageArray(array, rows, list(issues.values()))
 
 

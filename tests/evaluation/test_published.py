@@ -119,6 +119,35 @@ def test_a_scene_is_evaluated_with_its_own_convention(cambridge, weights):
     assert found.method == "posenet.npy"
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_damaged_test_images_are_dropped(cambridge, weights, monkeypatch, caplog, legacy):
+    monkeypatch.setattr("posenet.evaluation.published.BATCH", 2)  # of four images
+    test = open_scene(cambridge).split("test")
+    whole = evaluate_weights(weights, cambridge, variant="caffe")
+    for row in (0, 3):
+        content = test.paths[row].read_bytes()
+        test.paths[row].write_bytes(content[:200] + bytes(len(content) - 300) + content[-100:])
+    caplog.clear()
+    if legacy:
+        crops = [
+            Preprocessing(np.zeros(3), True).crop(read_image(test.paths[row])) for row in (1, 2)
+        ]
+        network = load_network(weights, "caffe", labels="camera_from_world")
+        expected = network.predict(np.stack(crops) - np.mean(crops, axis=0), verbose=0)["position"]
+    else:
+        expected = whole.estimate.positions[1:3]
+    found = evaluate_weights(weights, cambridge, variant="caffe", legacy=legacy)
+    np.testing.assert_allclose(found.estimate.positions, expected, rtol=1e-4)
+    assert found.scene.names == test.names[1:3]
+    assert [text for text in caplog.messages if "dropped" in text] == [
+        "2 of 4 images dropped: "
+        + "; ".join(
+            f"{path}: not a valid image (could not decode {path.stat().st_size} bytes)"
+            for path in (test.paths[0], test.paths[3])
+        )
+    ]
+
+
 def test_legacy_subtracts_the_mean_of_the_images_themselves(cambridge, weights, monkeypatch):
     monkeypatch.setattr("posenet.evaluation.published.BATCH", 3)  # of four images
     found = evaluate_weights(weights, cambridge, legacy=True)
