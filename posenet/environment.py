@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,8 @@ IMAGE_DATA_FORMAT = "channels_last"
 FLOATX = "float32"
 # Keras' default of the small number that prevents divisions by zero.
 EPSILON = 1e-7
+# The module in which Keras reads its configuration file.
+KERAS_CONFIG = os.path.join("keras", "src", "backend", "config.py")
 # Variables with which Keras shortens every training of a process; for debugging only.
 KERAS_LIMITS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
 
@@ -35,7 +38,7 @@ def import_matplotlib() -> None:
     backend = os.environ.get("MPLBACKEND")
     if not backend or "matplotlib" in sys.modules:
         return
-    with _changed_variables({"MPLBACKEND": None}), _default_warnings():
+    with _changed_variables({"MPLBACKEND": None}), _ignored_warnings():
         import matplotlib
     with suppress(ValueError):
         matplotlib.rcParams["backend"] = backend  # as matplotlib does at the end of its import
@@ -45,47 +48,34 @@ def import_keras() -> None:
     """Import Keras with TensorFlow and with the settings that the networks are written for.
 
     Raises:
-        PoseNetError: the program has imported Keras with other settings, or the configuration file
-            of Keras is invalid.
+        PoseNetError: the configuration file of Keras is invalid.
     """
-    if "keras" in sys.modules:
-        _check_keras()
+    if "keras" in sys.modules:  # with the settings of the user's program, see configure_device
         return
     backend = os.environ.get("KERAS_BACKEND") or BACKEND
     if backend != BACKEND:
         log.warning("KERAS_BACKEND=%s is ignored: posenet runs Keras on TensorFlow", backend)
     import_matplotlib()  # Keras imports it too
     variables = dict.fromkeys(KERAS_LIMITS) | {"KERAS_BACKEND": BACKEND}
-    with _changed_variables(variables), _default_warnings():
+    with _changed_variables(variables), _ignored_warnings():
         try:
             import keras
-        except (ValueError, AssertionError, AttributeError, TypeError) as error:
-            raise PoseNetError(
-                f"{_keras_file()} must be a valid configuration of Keras: {first_line(error)}"
-            ) from None
+        except (ValueError, AttributeError, TypeError) as error:
+            if traceback.extract_tb(error.__traceback__)[-1].filename.endswith(KERAS_CONFIG):
+                raise _invalid_keras_file(error) from None
+            raise
     keras.config.set_image_data_format(IMAGE_DATA_FORMAT)
     keras.config.set_floatx(FLOATX)
     keras.config.set_epsilon(EPSILON)
 
 
-def _check_keras() -> None:
-    """Raise an error unless Keras has the settings that the networks are written for."""
-    import keras
-
-    received = (keras.config.image_data_format(), keras.config.floatx())
-    if received != (IMAGE_DATA_FORMAT, FLOATX):
-        raise PoseNetError(
-            f"Keras must have image_data_format {IMAGE_DATA_FORMAT} and floatx {FLOATX}, received "
-            f"{' and '.join(received)}: change {_keras_file()}"
-        )
-
-
-def _keras_file() -> str:
-    """Return the path of the configuration file that Keras reads."""
+def _invalid_keras_file(error: Exception) -> PoseNetError:
+    """Return the error about the configuration file that Keras reads."""
     home = os.path.expanduser("~")
     if not os.access(home, os.W_OK):
         home = "/tmp"
-    return os.path.join(os.environ.get("KERAS_HOME", os.path.join(home, ".keras")), "keras.json")
+    path = os.path.join(os.environ.get("KERAS_HOME", os.path.join(home, ".keras")), "keras.json")
+    return PoseNetError(f"{path} must be a valid configuration of Keras: {first_line(error)}")
 
 
 @contextmanager
@@ -108,7 +98,7 @@ def _set_variables(values: dict[str, str | None]) -> None:
 
 
 @contextmanager
-def _default_warnings() -> Iterator[None]:
+def _ignored_warnings() -> Iterator[None]:
     """Do not let warnings of other libraries' imports become errors (PYTHONWARNINGS=error)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -33,12 +33,20 @@ def configure_device(precision: str, *, benefits_from_bfloat16: bool = True) -> 
         "float32" or "bfloat16".
 
     Raises:
-        PoseNetError: Keras does not run on TensorFlow.
+        PoseNetError: Keras does not run on TensorFlow, or has settings that the networks do not
+            support.
     """
     if (backend := keras.backend.backend()) != "tensorflow":
         raise PoseNetError(
             f"training requires Keras on TensorFlow: KERAS_BACKEND must be tensorflow, "
             f"received {backend}"
+        )
+    image_format = keras.config.image_data_format()
+    floatx = keras.config.floatx()
+    if image_format != "channels_last" or floatx == "float16":
+        raise PoseNetError(
+            f"training requires Keras with image_data_format channels_last and floatx float32, "
+            f"received {image_format} and {floatx}: change them by keras.config or in keras.json"
         )
     configure_threads()
     if precision == "auto":

@@ -6,6 +6,7 @@ import pytest
 from posenet.errors import PoseNetError
 from posenet.models.build import build_network, inference_network
 from posenet.training.device import configure_device
+from tests.helpers.errors import refusal
 
 pytestmark = pytest.mark.slow
 
@@ -14,6 +15,21 @@ def test_training_on_another_backend_is_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(PoseNetError, match="KERAS_BACKEND must be tensorflow, received jax"):
         configure_device("float32")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "received"),
+    [
+        ("image_data_format", "channels_first", "channels_first and float32"),
+        ("floatx", "float16", "channels_last and float16"),
+    ],
+)
+def test_training_with_other_settings_of_keras_is_refused(monkeypatch, name, value, received):
+    monkeypatch.setattr(keras.config, name, lambda: value)
+    assert refusal(configure_device, "float32") == (
+        "training requires Keras with image_data_format channels_last and floatx float32, "
+        f"received {received}: change them by keras.config or in keras.json"
+    )
 
 
 @pytest.fixture
