@@ -137,6 +137,12 @@ def test_a_name_that_the_locale_cannot_express_is_one_line():
     )
 
 
+def test_libraries_do_not_log_every_damaged_part():
+    names = "'OPENCV_LOG_LEVEL', 'OPENCV_FFMPEG_LOGLEVEL'"
+    done = run_with(f"print([os.environ[name] for name in ({names})])", OPENCV_LOG_LEVEL="INFO")
+    assert done.stdout.decode() == "['INFO', '-8']\n", done.stderr
+
+
 def test_warnings_of_libraries_are_not_errors():
     done = run_with("warnings.warn('deprecated', DeprecationWarning)", PYTHONWARNINGS="error")
     assert (done.returncode, done.stderr) == (0, b"")

@@ -1,5 +1,7 @@
 """Frames of videos."""
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -150,6 +152,19 @@ def test_an_estimated_number_of_frames_is_no_warning(walk, caplog):
     assert cv2.VideoCapture(str(walk)).get(cv2.CAP_PROP_FRAME_COUNT) == 100
     assert len(extract_frames(walk, walk.parent / "out", 250)) == 13
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize("walk", [".mp4"], indirect=True)
+def test_frames_are_rotated_as_the_video_says(walk):
+    content = bytearray(walk.read_bytes())
+    # The matrix of a track, 3 x 3: numbers with 16 bits after the point, 30 in the last column.
+    matrix = content.index(b"tkhd") + 44
+    unit = (0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+    assert struct.unpack_from(">9i", content, matrix) == unit
+    struct.pack_into(">9i", content, matrix, 0, 0x10000, 0, -0x10000, 0, 0, 0, 0, 0x40000000)
+    walk.write_bytes(content)
+    names = extract_frames(walk, walk.parent / "out", 250)
+    assert image_size(walk.parent / "out" / names[0]) == (240, 320)
 
 
 @pytest.mark.parametrize("walk", [".webm"], indirect=True)
