@@ -72,6 +72,10 @@ def as_files(images: Sequence[QueryImage]) -> Iterator[list[Path]]:
     Raises:
         PoseNetError: an array is not RGB uint8, or an object is not an image.
     """
+    paths = [Path(image) for image in images if isinstance(image, str | Path)]
+    if len(paths) == len(images):  # a read-only system has no folder for temporary files
+        yield paths
+        return
     with tempfile.TemporaryDirectory(prefix="posenet-") as folder:
         yield [_as_file(image, Path(folder) / f"{row:06d}") for row, image in enumerate(images)]
 

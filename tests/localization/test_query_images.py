@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from posenet.geometry.cropping import Crop
 from posenet.geometry.poses import Poses
 from posenet.io.images import read_image
 from posenet.localization.localizer import Localizer
-from posenet.localization.query_images import image_files, query_camera
+from posenet.localization.query_images import as_files, image_files, query_camera
 from posenet.mapping.calibration import IntrinsicsCorrection
 from posenet.run import Run
 from tests.helpers.images import photo, write_image
@@ -24,6 +25,17 @@ def run(tmp_path):
     return Run(
         tmp_path, TrainConfig(tmp_path), tmp_path, "m", crop, (0.0, 0.0, 0.0), 1.0, camera=camera
     )
+
+
+def test_files_need_no_temporary_folder(monkeypatch):
+    def missing(**_):
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", missing)
+    with as_files(["a.png", Path("b.png")]) as files:
+        assert files == [Path("a.png"), Path("b.png")]
+    with pytest.raises(FileNotFoundError), as_files([np.zeros((2, 2, 3), np.uint8)]):
+        pass
 
 
 def test_an_image_of_the_size_of_training_images_has_their_camera(run, tmp_path):
