@@ -5,18 +5,15 @@ from __future__ import annotations
 import errno
 import logging
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from posenet.errors import PoseNetError
 from posenet.io.files import atomic_path
-from posenet.mapping.capture.containers import find_video_issue
+from posenet.mapping.capture.videos import read_frames, warn_about_missing, why_unreadable
 
 log = logging.getLogger("posenet")
 
@@ -33,8 +30,6 @@ CORNER_DISTANCE = 7
 # Fewest tracked corners for a usable optical flow.
 MIN_TRACKED = 10
 JPEG_QUALITY = 95
-# Reading ends after this many frames in a row that cannot be decoded: over a minute, or the end.
-MAX_FAILED = 3000
 
 
 @dataclass(frozen=True)
@@ -84,7 +79,7 @@ def extract_frames(source: Path, target: Path, max_frames: int) -> list[str]:
     names = {int(number): f"frame{number:06d}.jpg" for number in chosen}
     if all((target / name).is_file() for name in names.values()):
         return list(names.values())
-    with _read_frames(source, "writing frames") as frames:
+    with read_frames(source, "writing frames") as frames:
         for number, frame in frames:
             if number in names:
                 _write_jpeg(target / names[number], frame)
@@ -116,11 +111,13 @@ def median_flow(before: np.ndarray, after: np.ndarray) -> float:
 
     Args:
         before: gray image, shape (h, w), uint8.
-        after: gray image, shape (h, w), uint8.
+        after: gray image, uint8.
 
     Returns:
-        Median motion of corners in image widths; STEP if they cannot be tracked.
+        Median motion of corners in image widths; STEP if it cannot be measured.
     """
+    if before.shape != after.shape:
+        return STEP
     corners = cv2.goodFeaturesToTrack(before, NUM_CORNERS, CORNER_QUALITY, CORNER_DISTANCE)
     if corners is None:
         return 0.0
@@ -138,7 +135,7 @@ def _measure(source: Path) -> Measurements:
     sharpness: list[float] = []
     flow: list[float] = []
     before = None
-    with _read_frames(source, "choosing frames") as frames:
+    with read_frames(source, "choosing frames") as frames:
         for number, frame in frames:
             size = (SMALL_WIDTH, max(1, round(frame.shape[0] * SMALL_WIDTH / frame.shape[1])))
             small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
@@ -148,44 +145,10 @@ def _measure(source: Path) -> Measurements:
             before = gray
             numbers.append(number)
     if not numbers:
-        raise PoseNetError(
-            f"{source} must be a video, none of its frames can be read{_reason(source)}"
-        )
-    _warn_about_missing(source, numbers)
+        reason = why_unreadable(source)
+        raise PoseNetError(f"{source} must be a video, none of its frames can be read{reason}")
+    warn_about_missing(source, numbers)
     return Measurements(np.array(numbers), np.array(sharpness), np.array(flow))
-
-
-def _warn_about_missing(source: Path, numbers: list[int]) -> None:
-    """Warn if the file of a video contains more frames than those that were decoded.
-
-    The number of frames in a header is an estimate, too high for many intact videos (variable frame
-    rate, longer sound, edit lists). It counts only if the structure of the file is incomplete.
-    """
-    total = numbers[-1] + 1
-    issue = find_video_issue(source)
-    if issue:
-        with _open_video(source) as video:
-            total = max(total, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
-    if len(numbers) < total:
-        about = "about " if issue else ""
-        log.warning(
-            "%s: the file is %s, %d of %s%d frames could be read",
-            source,
-            issue or "damaged",
-            len(numbers),
-            about,
-            total,
-        )
-
-
-def _reason(source: Path) -> str:
-    """Return why a video cannot be read, for the end of an error message."""
-    if issue := find_video_issue(source):
-        return f", the file is {issue}"
-    video = cv2.VideoCapture(str(source))
-    codec = int(video.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little") if video.isOpened() else b""
-    video.release()
-    return f", its codec is {codec.decode('latin-1')}" if codec.isalnum() else ""
 
 
 def _write_jpeg(path: Path, frame: np.ndarray) -> None:
@@ -193,39 +156,3 @@ def _write_jpeg(path: Path, frame: np.ndarray) -> None:
     with atomic_path(path) as temporary:
         if not cv2.imwrite(str(temporary), frame, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
             raise OSError(errno.ENOSPC, "the disk may be full")
-
-
-@contextmanager
-def _read_frames(source: Path, label: str) -> Iterator[Iterator[tuple[int, np.ndarray]]]:
-    """Open a video for reading its (number, BGR frame), with progress."""
-    with _open_video(source) as video:
-        total = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
-        with tqdm(desc=label, total=total if total > 0 else None, unit="frame") as bar:
-            yield _decode(video, bar)
-
-
-@contextmanager
-def _open_video(source: Path) -> Iterator[cv2.VideoCapture]:
-    """Open a video for the duration of a block."""
-    video = cv2.VideoCapture(str(source))
-    try:
-        if not source.is_file():
-            raise PoseNetError(f"{source} must be a video that OpenCV can read")
-        if not video.isOpened():
-            raise PoseNetError(f"{source} must be a video that OpenCV can read{_reason(source)}")
-        yield video
-    finally:
-        video.release()
-
-
-def _decode(video: cv2.VideoCapture, bar: tqdm) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the number and pixels of all frames that can be decoded."""
-    number = 0
-    failed = 0
-    while failed < MAX_FAILED:  # OpenCV does not distinguish a damaged frame from the end
-        good, frame = video.read()
-        if good:
-            yield number, frame
-            bar.update()
-        failed = 0 if good else failed + 1
-        number += 1

@@ -53,6 +53,7 @@ def test_flow_is_in_image_widths():
     wide = cv2.cvtColor(texture(), cv2.COLOR_BGR2GRAY)
     assert median_flow(wide[:, :320], wide[:, 8:328]) == pytest.approx(8 / 320, rel=0.05)
     assert median_flow(np.zeros((240, 320), np.uint8), wide[:, :320]) == 0.0
+    assert median_flow(wide[:200, :320], wide[:, :320]) == STEP  # the size of the video changes
 
 
 def test_video_frames_are_well_spaced_and_sharp(tmp_path):
@@ -169,7 +170,7 @@ def test_frames_are_rotated_as_the_video_says(walk):
 
 @pytest.mark.parametrize("walk", [".webm"], indirect=True)
 def test_a_video_without_a_readable_frame_raises_error(walk, monkeypatch):
-    monkeypatch.setattr(capture_frames, "_decode", lambda *_: iter(()))
+    monkeypatch.setattr("posenet.mapping.capture.videos._decode", lambda *_: iter(()))
     line = refusal(extract_frames, walk, walk.parent / "out", 250)
     assert line == (f"{walk} must be a video, none of its frames can be read, its codec is VP80")
 
