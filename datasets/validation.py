@@ -79,6 +79,7 @@ class RawScene:
         unit: unit of the positions.
         points: 3-D points, if any.
         quaternion_convention: rotation in the files, "world_from_camera" or "camera_from_world".
+        camera_axes: camera axes in the files, "OpenCV" or "OpenGL".
         issues: what the reader had to skip.
         notes: what the reader read otherwise than written, or ignored; logged once.
         row_issues: what is wrong with the poses of some rows.
@@ -99,6 +100,7 @@ class RawScene:
     unit: str = "m"
     points: ScenePoints | None = None
     quaternion_convention: str = "world_from_camera"
+    camera_axes: str = "OpenCV"
     issues: list[LabelIssue] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     row_issues: list[RowIssue] = field(default_factory=list)
@@ -168,6 +170,7 @@ def validate_scene(
         unit=raw.unit,
         points=raw.points if has_points else None,
         quaternion_convention=raw.quaternion_convention,
+        camera_axes=raw.camera_axes,
         numbers=numbers,
         times=None if raw.times is None else np.array(raw.times, np.float64),
         split_rule=raw.split_rule,

@@ -103,6 +103,7 @@ def read(folder: Path) -> RawScene:
         sources=sources,
         cameras=fitted,
         unit=str(frames[0].values.get("unit", "scene units")) if frames else "scene units",
+        camera_axes="OpenGL",
         issues=issues + camera_issues,
         notes=notes,
         row_issues=row_issues,

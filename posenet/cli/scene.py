@@ -28,8 +28,7 @@ def info(config: InfoConfig) -> None:
         read_scene,
         resolve_split,
     )
-    from posenet.mapping.calibration import estimate_corrections
-    from posenet.mapping.convention_check import check_convention
+    from posenet.mapping.label_check import check_labels
     from posenet.mapping.scene_report import create_report, format_report
 
     if config.plot and config.plot_file and config.plot_file.suffix.lower() != ".png":
@@ -47,9 +46,8 @@ def info(config: InfoConfig) -> None:
         )
     finally:
         log.setLevel(level)
-    convention = check_convention(scene, use_images=has_images)
     training = scene.subset(scene.splits == "train")
-    can_estimate = has_images and convention.verdict != "inverted"
+    convention, corrections = check_labels(scene, training, use_images=has_images)
     report = create_report(
         scene,
         issues,
@@ -57,7 +55,7 @@ def info(config: InfoConfig) -> None:
         format_name=raw.format,
         split=resolve_split(config.scene, config.split),
         convention=convention,
-        corrections=estimate_corrections(training) if can_estimate else {},
+        corrections=corrections,
     )
     text = json.dumps(report.to_dict(), indent=2) if config.json else format_report(report)
     print(text, flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -27,6 +28,20 @@ MAX_PAIRS = 12
 STEPS = (1, 2, 4, 8)
 MIN_ROTATION_DEG = 3
 MAX_ROTATION_DEG = 30
+
+
+class MeasuredRotation(NamedTuple):
+    """A measured relative rotation.
+
+    Attributes:
+        first: index of the first image.
+        second: index of the second image.
+        second_from_first: the rotation between their camera axes.
+    """
+
+    first: int
+    second: int
+    second_from_first: Rotation
 
 
 def measure_rotation(paths: tuple[Path, Path], cameras: tuple[Camera, Camera]) -> Rotation | None:
@@ -56,31 +71,46 @@ def measure_rotation(paths: tuple[Path, Path], cameras: tuple[Camera, Camera]) -
     return Rotation.from_matrix(rotation)
 
 
-def rotation_agreement(scene: Scene, readings: Sequence[Rotation]) -> list[float] | None:
-    """Compare several readings of a scene's rotations with measured relative rotations.
+def measure_rotations(scene: Scene) -> list[MeasuredRotation]:
+    """Measure the relative rotations of up to 12 pairs of neighboring images.
 
     Args:
         scene: the scene.
-        readings: for each reading, the n rotations from camera axes to world axes.
 
     Returns:
-        For each reading, the median angle in degrees between its relative rotations and those
-        measured between neighboring images; None if fewer than 4 pairs can be measured.
+        The measured rotations; none if fewer than 4 pairs can be measured.
     """
     pairs = np.random.default_rng(0).permutation(_rotated_pairs(scene, 3 * MAX_PAIRS)).tolist()
-    errors: list[list[float]] = []
+    measured: list[MeasuredRotation] = []
     paths = scene.paths
     for first, second in pairs:
         first_camera = scene.cameras[first]
         second_camera = scene.cameras[second]
-        if first_camera is None or second_camera is None or len(errors) == MAX_PAIRS:
+        if first_camera is None or second_camera is None or len(measured) == MAX_PAIRS:
             continue
-        measured = measure_rotation((paths[first], paths[second]), (first_camera, second_camera))
-        if measured is None:
-            continue
-        relative = [rotations[second].inv() * rotations[first] for rotations in readings]
-        errors.append([float(np.degrees((own.inv() * measured).magnitude())) for own in relative])
-    return np.median(errors, axis=0).tolist() if len(errors) >= MIN_PAIRS else None
+        rotation = measure_rotation((paths[first], paths[second]), (first_camera, second_camera))
+        if rotation is not None:
+            measured.append(MeasuredRotation(first, second, rotation))
+    return measured if len(measured) >= MIN_PAIRS else []
+
+
+def rotation_disagreements_deg(
+    measured: Sequence[MeasuredRotation], rotations: Rotation
+) -> np.ndarray:
+    """Compare rotations with measured relative rotations.
+
+    Args:
+        measured: k measured rotations.
+        rotations: the rotations of n images from camera axes to world axes.
+
+    Returns:
+        The angle between each measured and labeled relative rotation in degrees, shape (k,).
+    """
+    first = rotations[[pair.first for pair in measured]]
+    second = rotations[[pair.second for pair in measured]]
+    relative = Rotation.concatenate([pair.second_from_first for pair in measured])
+    angles: np.ndarray = np.degrees(((second.inv() * first).inv() * relative).magnitude())
+    return angles
 
 
 def _rotated_pairs(scene: Scene, max_pairs: int) -> np.ndarray:

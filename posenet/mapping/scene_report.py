@@ -19,12 +19,14 @@ from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import FISHEYES, PANORAMA
 from posenet.mapping.calibration import Corrections, describe_corrections
 from posenet.mapping.convention_check import ConventionCheck
+from posenet.mapping.label_check import describe_equal_positions
 
 # Number of sequences that are listed by name.
 MAX_LISTED = 6
 VERDICTS = {
     "consistent": "consistent",
-    "inverted": "INVERTED (world-to-camera read as camera-to-world)",
+    "inverted": "INVERTED",
+    "contradicted": "WRONG",
     "inconclusive": "inconclusive",
 }
 
@@ -216,7 +218,7 @@ def _view_deg(camera: Camera) -> float:
 
 
 def _warnings(scene: Scene) -> list[str]:
-    warnings = []
+    warnings = describe_equal_positions(scene)
     positions = scene.poses.positions[scene.splits == "train"]
     if len(positions) >= 3:
         ratio = lateral_spread(positions)

@@ -23,10 +23,10 @@ from posenet.io.images import DECODER_VERSION
 from posenet.mapping.calibration import (
     apply_corrections,
     describe_corrections,
-    estimate_corrections,
 )
 from posenet.mapping.depth import estimate_depths, max_depth_images
 from posenet.mapping.keypoints import KeypointCache
+from posenet.mapping.label_check import check_labels, describe_wrong_labels
 from posenet.models.build import BACKBONES, get_backbone
 from posenet.run import Run
 from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
@@ -125,10 +125,12 @@ def create_run(
     Raises:
         PoseNetError: the images are not usable, or no image is left to train on.
     """
-    corrections = {}
-    if config.refine_intrinsics:
-        corrections = dict(estimate_corrections(scene, cache=keypoints))
-    for sentence in describe_corrections(scene, corrections):
+    convention, estimated = check_labels(
+        scene, scene, refine_intrinsics=config.refine_intrinsics, cache=keypoints
+    )
+    corrections = dict(estimated)
+    warnings = describe_wrong_labels(scene, convention)
+    for sentence in [*describe_corrections(scene, corrections), *warnings]:
         log.warning("%s: %s", scene.name, sentence)
     scene = apply_corrections(scene, corrections)
     crop = _choose_crop(config, scene)

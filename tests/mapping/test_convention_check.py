@@ -83,13 +83,20 @@ def test_images_decide(tmp_path):
     found = check_convention(scene)
     assert found.verdict == "consistent"
     assert found.rotation_deg[0] < 2
-    assert check_convention(inverted(scene)).verdict == "inverted"
+    wrong = check_convention(inverted(scene))
+    assert wrong.verdict == "inverted"
+    assert wrong.fitting_reading == "world_from_camera rotations with OpenCV axes"
     opengl = Poses(
         scene.poses.positions, scene.poses.rotations * Rotation.from_euler("x", 180, degrees=True)
     )
     wrong = check_convention(replace(scene, poses=opengl))
+    assert wrong.verdict == "contradicted"
+    assert wrong.fitting_reading == "camera_from_world rotations with OpenGL axes"
+    # The level of the cameras would be right in this reading.
+    both = replace(scene, poses=Poses(scene.poses.positions, opengl.rotations.inv()))
+    wrong = check_convention(both)
     assert wrong.verdict == "inverted"
-    assert "with OpenGL axes" in wrong.reason
+    assert wrong.fitting_reading == "world_from_camera rotations with OpenGL axes"
 
 
 @pytest.mark.parametrize("name", ["KingsCollege", "OldHospital", "ShopFacade", "GreatCourt"])

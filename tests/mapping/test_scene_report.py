@@ -8,6 +8,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from posenet.cli.main import main
+from posenet.datasets.convert import convert
+from posenet.datasets.courtyard.generate import make_courtyard
 from posenet.datasets.registry import open_scene
 from posenet.geometry.alignment import estimate_up
 from posenet.geometry.camera import Camera
@@ -85,6 +87,30 @@ def test_warning_about_wrong_focal_length(plane, capsys):
     warning = re.search(pattern, capsys.readouterr().out)
     assert int(warning[1]) == pytest.approx(260, abs=5)
     assert int(warning[2]) == 520
+
+
+def test_equal_positions_are_named():
+    scene = scene_of(Poses(np.tile([1e6, 2, 3], (50, 1)), walk(50).rotations))
+    check = ConventionCheck("inconclusive", "")
+    report = create_report(scene, [], format_name="x", split="own", convention=check)
+    assert report.warnings == ["all 50 positions are equal: there is no position to learn"]
+
+
+def test_inverted_matrices_are_reported(tmp_path, capsys):
+    make_courtyard(tmp_path / "yard", train=30, test=10, progress=False)
+    convert(open_scene(tmp_path / "yard"), tmp_path / "wrong", "transforms")
+    file = tmp_path / "wrong/transforms.json"
+    content = json.loads(file.read_text())
+    for frame in content["frames"]:
+        frame["transform_matrix"] = np.linalg.inv(frame["transform_matrix"]).tolist()
+    file.write_text(json.dumps(content))
+    assert main(["scene", "info", str(tmp_path / "wrong"), "--no-plot"]) == 0
+    assert re.search(
+        r"rotations    INVERTED: the labels do not fit the images: measured relative rotations "
+        r"differ from them by [0-9.]+ deg, by [0-2]\.[0-9] if the files contain camera_from_world "
+        r"rotations with OpenGL axes\n",
+        capsys.readouterr().out,
+    )
 
 
 def test_report_is_printed_if_the_map_cannot_be_written(cambridge, tmp_path, capsys):

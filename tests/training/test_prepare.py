@@ -2,14 +2,20 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+from scipy.spatial.transform import Rotation
+
 from posenet.config import TrainConfig
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Crop
+from posenet.geometry.poses import Poses
+from posenet.mapping import convention_check
+from posenet.mapping.relative_rotation import MeasuredRotation
 from posenet.run import Run
-from posenet.training.prepare import check_resume_settings, choose_head
+from posenet.training.prepare import check_resume_settings, choose_head, create_run
 from posenet.training.reference_camera import find_reference_camera, is_single_camera
 from tests.helpers.errors import refusal
 from tests.helpers.planes import CAMERA, plane_scene
+from tests.helpers.scenes import make_scene, walk
 
 
 def test_a_single_camera_has_one_field_of_view(tmp_path):
@@ -66,3 +72,33 @@ def test_a_list_of_test_images_that_moved_is_the_runs_own_split(tmp_path):
         line
         == "cannot change --split when resuming: the run uses /before/test.txt, received sequence:b"
     )
+
+
+def test_labels_that_the_images_contradict_are_named(tmp_path, caplog, monkeypatch):
+    rotations = walk(12).rotations
+    measured = [
+        MeasuredRotation(row, row + 1, rotations[row + 1].inv() * rotations[row])
+        for row in range(11)
+    ]
+    monkeypatch.setattr(convention_check, "measure_rotations", lambda scene: measured)
+    scene = replace(make_scene(tmp_path), points=None)
+    config = TrainConfig(tmp_path, backbone="googlenet", split="blocks", refine_intrinsics=False)
+
+    def warnings(positions, rotations):
+        caplog.clear()
+        create_run(config, replace(scene, poses=Poses(positions, rotations)), "float32")
+        return caplog.messages
+
+    places = walk(12).positions
+    assert warnings(places, rotations) == []
+    # Neighbors turn by 60 degrees about the vertical, which is the y axis of the camera but not of
+    # the world: the two rotations by 60 degrees about perpendicular axes differ by 82.8 degrees.
+    assert warnings(places, rotations.inv()) == [
+        "made: the rotations seem to be read wrongly: the labels do not fit the images: measured "
+        "relative rotations differ from them by 82.8 deg, by 0.0 if the files contain "
+        "camera_from_world rotations with OpenCV axes; see `posenet scene info`"
+    ]
+    assert warnings(0 * places, Rotation.concatenate([rotations[0]] * 12)) == [
+        "made: all 12 positions are equal: there is no position to learn",
+        "made: all 12 rotations are equal: nothing can show whether they are right",
+    ]
