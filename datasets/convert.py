@@ -18,6 +18,7 @@ from posenet.datasets.formats import (
 )
 from posenet.datasets.formats.image_files import sequence_from_name
 from posenet.datasets.formats.photos import copy_upright
+from posenet.datasets.rig_names import rig_from_names
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.io.files import atomic_directory
@@ -65,6 +66,8 @@ def convert(scene: Scene, output: Path, to: str, *, copy: bool = False) -> None:
     with atomic_directory(output) as unfinished:
         names = WRITERS[to](scene, unfinished, lost)
         _place_images(scene, unfinished, names, copy)
+    if scene.moments is not None and not _names_show_moments(scene, names):
+        lost.append("which images were taken at the same moment: use its split, not another one")
     for item in lost + _lost_by_many(scene, to):
         log.warning("%s does not store %s", to, item)
 
@@ -84,6 +87,15 @@ def _lost_by_many(scene: Scene, to: str) -> list[str]:
     if to in FORMATS_WITH_FOLDER_SEQUENCES and folders != list(scene.sequences):
         lost.append("sequences that are not the folders of the images")
     return lost
+
+
+def _names_show_moments(scene: Scene, names: Sequence[str]) -> bool:
+    """Return whether the moments of a scene can be found again by the names of its images."""
+    poses = scene.poses
+    images = rig_from_names(names, poses.positions, poses.quaternions_wxyz)
+    moments = [image.moment for image in images or ()]
+    pairs = set(zip(moments, scene.dense_moments.tolist(), strict=False))
+    return len(pairs) == len(set(moments)) == len(set(scene.dense_moments.tolist()))
 
 
 def _place_images(scene: Scene, folder: Path, names: Sequence[str], copy: bool) -> None:

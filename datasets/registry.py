@@ -24,6 +24,7 @@ from posenet.datasets.formats import (
     visualsfm,
 )
 from posenet.datasets.intrinsics import guess_missing_cameras
+from posenet.datasets.moments import describe_shared_moments, number_moments
 from posenet.datasets.scene import Scene
 from posenet.datasets.splits import TEST_LIST, choose_splits
 from posenet.datasets.validation import LabelIssue, RawScene, validate_scene
@@ -88,7 +89,9 @@ def open_scene_with_issues(
     Raises:
         PoseNetError: the folder does not exist or is not recognized, or a file is malformed.
     """
-    raw = apply_split(read_scene(path), split)
+    raw = apply_split(number_moments(read_scene(path)), split)
+    for sentence in describe_shared_moments(raw.splits, raw.moments):
+        log.warning("%s: %s", raw.name, sentence)
     scene, issues = validate_scene(raw, strict=strict, need_images=need_images)
     return guess_missing_cameras(scene) if need_images else scene, issues
 
@@ -163,5 +166,5 @@ def apply_split(raw: RawScene, split: str) -> RawScene:
     if raw.splits is not None:
         log.warning("%s: --split %s replaces the scene's own split", raw.name, split)
     notes = list(raw.notes)
-    splits = choose_splits(split, raw.names, raw.sequences, notes)
+    splits = choose_splits(split, raw.names, raw.sequences, raw.moments, notes)
     return replace(raw, splits=splits, notes=notes)

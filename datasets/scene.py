@@ -50,6 +50,8 @@ class Scene:
         numbers: index of each image within its split, images whose files are unusable included,
             shape (n,). None: the images are numbered in their order.
         times: when the images were taken, seconds, shape (n,), for formats that record it.
+        moments: number of the moment at which each image was taken, in the order of time, shape
+            (n,); the cameras of a rig share them. None: every image is a moment of its own.
         split_rule: the value of --split that the scene was opened with.
     """
 
@@ -66,6 +68,7 @@ class Scene:
     camera_axes: str = "OpenCV"
     numbers: np.ndarray | None = None
     times: np.ndarray | None = None
+    moments: np.ndarray | None = None
     split_rule: str = "auto"
 
     def __len__(self) -> int:
@@ -95,6 +98,14 @@ class Scene:
         if self.times is not None:
             return self.times
         return np.arange(len(self), dtype=float) if self.numbers is None else self.numbers * 1.0
+
+    @property
+    def dense_moments(self) -> np.ndarray:
+        """Consecutive numbers of the moments, from 0 in the order of time, shape (n,)."""
+        if self.moments is None:
+            return np.arange(len(self))
+        dense: np.ndarray = np.unique(self.moments, return_inverse=True)[1].reshape(-1)
+        return dense
 
     def digest(self) -> str:
         """Return a fingerprint of the image files, poses and cameras, to validate cached results.
@@ -138,6 +149,7 @@ class Scene:
             points=points,
             numbers=None if self.numbers is None else self.numbers[rows],
             times=None if self.times is None else self.times[rows],
+            moments=None if self.moments is None else self.moments[rows],
         )
 
     def translated(self, translation: ArrayLike) -> Scene:

@@ -18,7 +18,7 @@ from posenet.datasets.formats.image_names import escape_comment, is_absolute, ti
 from posenet.datasets.formats.name_index import NameIndex, describe_moved
 from posenet.datasets.formats.parsing import read_lines, shorten
 from posenet.datasets.scene import Scene
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, count
 from posenet.io.files import write_text
 from posenet.io.folders import normalize_name
 
@@ -40,9 +40,15 @@ DEFAULT_FRACTION = 0.25
 
 
 def choose_splits(
-    rule: str, names: Sequence[str], sequences: Sequence[str], notes: list[str] | None = None
+    rule: str,
+    names: Sequence[str],
+    sequences: Sequence[str],
+    moments: Sequence[int] | None = None,
+    notes: list[str] | None = None,
 ) -> list[str]:
     """Divide images into training and test images.
+
+    Images that the cameras of a rig took at one moment stay together, unless a list parts them.
 
     Args:
         rule: "blocks" (16 blocks of time, every fourth is for the test), "random:0.25:0" (fraction
@@ -50,6 +56,8 @@ def choose_splits(
             that lists the test images.
         names: names of n images, ordered by time.
         sequences: the sequence of each image.
+        moments: number of the moment of each image, 0, 1, ... in the order of time. Default: every
+            image is a moment of its own.
         notes: gets a line about paths of another machine in the list, if there are any.
 
     Returns:
@@ -62,7 +70,8 @@ def choose_splits(
     total = len(names)
     if total == 0:
         return []
-    test = _test_mask(rule, names, sequences, [] if notes is None else notes)
+    of_image = np.arange(total) if moments is None else np.asarray(moments)
+    test = _test_mask(rule, names, sequences, of_image, [] if notes is None else notes)
     if test.all():
         raise PoseNetError(
             f"--split {rule} must leave images to train on, all {total} are test images"
@@ -85,13 +94,17 @@ def write_test_list(folder: Path, scene: Scene, names: Sequence[str]) -> None:
 
 
 def _test_mask(
-    rule: str, names: Sequence[str], sequences: Sequence[str], notes: list[str]
+    rule: str,
+    names: Sequence[str],
+    sequences: Sequence[str],
+    moments: np.ndarray,
+    notes: list[str],
 ) -> np.ndarray:
-    total = len(names)
+    total = int(moments.max()) + 1
     kind, _, value = rule.partition(":")
     if rule == "blocks":
         block = np.arange(total) * NUM_BLOCKS // total
-        return block % TEST_BLOCK_STEP == TEST_BLOCK_STEP // 2
+        return (block % TEST_BLOCK_STEP == TEST_BLOCK_STEP // 2)[moments]
     if found := RANDOM_FORM.fullmatch(rule):
         log.warning(
             "random split: the test error looks better than it is, since neighboring frames of "
@@ -101,7 +114,7 @@ def _test_mask(
         test = np.zeros(total, bool)
         order = np.random.default_rng(int(found[2] or 0)).permutation(total)
         test[order[: round(fraction * total)]] = True
-        return test
+        return test[moments]
     if found := EVERY_FORM.fullmatch(rule):
         step = int(found[1])
         log.warning(
@@ -109,19 +122,36 @@ def _test_mask(
             "images are training images",
             rule,
         )
-        return np.arange(total) % step == step - 1
+        return (np.arange(total) % step == step - 1)[moments]
     if kind == "sequence" and value:
-        wanted = normalize_name(value)
-        test = np.array([normalize_name(sequence) == wanted for sequence in sequences], bool)
-        if not test.any():
-            known = ", ".join(dict.fromkeys(sequences))
-            raise PoseNetError(f"--split {rule}: the sequence must be one of {known}")
-        return test
+        return _of_sequence(rule, value, sequences, moments)
     if Path(rule).is_file():
         return _listed(Path(rule), names, notes)
     if "/" in rule or rule.endswith(".txt"):
         raise PoseNetError(f"--split {rule}: list not found")
     raise PoseNetError(f"--split must be {SPLIT_FORMS}, received {rule!r}")
+
+
+def _of_sequence(rule: str, name: str, sequences: Sequence[str], moments: np.ndarray) -> np.ndarray:
+    """Return a mask of the images of a sequence, and of those taken at the same moments."""
+    wanted = normalize_name(name)
+    own = np.array([normalize_name(sequence) == wanted for sequence in sequences], bool)
+    if not own.any():
+        known = ", ".join(dict.fromkeys(sequences))
+        raise PoseNetError(f"--split {rule}: the sequence must be one of {known}")
+    test: np.ndarray = np.isin(moments, moments[own])
+    if test.all() and not own.all():
+        raise PoseNetError(
+            f"--split {rule} must leave images to train on, the other cameras of the rig took all "
+            "of theirs at the same moments: use blocks"
+        )
+    if others := int((test & ~own).sum()):
+        log.warning(
+            "--split %s: the test includes %s that other cameras took at the same moments",
+            rule,
+            count(others, "image"),
+        )
+    return test
 
 
 def _listed(path: Path, names: Sequence[str], notes: list[str]) -> np.ndarray:

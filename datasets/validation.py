@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from posenet.datasets.rig_names import RigImage
 from posenet.datasets.scene import Scene, ScenePoints
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
@@ -80,6 +81,9 @@ class RawScene:
         points: 3-D points, if any.
         quaternion_convention: rotation in the files, "world_from_camera" or "camera_from_world".
         camera_axes: camera axes in the files, "OpenCV" or "OpenGL".
+        rig_images: moment and camera of each image, if the files state them.
+        moments: number of the moment at which each image was taken, in the order of time; None if
+            every image is a moment of its own.
         issues: what the reader had to skip.
         notes: what the reader read otherwise than written, or ignored; logged once.
         row_issues: what is wrong with the poses of some rows.
@@ -101,6 +105,8 @@ class RawScene:
     points: ScenePoints | None = None
     quaternion_convention: str = "world_from_camera"
     camera_axes: str = "OpenCV"
+    rig_images: list[RigImage] | None = None
+    moments: list[int] | None = None
     issues: list[LabelIssue] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     row_issues: list[RowIssue] = field(default_factory=list)
@@ -171,6 +177,7 @@ def validate_scene(
         points=raw.points if has_points else None,
         quaternion_convention=raw.quaternion_convention,
         camera_axes=raw.camera_axes,
+        moments=None if raw.moments is None else np.array(raw.moments),
         numbers=numbers,
         times=None if raw.times is None else np.array(raw.times, np.float64),
         split_rule=raw.split_rule,

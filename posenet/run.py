@@ -192,6 +192,8 @@ class Run:
     def exclude_training_images(self, test: Scene) -> Scene:
         """Return the test images that the network was not trained on, and warn about the others.
 
+        Images that another camera of a rig took at the moment of an excluded one are excluded too.
+
         Args:
             test: the test split of a scene that may have changed since training.
 
@@ -201,7 +203,9 @@ class Run:
         Raises:
             PoseNetError: no image is left.
         """
-        fresh = ~np.isin(test.names, self.training_images)
+        moments = test.dense_moments
+        known = np.isin(test.names, self.training_images)
+        fresh = ~np.isin(moments, moments[known])
         if not fresh.any():
             raise PoseNetError(
                 f"the test split of {test.root} must contain images that {self.folder} was not "

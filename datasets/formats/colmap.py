@@ -110,6 +110,7 @@ def read(folder: Path) -> RawScene:
         unit=str(properties.get("unit") or "scene units"),
         points=ScenePoints(model.points, observations),
         quaternion_convention="camera_from_world",
+        rig_images=model.rig_images and [model.rig_images[row] for row in order],
         issues=issues,
         notes=notes,
     )

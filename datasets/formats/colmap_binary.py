@@ -6,7 +6,12 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from posenet.datasets.formats.colmap_records import ImageRecord, PointRecord, make_camera
+from posenet.datasets.formats.colmap_records import (
+    FrameRecord,
+    ImageRecord,
+    PointRecord,
+    make_camera,
+)
 from posenet.datasets.formats.image_names import tidy_name
 from posenet.datasets.formats.parsing import shorten
 from posenet.errors import PoseNetError
@@ -17,10 +22,13 @@ MODEL_NAMES = {model.number: name for name, model in CAMERA_MODELS.items()}
 # Smallest size of an entry in bytes.
 MIN_CAMERA_BYTES = 24
 MIN_IMAGE_BYTES = 73
+MIN_FRAME_BYTES = 68
 MIN_POINT_BYTES = 51
 # Size of a keypoint (x, y, POINT3D_ID) and of an observation (IMAGE_ID, POINT2D_IDX) in bytes.
 KEYPOINT_BYTES = 24
 OBSERVATION_BYTES = 8
+# Type of the sensors that take images; the others are IMUs.
+CAMERA_SENSOR = 0
 
 
 def read_cameras(path: Path) -> dict[int, Camera]:
@@ -72,6 +80,29 @@ def read_images(path: Path) -> list[ImageRecord]:
         file.skip(KEYPOINT_BYTES * file.read_count(KEYPOINT_BYTES))
         images.append(ImageRecord(number, tuple(pose), camera, name, source))
     return images
+
+
+def read_frames(path: Path) -> list[FrameRecord]:
+    """Read frames.bin, which COLMAP writes since 3.12.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The frames in the order of the file.
+
+    Raises:
+        PoseNetError: the file is malformed or ends early.
+    """
+    file = _BinaryFile(path)
+    frames = []
+    for _ in range(file.read_count(MIN_FRAME_BYTES)):
+        source = file.source
+        number, _, *_, length = file.unpack("II7dI")
+        data = [file.unpack("iIQ") for _ in range(length)]
+        images = [image for sensor_type, _, image in data if sensor_type == CAMERA_SENSOR]
+        frames.append(FrameRecord(number, images, source))
+    return frames
 
 
 def read_points(path: Path) -> list[PointRecord]:

@@ -1,8 +1,9 @@
 """Read a COLMAP model, text or binary: cameras, images, points3D.
 
 Layout: colmap.github.io/format.html and COLMAP's src/colmap/scene/reconstruction_io*.cc. An image
-contains cam_from_world: a Hamilton quaternion, w first, and a translation. Rigs and frames (COLMAP
-4) are not needed, because every image also contains its own pose.
+contains cam_from_world: a Hamilton quaternion, w first, and a translation. Frames (COLMAP 3.12)
+state which images the cameras of a rig took at one moment. Rigs are not needed, because every image
+also contains its own pose.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from posenet.datasets.formats import colmap_binary, colmap_text
-from posenet.datasets.formats.colmap_records import ImageRecord, PointRecord
+from posenet.datasets.formats.colmap_records import FrameRecord, ImageRecord, PointRecord
 from posenet.datasets.formats.pose_columns import HLOC_COLUMNS, check_columns
+from posenet.datasets.rig_names import RigImage
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 
@@ -30,6 +32,8 @@ class ColmapModel:
         quaternions_wxyz: camera_from_world, shape (n, 4).
         translations: camera_from_world, shape (n, 3).
         cameras: n cameras.
+        rig_images: frame and camera of each image; None without a file of frames, or if it does not
+            contain every image.
         points: points in the world frame, shape (m, 3).
         observations: rows (image index, point index), shape (k, 2), int.
     """
@@ -39,6 +43,7 @@ class ColmapModel:
     quaternions_wxyz: np.ndarray
     translations: np.ndarray
     cameras: list[Camera | None]
+    rig_images: list[RigImage] | None
     points: np.ndarray
     observations: np.ndarray
 
@@ -82,6 +87,8 @@ def read_model(folder: Path) -> ColmapModel:
                 f"{image.source}: cameras{suffix} must contain the camera of the image, "
                 f"received CAMERA_ID {image.camera}"
             )
+    frames_file = folder / f"frames{suffix}"
+    frames = reader.read_frames(frames_file) if frames_file.is_file() else []
     points_file = folder / f"points3D{suffix}"
     points = reader.read_points(points_file) if points_file.is_file() else []
     poses = np.array([image.pose for image in images], np.float64).reshape(-1, 7)
@@ -93,9 +100,27 @@ def read_model(folder: Path) -> ColmapModel:
         quaternions_wxyz=poses[:, :4],
         translations=poses[:, 4:],
         cameras=[cameras[image.camera] for image in images],
+        rig_images=_rig_images(images, frames),
         points=np.array([point.position for point in points], np.float64).reshape(-1, 3),
         observations=_observations(images, points),
     )
+
+
+def _rig_images(
+    images: Sequence[ImageRecord], frames: Sequence[FrameRecord]
+) -> list[RigImage] | None:
+    """Return frame and camera of each image. Raises PoseNetError if an image is in two frames."""
+    frame_of: dict[int, int] = {}
+    for frame in frames:
+        for image in frame.images:
+            if frame_of.setdefault(image, frame.number) != frame.number:
+                raise PoseNetError(
+                    f"{frame.source}: an image must be in one frame, received IMAGE_ID {image} in "
+                    f"the frames {frame_of[image]} and {frame.number}"
+                )
+    if not all(image.number in frame_of for image in images):
+        return None
+    return [RigImage(str(frame_of[image.number]), str(image.camera)) for image in images]
 
 
 def _observations(images: Sequence[ImageRecord], points: Sequence[PointRecord]) -> np.ndarray:

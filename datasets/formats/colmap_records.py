@@ -30,6 +30,20 @@ class ImageRecord(NamedTuple):
     source: str
 
 
+class FrameRecord(NamedTuple):
+    """What the sensors of a rig recorded at one moment.
+
+    Attributes:
+        number: FRAME_ID.
+        images: IMAGE_ID of each image.
+        source: where the entry is, "file:line" or "file at byte".
+    """
+
+    number: int
+    images: list[int]
+    source: str
+
+
 class PointRecord(NamedTuple):
     """One 3-D point of a model.
 

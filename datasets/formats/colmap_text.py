@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from posenet.datasets.formats.colmap_records import ImageRecord, PointRecord, make_camera
+from posenet.datasets.formats.colmap_records import (
+    FrameRecord,
+    ImageRecord,
+    PointRecord,
+    make_camera,
+)
 from posenet.datasets.formats.image_names import tidy_name
 from posenet.datasets.formats.parsing import parse_floats, raw_lines, shorten
 from posenet.errors import PoseNetError
@@ -75,6 +80,39 @@ def read_images(path: Path) -> list[ImageRecord]:
             )
         images.append(ImageRecord(number, pose, camera, tidy_name(columns[9]), source))
     return images
+
+
+def read_frames(path: Path) -> list[FrameRecord]:
+    """Read frames.txt, which COLMAP writes since 3.12.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The frames in the order of the file.
+
+    Raises:
+        PoseNetError: a line is malformed.
+    """
+    wanted = (
+        "a frame line must be FRAME_ID RIG_ID QW QX QY QZ TX TY TZ NUM_DATA_IDS and as many times "
+        "SENSOR_TYPE SENSOR_ID DATA_ID"
+    )
+    frames = []
+    for source, line in raw_lines(path):
+        columns = line.split()
+        if not columns:
+            continue
+        data = columns[10:]
+        if len(columns) < 10 or len(data) != 3 * _parse_int(columns[9], source, "NUM_DATA_IDS"):
+            raise PoseNetError(f"{source}: {wanted}, received {shorten(line)}")
+        images = [
+            _parse_int(image, source, "DATA_ID")
+            for sensor_type, image in zip(data[::3], data[2::3], strict=True)
+            if sensor_type == "CAMERA"
+        ]
+        frames.append(FrameRecord(_parse_int(columns[0], source, "FRAME_ID"), images, source))
+    return frames
 
 
 def read_points(path: Path) -> list[PointRecord]:

@@ -14,6 +14,7 @@ docs/nerf_dataset_tips.md, docs.nerf.studio's data conventions, and nerfstudio's
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from posenet.datasets.formats.nerfstudio_frames import Frame, read_frames
 from posenet.datasets.formats.nerfstudio_splits import apply_splits
 from posenet.datasets.formats.pose_conversion import OPENCV_FROM_OPENGL
 from posenet.datasets.formats.pose_matrices import from_matrices
+from posenet.datasets.rig_names import RigImage
 from posenet.datasets.scene import Scene
 from posenet.datasets.validation import LabelIssue, RawScene
 from posenet.geometry.camera import Camera
@@ -104,6 +106,7 @@ def read(folder: Path) -> RawScene:
         cameras=fitted,
         unit=str(frames[0].values.get("unit", "scene units")) if frames else "scene units",
         camera_axes="OpenGL",
+        rig_images=_rig_images(frames, names),
         issues=issues + camera_issues,
         notes=notes,
         row_issues=row_issues,
@@ -176,6 +179,22 @@ def _drop_bad(frames: list[Frame]) -> tuple[list[Frame], list[LabelIssue]]:
     first = f"{bad[0].source} {bad[0].name}"
     issue = LabelIssue("frame marked as bad in the file (is_bad)", len(bad), first, "dropped")
     return [frame for frame in frames if not frame.is_bad], [issue]
+
+
+def _rig_images(frames: list[Frame], names: list[str]) -> list[RigImage] | None:
+    """Return the timestamps as moments, as nerfstudio writes them for Project Aria."""
+    if not frames or not all("timestamp" in frame.values for frame in frames):
+        return None
+    # A camera is a folder, or what remains of the names without numbers.
+    return [
+        RigImage(repr(frame.values["timestamp"]), _camera_from_name(name))
+        for frame, name in zip(frames, names, strict=True)
+    ]
+
+
+def _camera_from_name(name: str) -> str:
+    folder, _, file = name.rpartition("/")
+    return f"{folder}/{re.sub('[0-9]+', '', file)}"
 
 
 def _describe_lost_intrinsics(scene: Scene, lost: list[str]) -> None:

@@ -22,6 +22,7 @@ def info(config: InfoConfig) -> None:
         PoseNetError: the scene cannot be read, or the map cannot be written.
     """
     from posenet.datasets.formats.image_files import file_exists
+    from posenet.datasets.moments import number_moments
     from posenet.datasets.registry import (
         apply_split,
         open_scene_with_issues,
@@ -40,7 +41,7 @@ def info(config: InfoConfig) -> None:
     level = log.level
     log.setLevel(logging.ERROR)  # the report contains the warnings
     try:
-        notes = apply_split(raw, config.split).notes
+        notes = apply_split(number_moments(raw), config.split).notes
         scene, issues = open_scene_with_issues(
             config.scene, strict=config.strict, need_images=has_images, split=config.split
         )

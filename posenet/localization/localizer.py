@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from posenet.config import TTA_VIEWS
+from posenet.datasets.rig_names import camera_word
 from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
@@ -136,7 +137,11 @@ class Localizer:
         return model
 
     def _calibrate(self, validation: Scene, rows: np.ndarray) -> UncertaintyModel:
-        """Calibrate the uncertainty on training images at some rows, which help nobody here."""
+        """Calibrate the uncertainty on training images at some rows.
+
+        They are not matched with each other, nor with images of the same moments.
+        """
+        moments = self.gallery.scene.dense_moments
         images = load_images(validation.paths, self.run.crop.resized, "validation images")
         validation = validation.subset(images.scene_rows)
         outputs = self._predict(images, validation.cameras, TTA_VIEWS)
@@ -146,7 +151,7 @@ class Localizer:
             validation.cameras,
             regressed,
             normalize_descriptors(outputs["pooled"]),
-            excluded=rows,
+            excluded=np.flatnonzero(np.isin(moments, moments[rows])),
         )
         return calibrate_uncertainty(regressed, estimated, validation.poses)
 
@@ -205,7 +210,7 @@ class Localizer:
         images = load_images(list(paths), self.run.crop.resized, "images")
         readable = [paths[row] for row in images.scene_rows]
         cameras = [query_camera(self.run, path) for path in readable]
-        folders = np.array([str(path.parent) for path in paths], object)
+        folders = np.array([f"{path.parent}/{camera_word(path.name)}" for path in paths], object)
         sequences = contiguous_segments(folders, images.scene_rows)
         estimates = self.estimate(images, readable, cameras, sequences, smooth=smooth)
         return images.scene_rows, estimates

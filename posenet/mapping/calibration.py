@@ -191,7 +191,7 @@ def _add_shift(
     scene: Scene, matches: list[PairMatches], factor: float, camera: Camera
 ) -> IntrinsicsCorrection:
     """Add a shift of the principal point, if held-out pairs confirm it."""
-    shift = verify_shift(matches, scene.poses, factor)
+    shift = verify_shift(matches, scene.poses, factor, moments=scene.dense_moments)
     if shift is None:
         return IntrinsicsCorrection(factor=factor)
     # Factor and shift influence each other, so both are fitted again.

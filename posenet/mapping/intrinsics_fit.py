@@ -154,7 +154,9 @@ def fit_shift(matches: list[PairMatches], poses: Poses, factor: float, *, start:
     return Shift(float(right), float(down))
 
 
-def verify_shift(matches: list[PairMatches], poses: Poses, factor: float) -> Shift | None:
+def verify_shift(
+    matches: list[PairMatches], poses: Poses, factor: float, *, moments: np.ndarray
+) -> Shift | None:
     """Fit the shift of the principal point and verify it on held-out pairs.
 
     The images are divided into two halves, in blocks of time. Each half must agree clearly better
@@ -164,12 +166,13 @@ def verify_shift(matches: list[PairMatches], poses: Poses, factor: float) -> Shi
         matches: matches of pairs of images.
         poses: the poses of the images.
         factor: factor of the focal lengths.
+        moments: number of the moment of each image, 0, 1, ..., shape (n,).
 
     Returns:
         The shift of all pairs; None if it is not confirmed or less than a pixel.
     """
     no_shift = Shift(0.0, 0.0)
-    half_of = np.arange(len(poses)) * NUM_BLOCKS // len(poses) % 2
+    half_of = moments * NUM_BLOCKS // (moments.max() + 1) % 2
     halves = [
         [pair for pair in matches if half_of[pair.first] == half_of[pair.second] == half]
         for half in (0, 1)

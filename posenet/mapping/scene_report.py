@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
+from posenet.datasets.moments import describe_shared_moments
 from posenet.datasets.scene import Scene
 from posenet.datasets.validation import LabelIssue
 from posenet.errors import count
@@ -42,6 +43,7 @@ class SceneReport:
         unit: unit of the positions.
         images: number of images by split.
         sequences: names of the sequences by split.
+        moments: number of moments at which the images were taken.
         split: the rule of the split.
         extent: extent of the camera centers along x, y and z.
         path_length: length of all sequences.
@@ -64,6 +66,7 @@ class SceneReport:
     unit: str
     images: dict[str, int]
     sequences: dict[str, list[str]]
+    moments: int
     split: str
     extent: list[float]
     path_length: float
@@ -125,6 +128,7 @@ def create_report(
             name: list(dict.fromkeys(scene.sequences[mask].tolist()))
             for name, mask in masks.items()
         },
+        moments=len(set(scene.dense_moments.tolist())),
         split=split,
         extent=np.ptp(scene.poses.positions, axis=0).tolist(),
         path_length=path_length(scene),
@@ -153,6 +157,8 @@ def format_report(report: SceneReport) -> str:
     total = count(sum(report.images.values()), "image")
     lines = [f"{report.name}: {total} ({report.format}), in {report.unit}"]
     lines += [_line(name, _format_split(report, name)) for name in ("train", "test")]
+    if report.moments < sum(report.images.values()):
+        lines.append(_line("moments", f"{report.moments}, several cameras took images at once"))
     lines.append(_line("split", report.split))
     sides = " x ".join(map(_format_length, report.extent))
     length = _format_length(report.path_length)
@@ -182,8 +188,10 @@ def path_length(scene: Scene) -> float:
     Returns:
         The length in scene units.
     """
-    steps = np.linalg.norm(np.diff(scene.poses.positions, axis=0), axis=1)
-    return float(steps[scene.sequences[1:] == scene.sequences[:-1]].sum())
+    order = np.argsort(scene.sequences, kind="stable")
+    steps = np.linalg.norm(np.diff(scene.poses.positions[order], axis=0), axis=1)
+    sequences = scene.sequences[order]
+    return float(steps[sequences[1:] == sequences[:-1]].sum())
 
 
 def nearest_training(scene: Scene) -> dict[str, float] | None:
@@ -218,7 +226,8 @@ def _view_deg(camera: Camera) -> float:
 
 
 def _warnings(scene: Scene) -> list[str]:
-    warnings = describe_equal_positions(scene)
+    warnings = describe_shared_moments(scene.splits, scene.moments)
+    warnings += describe_equal_positions(scene)
     positions = scene.poses.positions[scene.splits == "train"]
     if len(positions) >= 3:
         ratio = lateral_spread(positions)
