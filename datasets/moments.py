@@ -39,7 +39,7 @@ def number_moments(raw: RawScene) -> RawScene:
         if number > 1
     }
     sequences = [
-        f"{sequence}/{image.camera}" if sequence in shared else sequence
+        _sequence_of_camera(sequence, image.camera) if sequence in shared else sequence
         for sequence, image in zip(raw.sequences, images, strict=True)
     ]
     numbers = _number_by_time(moments, sequences)
@@ -109,6 +109,10 @@ def _rig_from_times(raw: RawScene) -> list[RigImage] | None:
         RigImage(repr(time), name.rpartition("/")[0])
         for time, name in zip(raw.times, raw.names, strict=True)
     ]
+
+
+def _sequence_of_camera(sequence: str, camera: str) -> str:
+    return camera if camera.startswith(f"{sequence}/") else f"{sequence}/{camera}"
 
 
 def _number_by_time(moments: Sequence[str], sequences: Sequence[str]) -> list[int]:

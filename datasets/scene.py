@@ -15,6 +15,20 @@ from posenet.geometry.poses import Poses
 from posenet.io.files import fingerprint_files
 
 
+def order_by_sequence(sequences: ArrayLike) -> np.ndarray:
+    """Order images sequence after sequence; names of a rig's images may alternate between cameras.
+
+    Args:
+        sequences: the sequence of each of n images, shape (n,).
+
+    Returns:
+        Indices of the images, the sequences in the order of their first images, shape (n,).
+    """
+    _, first, inverse = np.unique(np.asarray(sequences), return_index=True, return_inverse=True)
+    order: np.ndarray = np.argsort(first[inverse.reshape(-1)], kind="stable")
+    return order
+
+
 @dataclass(frozen=True, eq=False)
 class ScenePoints:
     """3-D points of a scene and the images that observe them.

@@ -4,6 +4,7 @@ import zipfile
 from dataclasses import replace
 
 import keras
+import numpy as np
 import pytest
 
 from posenet.config import TrainConfig
@@ -11,6 +12,7 @@ from posenet.errors import PoseNetError
 from posenet.geometry.cropping import Crop
 from posenet.mapping.calibration import IntrinsicsCorrection
 from posenet.run import Run, open_run
+from tests.helpers.scenes import scene_of, walk
 
 
 @pytest.fixture
@@ -176,3 +178,13 @@ def test_test_list_in_the_scene_folder_moves_with_it(run, cambridge, tmp_path):
     moved = replace(run, scene=cambridge.absolute(), split=str((cambridge / "mine.txt").resolve()))
     cambridge.rename(tmp_path / "elsewhere")
     assert moved.open_scene(tmp_path / "elsewhere").split("test").names == tuple(names)
+
+
+def test_test_images_of_a_moment_that_was_trained_on_are_excluded(run, caplog):
+    names = ("a", "x", "y", "z")
+    test = replace(scene_of(walk(4)), names=names, root="place")
+    assert run.exclude_training_images(test).names == ("x", "y", "z")
+    rig = replace(test, moments=np.array([5, 5, 6, 7]))
+    caplog.clear()
+    assert run.exclude_training_images(rig).names == ("y", "z")
+    assert caplog.messages == ["place: excluded 2 test images that the run was trained on"]

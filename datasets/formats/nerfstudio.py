@@ -24,6 +24,7 @@ from posenet.datasets.formats.image_files import (
     fit_cameras,
     sequence_from_name,
 )
+from posenet.datasets.formats.image_names import match_key
 from posenet.datasets.formats.image_search import find_images
 from posenet.datasets.formats.nerfstudio_cameras import (
     SUPPORTED_MODELS,
@@ -185,7 +186,6 @@ def _rig_images(frames: list[Frame], names: list[str]) -> list[RigImage] | None:
     """Return the timestamps as moments, as nerfstudio writes them for Project Aria."""
     if not frames or not all("timestamp" in frame.values for frame in frames):
         return None
-    # A camera is a folder, or what remains of the names without numbers.
     return [
         RigImage(repr(frame.values["timestamp"]), _camera_from_name(name))
         for frame, name in zip(frames, names, strict=True)
@@ -193,8 +193,9 @@ def _rig_images(frames: list[Frame], names: list[str]) -> list[RigImage] | None:
 
 
 def _camera_from_name(name: str) -> str:
-    folder, _, file = name.rpartition("/")
-    return f"{folder}/{re.sub('[0-9]+', '', file)}"
+    """Return the folder, with what remains of the file name without numbers."""
+    folder, _, file = match_key(name).rpartition("/")
+    return f"{folder}/{re.sub('[0-9]+', '', file)}".rstrip("/_-.")
 
 
 def _describe_lost_intrinsics(scene: Scene, lost: list[str]) -> None:

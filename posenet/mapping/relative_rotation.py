@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.datasets.scene import Scene
+from posenet.datasets.scene import Scene, order_by_sequence
 from posenet.geometry.camera import Camera
 from posenet.mapping.keypoints import detect_or_empty
 from posenet.mapping.matching import match, root_sift
@@ -115,16 +115,18 @@ def rotation_disagreements_deg(
 
 def _rotated_pairs(scene: Scene, max_pairs: int) -> np.ndarray:
     """Return pairs of rows (k, 2) of one sequence with a suitable rotation, spread evenly."""
-    rotations = scene.poses.rotations
+    order = order_by_sequence(scene.sequences)
+    rotations = scene.poses.rotations[order]
+    sequences = scene.sequences[order]
     pairs = [np.zeros((0, 2), int)]
     for step in STEPS:
         if len(scene) <= step:
             continue
         angles = np.degrees((rotations[:-step].inv() * rotations[step:]).magnitude())
-        same_sequence = scene.sequences[step:] == scene.sequences[:-step]
+        same_sequence = sequences[step:] == sequences[:-step]
         suitable = (angles > MIN_ROTATION_DEG) & (angles < MAX_ROTATION_DEG)
         rows = np.flatnonzero(same_sequence & suitable)
-        pairs.append(np.stack([rows, rows + step], axis=1))
+        pairs.append(np.stack([order[rows], order[rows + step]], axis=1))
     joined = np.concatenate(pairs)
     if len(joined) == 0:
         return joined

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from posenet.datasets.moments import describe_shared_moments
-from posenet.datasets.scene import Scene
+from posenet.datasets.scene import Scene, order_by_sequence
 from posenet.datasets.validation import LabelIssue
 from posenet.errors import count
 from posenet.geometry.alignment import COLLINEAR_RATIO, estimate_up, lateral_spread
@@ -188,7 +188,7 @@ def path_length(scene: Scene) -> float:
     Returns:
         The length in scene units.
     """
-    order = np.argsort(scene.sequences, kind="stable")
+    order = order_by_sequence(scene.sequences)
     steps = np.linalg.norm(np.diff(scene.poses.positions[order], axis=0), axis=1)
     sequences = scene.sequences[order]
     return float(steps[sequences[1:] == sequences[:-1]].sum())

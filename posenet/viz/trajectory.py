@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import Collection, LineCollection
 
+from posenet.datasets.scene import order_by_sequence
 from posenet.errors import count
 from posenet.geometry.alignment import estimate_up, principal_axes
 from posenet.geometry.poses import Poses, concatenate
@@ -81,10 +82,14 @@ def split_trajectory(points: np.ndarray, sequences: np.ndarray | None) -> list[n
     """
     if len(points) < 2:
         return [points]
+    if sequences is not None:
+        order = order_by_sequence(sequences)
+        points = points[order]
+        sequences = np.asarray(sequences)[order]
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
     is_cut = steps > MAX_STEP_RATIO * max(np.median(steps), 1e-12)
     if sequences is not None:
-        is_cut |= np.asarray(sequences)[1:] != np.asarray(sequences)[:-1]
+        is_cut |= sequences[1:] != sequences[:-1]
     return np.split(points, np.flatnonzero(is_cut) + 1)
 
 

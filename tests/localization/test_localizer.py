@@ -1,5 +1,8 @@
 import json
 import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import keras
@@ -18,7 +21,7 @@ from posenet.localization.localizer import Localizer
 from posenet.localization.smoothing import smooth_trajectory
 from posenet.run import open_run
 from posenet.training.train import train
-from tests.helpers.scenes import QUICK
+from tests.helpers.scenes import QUICK, scene_of, walk
 
 pytestmark = pytest.mark.slow
 
@@ -113,6 +116,52 @@ def test_an_unreadable_image_among_others_is_not_valid(ready, tmp_path):
     assert estimates.valid.tolist() == [False, True]
     assert np.isnan(estimates[0].position).all()
     assert len(estimates) == 2
+
+
+def test_cameras_in_one_folder_are_smoothed_separately(ready, tmp_path, monkeypatch):
+    run, known = ready
+    names = ["1_left.png", "1_right.png", "2_left.png", "2_right.png", "video_1.png", "video_2.png"]
+    for name in names:
+        shutil.copy(known[1][0], tmp_path / name)
+    sequences = []
+
+    def smooth(poses, given):
+        sequences.append(given.tolist())
+        return poses
+
+    monkeypatch.setattr("posenet.localization.localizer.smooth_trajectory", smooth)
+    localizer = Localizer(run, tta_views=1)
+    localizer.localize_all([tmp_path / name for name in names], smooth=True)
+    video, left, right = sequences[0][4], sequences[0][0], sequences[0][1]
+    assert len({video, left, right}) == 3
+    assert sequences == [[left, right, left, right, video, video]]
+
+
+def test_calibration_excludes_all_images_of_a_moment(monkeypatch):
+    scene = replace(scene_of(walk(6)), moments=np.array([0, 1, 2, 0, 1, 2]))
+    excluded = []
+
+    def estimate(*_args, **options):
+        excluded.append(options["excluded"].tolist())
+
+    images = SimpleNamespace(scene_rows=np.arange(2))
+    outputs = {
+        "position": np.zeros((2, 3)),
+        "quaternion": np.tile([1.0, 0, 0, 0], (2, 1)),
+        "pooled": np.ones((2, 3)),
+    }
+    module = "posenet.localization.localizer."
+    monkeypatch.setattr(module + "load_images", lambda *_args: images)
+    monkeypatch.setattr(module + "calibrate_uncertainty", lambda *_args: None)
+    monkeypatch.setattr(Localizer, "_predict", lambda *_args: outputs)
+    localizer = Localizer.__new__(Localizer)
+    localizer.run = SimpleNamespace(crop=SimpleNamespace(resized=(6, 8)), origin=(0.0, 0, 0))
+    localizer.gallery = SimpleNamespace(scene=scene)
+    localizer.refiner = SimpleNamespace(estimate=estimate)
+    # The validation images of a run that was trained when moments were divided.
+    rows = np.array([0, 2])
+    localizer._calibrate(replace(scene, root=Path("x")).subset(rows), rows)
+    assert excluded == [[0, 2, 3, 5]]
 
 
 def test_only_finite_poses_with_a_rotation_are_valid():

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from posenet.datasets.scene import ScenePoints
+from posenet.geometry.poses import Poses
+from posenet.mapping import intrinsics_fit
 from posenet.mapping.calibration import (
     apply_corrections,
     describe_corrections,
     estimate_corrections,
 )
+from posenet.mapping.intrinsics_fit import PairMatches, Shift
 from tests.helpers.planes import CAMERA, plane_scene
 
 pytestmark = pytest.mark.slow
@@ -129,3 +132,26 @@ def test_no_correction_without_evidence(scene, tmp_path):
     assert estimate_corrections(replace(wrong, root=tmp_path)) == {}  # no images there
     still = replace(wrong.poses, positions=np.zeros_like(wrong.poses.positions))
     assert estimate_corrections(replace(wrong, poses=still)) == {}
+
+
+def test_the_halves_of_a_verification_divide_moments(monkeypatch):
+    # Two cameras took eight moments, which are eight blocks of time.
+    moments = np.array([*range(8)] * 2)
+    rays = np.zeros((1, 2))
+    matches = [
+        PairMatches(row, other, rays, rays, 0.01)
+        for row in range(16)
+        for other in range(row, 16)
+        if (row - other) % 8 in (0, 2)
+    ]
+    halves = []
+
+    def fit_shift(half, *_args, **_options):
+        halves.append(sorted({row for pair in half for row in (pair.first, pair.second)}))
+        return Shift(0.0, 0.0)
+
+    monkeypatch.setattr(intrinsics_fit, "fit_shift", fit_shift)
+    monkeypatch.setattr(intrinsics_fit, "_errors", lambda *_args: np.ones(1))
+    poses = Poses.from_quaternions(np.zeros((16, 3)), np.tile([1.0, 0, 0, 0], (16, 1)))
+    assert intrinsics_fit.verify_shift(matches, poses, 1.0, moments=moments) is None
+    assert halves == [[0, 2, 4, 6, 8, 10, 12, 14], [1, 3, 5, 7, 9, 11, 13, 15]]

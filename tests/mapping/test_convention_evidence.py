@@ -11,6 +11,7 @@ from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import ScenePoints
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
+from posenet.mapping import relative_rotation
 from posenet.mapping.convention_check import check_convention
 from posenet.mapping.convention_evidence import check_by_images, check_by_points
 from posenet.mapping.relative_rotation import MeasuredRotation, rotation_disagreements_deg
@@ -206,6 +207,22 @@ def test_points_of_another_world_contradict_the_labels():
         "the labels do not fit the 3-D points: 0% of them are inside the images that observe them, "
         "at most "
     )
+
+
+def test_pairs_are_of_one_camera_if_cameras_alternate(tmp_path, monkeypatch):
+    body = turning(20)
+    other = Rotation.from_euler("y", 20, degrees=True)
+    rotations = Rotation.concatenate([body[row // 2] * (other ** (row % 2)) for row in range(40)])
+    scene = labeled(rotations, root=tmp_path, sequences=np.array(["all/0", "all/1"] * 20))
+    asked = []
+
+    def measure_one(paths, _cameras):
+        asked.append([int(path.stem) for path in paths])
+        return Rotation.identity()
+
+    monkeypatch.setattr(relative_rotation, "measure_rotation", measure_one)
+    assert len(relative_rotation.measure_rotations(scene)) == 12
+    assert all(first % 2 == second % 2 and first < second for first, second in asked)
 
 
 def test_equal_rotations_are_not_judged():

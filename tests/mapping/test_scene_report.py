@@ -23,6 +23,7 @@ from posenet.mapping.scene_report import (
 )
 from tests.helpers.images import write_image
 from tests.helpers.planes import claim_focal
+from tests.helpers.rigs import write_rig
 from tests.helpers.scenes import LEVEL, scene_of, walk
 
 pytestmark = pytest.mark.slow
@@ -42,6 +43,22 @@ def test_path_length_is_within_sequences():
     )
     scene.sequences[2:] = "b"
     assert path_length(scene) == pytest.approx(5 + 2)
+    # Two cameras whose images alternate: 100 m and from (3, 4, 0) to (100, 0, 2).
+    scene.sequences[:] = ["a", "b", "a", "b"]
+    assert path_length(scene) == pytest.approx(100 + np.sqrt(97**2 + 4**2 + 2**2))
+
+
+def test_moments_of_a_rig_are_reported(tmp_path, capsys):
+    write_rig(tmp_path / "rig")
+    (tmp_path / "list.txt").write_text("pano_camera1/000003.jpg\n")
+    assert main(["scene", "info", str(tmp_path / "rig"), "--no-plot"]) == 0
+    assert "  moments      16, several cameras took images at once\n" in capsys.readouterr().out
+    command = ["scene", "info", str(tmp_path / "rig"), "--no-plot", "--split"]
+    assert main([*command, str(tmp_path / "list.txt")]) == 0
+    assert (
+        "  warning      another camera of the rig took training images at the same moments as 1 of "
+        "1 test image: the test error looks better than it is\n"
+    ) in capsys.readouterr().out
 
 
 def test_field_of_view():

@@ -128,3 +128,12 @@ def test_path_without_ground_truth_is_drawn_in_order():
     assert ax.get_ylabel() == "y (m)"
     alone = plots.plot_path(Figure().add_subplot(), path, None, "m")
     assert "training images" not in [each.get_label() for each in alone.collections]
+
+
+def test_trajectories_of_cameras_that_alternate():
+    points = np.array([[0.0, 0], [0, 9], [1, 0], [1, 9], [2, 0], [2, 9]])
+    pieces = plots.split_trajectory(points, np.array(["l", "r"] * 3))
+    assert [piece.tolist() for piece in pieces] == [
+        [[0, 0], [1, 0], [2, 0]],
+        [[0, 9], [1, 9], [2, 9]],
+    ]
