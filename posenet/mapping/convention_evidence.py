@@ -115,11 +115,11 @@ def check_by_images(scene: Scene, measured: list[MeasuredRotation]) -> Conventio
 
 def _most_likely(errors_deg: list[float], num_standard: int) -> int:
     """Return the row of the best standard reading, or of the first other one if it fits better."""
-    best = min(errors_deg)
+    limit = min(errors_deg) + DISAGREEMENT_MARGIN_DEG
     row = int(np.argmin(errors_deg[:num_standard]))
-    if not _is_clearly_worse(errors_deg[row], best):
+    if errors_deg[row] <= limit:
         return row
-    return next(row for row, error in enumerate(errors_deg) if not _is_clearly_worse(error, best))
+    return next(row for row, error in enumerate(errors_deg) if error <= limit)
 
 
 def _contradicts(scene: Scene, measured: list[MeasuredRotation]) -> bool:

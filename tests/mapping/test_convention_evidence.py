@@ -13,7 +13,11 @@ from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from posenet.mapping import relative_rotation
 from posenet.mapping.convention_check import check_convention
-from posenet.mapping.convention_evidence import check_by_images, check_by_points
+from posenet.mapping.convention_evidence import (
+    _most_likely,
+    check_by_images,
+    check_by_points,
+)
 from posenet.mapping.relative_rotation import MeasuredRotation, rotation_disagreements_deg
 from posenet.mapping.rotation_readings import other_readings, standard_readings
 from tests.helpers.scenes import make_scene, scene_of, walk
@@ -106,6 +110,12 @@ def test_quaternions_in_the_other_order(convention, steps, order):
     found = check_by_images(scene, measure(rotations))
     assert found.verdict == "contradicted"
     assert found.fitting_reading == f"{convention} rotations with OpenCV axes, quaternions {order}"
+
+
+def test_a_usual_reading_is_named_only_if_it_fits_nearly_as_well_as_the_best():
+    # Three standard readings and three others, degrees.
+    assert _most_likely([33.6, 5.2, 24.7, 2.9, 2.3, 2.3], 3) == 3
+    assert _most_likely([33.6, 3.2, 2.8, 2.3, 2.3, 2.3], 3) == 2
 
 
 def test_swapped_and_mirrored_axes():
