@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.datasets.formats.image_names import strip_suffix
+from posenet.datasets.formats.image_names import match_key
 from posenet.geometry.poses import Poses, rotations_from_quaternions
 
 # A part of a name that names a camera: cam0, pano_camera12, CAM_FRONT, left, rgb_right, image_2.
@@ -87,13 +87,13 @@ def camera_word(name: str) -> str:
     Returns:
         The part, such as "left"; "" if there is none.
     """
-    words = _JOINTS.split(strip_suffix(name.rpartition("/")[2]))
+    words = _JOINTS.split(match_key(name.rpartition("/")[2]))
     return next((word for word in words if _CAMERA.fullmatch(word)), "")
 
 
 def _divisions(names: Sequence[str]) -> Iterator[list[RigImage]]:
     """Divide names into moment and camera in every way that leaves several images of a moment."""
-    split_names = [strip_suffix(name).split("/") for name in names]
+    split_names = [match_key(name).split("/") for name in names]
     depth = max(map(len, split_names), default=0)
     for place in range(2, depth + 1):
         yield from _distinct([_without(parts, -place, "/") for parts in split_names])

@@ -41,18 +41,6 @@ def name_below(root: Path, path: str) -> str | None:
     return image.relative_to(folder).as_posix() if image.is_relative_to(folder) else None
 
 
-def strip_suffix(name: str) -> str:
-    """Remove .png, .jpg and the like, in which lists and reconstructions differ.
-
-    Args:
-        name: name of an image.
-
-    Returns:
-        The name without its suffix.
-    """
-    return os.path.splitext(name)[0]
-
-
 def match_key(name: str) -> str:
     """Return the form in which names of images are compared: Unicode NFC, no image suffix.
 
