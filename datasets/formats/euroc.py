@@ -27,8 +27,8 @@ from posenet.datasets.formats.timestamps import (
     MAX_SECONDS,
     SECONDS_PER_NANOSECOND,
     TimedImage,
+    describe_repeated,
     rows_by_time,
-    warn_about_repeated,
 )
 from posenet.datasets.validation import RawScene
 from posenet.errors import PoseNetError, count
@@ -70,7 +70,7 @@ def read(folder: Path) -> RawScene:
     base = _find_base(folder) or folder
     notes: list[str] = []
     images = _read_images(base / IMAGE_LIST)
-    ground_truth = _read_ground_truth(_find_ground_truth(base) or base / GROUND_TRUTHS[0])
+    ground_truth = _read_ground_truth(_find_ground_truth(base) or base / GROUND_TRUTHS[0], notes)
     body_from_camera, camera = read_calibration(base, notes)
     body = rows_by_time(images, ground_truth)
     positions, quaternions = _camera_poses(body[:, 1:4], body[:, 4:], body_from_camera)
@@ -156,7 +156,7 @@ def _read_images(path: Path) -> list[TimedImage]:
     return sorted(image._replace(time=time) for image, time in zip(images, seconds, strict=True))
 
 
-def _read_ground_truth(path: Path) -> np.ndarray:
+def _read_ground_truth(path: Path, notes: list[str]) -> np.ndarray:
     """Return seconds, position and quaternion wxyz of the body in the world frame, (n, 8)."""
     wanted = (
         "a line must be timestamp [ns], p x y z, q w x y z, and optionally velocities and biases"
@@ -173,7 +173,7 @@ def _read_ground_truth(path: Path) -> np.ndarray:
         sources.append(source)
     table = np.array(rows, np.float64).reshape(-1, 8)
     check_columns(table[:, 1:], LIST_COLUMNS, sources, wanted)
-    warn_about_repeated(table, sources)
+    notes += describe_repeated(table, sources)
     table[:, 0] = _seconds(table[:, 0])
     return table
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from posenet.errors import PoseNetError, count
-
-log = logging.getLogger("posenet")
 
 # Seconds between an image and its pose at most, as in associate.py of the TUM RGB-D benchmark.
 MAX_DIFFERENCE = 0.02
@@ -62,23 +59,25 @@ def seconds_from_timestamps(timestamps: np.ndarray, sources: Sequence[str]) -> n
     return np.where(in_nanoseconds, timestamps * SECONDS_PER_NANOSECOND, timestamps)
 
 
-def warn_about_repeated(table: np.ndarray, sources: Sequence[str]) -> None:
-    """Warn about timestamps that several different poses share.
+def describe_repeated(table: np.ndarray, sources: Sequence[str]) -> list[str]:
+    """Describe timestamps that several different poses share.
 
     Args:
         table: the first column contains timestamps, the others poses, shape (n, k).
         sources: where each line is, "file:line".
+
+    Returns:
+        One sentence, or none if there is no such timestamp.
     """
     finite = np.flatnonzero(np.isfinite(table).all(axis=1))
     distinct, first = np.unique(table[finite], axis=0, return_index=True)
     _, counts = np.unique(distinct[:, 0], return_counts=True)
-    if (counts > 1).any():
-        again = np.diff(distinct[:, 0], prepend=np.nan) == 0
-        log.warning(
-            "%s: %s of several poses, only one is used",
-            sources[int(finite[first[again]].min())],
-            count(int((counts > 1).sum()), "timestamp"),
-        )
+    if not (counts > 1).any():
+        return []
+    again = np.diff(distinct[:, 0], prepend=np.nan) == 0
+    source = sources[int(finite[first[again]].min())]
+    repeated = count(int((counts > 1).sum()), "timestamp")
+    return [f"{source}: {repeated} of several poses, only one is used"]
 
 
 def match_timestamps(

@@ -30,9 +30,9 @@ from posenet.datasets.formats.parsing import (
 )
 from posenet.datasets.formats.timestamps import (
     TimedImage,
+    describe_repeated,
     rows_by_time,
     seconds_from_timestamps,
-    warn_about_repeated,
 )
 from posenet.datasets.formats.tum_trajectory import read_tum_table, write_tum
 from posenet.datasets.scene import Scene
@@ -113,10 +113,9 @@ def read(folder: Path) -> RawScene:
     """
     images = _read_images(folder / IMAGE_LIST)
     table, sources = read_tum_table(folder / GROUND_TRUTH)
-    warn_about_repeated(table, sources)
+    notes = describe_repeated(table, sources)
     poses = rows_by_time(images, table)
     sources = [image.source for image in images]
-    notes: list[str] = []
     names = find_images(folder, [image.name for image in images], sources, notes)
     camera = _read_camera(folder, names)
     cameras, issues = fit_cameras([camera] * len(names), folder, names)

@@ -12,7 +12,7 @@ from posenet.datasets.formats.kitti_poses import read_trajectory
 from posenet.datasets.formats.parsing import read_text
 from posenet.datasets.formats.pose_columns import header_columns
 from posenet.datasets.formats.pose_matrices import from_matrices
-from posenet.datasets.formats.timestamps import match_timestamps, warn_about_repeated
+from posenet.datasets.formats.timestamps import describe_repeated, match_timestamps
 from posenet.datasets.formats.tum_trajectory import read_tum_table
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError, count
@@ -73,7 +73,8 @@ def read_timed(path: Path, scene: Scene) -> MatchedPoses:
     if header and header.is_body:
         table = _camera_table(path, table, scene)
     if scene.times is not None:
-        warn_about_repeated(table, places)
+        for sentence in describe_repeated(table, places):
+            log.warning("%s", sentence)
         return _match_by_time(path, table, places, scene.times)
     keys = _image_numbers(table, places, len(scene))
     images = {str(number): number for number in range(len(scene))}

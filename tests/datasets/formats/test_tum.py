@@ -175,5 +175,5 @@ def test_warning_about_repeated_timestamps(tmp_path, caplog):
     assert caplog.messages == []
     path.write_text(f"{text}{first.split()[0]} 9 9 9 0 0 0 1\n")
     after = open_scene(tmp_path / "out")
-    assert caplog.messages == [f"{path}:13: 1 timestamp of several poses, only one is used"]
+    assert caplog.messages == [f"out: {path}:13: 1 timestamp of several poses, only one is used"]
     np.testing.assert_array_equal(after.poses.positions, before.poses.positions)
