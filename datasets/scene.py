@@ -59,8 +59,8 @@ class Scene:
         points: 3-D points, if the files contain some.
         quaternion_convention: the rotation that the scene's own files contain, "world_from_camera"
             or "camera_from_world"; pose files of users are read with it.
-        camera_axes: the camera axes of the scene's own files, "OpenCV" or "OpenGL" (x right, y up,
-            z back).
+        camera_axes: the camera axes of the scene's own files, "OpenCV", "OpenGL" (x right, y up, z
+            back) or "Mitsuba" (x left, y up, z forward).
         numbers: index of each image within its split, images whose files are unusable included,
             shape (n,). None: the images are numbered in their order.
         times: when the images were taken, seconds, shape (n,), for formats that record it.

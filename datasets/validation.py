@@ -80,7 +80,7 @@ class RawScene:
         unit: unit of the positions.
         points: 3-D points, if any.
         quaternion_convention: rotation in the files, "world_from_camera" or "camera_from_world".
-        camera_axes: camera axes in the files, "OpenCV" or "OpenGL".
+        camera_axes: camera axes in the files, "OpenCV", "OpenGL" or "Mitsuba".
         rig_images: moment and camera of each image, if the files state them.
         moments: number of the moment at which each image was taken, in the order of time; None if
             every image is a moment of its own.

@@ -32,7 +32,7 @@ from posenet.datasets.formats.nerfstudio_cameras import (
     camera_of_frame,
     intrinsics_of_camera,
 )
-from posenet.datasets.formats.nerfstudio_frames import Frame, read_frames
+from posenet.datasets.formats.nerfstudio_frames import OPENCV_SIGNS, Frame, read_frames
 from posenet.datasets.formats.nerfstudio_splits import apply_splits
 from posenet.datasets.formats.pose_conversion import OPENCV_FROM_OPENGL
 from posenet.datasets.formats.pose_matrices import from_matrices
@@ -84,7 +84,7 @@ def read(folder: Path) -> RawScene:
     matrices = np.array([frame.matrix for frame in frames], np.float64).reshape(-1, 4, 4)
     # A matrix that is not finite stays so.
     with np.errstate(invalid="ignore"):
-        signs = np.array([frame.opencv_from_file for frame in frames]).reshape(-1, 1, 3)
+        signs = np.array([OPENCV_SIGNS[frame.camera_axes] for frame in frames]).reshape(-1, 1, 3)
         matrices[:, :3, :3] *= signs
     positions, quaternions, row_issues = from_matrices(matrices)
     paths = [folder / name for name in names]
@@ -106,7 +106,7 @@ def read(folder: Path) -> RawScene:
         sources=sources,
         cameras=fitted,
         unit=str(frames[0].values.get("unit", "scene units")) if frames else "scene units",
-        camera_axes="OpenGL",
+        camera_axes=frames[0].camera_axes if frames else "OpenGL",
         rig_images=_rig_images(frames, names),
         issues=issues + camera_issues,
         notes=notes,

@@ -16,6 +16,12 @@ from posenet.errors import PoseNetError
 
 # Larger numbers are refused; their products would not be finite.
 MAX_NUMBER = 1e12
+# Signs of the camera axes that turn those of a file into OpenCV's (x right, y down, z forward).
+OPENCV_SIGNS = {
+    "OpenCV": np.ones(3),
+    "OpenGL": np.diag(OPENCV_FROM_OPENGL),
+    "Mitsuba": np.array([-1.0, -1.0, 1.0]),
+}
 # Keys at the top whose values are lists of frames.
 FRAME_LISTS = {"frames", "test_frames"}
 
@@ -71,17 +77,11 @@ class Frame:
         return self.values.get("is_bad") in (True, 1)
 
     @property
-    def opencv_from_file(self) -> np.ndarray:
-        """The signs of the camera axes, shape (3,), which turn those of the file into OpenCV's.
-
-        They are OpenGL's, unless instant-ngp's keys state those of OpenCV or Mitsuba (x left, y up,
-        z forward).
-        """
+    def camera_axes(self) -> str:
+        """The camera axes: OpenGL's, or those of OpenCV or Mitsuba by instant-ngp's keys."""
         if self.values.get("from_na") is True:
-            return np.array([1.0, 1.0, 1.0])
-        if self.values.get("from_mitsuba") is True:
-            return np.array([-1.0, -1.0, 1.0])
-        return np.diag(OPENCV_FROM_OPENGL)
+            return "OpenCV"
+        return "Mitsuba" if self.values.get("from_mitsuba") is True else "OpenGL"
 
     def number(self, key: str, default: float = 0.0) -> float:
         """Return a number, which some files contain as text.

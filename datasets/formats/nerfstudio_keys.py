@@ -40,7 +40,7 @@ READ_KEYS = frozenset(
     {
         *("frames", "test_frames", "train_filenames", "val_filenames", "test_filenames"),
         *("file_path", "transform_matrix", "is_bad", "split", "unit", "from_na", "from_mitsuba"),
-        *("w", "h", *FOCAL_LENGTHS, *ANGLES, "cx", "cy", "camera_model", "is_fisheye"),
+        *("w", "h", *FOCAL_LENGTHS, *ANGLES, "cx", "cy", "camera_model", "is_fisheye", "timestamp"),
         *("k1", "k2", "k3", "p1", "p2", *ALIASES, *MATRIX_NAMES),
     }
 )
@@ -56,7 +56,7 @@ HARMLESS_KEYS = frozenset(
         *("depth_unit_scale_factor", "enable_depth_loading", "normal_file_path", "normal_path"),
         *("mono_depth_path", "mono_normal_path", "pairs", "semantic_path", "has_mask"),
         # How the image was taken and how a renderer uses it.
-        *("sharpness", "blur_score", "motion_blur_score", "timestamp", "time", "exposure"),
+        *("sharpness", "blur_score", "motion_blur_score", "time", "exposure"),
         *("exposure_time", "iso", "rotation", "camera_linear_velocity", "light_dir", "is_hdr"),
         *("camera_angular_velocity", "white_transparent", "black_transparent", "fix_premult"),
         *("n_extra_learnable_dims", "wants_importance_sampling", "has_foreground_mask"),

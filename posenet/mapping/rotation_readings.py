@@ -14,10 +14,16 @@ from scipy.spatial.transform import Rotation
 
 from posenet.datasets.scene import Scene
 
-# Camera axes x right, y up, z back become x right, y down, z forward.
-OPENCV_FROM_OPENGL = Rotation.from_euler("x", 180, degrees=True)
 DIRECTIONS = ("world_from_camera", "camera_from_world")
-AXES = {"OpenCV": Rotation.identity(), "OpenGL": OPENCV_FROM_OPENGL}
+# Rotations from the camera axes that files name to OpenCV's: OpenGL's are x right, y up, z back,
+# Mitsuba's x left, y up, z forward.
+AXES = {
+    "OpenCV": Rotation.identity(),
+    "OpenGL": Rotation.from_euler("x", 180, degrees=True),
+    "Mitsuba": Rotation.from_euler("z", 180, degrees=True),
+}
+# Those of most programs.
+USUAL_AXES = ("OpenCV", "OpenGL")
 # Steps by which a quaternion that is read as w x y z must be rolled to be right.
 QUATERNION_ORDERS = {1: "x y z w, not w x y z", -1: "w x y z, not x y z w"}
 # Where the axes of an OpenCV camera point, and the opposite directions.
@@ -41,13 +47,13 @@ class Reading:
 
 
 def standard_readings(scene: Scene) -> list[Reading]:
-    """Return the four readings of direction and camera axes.
+    """Return the readings of direction and usual camera axes.
 
     Args:
         scene: n images.
 
     Returns:
-        The readings; the first is the one that the scene was read with.
+        Four readings, six of a scene with other axes; the first is the one that it was read with.
     """
     stored = _stored_rotations(scene)
     return [
@@ -82,8 +88,9 @@ def other_readings(scene: Scene) -> list[Reading]:
         for direction, axes in _ordered_conventions(scene)
         for order in rolled
     ]
+    standard = [AXES[name] for name in _ordered_axes(scene)]
     for rotation in Rotation.create_group("O"):
-        if not any((rotation.inv() * known).magnitude() < 1 for known in AXES.values()):
+        if not any((rotation.inv() * known).magnitude() < 1 for known in standard):
             words = _describe_axes(rotation)
             readings += [
                 _read(
@@ -95,10 +102,14 @@ def other_readings(scene: Scene) -> list[Reading]:
 
 
 def _ordered_conventions(scene: Scene) -> list[tuple[str, str]]:
-    """Return the four pairs of direction and camera axes, that of the scene's format first."""
-    axes = sorted(AXES, key=lambda name: name != scene.camera_axes)
+    """Return the pairs of direction and camera axes, that of the scene's format first."""
     directions = sorted(DIRECTIONS, key=lambda name: name != scene.quaternion_convention)
-    return [(direction, name) for direction in directions for name in axes]
+    return [(direction, name) for direction in directions for name in _ordered_axes(scene)]
+
+
+def _ordered_axes(scene: Scene) -> list[str]:
+    """Return the names of the usual camera axes, after those of the scene's format."""
+    return list(dict.fromkeys((scene.camera_axes, *USUAL_AXES)))
 
 
 def _stored_rotations(scene: Scene) -> Rotation:

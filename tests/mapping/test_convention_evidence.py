@@ -180,6 +180,25 @@ def test_the_readings_differ():
     )
 
 
+@pytest.mark.parametrize("direction", ["world_from_camera", "camera_from_world"])
+def test_labels_that_are_not_in_the_axes_that_their_file_states(direction):
+    """The file states Mitsuba's axes, but contains OpenGL's."""
+    rotations = turning()
+    stored = rotations * Rotation.from_euler("x", 180, degrees=True)
+    if direction == "camera_from_world":
+        stored = stored.inv()
+    mitsuba = stored * Rotation.from_euler("z", 180, degrees=True)
+    scene = labeled(mitsuba, camera_axes="Mitsuba")
+    assert [reading.description for reading in standard_readings(scene)][:3] == [
+        f"world_from_camera rotations with {axes} axes" for axes in ("Mitsuba", "OpenCV", "OpenGL")
+    ]
+    np.testing.assert_allclose(
+        standard_readings(scene)[0].rotations.as_matrix(), mitsuba.as_matrix(), atol=1e-12
+    )
+    found = check_by_images(scene, measure(rotations))
+    assert found.fitting_reading == f"{direction} rotations with OpenGL axes"
+
+
 def points_in_view(poses):
     """Five points in front of each camera."""
     rng = np.random.default_rng(0)

@@ -210,17 +210,18 @@ def test_other_camera_models_have_no_intrinsics(tmp_path, caplog, model):
 
 
 @pytest.mark.parametrize(
-    ("key", "right", "forward"),
+    ("key", "axes", "right", "forward"),
     [
-        ("from_na", [0, -1, 0], [-1, 0, 0]),  # the matrix has OpenCV axes
-        ("from_mitsuba", [0, 1, 0], [-1, 0, 0]),  # x left, y up, z forward
+        ("from_na", "OpenCV", [0, -1, 0], [-1, 0, 0]),
+        ("from_mitsuba", "Mitsuba", [0, 1, 0], [-1, 0, 0]),  # x left, y up, z forward
     ],
 )
-def test_camera_axes_of_instant_ngp(tmp_path, key, right, forward):
+def test_camera_axes_of_instant_ngp(tmp_path, key, axes, right, forward):
     scene = open_scene(write(tmp_path / "scene", **{key: True}))
     np.testing.assert_allclose(scene.poses.rotations[0].apply([1, 0, 0]), right, atol=1e-12)
     np.testing.assert_allclose(scene.poses.rotations[0].apply([0, 0, 1]), forward, atol=1e-12)
     usual = open_scene(write(tmp_path / "scene", **{key: False}))
+    assert (scene.camera_axes, usual.camera_axes) == (axes, "OpenGL")
     np.testing.assert_allclose(usual.poses.rotations[0].apply([0, 0, 1]), [1, 0, 0], atol=1e-12)
 
 
