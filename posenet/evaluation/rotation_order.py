@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from posenet.datasets.formats.pose_conversion import CONJUGATE
 from posenet.geometry.metrics import rotation_errors_deg
 from posenet.geometry.poses import Poses
 
@@ -21,7 +22,6 @@ log = logging.getLogger("posenet")
 MIN_WRONG_DEG = 20.0
 MAX_RIGHT_DEG = 5.0
 MIN_POSES = 5
-CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
 # How far w x y z moves if the file's order is another, and what that order is.
 ROLLS = {0: "", 1: "x y z w", -1: "w x y z"}
 
