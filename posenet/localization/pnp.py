@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
+import poselib
 from numpy.typing import ArrayLike
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
@@ -14,14 +14,16 @@ from posenet.mapping.keypoints import Keypoints
 
 # Reprojection error, in pixels, up to which RANSAC counts a match as an inlier.
 RANSAC_PIXELS = 8.0
-RANSAC_ROUNDS = 2000
 RANSAC_CONFIDENCE = 0.9999
+MIN_ITERATIONS = 100
+# Enough to draw three of 8 % inliers once with the above confidence (benchmarks/pnp.py).
+RANSAC_ITERATIONS = 20000
 # Fewest keypoints that must agree with a pose.
 MIN_INLIERS = 12
 # Residual in pixels from which Cauchy's loss grows slowly.
 CAUCHY_PIXELS = 1.5
-# Most evaluations of the residuals when a pose is fitted, and together with a focal length.
-POSE_EVALUATIONS = 30
+LEAST_SQUARES = {"loss_type": "CAUCHY", "loss_scale": CAUCHY_PIXELS, "max_iterations": 30}
+# Most evaluations of the residuals when a focal length is fitted with the pose.
 FOCAL_EVALUATIONS = 50
 # An unknown focal length is searched between half and twice the assumed one.
 FOCAL_FACTORS = np.exp(np.linspace(np.log(0.5), np.log(2.0), 11))
@@ -41,6 +43,18 @@ class CameraPose(NamedTuple):
 
     position: np.ndarray
     rotation: Rotation
+
+
+class RansacPose(NamedTuple):
+    """A pose found by RANSAC.
+
+    Attributes:
+        pose: the pose.
+        num_inliers: number of keypoints that agree.
+    """
+
+    pose: CameraPose
+    num_inliers: int
 
 
 class Matches(NamedTuple):
@@ -69,44 +83,37 @@ class Matches(NamedTuple):
 
 
 def ransac_pnp(
-    keypoints: Keypoints, matches: Matches, *, rounds: int = RANSAC_ROUNDS
-) -> CameraPose | None:
-    """Return the pose that most matches agree with (RANSAC with SQPnP, then least squares).
+    keypoints: Keypoints, matches: Matches, *, iterations: int = RANSAC_ITERATIONS
+) -> RansacPose | None:
+    """Return the pose that most matches agree with (LO-RANSAC with P3P, then least squares).
 
     Args:
         keypoints: keypoints of the query image.
         matches: their matches.
-        rounds: number of RANSAC iterations.
+        iterations: largest number of RANSAC iterations.
 
     Returns:
         The pose, or None if fewer than `MIN_INLIERS` keypoints agree.
     """
     if len(np.unique(matches.rows)) < MIN_INLIERS:
         return None
-    cv2.setRNGSeed(0)
-    # OpenCV computes in float32, and the world's origin may be too far away for that.
     center = matches.points.mean(axis=0)
-    try:
-        success, rotation_vector, translation, inliers = cv2.solvePnPRansac(
-            matches.points - center,
-            keypoints.rays[matches.rows],
-            np.eye(3),
-            None,
-            iterationsCount=rounds,
-            confidence=RANSAC_CONFIDENCE,
-            reprojectionError=RANSAC_PIXELS * keypoints.pixel,
-            flags=cv2.SOLVEPNP_SQPNP,
-        )
-    except cv2.error:
+    solved, report = poselib.estimate_absolute_pose(
+        keypoints.rays[matches.rows] / keypoints.pixel,
+        matches.points - center,
+        _poselib_camera(keypoints),
+        {
+            "max_reproj_error": RANSAC_PIXELS,
+            "max_iterations": iterations,
+            "min_iterations": MIN_ITERATIONS,
+            "success_prob": RANSAC_CONFIDENCE,
+        },
+        LEAST_SQUARES,
+    )
+    num_inliers = len(np.unique(matches.rows[np.array(report["inliers"], bool)]))
+    if num_inliers < MIN_INLIERS:
         return None
-    if not success or inliers is None:
-        return None
-    agreeing = matches.select(inliers[:, 0])
-    if len(np.unique(agreeing.rows)) < MIN_INLIERS:
-        return None
-    world_from_camera = Rotation.from_rotvec(rotation_vector[:, 0]).inv()
-    position = center - world_from_camera.apply(translation[:, 0])
-    return refine_pose(keypoints, agreeing, CameraPose(position, world_from_camera))
+    return RansacPose(_from_poselib(solved, center), num_inliers)
 
 
 def refine_pose(keypoints: Keypoints, matches: Matches, pose: CameraPose) -> CameraPose:
@@ -120,24 +127,30 @@ def refine_pose(keypoints: Keypoints, matches: Matches, pose: CameraPose) -> Cam
     Returns:
         The refined pose.
     """
-    solution = _fit_change(6, keypoints, matches, pose, max_evaluations=POSE_EVALUATIONS)
-    rotation = pose.rotation * Rotation.from_rotvec(solution.x[3:])
-    return CameraPose(pose.position + solution.x[:3], rotation)
-
-
-def _fit_change(
-    unknowns: int, keypoints: Keypoints, matches: Matches, pose: CameraPose, *, max_evaluations: int
-) -> Any:
-    """Return scipy's solution for the change of `reprojection_residuals`, robust to outliers."""
-    return least_squares(
-        reprojection_residuals,
-        np.zeros(unknowns),
-        loss="cauchy",
-        f_scale=CAUCHY_PIXELS,
-        max_nfev=max_evaluations,
-        x_scale="jac",
-        args=(keypoints, matches, pose),
+    center = matches.points.mean(axis=0)
+    initial = poselib.CameraPose()
+    initial.R = pose.rotation.inv().as_matrix()
+    initial.t = pose.rotation.inv().apply(center - pose.position)
+    refined, _ = poselib.refine_absolute_pose(
+        keypoints.rays[matches.rows] / keypoints.pixel,
+        matches.points - center,
+        initial,
+        _poselib_camera(keypoints),
+        LEAST_SQUARES,
     )
+    return _from_poselib(refined, center)
+
+
+def _poselib_camera(keypoints: Keypoints) -> dict[str, Any]:
+    """Return a camera without distortion, whose principal point is pixel (0, 0)."""
+    focal = 1 / keypoints.pixel
+    return {"model": "SIMPLE_PINHOLE", "width": 1, "height": 1, "params": [focal, 0.0, 0.0]}
+
+
+def _from_poselib(pose: Any, center: np.ndarray) -> CameraPose:
+    """Return a pose from camera_from_world, in a world whose origin is `center`."""
+    rotation = Rotation.from_matrix(np.array(pose.R)).inv()
+    return CameraPose(center - rotation.apply(np.array(pose.t)), rotation)
 
 
 def reprojection_residuals(
@@ -201,7 +214,15 @@ def estimate_focal_factor(keypoints: Keypoints, matches: Matches) -> float | Non
     near = reprojection_errors(zoomed, matches, pose) < FOCAL_FIT_PIXELS
     if near.sum() < MIN_INLIERS:
         return None
-    solution = _fit_change(7, zoomed, matches.select(near), pose, max_evaluations=FOCAL_EVALUATIONS)
+    solution = least_squares(
+        reprojection_residuals,
+        np.zeros(7),
+        loss="cauchy",
+        f_scale=CAUCHY_PIXELS,
+        max_nfev=FOCAL_EVALUATIONS,
+        x_scale="jac",
+        args=(zoomed, matches.select(near), pose),
+    )
     information = solution.jac.T @ solution.jac
     std = float(np.sqrt(max(np.linalg.pinv(information)[6, 6], 0.0)))
     determined = np.linalg.matrix_rank(information) == 7 and std < MAX_FOCAL_STD
@@ -214,12 +235,12 @@ def _search_focal_factor(keypoints: Keypoints, matches: Matches) -> tuple[float,
     most = -1
     for factor in FOCAL_FACTORS:
         zoomed = keypoints.zoomed(factor)
-        pose = ransac_pnp(zoomed, matches, rounds=RANSAC_ROUNDS // 4)
-        if pose is None:
+        found = ransac_pnp(zoomed, matches, iterations=RANSAC_ITERATIONS // 4)
+        if found is None:
             continue
-        errors = reprojection_errors(zoomed, matches, pose)
+        errors = reprojection_errors(zoomed, matches, found.pose)
         inliers = int((errors < RANSAC_PIXELS / 2).sum())
         if inliers > most:
             most = inliers
-            best = float(factor), pose
+            best = float(factor), found.pose
     return best
