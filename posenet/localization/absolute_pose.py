@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from posenet.localization.covisibility import Covisibility
+from posenet.localization.hypotheses import (
+    Hypothesis,
+    group_images,
+    solve_groups,
+    strongest_rival,
+)
 from posenet.localization.pnp import (
     MIN_INLIERS,
     CameraPose,
     Matches,
     estimate_focal_factor,
-    ransac_pnp,
     refine_pose,
     reprojection_errors,
     reprojection_residuals,
 )
+from posenet.localization.query_matches import JoinedLandmarks, QueryMatcher
 from posenet.mapping.keypoints import Keypoints
-from posenet.mapping.matching import match, root_sift
-from posenet.mapping.triangulation import Observations
 
 # Reprojection error, in pixels, of an inlier.
 INLIER_PIXELS = 4.0
@@ -52,7 +56,13 @@ class AbsolutePose:
         rows: indices of all keypoints that agree, shape (k,).
         rays: where these keypoints lie on the plane z = 1 of the camera, shape (k, 2).
         points: their 3-D points in the world frame, shape (k, 3).
+        num_cells: number of cells with such a keypoint, of 6 x 6 that all keypoints span.
+        degrees_per_pixel: standard deviation of the rotation, degrees, if the reprojection errors
+            were one pixel and their mean did not cancel out, as errors of neighboring landmarks do
+            not. It is large for small, flat or distant support.
         focal_factor: factor that was applied to the focal length; 1 if it was known.
+        rival: another pose that contradicts this one and that fewer keypoints agree with; None
+            without any.
     """
 
     position: np.ndarray
@@ -62,7 +72,10 @@ class AbsolutePose:
     rows: np.ndarray
     rays: np.ndarray
     points: np.ndarray
+    num_cells: int
+    degrees_per_pixel: float
     focal_factor: float = 1.0
+    rival: AbsolutePose | None = None
 
     @property
     def standard_deviations(self) -> tuple[float, float]:
@@ -73,85 +86,76 @@ class AbsolutePose:
         return position_std, rotation_std_deg
 
 
-class _Landmarks(NamedTuple):
-    """The landmarks that several training images observe, joined."""
-
-    points: np.ndarray  # (m, 3) world
-    descriptors: np.ndarray  # (m, 128) root_sift
-    images: np.ndarray  # (m,) index of the observing image
-
-    @classmethod
-    def join(cls, observations: Sequence[Observations]) -> _Landmarks:
-        counts = [len(observed.points) for observed in observations]
-        return cls(
-            np.concatenate([observed.points for observed in observations]),
-            np.concatenate([root_sift(o.keypoints.descriptors) for o in observations]),
-            np.repeat(np.arange(len(observations)), counts),
-        )
-
-
 def estimate_absolute_pose(
-    keypoints: Keypoints,
-    observations: Sequence[Observations],
+    matcher: QueryMatcher,
+    images: Sequence[int],
+    covisibility: Covisibility,
     *,
+    depth: float,
     has_known_focal_length: bool = True,
 ) -> AbsolutePose | None:
     """Estimate the pose of a query image.
 
-    The keypoints are matched with each training image; RANSAC gives a first pose. Then landmarks
-    are matched again near their projections, and the pose is fitted to these matches.
+    The training images are grouped by what they see, and RANSAC gives a pose for each group. Then
+    landmarks are matched again near their projections, and the pose is fitted to these matches.
 
     Args:
-        keypoints: keypoints of the query image.
-        observations: what each of several training images observes of the scene.
+        matcher: matches of the query image.
+        images: indices of the training images to match.
+        covisibility: which training images see the same.
+        depth: median depth of the scene.
         has_known_focal_length: False to estimate the focal length with the pose.
 
     Returns:
-        The pose. None if too few matches agree, or if an unknown focal length stays undetermined.
+        The pose of the group with the most inliers, with its strongest rival. None if too few
+        matches agree, or if an unknown focal length stays undetermined.
     """
-    if not observations:
+    groups = group_images(matcher, images, covisibility)
+    if not groups:
         return None
-    descriptors = root_sift(keypoints.descriptors)
-    landmarks = _Landmarks.join(observations)
-    distinctive = _match_images(descriptors, landmarks, len(observations))
-    factor = 1.0 if has_known_focal_length else estimate_focal_factor(keypoints, distinctive)
-    if factor is None:
-        return None
-    keypoints = keypoints.zoomed(factor)
-    pose = ransac_pnp(keypoints, distinctive)
-    if pose is None:
-        return None
-    matches = distinctive
+    factor = 1.0
+    if not has_known_focal_length:
+        matches = matcher.joined_matches(groups[0])
+        estimated = estimate_focal_factor(matcher.keypoints, matches)
+        if estimated is None:
+            return None
+        factor = estimated
+        matcher = matcher.zoomed(factor)
+    hypotheses = solve_groups(matcher, groups)
+    for row, hypothesis in enumerate(hypotheses):
+        best = _fit_hypothesis(matcher, hypothesis, has_known_focal_length)
+        if best is not None:
+            other = strongest_rival(hypotheses[row:], depth)
+            rival = other and _fit_hypothesis(matcher, other, has_known_focal_length)
+            return replace(best, focal_factor=factor, rival=rival)
+    return None
+
+
+def _fit_hypothesis(
+    matcher: QueryMatcher, hypothesis: Hypothesis, has_known_focal_length: bool
+) -> AbsolutePose | None:
+    """Fit a hypothesis to guided matches; None if inliers are too few or too concentrated."""
+    keypoints = matcher.keypoints
+    landmarks = matcher.joined_landmarks(hypothesis.images)
+    pose = hypothesis.pose
     for _ in range(GUIDED_ROUNDS):
-        matches = _guided_matching(keypoints, descriptors, landmarks, pose)
+        matches = _guided_matching(keypoints, matcher.descriptors, landmarks, pose)
         if len(matches.rows) < MIN_INLIERS:
             return None
         pose = refine_pose(keypoints, matches, pose)
     verified = _verify_pose(keypoints, matches, pose, has_known_focal_length)
     if verified is None:
         return None
+    distinctive = matcher.joined_matches(hypothesis.images)
     agreeing = reprojection_errors(keypoints, distinctive, pose) < INLIER_PIXELS
     num_inliers = len(np.unique(distinctive.rows[agreeing]))
     if num_inliers < MIN_INLIERS:
         return None
-    return replace(verified, num_inliers=num_inliers, focal_factor=factor)
-
-
-def _match_images(descriptors: np.ndarray, landmarks: _Landmarks, count: int) -> Matches:
-    """Match the query with each image by itself: mutual nearest neighbors with Lowe's ratio."""
-    rows = [np.zeros(0, int)]
-    columns = [np.zeros(0, int)]
-    for image in range(count):
-        own = np.flatnonzero(landmarks.images == image)
-        matched_rows, matched = match(descriptors, landmarks.descriptors[own])
-        rows.append(matched_rows)
-        columns.append(own[matched])
-    column = np.concatenate(columns)
-    return Matches(np.concatenate(rows), landmarks.points[column], landmarks.images[column])
+    return replace(verified, num_inliers=num_inliers)
 
 
 def _guided_matching(
-    keypoints: Keypoints, descriptors: np.ndarray, landmarks: _Landmarks, pose: CameraPose
+    keypoints: Keypoints, descriptors: np.ndarray, landmarks: JoinedLandmarks, pose: CameraPose
 ) -> Matches:
     """Match landmarks with similar keypoints near their projections, one landmark per keypoint."""
     local = pose.rotation.inv().apply(landmarks.points - pose.position)
@@ -205,7 +209,16 @@ def _verify_pose(
         rows=inliers,
         rays=keypoints.rays[inliers],
         points=matches.points[good],
+        num_cells=len(cells),
+        degrees_per_pixel=_degrees_per_pixel(jacobian),
     )
+
+
+def _degrees_per_pixel(jacobian: np.ndarray) -> float:
+    """Return `AbsolutePose.degrees_per_pixel` from the derivatives (n, 2, k) of n keypoints."""
+    information = np.einsum("nai,naj->ij", jacobian, jacobian) / len(jacobian)
+    variances = np.diag(np.linalg.pinv(information))[3:6]
+    return float(np.degrees(np.sqrt(max(variances.sum(), 0.0))))
 
 
 def clustered_covariance(

@@ -36,6 +36,7 @@ from posenet.localization.uncertainty import (
     save_uncertainty,
 )
 from posenet.mapping.landmarks import landmarks_folder, load_or_build_landmarks
+from posenet.mapping.vlad import load_or_build_vlad
 from posenet.run import MODEL, Run
 
 log = logging.getLogger("posenet")
@@ -112,7 +113,8 @@ class Localizer:
     def refiner(self) -> PnPRefiner:
         """The refiner with the landmark map."""
         landmarks = load_or_build_landmarks(self.run.folder, self.gallery.scene)
-        return PnPRefiner(self.gallery, landmarks)
+        vlad = load_or_build_vlad(landmarks, landmarks_folder(self.run.folder))
+        return PnPRefiner(self.gallery, landmarks, vlad)
 
     @cached_property
     def uncertainty(self) -> UncertaintyModel:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -18,20 +19,24 @@ from posenet.errors import count
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from posenet.localization.absolute_pose import AbsolutePose, estimate_absolute_pose
+from posenet.localization.acceptance import choose_pose
+from posenet.localization.covisibility import Covisibility
 from posenet.localization.pnp import CameraPose
+from posenet.localization.query_matches import QueryMatcher
 from posenet.localization.retrieval import Gallery
 from posenet.localization.uncertainty import UncertaintyModel
 from posenet.mapping.keypoints import detect_or_empty
 from posenet.mapping.landmarks import MAX_KEYPOINTS, Landmarks
 from posenet.mapping.parallel import in_parallel
+from posenet.mapping.vlad import VladIndex
 
 log = logging.getLogger("posenet")
 
-# Training images that are matched first, and by each of the two criteria in all.
+# Training images that are matched first, and by each of the three criteria in all.
 FIRST_NEIGHBORS = 10
-MAX_NEIGHBORS = 25
-# A pose with fewer inliers must agree with the regressed one.
-CERTAIN_INLIERS = 20
+MAX_NEIGHBORS = 14
+# Inliers of a pose without a rival for which no more training images are matched.
+ENOUGH_INLIERS = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +86,11 @@ class RefinementResult:
 class PnPRefiner:
     """Refines poses of query images with the training images and their landmarks."""
 
-    def __init__(self, gallery: Gallery, landmarks: Landmarks) -> None:
+    def __init__(self, gallery: Gallery, landmarks: Landmarks, vlad: VladIndex) -> None:
         self.gallery = gallery
         self.landmarks = landmarks
+        self.vlad = vlad
+        self.covisibility = Covisibility(gallery.scene.poses, landmarks)
         self.poses = gallery.scene.poses
         self.forward = self.poses.rotations.apply([0.0, 0, 1])
         self.depth = _median_depth(self.poses, landmarks)
@@ -129,11 +136,11 @@ class PnPRefiner:
             if pose is None:
                 continue
             prior = CameraPose(regressed.positions[row], regressed.rotations[row])
-            if _is_accepted(pose, prior if regressed_valid[row] else None, uncertainty):
+            pose = choose_pose(pose, prior if regressed_valid[row] else None, uncertainty)
+            accepted[row] = pose
+            if pose is not None:
                 positions[row] = pose.position
                 quaternions[row] = pose.rotation.as_quat(canonical=True, scalar_first=True)
-            else:
-                accepted[row] = None
         poses = Poses.from_quaternions(positions, quaternions)
         neighbors = np.array([self.nearest_views(poses, row)[0] for row in range(len(poses))], int)
         return RefinementResult(poses, accepted, neighbors, self.gallery.scene, uncertainty)
@@ -165,11 +172,18 @@ class PnPRefiner:
         similar = self.gallery.nearest(descriptors, MAX_NEIGHBORS + int((~usable).sum()))
 
         def estimate_one(row: int) -> AbsolutePose | None:
-            by_pose = self.nearest_views(regressed, row)
-            by_pose = by_pose[usable[by_pose]][:MAX_NEIGHBORS]
-            by_descriptor = similar[row][usable[similar[row]]][:MAX_NEIGHBORS]
-            neighbors = _interleave(by_descriptor, by_pose)
-            return self._estimate_one(paths[row], cameras[row], neighbors)
+            camera = cameras[row]
+            if camera is None:
+                return None
+            keypoints = detect_or_empty(paths[row], camera, MAX_KEYPOINTS)
+            matcher = QueryMatcher(keypoints, self.landmarks.observations)
+            rankings = [
+                self.vlad.rank(matcher.descriptors),
+                similar[row],
+                self.nearest_views(regressed, row),
+            ]
+            candidates = _in_turns([ranks[usable[ranks]][:MAX_NEIGHBORS] for ranks in rankings])
+            return self._estimate_one(matcher, candidates, camera.has_known_focal_length)
 
         return in_parallel(estimate_one, range(len(paths)), "refining")
 
@@ -190,36 +204,29 @@ class PnPRefiner:
         return np.argsort(distances / self.depth + angles, kind="stable")
 
     def _estimate_one(
-        self, path: Path, camera: Camera | None, neighbors: np.ndarray
+        self, matcher: QueryMatcher, candidates: list[int], has_known_focal_length: bool
     ) -> AbsolutePose | None:
-        """Match with the first neighbors, then with the others if that fails."""
-        if camera is None:
-            return None
-        keypoints = detect_or_empty(path, camera, MAX_KEYPOINTS)
-        for chosen in (neighbors[:FIRST_NEIGHBORS], neighbors[FIRST_NEIGHBORS:]):
+        """Match with the first candidates, then with all unless the pose is certain."""
+        best: AbsolutePose | None = None
+        for images in (candidates[:FIRST_NEIGHBORS], candidates):
             pose = estimate_absolute_pose(
-                keypoints,
-                [self.landmarks.observations(neighbor) for neighbor in chosen],
-                has_known_focal_length=camera.has_known_focal_length,
+                matcher,
+                images,
+                self.covisibility,
+                depth=self.depth,
+                has_known_focal_length=has_known_focal_length,
             )
-            if pose is not None:
-                return pose
-        return None
+            if pose is not None and (best is None or pose.num_inliers >= best.num_inliers):
+                best = pose
+            if best is not None and best.num_inliers >= ENOUGH_INLIERS and best.rival is None:
+                break
+        return best
 
 
-def _is_accepted(
-    pose: AbsolutePose, regressed: CameraPose | None, uncertainty: UncertaintyModel
-) -> bool:
-    """Return whether a pose has enough inliers, or agrees with the regressed pose."""
-    if pose.num_inliers >= CERTAIN_INLIERS:
-        return True
-    return regressed is not None and uncertainty.is_consistent(regressed, pose)
-
-
-def _interleave(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the elements of both lists in turns, each once."""
-    pairs = np.stack([first[: len(second)], second[: len(first)]], axis=1)
-    return np.array(list(dict.fromkeys(pairs.ravel().tolist())))
+def _in_turns(rankings: Sequence[np.ndarray]) -> list[int]:
+    """Return the elements of several rankings in turns, each once."""
+    columns = zip_longest(*(ranking.tolist() for ranking in rankings))
+    return list(dict.fromkeys(row for column in columns for row in column if row is not None))
 
 
 def _median_depth(poses: Poses, landmarks: Landmarks) -> float:
