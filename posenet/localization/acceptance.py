@@ -1,12 +1,12 @@
 """Which poses from matches are accepted? Those whose support determines them.
 
-Wrong poses have many inliers too: a small, flat or distant part of the scene fits several poses, and
-an object that exists twice fits two. So the number of inliers hardly counts, and how they are spread
-does. The weights are those of a logistic regression on 2343 poses of held-out training images of
-five scenes, thinned to every tenth or twenty-fifth training image; the queries were unchanged,
-shrunk to 320 pixels, a third covered, blurred, cropped, or all of it at night. There 0.5 % of the
-accepted poses were wrong, by more than a quarter of the scene's depth or ten degrees, and 98 % of
-the good ones were accepted.
+Wrong poses have many inliers too: a small, flat or distant part of the scene fits several poses,
+and an object that exists twice fits two. So the number of inliers hardly counts, and how they are
+spread does. The weights are those of a logistic regression on 2343 poses of held-out training
+images of five scenes, thinned to every tenth or twenty-fifth training image. The queries were
+unchanged, shrunk to 320 pixels, a third covered, blurred, cropped, or all of it at night. There
+0.5 % of the accepted poses were wrong, by more than a quarter of the scene's depth or ten degrees,
+and 98 % of the good ones were accepted.
 """
 
 from __future__ import annotations

@@ -13,10 +13,17 @@ import numpy as np
 from posenet.config import TTA_VIEWS
 from posenet.datasets.rig_names import camera_word
 from posenet.datasets.scene import Scene
+from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from posenet.io.files import fingerprint_files
 from posenet.io.image_cache import ImageArray, load_images
+from posenet.localization.blending import (
+    BlendingWeights,
+    calibrate_blending,
+    load_blending,
+    save_blending,
+)
 from posenet.localization.estimates import PoseEstimate, PoseEstimates, valid_poses
 from posenet.localization.orientation import resolve_orientation
 from posenet.localization.query_images import QueryImage, as_files, query_camera
@@ -35,6 +42,7 @@ from posenet.localization.uncertainty import (
     load_uncertainty,
     save_uncertainty,
 )
+from posenet.localization.validation import ValidationPredictions, predict_validation
 from posenet.mapping.landmarks import landmarks_folder, load_or_build_landmarks
 from posenet.mapping.vlad import load_or_build_vlad
 from posenet.run import MODEL, Run
@@ -123,39 +131,54 @@ class Localizer:
         saved = load_uncertainty(folder, self.fingerprint)
         if saved is not None:
             return saved
-        scene = self.gallery.scene
-        rows = np.flatnonzero(np.isin(scene.names, self.run.validation_images))
-        if len(rows) < MIN_VALIDATION_IMAGES:
+        validation = self.validation
+        count = len(validation) if validation else 0
+        if validation is None or count < MIN_VALIDATION_IMAGES:
             log.warning(
                 "the uncertainty of poses is assumed: it is calibrated with at least %d validation "
                 "images, the run has %d",
                 MIN_VALIDATION_IMAGES,
-                len(rows),
+                count,
             )
             position_std = ASSUMED_POSITION_STD * self.refiner.depth
             return UncertaintyModel(position_std, ASSUMED_ROTATION_STD_DEG, ASSUMED_INFLATION)
-        model = self._calibrate(scene.subset(rows), rows)
+        regressed = validation.regressed
+        if self.blending is not None:
+            regressed = self.blending.blend(regressed, validation.retrieved)
+        estimated = self.refiner.estimate(
+            validation.scene.paths,
+            validation.scene.cameras,
+            regressed,
+            validation.descriptors,
+            excluded=validation.excluded,
+        )
+        model = calibrate_uncertainty(regressed, estimated, validation.scene.poses)
         save_uncertainty(folder, self.fingerprint, model)
         return model
 
-    def _calibrate(self, validation: Scene, rows: np.ndarray) -> UncertaintyModel:
-        """Calibrate the uncertainty on training images at some rows.
+    @cached_property
+    def validation(self) -> ValidationPredictions | None:
+        """The predictions for the validation images, None if there are none."""
 
-        They are not matched with each other, nor with images of the same moments.
-        """
-        moments = self.gallery.scene.dense_moments
-        images = load_images(validation.paths, self.run.crop.resized, "validation images")
-        validation = validation.subset(images.scene_rows)
-        outputs = self._predict(images, validation.cameras, TTA_VIEWS)
-        regressed, _ = self._to_poses(outputs)
-        estimated = self.refiner.estimate(
-            validation.paths,
-            validation.cameras,
-            regressed,
-            normalize_descriptors(outputs["pooled"]),
-            excluded=np.flatnonzero(np.isin(moments, moments[rows])),
+        def predict(images: ImageArray, cameras: Sequence[Camera | None]) -> dict[str, np.ndarray]:
+            return self._predict(images, cameras, TTA_VIEWS)
+
+        return predict_validation(self.run, self.gallery, predict)
+
+    @cached_property
+    def blending(self) -> BlendingWeights | None:
+        """The weights of retrieved poses; None if they cannot be calibrated."""
+        saved = load_blending(self.run.folder, self.fingerprint)
+        if saved is not None:
+            return saved
+        validation = self.validation
+        if validation is None:
+            return None
+        weights = calibrate_blending(
+            validation.regressed, validation.retrieved, validation.scene.poses
         )
-        return calibrate_uncertainty(regressed, estimated, validation.poses)
+        save_blending(self.run.folder, self.fingerprint, weights)
+        return weights
 
     def localize(self, image: QueryImage) -> PoseEstimate:
         """Estimate the pose of one image.
@@ -240,11 +263,11 @@ class Localizer:
         """
         smooth = self.options.smooth if smooth is None else smooth
         outputs = self._predict_oriented(images, paths, cameras)
-        regressed, regressed_valid = self._to_poses(outputs)
+        descriptors = normalize_descriptors(outputs["pooled"])
+        regressed, regressed_valid = self._to_poses(outputs, descriptors)
         if smooth:
             regressed = _smooth_valid(regressed, regressed_valid, sequences)
         spread = outputs["spread_deg"] if self.options.tta_views > 1 else None
-        descriptors = normalize_descriptors(outputs["pooled"])
         if not self.options.refine:
             return PoseEstimates(
                 regressed, regressed_valid, regressed, regressed_valid, spread, descriptors
@@ -317,10 +340,18 @@ class Localizer:
             reference_camera=self.reference_camera,
         )
 
-    def _to_poses(self, outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:
-        """Return poses in the world frame of the scene, and a mask of the valid ones."""
+    def _to_poses(
+        self, outputs: dict[str, np.ndarray], descriptors: np.ndarray
+    ) -> tuple[Poses, np.ndarray]:
+        """Return poses in the world frame, blended with retrieved ones, and which are valid."""
         poses, valid = valid_poses(outputs)
-        return Poses(poses.positions + self.run.origin, poses.rotations), valid
+        poses = Poses(poses.positions + self.run.origin, poses.rotations)
+        try:
+            if self.blending is not None:
+                poses = self.blending.blend(poses, self.gallery.nearest_poses(descriptors))
+        except PoseNetError as error:
+            log.warning("poses are not blended with those of similar training images: %s", error)
+        return poses, valid
 
 
 def _smooth_valid(poses: Poses, valid: np.ndarray, sequences: np.ndarray) -> Poses:

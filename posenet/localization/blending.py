@@ -1,0 +1,142 @@
+"""Blend the network's poses with those of the most similar training images.
+
+Where views are new, image retrieval is often better than regression (Sattler et al., "Understanding
+the limitations of CNN-based absolute camera pose regression", CVPR 2019). The errors of both are
+nearly independent, so their weighted mean is better than either. The weights follow from the errors
+on the validation images.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from posenet.geometry.metrics import position_errors, rotation_errors_deg
+from posenet.geometry.poses import Poses
+from posenet.io.files import best_effort_write
+
+BLENDING = "blending.json"
+# Version of the calibration, raised whenever the same images give other weights.
+VERSION = 1
+# Before any validation image: as if so many had shown these ratios of the network's median errors
+# to those of retrieval. Networks are better in rotation.
+PRIOR_IMAGES = 8
+PRIOR_POSITION_RATIO = 1.2
+PRIOR_ROTATION_RATIO = 0.9
+# A network is not used at all if its median error is larger than retrieval's by this factor.
+USELESS_RATIO = 3.0
+# Poses are not blended, but one is chosen, if they differ by more than this multiple of the sum of
+# both median errors.
+MAX_DIFFERENCE = 4.0
+
+
+@dataclass(frozen=True)
+class BlendingWeights:
+    """Weights of retrieved poses, 0 to 1, and how much both kinds of poses may differ.
+
+    Attributes:
+        position: weight of the retrieved position.
+        rotation: weight of the retrieved rotation.
+        max_distance: largest distance of positions that are blended, scene units.
+        max_angle_deg: largest angle between rotations that are blended, degrees.
+    """
+
+    position: float
+    rotation: float
+    max_distance: float
+    max_angle_deg: float
+
+    def blend(self, regressed: Poses, retrieved: Poses) -> Poses:
+        """Return the weighted means of poses.
+
+        Poses that differ too much are of different places: the one with the larger weight stays.
+
+        Args:
+            regressed: n poses from the network.
+            retrieved: poses of the n most similar training images.
+
+        Returns:
+            n poses.
+        """
+        offsets = retrieved.positions - regressed.positions
+        distances = np.linalg.norm(offsets, axis=1)
+        rotations = (regressed.rotations.inv() * retrieved.rotations).as_rotvec()
+        angles_deg = np.degrees(np.linalg.norm(rotations, axis=1))
+        differ = (distances > self.max_distance) | (angles_deg > self.max_angle_deg)
+        position = np.where(differ, np.round(self.position), self.position)
+        rotation = np.where(differ, np.round(self.rotation), self.rotation)
+        return Poses(
+            regressed.positions + position[:, None] * offsets,
+            regressed.rotations * Rotation.from_rotvec(rotation[:, None] * rotations),
+        )
+
+
+def calibrate_blending(regressed: Poses, retrieved: Poses, ground_truth: Poses) -> BlendingWeights:
+    """Calibrate the weights on images whose true poses are known.
+
+    Args:
+        regressed: n poses from the network.
+        retrieved: n poses from retrieval.
+        ground_truth: n true poses.
+
+    Returns:
+        The weights.
+    """
+    count = len(ground_truth)
+    own = float(np.median(position_errors(regressed, ground_truth)))
+    other = float(np.median(position_errors(retrieved, ground_truth)))
+    own_deg = float(np.median(rotation_errors_deg(regressed, ground_truth)))
+    other_deg = float(np.median(rotation_errors_deg(retrieved, ground_truth)))
+    return BlendingWeights(
+        position=_weight(own, other, count, PRIOR_POSITION_RATIO),
+        rotation=_weight(own_deg, other_deg, count, PRIOR_ROTATION_RATIO),
+        max_distance=MAX_DIFFERENCE * (own + other),
+        max_angle_deg=MAX_DIFFERENCE * (own_deg + other_deg),
+    )
+
+
+def _weight(
+    regression_error: float, retrieval_error: float, count: int, prior_ratio: float
+) -> float:
+    """Return the weight by inverse variances; few images count little."""
+    ratio = max(regression_error, 1e-12) / max(retrieval_error, 1e-12)
+    if ratio > USELESS_RATIO:
+        return 1.0
+    evidence = count * np.log(ratio) + PRIOR_IMAGES * np.log(prior_ratio)
+    return float(1 / (1 + np.exp(-2 * evidence / (count + PRIOR_IMAGES))))
+
+
+def load_blending(folder: Path, fingerprint: str) -> BlendingWeights | None:
+    """Load saved weights.
+
+    Args:
+        folder: the run folder.
+        fingerprint: fingerprint of the network that they must have been calibrated for.
+
+    Returns:
+        The weights. None if there are none for this network, or the file cannot be read.
+    """
+    try:
+        saved = json.loads((folder / BLENDING).read_text(encoding="utf-8"))
+        if saved.pop("stamp") == f"{VERSION} {fingerprint}":
+            return BlendingWeights(**{name: float(value) for name, value in saved.items()})
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        pass  # there are none, or the file is damaged
+    return None
+
+
+def save_blending(folder: Path, fingerprint: str, weights: BlendingWeights) -> None:
+    """Save weights; a warning if the file cannot be written.
+
+    Args:
+        folder: the run folder.
+        fingerprint: fingerprint of the network that they were calibrated for.
+        weights: the weights.
+    """
+    values = asdict(weights) | {"stamp": f"{VERSION} {fingerprint}"}
+    with best_effort_write(folder / BLENDING) as temporary:
+        temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")

@@ -1,0 +1,78 @@
+"""Predictions for the validation images of a run, which calibrate how its poses are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from posenet.datasets.scene import Scene
+from posenet.geometry.camera import Camera
+from posenet.geometry.poses import Poses
+from posenet.io.image_cache import ImageArray, load_images
+from posenet.localization.estimates import valid_poses
+from posenet.localization.retrieval import Gallery, normalize_descriptors
+from posenet.run import Run
+
+Predict = Callable[[ImageArray, Sequence[Camera | None]], dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True, eq=False)
+class ValidationPredictions:
+    """What a network predicts for n validation images, which it was not trained on.
+
+    Attributes:
+        scene: the images with their true poses.
+        regressed: the predicted poses.
+        retrieved: the poses of the most similar training images of other moments.
+        descriptors: global descriptors, shape (n, d).
+        excluded: indices, in the gallery, of all images of the same moments.
+    """
+
+    scene: Scene
+    regressed: Poses
+    retrieved: Poses
+    descriptors: np.ndarray
+    excluded: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.scene)
+
+
+def predict_validation(
+    run: Run, gallery: Gallery, predict: Predict
+) -> ValidationPredictions | None:
+    """Predict the poses of a run's validation images.
+
+    Args:
+        run: the run.
+        gallery: its training images.
+        predict: returns the outputs of its network for images and their cameras.
+
+    Returns:
+        The predictions; None if no validation image has a valid one.
+    """
+    names = gallery.scene.names
+    rows = np.flatnonzero(np.isin(names, run.validation_images))
+    if len(rows) == 0 or len(rows) == len(names):
+        return None
+    scene = gallery.scene.subset(rows)
+    images = load_images(scene.paths, run.crop.resized, "validation images")
+    scene = scene.subset(images.scene_rows)
+    outputs = predict(images, scene.cameras)
+    regressed, valid = valid_poses(outputs)
+    moments = gallery.scene.dense_moments
+    excluded = np.isin(moments, moments[rows])
+    if not valid.any() or excluded.all():
+        return None
+    descriptors = normalize_descriptors(outputs["pooled"])[valid]
+    others = Gallery(gallery.scene.subset(~excluded), gallery.descriptors[~excluded])
+    return ValidationPredictions(
+        scene=scene.subset(valid),
+        regressed=Poses(regressed.positions + run.origin, regressed.rotations)[valid],
+        retrieved=others.nearest_poses(descriptors),
+        descriptors=descriptors,
+        excluded=np.flatnonzero(excluded),
+    )
