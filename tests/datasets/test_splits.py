@@ -49,7 +49,7 @@ def test_list_with_paths_of_another_machine_or_another_unicode_form(tmp_path):
     notes = []
     names = ["images/s\u00e9q/1.png", "images/b/1.png", "images/b/2.png"]
     (tmp_path / "list.txt").write_text("C:\\room\\b\\1.png\nse\u0301q/1.jpg\n", encoding="utf-8")
-    splits = choose_splits(str(tmp_path / "list.txt"), names, ["all"] * 3, notes)
+    splits = choose_splits(str(tmp_path / "list.txt"), names, ["all"] * 3, notes=notes)
     assert splits == ["test", "test", "train"]
     assert notes == [
         f"{tmp_path}/list.txt: 1 path of another machine read as images of the scene that end "
