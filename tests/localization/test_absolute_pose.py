@@ -6,26 +6,39 @@ from scipy.spatial.transform import Rotation
 
 from posenet.geometry.camera import Camera
 from posenet.localization.absolute_pose import clustered_covariance, estimate_absolute_pose
+from posenet.localization.query_matches import QueryMatcher
 from posenet.mapping.keypoints import Keypoints, detect_in
 from posenet.mapping.triangulation import Observations, triangulate_scene
+from tests.helpers.maps import covisibility_of
 from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_scene, towards_plane
 
 pytestmark = pytest.mark.slow
 
 
+FRONT = np.zeros(3), Rotation.identity()
+
+
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
-    return triangulate_scene(
-        plane_scene(tmp_path_factory.mktemp("plane"), 10), 800, ranks=(0, 1, 3, 6)
-    )
+    """Return what ten images of the plane observe, and their poses."""
+    scene = plane_scene(tmp_path_factory.mktemp("plane"), 10)
+    poses = list(zip(scene.poses.positions, scene.poses.rotations, strict=True))
+    return triangulate_scene(scene, 800, ranks=(0, 1, 3, 6)), poses
+
+
+def estimate(keypoints, observations, poses, *, depth, images=None, **options):
+    """Match keypoints with training images, all by default, and estimate their pose."""
+    matcher = QueryMatcher(keypoints, observations.__getitem__)
+    images = range(len(observations)) if images is None else images
+    covisibility = covisibility_of(observations, poses)
+    return estimate_absolute_pose(matcher, images, covisibility, depth=depth, **options)
 
 
 @pytest.mark.parametrize("seed", range(100, 104))
 def test_a_new_image_is_placed_within_a_centimeter(seen, seed):
     position, rotation = towards_plane(np.random.default_rng(seed), 0.4)
-    found = estimate_absolute_pose(
-        detect_in(image_of_plane(painting(), CAMERA, position, rotation), CAMERA, 800), seen[:6]
-    )
+    query = detect_in(image_of_plane(painting(), CAMERA, position, rotation), CAMERA, 800)
+    found = estimate(query, *seen, depth=2.0, images=range(6))
     assert found.num_inliers > 60
     assert np.linalg.norm(found.position - position) < 0.01  # two meters away
     assert np.degrees((found.rotation.inv() * rotation).magnitude()) < 0.2
@@ -45,10 +58,12 @@ def test_the_pose_is_exact_for_exact_points():
     local = rotation.inv().apply(points - position)
     descriptors = rng.integers(0, 255, (60, 128)).astype(np.uint8)
     ours = Keypoints(local[:, :2] / local[:, 2:], descriptors, 1 / 500)
-    found = estimate_absolute_pose(ours, [Observations(ours, points)])
+    found = estimate(ours, [Observations(ours, points)], [(position, rotation)], depth=4.5)
     np.testing.assert_allclose(found.position, position, atol=1e-6)
     assert (found.rotation.inv() * rotation).magnitude() < 1e-6
     assert found.num_inliers == 60
+    assert found.rival is None
+    assert found.focal_factor == 1.0
 
 
 def noisy(rng, pixel, ahead, noise=0.0, right=0.0):
@@ -68,12 +83,12 @@ def test_an_estimated_focal_length_makes_the_pose_less_certain():
     ratios = []
     for seed in range(6):
         ours, known = noisy(np.random.default_rng(seed), 1 / 500, (10, 14), 1.0, -0.3)
-        found = estimate_absolute_pose(ours, [known], has_known_focal_length=False)
+        found = estimate(ours, [known], [FRONT], depth=12.0, has_known_focal_length=False)
         ratios.append(np.linalg.norm(found.position) / found.standard_deviations[0])
     assert (
         0.3 < np.median(ratios) < 1.7
     )  # as if the length were known, deviations would be a third of the errors
-    certain = estimate_absolute_pose(ours, [known])
+    certain = estimate(ours, [known], [FRONT], depth=12.0)
     assert certain.standard_deviations[0] < 0.6 * found.standard_deviations[0]
 
 
@@ -105,20 +120,23 @@ def test_inliers_in_a_quarter_of_a_telephoto_image_are_enough():
         np.concatenate([ours.descriptors, others.descriptors]),
         1 / 4000,
     )
-    assert estimate_absolute_pose(both, [Observations(known.keypoints, points)]).num_inliers > 150
+    narrowed = Keypoints(known.keypoints.rays * narrow, known.keypoints.descriptors, 1 / 4000)
+    found = estimate(both, [Observations(narrowed, points)], [FRONT], depth=12.0)
+    assert found.num_inliers > 150
 
 
 def test_another_place_is_not_recognized(seen):
     rng = np.random.default_rng(5)
     for seed in range(1, 5):
         other = image_of_plane(painting(seed), CAMERA, *towards_plane(rng))
-        assert estimate_absolute_pose(detect_in(other, CAMERA, 800), seen[:6]) is None
+        query = detect_in(other, CAMERA, 800)
+        assert estimate(query, *seen, depth=2.0, images=range(6)) is None
 
 
 def test_no_keypoints_or_landmarks():
     empty = Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), 0.01)
     nothing = Observations(empty, np.zeros((0, 3)))
-    assert estimate_absolute_pose(empty, [nothing]) is None
-    assert estimate_absolute_pose(empty, []) is None
+    assert estimate(empty, [nothing], [FRONT], depth=1.0) is None
+    assert estimate(empty, [nothing], [FRONT], depth=1.0, images=[]) is None
     gray = detect_in(np.full((240, 320, 3), 9, np.uint8), Camera(320, 240, 260, 260, 160, 120), 100)
-    assert estimate_absolute_pose(gray, [nothing]) is None
+    assert estimate(gray, [nothing], [FRONT], depth=1.0) is None

@@ -41,18 +41,55 @@ def test_a_third_of_wrong_pairs_does_not_matter(points):
     seen = view(points)
     shown = points.copy()
     shown[:20] = shown[19::-1]  # wrongly paired
-    position, rotation = ransac_pnp(seen, matched(shown))
+    (position, rotation), num_inliers = ransac_pnp(seen, matched(shown))
     np.testing.assert_allclose(position, POSITION, atol=1e-4)
     assert (rotation.inv() * ROTATION).magnitude() < 1e-4
+    assert num_inliers == 40
     shuffled = points[np.random.default_rng(1).permutation(60)]
     assert ransac_pnp(seen, matched(shuffled)) is None
     assert ransac_pnp(seen, matched(points[:11])) is None
 
 
+def test_several_matches_of_a_keypoint_count_once(points):
+    twice = Matches(np.tile(np.arange(60), 2), np.tile(points, (2, 1)), np.repeat([0, 1], 60))
+    assert ransac_pnp(view(points), twice).num_inliers == 60
+    # 11 keypoints are too few, even if each has two matches.
+    chosen = np.flatnonzero(twice.rows < 11)
+    assert len(chosen) == 22
+    assert ransac_pnp(view(points), twice.select(chosen)) is None
+    chosen = np.flatnonzero(twice.rows < 12)
+    assert ransac_pnp(view(points), twice.select(chosen)).num_inliers == 12
+
+
+def test_nine_of_ten_matches_may_be_wrong():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        position, rotation = rng.uniform(-0.5, 0.5, 3), Rotation.from_rotvec(rng.normal(0, 0.3, 3))
+        local = rng.uniform((-2, -1.5, 3), (2, 1.5, 6), (400, 3))
+        points = rotation.apply(local) + position
+        rays = local[:, :2] / local[:, 2:] + rng.normal(0, 1 / 500, (400, 2))  # one pixel
+        points[40:] = points[rng.permutation(np.arange(40, 400))]  # wrongly paired
+        keypoints = Keypoints(rays, np.zeros((400, 128), np.uint8), 1 / 500)
+        (found, turned), num_inliers = ransac_pnp(keypoints, matched(points))
+        assert np.linalg.norm(found - position) < 0.05, seed  # the points are 4.5 away
+        assert np.degrees((turned.inv() * rotation).magnitude()) < 0.7, seed
+        assert 36 <= num_inliers < 60, seed
+
+
+def test_the_same_matches_give_the_same_pose(points):
+    rng = np.random.default_rng(0)
+    seen, shown = view(points), points + rng.normal(0, 0.01, points.shape)
+    shown[:30] = rng.permutation(shown[:30])
+    first, second = (ransac_pnp(seen, matched(shown)) for _ in range(2))
+    np.testing.assert_array_equal(first.pose.position, second.pose.position)
+    np.testing.assert_array_equal(first.pose.rotation.as_quat(), second.pose.rotation.as_quat())
+    assert first.num_inliers == second.num_inliers
+
+
 def test_a_place_far_from_the_worlds_zero_is_solved_as_exactly(points):
     # Like UTM coordinates, which float32 resolves to half a meter.
     far = np.array([4.5e5, 5.3e6, 300.0])
-    position, rotation = ransac_pnp(view(points), matched(points + far))
+    (position, rotation), _ = ransac_pnp(view(points), matched(points + far))
     np.testing.assert_allclose(position - far, POSITION, atol=1e-4)
     assert (rotation.inv() * ROTATION).magnitude() < 1e-4
 

@@ -11,12 +11,12 @@ from scipy.spatial.transform import Rotation
 
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
-from posenet.localization import refinement
 from posenet.localization.refinement import PnPRefiner
 from posenet.localization.retrieval import Gallery
 from posenet.localization.uncertainty import UncertaintyModel
 from posenet.mapping import landmarks
 from posenet.mapping.landmarks import load_or_build_landmarks
+from posenet.mapping.vlad import load_or_build_vlad
 from posenet.viz.matches import QueryMatches, TrainingView, matches_figure, plot_matches
 from tests.helpers.planes import (
     CAMERA,
@@ -30,6 +30,7 @@ from tests.helpers.planes import (
 pytestmark = pytest.mark.slow
 
 UNCERTAINTY = UncertaintyModel(0.1, 3.0, 1.0)
+RIGHT = np.array([1.5, 0, 0])
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,8 @@ def refiner(tmp_path_factory):
         folder = tmp_path_factory.mktemp("plane")
         scene = plane_scene(folder / "scene", 14)
         gallery = Gallery(scene, np.eye(14, dtype=np.float32))
-        return PnPRefiner(gallery, load_or_build_landmarks(folder, scene))
+        observed = load_or_build_landmarks(folder, scene)
+        return PnPRefiner(gallery, observed, load_or_build_vlad(observed, folder))
 
 
 def queries(folder, paintings):
@@ -86,17 +88,72 @@ def test_regressed_poses_become_exact_and_other_places_stay_as_they_were(refiner
     assert found.position_std[found.refined].max() < 0.02
 
 
-def test_a_weak_match_must_agree_with_the_regressed_pose(refiner, tmp_path, monkeypatch):
-    monkeypatch.setattr(refinement, "CERTAIN_INLIERS", 10**6)
+def add_rivals(monkeypatch):
+    """Let every estimated pose have an equally supported rival, 1.5 m right of it."""
+    estimate = PnPRefiner.estimate
+
+    def with_rivals(*known, **options):
+        poses = estimate(*known, **options)
+        return [
+            replace(pose, rival=replace(pose, position=pose.position + RIGHT)) for pose in poses
+        ]
+
+    monkeypatch.setattr(PnPRefiner, "estimate", with_rivals)
+
+
+def test_the_regressed_pose_decides_between_equally_supported_poses(refiner, tmp_path, monkeypatch):
+    paths, truth = queries(tmp_path, [0, 0])
+    answers = np.full((2, 14), 0.1, np.float32), UNCERTAINTY
+    add_rivals(monkeypatch)
+    found = refiner.refine(paths, [CAMERA] * 2, off(truth), *answers)
+    assert found.refined.all()
+    assert position_errors(found.poses, truth).max() < 0.01
+    beside = Poses(truth.positions + RIGHT, truth.rotations)
+    found = refiner.refine(paths, [CAMERA] * 2, off(beside), *answers)
+    assert found.refined.all()
+    assert position_errors(found.poses, beside).max() < 0.01
+    for elsewhere in (off(truth, meters=0.75), off(truth, degrees=40.0)):
+        found = refiner.refine(paths, [CAMERA] * 2, elsewhere, *answers)
+        assert not found.refined.any()
+        np.testing.assert_allclose(found.poses.positions, elsewhere.positions)
+
+
+def test_a_well_supported_pose_need_not_agree_with_the_regressed_one(refiner, tmp_path):
     paths, truth = queries(tmp_path, [0, 0])
     descriptors = np.full((2, 14), 0.1, np.float32)
-    assert refiner.refine(paths, [CAMERA] * 2, off(truth), descriptors, UNCERTAINTY).refined.all()
-    assert not refiner.refine(
-        paths, [CAMERA] * 2, off(truth, meters=1.5), descriptors, UNCERTAINTY
-    ).refined.any()
-    assert not refiner.refine(
-        paths, [CAMERA] * 2, off(truth, degrees=40.0), descriptors, UNCERTAINTY
-    ).refined.any()
+    for wrong in (off(truth, meters=1.5), off(truth, degrees=40.0)):
+        found = refiner.refine(paths, [CAMERA] * 2, wrong, descriptors, UNCERTAINTY)
+        assert found.refined.all()
+        assert position_errors(found.poses, truth).max() < 0.01
+
+
+def test_a_pose_with_little_support_is_not_accepted(refiner, tmp_path):
+    paths, truth = queries(tmp_path, [0, 0])
+    image = cv2.imread(str(paths[0]))
+    covered = np.full_like(image, 128)
+    covered[90:150, 120:200] = image[90:150, 120:200]  # a quarter of the width and height
+    cv2.imwrite(str(paths[0]), covered)
+    answers = off(truth), np.full((2, 14), 0.1, np.float32)
+    estimated = refiner.estimate(paths, [CAMERA] * 2, *answers)
+    assert estimated[0].num_inliers > 20  # many, but near each other
+    found = refiner.refine(paths, [CAMERA] * 2, *answers, UNCERTAINTY)
+    assert found.refined.tolist() == [False, True]
+    np.testing.assert_allclose(found.poses.positions[0], answers[0].positions[0])
+
+
+def test_candidates_come_from_local_features_the_network_and_the_regressed_pose_in_turns(
+    refiner, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(
+        PnPRefiner, "_estimate_one", lambda _self, _matcher, images, _is_known: asked.append(images)
+    )
+    monkeypatch.setattr("posenet.localization.refinement.MAX_NEIGHBORS", 1)
+    scene = refiner.gallery.scene
+    for similar, nearest in ((7, 11), (3, 3)):
+        descriptor = np.eye(14, dtype=np.float32)[[similar]]
+        refiner.estimate([scene.paths[3]], [CAMERA], scene.poses[[nearest]], descriptor)
+    assert asked == [[3, 7, 11], [3]]
 
 
 def test_excluded_training_images_are_not_matched_with(refiner, tmp_path, monkeypatch):
@@ -105,7 +162,7 @@ def test_excluded_training_images_are_not_matched_with(refiner, tmp_path, monkey
     monkeypatch.setattr(
         PnPRefiner,
         "_estimate_one",
-        lambda _self, _path, _camera, neighbors: asked.append(set(neighbors)),
+        lambda _self, _matcher, images, _is_known: asked.append(set(images)),
     )
     descriptors = np.full((2, 14), 0.1, np.float32)
     refiner.estimate(paths, [CAMERA] * 2, off(truth), descriptors)
@@ -123,7 +180,7 @@ def test_where_the_network_has_no_answer_a_refined_pose_stands_alone(
     located = refiner.estimate(paths, [CAMERA] * 2, *answers[:2])
     found = refiner.refine(paths, [CAMERA] * 2, *answers, **valid)
     np.testing.assert_allclose(found.poses.positions, [each.position for each in located])
-    monkeypatch.setattr(refinement, "CERTAIN_INLIERS", 10**6)
+    add_rivals(monkeypatch)
     assert refiner.refine(paths, [CAMERA] * 2, *answers, **valid).refined.tolist() == [True, False]
 
 

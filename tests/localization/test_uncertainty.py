@@ -18,7 +18,15 @@ def located(position, deviation=0.01, degrees=0.1, rotation=None):
     variances = np.repeat([deviation**2, np.radians(degrees) ** 2], 3) / 3
     rotation = rotation or Rotation.identity()
     return AbsolutePose(
-        np.array(position, float), rotation, 50, np.diag(variances), *[np.zeros((0, 2))] * 3
+        position=np.array(position, float),
+        rotation=rotation,
+        num_inliers=50,
+        covariance=np.diag(variances),
+        rows=np.zeros(0, int),
+        rays=np.zeros((0, 2)),
+        points=np.zeros((0, 3)),
+        num_cells=20,
+        degrees_per_pixel=0.5,
     )
 
 
