@@ -7,9 +7,9 @@ vocabulary is that of the scene, so that nothing needs to be trained elsewhere.
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -88,7 +88,7 @@ def load_or_build_vlad(landmarks: Landmarks, folder: Path) -> VladIndex:
             descriptors = saved["descriptors"].astype(np.float32)
         if descriptors.shape == (num_images, words.size) and words.shape[1] == 128:
             return VladIndex(words, descriptors)
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, TypeError, LookupError, EOFError, RuntimeError, BadZipFile):
         pass  # there is none, or it is damaged
     words = _cluster(landmarks)
     # Stored as float16: the same whether the index was just built or loaded.

@@ -98,18 +98,24 @@ def npz_of(folder, **arrays) -> bytes:
     return (folder / "other.npz").read_bytes()
 
 
-@pytest.mark.parametrize("damage", ["empty", "garbage", "half", "flipped", "keys", "flat"])
+@pytest.mark.parametrize(
+    "damage", ["empty", "garbage", "half", "flipped", "array", "encrypted", "keys", "flat"]
+)
 def test_a_damaged_index_is_built_again(tmp_path, damage):
     built = load_or_build_vlad(map_of(), tmp_path)
     file = tmp_path / "vlad.npz"
     content = file.read_bytes()
     middle = len(content) // 2
+    entry = content.index(b"PK\1\2")  # its flags are 8 bytes on
+    np.save(tmp_path / "one.npy", built.words)
     file.write_bytes(
         {
             "empty": b"",
             "garbage": b"no archive",
             "half": content[:middle],
             "flipped": content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :],
+            "array": (tmp_path / "one.npy").read_bytes(),
+            "encrypted": content[: entry + 8] + b"\1" + content[entry + 9 :],
             "keys": npz_of(tmp_path, words=built.words),
             "flat": npz_of(tmp_path, words=built.words.ravel(), descriptors=built.descriptors),
         }[damage]
