@@ -121,13 +121,17 @@ def estimate_absolute_pose(
             return None
         factor = estimated
         matcher = matcher.zoomed(factor)
+
+    def fit(hypothesis: Hypothesis) -> AbsolutePose | None:
+        fitted = _fit_hypothesis(matcher, hypothesis, has_known_focal_length)
+        return fitted and replace(fitted, focal_factor=factor)
+
     hypotheses = solve_groups(matcher, groups)
     for row, hypothesis in enumerate(hypotheses):
-        best = _fit_hypothesis(matcher, hypothesis, has_known_focal_length)
+        best = fit(hypothesis)
         if best is not None:
             other = strongest_rival(hypotheses[row:], depth)
-            rival = other and _fit_hypothesis(matcher, other, has_known_focal_length)
-            return replace(best, focal_factor=factor, rival=rival)
+            return replace(best, rival=other and fit(other))
     return None
 
 

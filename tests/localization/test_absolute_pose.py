@@ -92,6 +92,25 @@ def test_an_estimated_focal_length_makes_the_pose_less_certain():
     assert certain.standard_deviations[0] < 0.6 * found.standard_deviations[0]
 
 
+def test_a_scene_that_exists_twice_has_a_rival_with_the_same_focal_length():
+    # The keypoints of the first camera fit 20 m further right as well.
+    ours, known = noisy(np.random.default_rng(0), 1 / 500, (6, 14), right=-0.3)
+    aside = np.array([20.0, 0, 0])
+    both = [known, Observations(known.keypoints, known.points + aside)]
+    found = estimate(
+        ours.zoomed(0.8),
+        both,
+        [FRONT, (aside, Rotation.identity())],
+        depth=10.0,
+        has_known_focal_length=False,
+    )
+    positions = sorted([found.position, found.rival.position], key=lambda each: each[0])
+    np.testing.assert_allclose(positions, [np.zeros(3), aside], atol=1e-3)
+    assert found.num_inliers == found.rival.num_inliers == 200
+    assert found.focal_factor == pytest.approx(1 / 0.8, rel=1e-4)
+    assert found.rival.focal_factor == found.focal_factor
+
+
 def test_covariance_of_grouped_errors():
     # The mean of 1, 1, 1 of one group and -1, -1, -1 of another, by hand: 1 / 6 if all were
     # independent; the sums of the groups are 3 and -3, which adds 2 / (2 - 1) * (9 + 9) / 6 ** 2.
