@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from posenet.localization.covisibility import Covisibility
 from posenet.localization.hypotheses import (
     Hypothesis,
+    are_near,
     group_images,
     solve_groups,
     strongest_rival,
@@ -78,6 +79,11 @@ class AbsolutePose:
     rival: AbsolutePose | None = None
 
     @property
+    def pose(self) -> CameraPose:
+        """The pose without its evidence."""
+        return CameraPose(self.position, self.rotation)
+
+    @property
     def standard_deviations(self) -> tuple[float, float]:
         """Standard deviation of the position (scene units) and of the rotation (degrees)."""
         variances = np.diag(self.covariance)
@@ -131,7 +137,11 @@ def estimate_absolute_pose(
         best = fit(hypothesis)
         if best is not None:
             other = strongest_rival(hypotheses[row:], depth)
-            return replace(best, rival=other and fit(other))
+            rival = other and fit(other)
+            # Two hypotheses may become the same pose.
+            if rival and are_near(best.pose, rival.pose, depth):
+                rival = None
+            return replace(best, rival=rival)
     return None
 
 

@@ -103,12 +103,22 @@ def strongest_rival(hypotheses: Sequence[Hypothesis], depth: float) -> Hypothesi
         The rival. None if all hypotheses agree with the first one.
     """
     for other in hypotheses[1:]:
-        if not _are_near(hypotheses[0].pose, other.pose, depth):
+        if not are_near(hypotheses[0].pose, other.pose, depth):
             return other
     return None
 
 
-def _are_near(first: CameraPose, second: CameraPose, depth: float) -> bool:
+def are_near(first: CameraPose, second: CameraPose, depth: float) -> bool:
+    """Return whether two poses are of the same place, so that they do not contradict each other.
+
+    Args:
+        first: a pose.
+        second: another.
+        depth: median depth of the scene.
+
+    Returns:
+        True if they differ by less than 10 degrees and a quarter of the depth.
+    """
     distance = np.linalg.norm(first.position - second.position)
     angle = np.degrees((first.rotation.inv() * second.rotation).magnitude())
     return bool(distance < SAME_DISTANCE * depth and angle < SAME_ANGLE_DEG)

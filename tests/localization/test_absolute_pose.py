@@ -6,6 +6,8 @@ from scipy.spatial.transform import Rotation
 
 from posenet.geometry.camera import Camera
 from posenet.localization.absolute_pose import clustered_covariance, estimate_absolute_pose
+from posenet.localization.hypotheses import Hypothesis, strongest_rival
+from posenet.localization.pnp import CameraPose
 from posenet.localization.query_matches import QueryMatcher
 from posenet.mapping.keypoints import Keypoints, detect_in
 from posenet.mapping.triangulation import Observations, triangulate_scene
@@ -109,6 +111,28 @@ def test_a_scene_that_exists_twice_has_a_rival_with_the_same_focal_length():
     assert found.num_inliers == found.rival.num_inliers == 200
     assert found.focal_factor == pytest.approx(1 / 0.8, rel=1e-4)
     assert found.rival.focal_factor == found.focal_factor
+
+
+def test_a_hypothesis_that_becomes_the_same_pose_is_not_a_rival(monkeypatch):
+    # Turned by 11 degrees about the middle of a narrow view, all projections are within 12 pixels:
+    # a different pose as a hypothesis, but not once it is fitted.
+    rng = np.random.default_rng(0)
+    ours, known = noisy(rng, 1 / 500, (9.8, 10.2))
+    rays = ours.rays / 4
+    points = np.column_stack([rays * known.points[:, 2:], known.points[:, 2]])
+    ours = Keypoints(rays, ours.descriptors, ours.pixel)
+    turn = Rotation.from_euler("y", 11, degrees=True)
+    middle = points.mean(axis=0)
+    turned = CameraPose(middle - turn.apply(middle), turn)
+    hypotheses = [
+        Hypothesis(CameraPose(*FRONT), (0,), 200),
+        Hypothesis(turned, (0,), 150),
+    ]
+    assert strongest_rival(hypotheses, 10.0) is hypotheses[1]
+    monkeypatch.setattr("posenet.localization.absolute_pose.solve_groups", lambda *_: hypotheses)
+    found = estimate(ours, [Observations(ours, points)], [FRONT], depth=10.0)
+    np.testing.assert_allclose(found.position, 0, atol=1e-6)
+    assert found.rival is None
 
 
 def test_covariance_of_grouped_errors():
