@@ -57,9 +57,19 @@ def choose_pose(
         ]
     if len(candidates) != 1:
         return None
-    chosen = candidates[0]
-    is_certain = chosen.num_inliers >= MIN_ACCEPTED_INLIERS and log_odds(chosen) >= MIN_LOG_ODDS
-    return chosen if is_certain else None
+    return candidates[0] if is_determined(candidates[0]) else None
+
+
+def is_determined(pose: AbsolutePose) -> bool:
+    """Return whether the support of a pose determines it, its rival aside.
+
+    Args:
+        pose: a pose from matches.
+
+    Returns:
+        True if its inliers are enough, wide and deep enough.
+    """
+    return pose.num_inliers >= MIN_ACCEPTED_INLIERS and log_odds(pose) >= MIN_LOG_ODDS
 
 
 def log_odds(pose: AbsolutePose) -> float:

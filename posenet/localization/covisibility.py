@@ -9,6 +9,8 @@ from posenet.mapping.landmarks import Landmarks
 
 # Points per image that are projected into other images.
 SAMPLED_POINTS = 60
+# A point is not recognized from more than so many times the distance, as images differ in scale.
+MAX_DISTANCE_RATIO = 4.0
 # SIFT hardly matches images whose viewing directions differ by more: 60 degrees.
 MAX_VIEW_ANGLE_DEG = 60.0
 
@@ -27,6 +29,8 @@ class Covisibility:
         self.positions = poses.positions
         self.camera_from_world = poses.rotations.inv().as_matrix()
         self.points = np.full((total, SAMPLED_POINTS, 3), np.nan)
+        # Distances of the points from their own camera.
+        self.distances = np.full((total, SAMPLED_POINTS), np.nan)
         # Edges of the view on the plane z = 1, as lower and upper (x, y).
         self.edges = np.full((total, 2, 2), np.nan)
         for row in range(total):
@@ -35,6 +39,8 @@ class Covisibility:
                 continue
             chosen = np.linspace(start, end - 1, SAMPLED_POINTS).astype(int)
             self.points[row] = landmarks.origin + landmarks.points[chosen]
+            offsets = self.points[row] - self.positions[row]
+            self.distances[row] = np.linalg.norm(offsets, axis=1)
             rays = landmarks.rays[start:end]
             self.edges[row] = rays.min(axis=0), rays.max(axis=0)
 
@@ -50,22 +56,24 @@ class Covisibility:
             60 degrees, shape (k,).
         """
         count = len(others)
-        own = np.broadcast_to(self.points[row], (count, SAMPLED_POINTS, 3))
-        seen_by_others = self._visible_fractions(own, others)
-        seen_by_it = self._visible_fractions(self.points[others], np.full(count, row))
+        repeated = np.full(count, row)
+        seen_by_others = self._visible_fractions(repeated, others)
+        seen_by_it = self._visible_fractions(others, repeated)
         forward = self.camera_from_world[:, 2]
         cosines = forward[others] @ forward[row]
         near = cosines > np.cos(np.radians(MAX_VIEW_ANGLE_DEG))
         return np.where(near, np.maximum(seen_by_others, seen_by_it), 0.0)
 
-    def _visible_fractions(self, points: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Return which fraction of points (k, p, 3) lies in the views of k images."""
-        offsets = points - self.positions[rows][:, None]
+    def _visible_fractions(self, observers: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return which fraction of the points of k images lies in the views of k others."""
+        offsets = self.points[observers] - self.positions[rows][:, None]
         local = np.einsum("kij,kpj->kpi", self.camera_from_world[rows], offsets)
+        distances = np.linalg.norm(local, axis=2)
         with np.errstate(invalid="ignore", divide="ignore"):
             projected = local[..., :2] / local[..., 2:]
             inside = (projected >= self.edges[rows][:, None, 0]).all(axis=2)
             inside &= (projected <= self.edges[rows][:, None, 1]).all(axis=2)
             inside &= local[..., 2] > 0
+            inside &= distances < MAX_DISTANCE_RATIO * self.distances[observers]
         fractions: np.ndarray = inside.mean(axis=1)
         return fractions

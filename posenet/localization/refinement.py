@@ -6,7 +6,7 @@ The regressed pose is kept if too few keypoints match, or if a weak match contra
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -19,13 +19,13 @@ from posenet.errors import count
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from posenet.localization.absolute_pose import AbsolutePose, estimate_absolute_pose
-from posenet.localization.acceptance import choose_pose
+from posenet.localization.acceptance import choose_pose, is_determined, log_odds
 from posenet.localization.covisibility import Covisibility
 from posenet.localization.pnp import CameraPose
 from posenet.localization.query_matches import QueryMatcher
 from posenet.localization.retrieval import Gallery
 from posenet.localization.uncertainty import UncertaintyModel
-from posenet.mapping.keypoints import detect_or_empty
+from posenet.mapping.keypoints import Keypoints, detect_faint, detect_or_empty
 from posenet.mapping.landmarks import MAX_KEYPOINTS, Landmarks
 from posenet.mapping.parallel import in_parallel
 from posenet.mapping.vlad import VladIndex
@@ -35,6 +35,11 @@ log = logging.getLogger("posenet")
 # Training images that are matched first, and by each of the three criteria in all.
 FIRST_NEIGHBORS = 10
 MAX_NEIGHBORS = 14
+# Scales at which images are searched for more keypoints if those at first do not determine a pose,
+# and the largest number of them. A third of the blurred and nearly all of the small images that
+# fail at first are localized so.
+RETRY_SCALES = (1.5, 0.6)
+RETRY_KEYPOINTS = 5000
 # Inliers of a pose without a rival for which no more training images are matched.
 ENOUGH_INLIERS = 60
 
@@ -175,15 +180,18 @@ class PnPRefiner:
             camera = cameras[row]
             if camera is None:
                 return None
-            keypoints = detect_or_empty(paths[row], camera, MAX_KEYPOINTS)
-            matcher = QueryMatcher(keypoints, self.landmarks.observations)
-            rankings = [
-                self.vlad.rank(matcher.descriptors),
-                similar[row],
-                self.nearest_views(regressed, row),
-            ]
-            candidates = _in_turns([ranks[usable[ranks]][:MAX_NEIGHBORS] for ranks in rankings])
-            return self._estimate_one(matcher, candidates, camera.has_known_focal_length)
+            rankings = [similar[row], self.nearest_views(regressed, row)]
+            rankings = [ranking[usable[ranking]] for ranking in rankings]
+            best: AbsolutePose | None = None
+            for keypoints in _detections(paths[row], camera):
+                pose = self._estimate_one(
+                    keypoints, rankings, usable, camera.has_known_focal_length
+                )
+                if pose is not None and (best is None or log_odds(pose) > log_odds(best)):
+                    best = pose
+                if best is not None and is_determined(best):
+                    break
+            return best
 
         return in_parallel(estimate_one, range(len(paths)), "refining")
 
@@ -204,9 +212,17 @@ class PnPRefiner:
         return np.argsort(distances / self.depth + angles, kind="stable")
 
     def _estimate_one(
-        self, matcher: QueryMatcher, candidates: list[int], has_known_focal_length: bool
+        self,
+        keypoints: Keypoints,
+        rankings: Sequence[np.ndarray],
+        usable: np.ndarray,
+        has_known_focal_length: bool,
     ) -> AbsolutePose | None:
         """Match with the first candidates, then with all unless the pose is certain."""
+        matcher = QueryMatcher(keypoints, self.landmarks.observations)
+        by_keypoints = self.vlad.rank(matcher.descriptors)
+        rankings = [by_keypoints[usable[by_keypoints]], *rankings]
+        candidates = _in_turns([ranking[:MAX_NEIGHBORS] for ranking in rankings])
         best: AbsolutePose | None = None
         for images in (candidates[:FIRST_NEIGHBORS], candidates):
             pose = estimate_absolute_pose(
@@ -221,6 +237,16 @@ class PnPRefiner:
             if best is not None and best.num_inliers >= ENOUGH_INLIERS and best.rival is None:
                 break
         return best
+
+
+def _detections(path: Path, camera: Camera) -> Iterator[Keypoints]:
+    """Detect the keypoints of an image, then those of less contrast at other scales."""
+    keypoints = detect_or_empty(path, camera, MAX_KEYPOINTS)
+    yield keypoints
+    if len(keypoints) == 0:
+        return
+    for scale in RETRY_SCALES:
+        yield detect_faint(path, camera, RETRY_KEYPOINTS, scale=scale)
 
 
 def _in_turns(rankings: Sequence[np.ndarray]) -> list[int]:

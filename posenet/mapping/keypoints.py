@@ -24,6 +24,8 @@ LONG_SIDE = 640
 MAX_RAY_LENGTH = 5.0
 # SIFT's contrast threshold, half of OpenCV's default: walls have little contrast.
 CONTRAST_THRESHOLD = 0.02
+# Threshold for images that too few keypoints were found in.
+FAINT_THRESHOLD = 0.01
 DESCRIPTOR_SIZE = 128
 # Number of images whose keypoints a cache keeps: 90 MB.
 CACHED_IMAGES = 500
@@ -137,6 +139,31 @@ def detect_or_empty(
     return _no_keypoints(1.0)
 
 
+def detect_faint(path: Path, camera: Camera, max_keypoints: int, *, scale: float) -> Keypoints:
+    """Detect keypoints of less contrast in a scaled image, for those where `detect` finds too few.
+
+    A larger scale finds smaller keypoints, a smaller scale those of blurred images.
+
+    Args:
+        path: the image file.
+        camera: the camera of the file.
+        max_keypoints: largest number of keypoints.
+        scale: factor by which the image of at most 640 pixels is scaled.
+
+    Returns:
+        The keypoints; none if the camera model cannot be computed.
+
+    Raises:
+        PoseNetError: the file does not decode.
+    """
+    image = read_image(path)
+    factor = scale * min(1.0, LONG_SIDE / max(image.shape))
+    size = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
+    interpolation = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
+    scaled = cv2.resize(image, size, interpolation=interpolation)
+    return _to_rays(camera, _detect(scaled, max_keypoints, max(size), FAINT_THRESHOLD))
+
+
 def detect_in(
     image: np.ndarray, camera: Camera, max_keypoints: int, *, long_side: int = LONG_SIDE
 ) -> Keypoints:
@@ -154,7 +181,12 @@ def detect_in(
     return _to_rays(camera, _detect(image, max_keypoints, long_side))
 
 
-def _detect(image: np.ndarray, max_keypoints: int, long_side: int) -> _DetectedKeypoints:
+def _detect(
+    image: np.ndarray,
+    max_keypoints: int,
+    long_side: int,
+    contrast_threshold: float = CONTRAST_THRESHOLD,
+) -> _DetectedKeypoints:
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     scale = long_side / max(gray.shape)
     if scale < 1:
@@ -162,7 +194,7 @@ def _detect(image: np.ndarray, max_keypoints: int, long_side: int) -> _DetectedK
         gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
     # Without precise upscaling all keypoints are a quarter of a pixel too far right and down.
     sift = cv2.SIFT.create(
-        max_keypoints, contrastThreshold=CONTRAST_THRESHOLD, enable_precise_upscale=True
+        max_keypoints, contrastThreshold=contrast_threshold, enable_precise_upscale=True
     )
     detected, descriptors = sift.detectAndCompute(normalize_exposure(gray), None)
     size = gray.shape[1], gray.shape[0]
