@@ -9,7 +9,7 @@ from posenet.mapping.landmarks import Landmarks
 
 # Points per image that are projected into other images.
 SAMPLED_POINTS = 60
-# A point is not recognized from more than so many times the distance, as images differ in scale.
+# A point is not recognized from so many times the distance, nor from that fraction of it.
 MAX_DISTANCE_RATIO = 4.0
 # SIFT hardly matches images whose viewing directions differ by more: 60 degrees.
 MAX_VIEW_ANGLE_DEG = 60.0
@@ -74,6 +74,7 @@ class Covisibility:
             inside = (projected >= self.edges[rows][:, None, 0]).all(axis=2)
             inside &= (projected <= self.edges[rows][:, None, 1]).all(axis=2)
             inside &= local[..., 2] > 0
-            inside &= distances < MAX_DISTANCE_RATIO * self.distances[observers]
+            ratios = distances / self.distances[observers]
+            inside &= (ratios < MAX_DISTANCE_RATIO) & (ratios > 1 / MAX_DISTANCE_RATIO)
         fractions: np.ndarray = inside.mean(axis=1)
         return fractions

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from posenet.datasets.scene import Scene
-from posenet.errors import count
+from posenet.errors import PoseNetError, count
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from posenet.localization.absolute_pose import AbsolutePose, estimate_absolute_pose
@@ -241,12 +242,10 @@ class PnPRefiner:
 
 def _detections(path: Path, camera: Camera) -> Iterator[Keypoints]:
     """Detect the keypoints of an image, then those of less contrast at other scales."""
-    keypoints = detect_or_empty(path, camera, MAX_KEYPOINTS)
-    yield keypoints
-    if len(keypoints) == 0:
-        return
-    for scale in RETRY_SCALES:
-        yield detect_faint(path, camera, RETRY_KEYPOINTS, scale=scale)
+    yield detect_or_empty(path, camera, MAX_KEYPOINTS)
+    with suppress(PoseNetError):  # named before
+        for scale in RETRY_SCALES:
+            yield detect_faint(path, camera, RETRY_KEYPOINTS, scale=scale)
 
 
 def _in_turns(rankings: Sequence[np.ndarray]) -> list[int]:

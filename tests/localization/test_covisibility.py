@@ -97,3 +97,15 @@ def test_an_image_without_points_overlaps_with_none():
     np.testing.assert_array_equal(overlaps(wall_view(0), empty), [0.0])
     np.testing.assert_array_equal(overlaps(empty, wall_view(0), empty), [0.0, 0.0])
     assert overlaps(wall_view(0)).shape == (0,)
+
+
+def test_a_wall_far_behind_is_not_shared():
+    # The second camera stands ten meters behind the first, whose wall is two meters away: it sees
+    # all of it, but from six times the distance. From three times the distance it is shared.
+    near = wall_view(0)
+    assert overlaps(
+        near, wall_view(0, z=-10.0, half=6.0), wall_view(0, z=-4.0, half=3.0)
+    ).tolist() == [
+        0.0,
+        1.0,
+    ]

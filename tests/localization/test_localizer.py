@@ -13,12 +13,15 @@ from PIL import Image
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
-from posenet.geometry.metrics import position_errors
+from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.io.image_cache import load_images
 from posenet.io.images import read_image
+from posenet.localization.blending import BlendingWeights
 from posenet.localization.estimates import valid_poses
 from posenet.localization.localizer import Localizer
+from posenet.localization.retrieval import Gallery
 from posenet.localization.smoothing import smooth_trajectory
+from posenet.localization.validation import predict_validation
 from posenet.run import open_run
 from posenet.training.train import train
 from tests.helpers.scenes import QUICK, scene_of, walk
@@ -47,6 +50,7 @@ def ready(cambridge, trained):
 def test_one_view_is_the_output_of_the_network(ready):
     run, known = ready
     localizer = Localizer(run, tta_views=1)
+    localizer.blending = None
     answers = localizer.estimate(*known)
     images = run.crop.center(known[0][np.arange(4)]).astype(np.float32)
     expected = localizer.network.predict_on_batch(images)
@@ -137,31 +141,79 @@ def test_cameras_in_one_folder_are_smoothed_separately(ready, tmp_path, monkeypa
     assert sequences == [[left, right, left, right, video, video]]
 
 
-def test_calibration_excludes_all_images_of_a_moment(monkeypatch):
-    scene = replace(scene_of(walk(6)), moments=np.array([0, 1, 2, 0, 1, 2]))
-    excluded = []
-
-    def estimate(*_args, **options):
-        excluded.append(options["excluded"].tolist())
-
-    images = SimpleNamespace(scene_rows=np.arange(2))
+def test_validation_excludes_all_images_of_a_moment(monkeypatch):
+    scene = replace(scene_of(walk(6)), moments=np.array([0, 1, 2, 0, 1, 2]), root=Path("x"))
     outputs = {
-        "position": np.zeros((2, 3)),
+        "position": np.array([[0.0, 0, 0], [np.nan, 0, 0]]),
         "quaternion": np.tile([1.0, 0, 0, 0], (2, 1)),
         "pooled": np.ones((2, 3)),
     }
-    module = "posenet.localization.localizer."
-    monkeypatch.setattr(module + "load_images", lambda *_args: images)
-    monkeypatch.setattr(module + "calibrate_uncertainty", lambda *_args: None)
-    monkeypatch.setattr(Localizer, "_predict", lambda *_args: outputs)
-    localizer = Localizer.__new__(Localizer)
-    localizer.run = SimpleNamespace(crop=SimpleNamespace(resized=(6, 8)), origin=(0.0, 0, 0))
-    localizer.gallery = SimpleNamespace(scene=scene)
-    localizer.refiner = SimpleNamespace(estimate=estimate)
+    images = SimpleNamespace(scene_rows=np.arange(2))
+    monkeypatch.setattr("posenet.localization.validation.load_images", lambda *_args: images)
+    descriptors = np.eye(6, 3, dtype=np.float32)
+    descriptors[4] = 3**-0.5
+    gallery = Gallery(scene, descriptors)
     # The validation images of a run that was trained when moments were divided.
-    rows = np.array([0, 2])
-    localizer._calibrate(replace(scene, root=Path("x")).subset(rows), rows)
-    assert excluded == [[0, 2, 3, 5]]
+    run = SimpleNamespace(
+        crop=SimpleNamespace(resized=(6, 8)),
+        origin=(1.0, 0, 0),
+        validation_images=(scene.names[0], scene.names[2]),
+    )
+    found = predict_validation(run, gallery, lambda *_args: outputs)
+    assert found.excluded.tolist() == [0, 2, 3, 5]
+    assert found.scene.names == scene.names[:1]  # the other has no valid pose
+    np.testing.assert_array_equal(found.regressed.positions, [[1, 0, 0]])
+    # Of images 1 and 4, the fourth has equal elements, as the query does.
+    np.testing.assert_array_equal(found.retrieved.positions, scene.poses.positions[[4]])
+    run.validation_images = ()
+    assert predict_validation(run, gallery, lambda *_args: outputs) is None
+    run.validation_images = scene.names[:2] + scene.names[2:3]  # every moment
+    assert predict_validation(run, gallery, lambda *_args: outputs) is None
+
+
+def test_poses_are_blended_with_retrieved_ones(ready):
+    run, known = ready
+    localizer = Localizer(run, tta_views=1)
+    localizer.blending = None
+    own = localizer.estimate(*known)
+    localizer.blending = BlendingWeights(0.25, 1.0, max_distance=1e9, max_angle_deg=1e9)
+    blended = localizer.estimate(*known)
+    retrieved = localizer.gallery.nearest_poses(own.descriptors)
+    np.testing.assert_allclose(
+        blended.poses.positions, 0.75 * own.poses.positions + 0.25 * retrieved.positions
+    )
+    np.testing.assert_allclose(rotation_errors_deg(blended.poses, retrieved), 0, atol=1e-4)
+
+
+def test_blending_is_calibrated_once_for_a_network(ready):
+    run, _ = ready
+    (run.folder / "blending.json").unlink(missing_ok=True)
+    weights = Localizer(run).blending
+    assert 0 < weights.position <= 1
+    assert (run.folder / "blending.json").is_file()
+    again = Localizer(run)
+    again.validation = None
+    assert again.blending == weights
+
+
+def test_without_the_training_images_poses_are_those_of_the_network(ready, monkeypatch, caplog):
+    run, known = ready
+    plain = Localizer(run, tta_views=1)
+    plain.blending = None
+    expected = plain.estimate(*known)
+
+    def missing(*_args):
+        raise PoseNetError("scene folder not found: x")
+
+    monkeypatch.setattr("posenet.localization.localizer.load_or_build_gallery", missing)
+    found = Localizer(run, tta_views=1).estimate(*known)
+    np.testing.assert_array_equal(found.poses.positions, expected.poses.positions)
+    assert (
+        caplog.text.count(
+            "poses are not blended with those of similar training images: scene folder not found: x"
+        )
+        == 1
+    )
 
 
 def test_only_finite_poses_with_a_rotation_are_valid():
@@ -195,7 +247,9 @@ def test_an_image_on_its_side_is_predicted_rotated_too(plane_trained, tmp_path, 
 
     monkeypatch.setattr("posenet.localization.localizer.predict_with_tta", predict)
     known = load_images([path], run.crop.resized), [path], [camera], np.zeros(1)
-    answers = Localizer(run).estimate(*known)
+    localizer = Localizer(run)
+    localizer.blending = None
+    answers = localizer.estimate(*known)
     assert asked == [[(240, 320)], [(320, 240)], [(320, 240)]]
     np.testing.assert_array_equal(answers.poses.positions, [[2, 2, 2]])
     assert answers.rotation_spread_deg.tolist() == [1]

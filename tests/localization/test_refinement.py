@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
+from posenet.localization import refinement
 from posenet.localization.refinement import PnPRefiner
 from posenet.localization.retrieval import Gallery
 from posenet.localization.uncertainty import UncertaintyModel
@@ -141,33 +142,54 @@ def test_a_pose_with_little_support_is_not_accepted(refiner, tmp_path):
     np.testing.assert_allclose(found.poses.positions[0], answers[0].positions[0])
 
 
+def record_candidates(monkeypatch):
+    """Return a list that collects the training images that are matched; no pose is found."""
+    asked = []
+    monkeypatch.setattr(
+        refinement, "estimate_absolute_pose", lambda _m, images, *_a, **_k: asked.append(images)
+    )
+    monkeypatch.setattr(refinement, "RETRY_SCALES", ())
+    return asked
+
+
 def test_candidates_come_from_local_features_the_network_and_the_regressed_pose_in_turns(
     refiner, monkeypatch
 ):
-    asked = []
-    monkeypatch.setattr(
-        PnPRefiner, "_estimate_one", lambda _self, _matcher, images, _is_known: asked.append(images)
-    )
-    monkeypatch.setattr("posenet.localization.refinement.MAX_NEIGHBORS", 1)
+    asked = record_candidates(monkeypatch)
+    monkeypatch.setattr(refinement, "MAX_NEIGHBORS", 1)
     scene = refiner.gallery.scene
     for similar, nearest in ((7, 11), (3, 3)):
         descriptor = np.eye(14, dtype=np.float32)[[similar]]
         refiner.estimate([scene.paths[3]], [CAMERA], scene.poses[[nearest]], descriptor)
-    assert asked == [[3, 7, 11], [3]]
+    # The first candidates, then all of them: here the same.
+    assert asked == [[3, 7, 11]] * 2 + [[3]] * 2
 
 
 def test_excluded_training_images_are_not_matched_with(refiner, tmp_path, monkeypatch):
-    paths, truth = queries(tmp_path, [0, 0])
-    asked = []
-    monkeypatch.setattr(
-        PnPRefiner,
-        "_estimate_one",
-        lambda _self, _matcher, images, _is_known: asked.append(set(images)),
-    )
-    descriptors = np.full((2, 14), 0.1, np.float32)
-    refiner.estimate(paths, [CAMERA] * 2, off(truth), descriptors)
-    refiner.estimate(paths, [CAMERA] * 2, off(truth), descriptors, excluded=np.array([0, 5]))
-    assert asked == [set(range(14))] * 2 + [set(range(14)) - {0, 5}] * 2
+    paths, truth = queries(tmp_path, [0])
+    asked = record_candidates(monkeypatch)
+    descriptors = np.full((1, 14), 0.1, np.float32)
+    refiner.estimate(paths, [CAMERA], off(truth), descriptors)
+    refiner.estimate(paths, [CAMERA], off(truth), descriptors, excluded=np.array([0, 5]))
+    assert [len(images) for images in asked] == [10, 14, 10, 12]
+    assert set(asked[1]) == set(range(14))
+    assert set(asked[3]) == set(range(14)) - {0, 5}
+
+
+def test_images_without_a_pose_are_searched_for_fainter_keypoints(refiner, tmp_path, monkeypatch):
+    paths, truth = queries(tmp_path, [0])
+    counts = []
+    estimate_one = PnPRefiner._estimate_one
+
+    def count(self, keypoints, *args):
+        counts.append(len(keypoints))
+        return estimate_one(self, keypoints, *args) if len(counts) > 1 else None
+
+    monkeypatch.setattr(PnPRefiner, "_estimate_one", count)
+    found = refiner.estimate(paths, [CAMERA], truth, np.full((1, 14), 0.1, np.float32))
+    assert len(counts) == 2  # the second try finds the pose
+    assert counts[1] > counts[0]
+    assert np.linalg.norm(found[0].position - truth.positions[0]) < 0.02
 
 
 def test_where_the_network_has_no_answer_a_refined_pose_stands_alone(
