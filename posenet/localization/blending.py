@@ -28,7 +28,7 @@ PRIOR_IMAGES = 8
 PRIOR_POSITION_RATIO = 1.2
 PRIOR_ROTATION_RATIO = 0.9
 # A network is not used at all if its median error is larger than retrieval's by this factor.
-USELESS_RATIO = 3.0
+USELESS_RATIO = 2.5
 # Poses are not blended, but one is chosen, if they differ by more than this multiple of the sum of
 # both median errors.
 MAX_DIFFERENCE = 4.0

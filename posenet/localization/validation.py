@@ -15,6 +15,11 @@ from posenet.localization.estimates import valid_poses
 from posenet.localization.retrieval import Gallery, normalize_descriptors
 from posenet.run import Run
 
+# Images of the same sequence within n / 64 images of a validation image are not retrieved, for n
+# training images. By default test blocks have n / 12 images, so that theirs are n / 48 images from
+# training images on average; those of the shorter validation blocks are only n / 200 from them.
+NEAR_FRACTION = 1 / 64
+
 Predict = Callable[[ImageArray, Sequence[Camera | None]], dict[str, np.ndarray]]
 
 
@@ -25,7 +30,8 @@ class ValidationPredictions:
     Attributes:
         scene: the images with their true poses.
         regressed: the predicted poses.
-        retrieved: the poses of the most similar training images of other moments.
+        retrieved: the poses of the most similar training images, without those shortly before or
+            after, as for test images.
         descriptors: global descriptors, shape (n, d).
         excluded: indices, in the gallery, of all images of the same moments.
     """
@@ -68,7 +74,9 @@ def predict_validation(
     if not valid.any() or excluded.all():
         return None
     descriptors = normalize_descriptors(outputs["pooled"])[valid]
-    others = Gallery(gallery.scene.subset(~excluded), gallery.descriptors[~excluded])
+    near = excluded | _near_in_time(gallery.scene, rows)
+    remote = ~(excluded if near.all() else near)
+    others = Gallery(gallery.scene.subset(remote), gallery.descriptors[remote])
     return ValidationPredictions(
         scene=scene.subset(valid),
         regressed=Poses(regressed.positions + run.origin, regressed.rotations)[valid],
@@ -76,3 +84,13 @@ def predict_validation(
         descriptors=descriptors,
         excluded=np.flatnonzero(excluded),
     )
+
+
+def _near_in_time(scene: Scene, rows: np.ndarray) -> np.ndarray:
+    """Return a mask of the images shortly before or after some images, in the same sequence."""
+    margin = round(NEAR_FRACTION * len(scene))
+    mask = np.zeros(len(scene), bool)
+    for row in rows:
+        window = slice(max(0, row - margin), row + margin + 1)
+        mask[window] |= scene.sequences[window] == scene.sequences[row]
+    return mask
