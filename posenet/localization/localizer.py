@@ -167,7 +167,12 @@ class Localizer:
 
     @cached_property
     def blending(self) -> BlendingWeights | None:
-        """The weights of retrieved poses; None if they cannot be calibrated."""
+        """The weights of retrieved poses; None without validation or training images."""
+        try:
+            _ = self.gallery  # poses are retrieved from it
+        except PoseNetError as error:
+            log.warning("poses are not blended with those of similar training images: %s", error)
+            return None
         saved = load_blending(self.run.folder, self.fingerprint)
         if saved is not None:
             return saved
@@ -346,11 +351,8 @@ class Localizer:
         """Return poses in the world frame, blended with retrieved ones, and which are valid."""
         poses, valid = valid_poses(outputs)
         poses = Poses(poses.positions + self.run.origin, poses.rotations)
-        try:
-            if self.blending is not None:
-                poses = self.blending.blend(poses, self.gallery.nearest_poses(descriptors))
-        except PoseNetError as error:
-            log.warning("poses are not blended with those of similar training images: %s", error)
+        if self.blending is not None:
+            poses = self.blending.blend(poses, self.gallery.nearest_poses(descriptors))
         return poses, valid
 
 

@@ -206,8 +206,10 @@ def test_without_the_training_images_poses_are_those_of_the_network(ready, monke
         raise PoseNetError("scene folder not found: x")
 
     monkeypatch.setattr("posenet.localization.localizer.load_or_build_gallery", missing)
-    found = Localizer(run, tta_views=1).estimate(*known)
-    np.testing.assert_array_equal(found.poses.positions, expected.poses.positions)
+    localizer = Localizer(run, tta_views=1)
+    for _ in range(2):  # the scene is looked for once
+        found = localizer.estimate(*known)
+        np.testing.assert_array_equal(found.poses.positions, expected.poses.positions)
     assert (
         caplog.text.count(
             "poses are not blended with those of similar training images: scene folder not found: x"
