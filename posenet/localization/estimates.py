@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from posenet.errors import count
 from posenet.geometry.poses import Poses, is_valid_quaternion
@@ -166,11 +167,14 @@ class PoseEstimates:
         )
 
 
-def valid_poses(outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:
+def valid_poses(
+    outputs: dict[str, np.ndarray], origin: ArrayLike = (0.0, 0.0, 0.0)
+) -> tuple[Poses, np.ndarray]:
     """Convert the outputs of a network to poses.
 
     Args:
         outputs: "position" (n, 3) and "quaternion" (n, 4).
+        origin: the network's origin in the world frame, shape (3,).
 
     Returns:
         n poses, and a mask (n,) of those that are finite and have a rotation.
@@ -179,7 +183,7 @@ def valid_poses(outputs: dict[str, np.ndarray]) -> tuple[Poses, np.ndarray]:
     quaternion = outputs["quaternion"]
     valid = np.isfinite(position).all(axis=1) & is_valid_quaternion(quaternion)
     poses = Poses.from_quaternions(
-        np.where(valid[:, None], position, 0),
+        np.where(valid[:, None], position, 0) + np.asarray(origin, float),
         np.where(valid[:, None], quaternion, [1, 0, 0, 0]),
     )
     return poses, valid

@@ -349,8 +349,7 @@ class Localizer:
         self, outputs: dict[str, np.ndarray], descriptors: np.ndarray
     ) -> tuple[Poses, np.ndarray]:
         """Return poses in the world frame, blended with retrieved ones, and which are valid."""
-        poses, valid = valid_poses(outputs)
-        poses = Poses(poses.positions + self.run.origin, poses.rotations)
+        poses, valid = valid_poses(outputs, self.run.origin)
         if self.blending is not None:
             poses = self.blending.blend(poses, self.gallery.nearest_poses(descriptors))
         return poses, valid

@@ -68,7 +68,7 @@ def predict_validation(
     images = load_images(scene.paths, run.crop.resized, "validation images")
     scene = scene.subset(images.scene_rows)
     outputs = predict(images, scene.cameras)
-    regressed, valid = valid_poses(outputs)
+    regressed, valid = valid_poses(outputs, run.origin)
     moments = gallery.scene.dense_moments
     excluded = np.isin(moments, moments[rows])
     if not valid.any() or excluded.all():
@@ -79,7 +79,7 @@ def predict_validation(
     others = Gallery(gallery.scene.subset(remote), gallery.descriptors[remote])
     return ValidationPredictions(
         scene=scene.subset(valid),
-        regressed=Poses(regressed.positions + run.origin, regressed.rotations)[valid],
+        regressed=regressed[valid],
         retrieved=others.nearest_poses(descriptors),
         descriptors=descriptors,
         excluded=np.flatnonzero(excluded),
