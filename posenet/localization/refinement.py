@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -19,6 +18,7 @@ from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError, count
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
+from posenet.io.images import read_image
 from posenet.localization.absolute_pose import AbsolutePose, estimate_absolute_pose
 from posenet.localization.acceptance import choose_pose, is_determined, log_odds
 from posenet.localization.covisibility import Covisibility
@@ -224,8 +224,11 @@ class PnPRefiner:
         by_keypoints = self.vlad.rank(matcher.descriptors)
         rankings = [by_keypoints[usable[by_keypoints]], *rankings]
         candidates = _in_turns([ranking[:MAX_NEIGHBORS] for ranking in rankings])
+        rounds = [candidates[:FIRST_NEIGHBORS]]
+        if len(candidates) > FIRST_NEIGHBORS:
+            rounds.append(candidates)
         best: AbsolutePose | None = None
-        for images in (candidates[:FIRST_NEIGHBORS], candidates):
+        for images in rounds:
             pose = estimate_absolute_pose(
                 matcher,
                 images,
@@ -243,9 +246,12 @@ class PnPRefiner:
 def _detections(path: Path, camera: Camera) -> Iterator[Keypoints]:
     """Detect the keypoints of an image, then those of less contrast at other scales."""
     yield detect_or_empty(path, camera, MAX_KEYPOINTS)
-    with suppress(PoseNetError):  # named before
-        for scale in RETRY_SCALES:
-            yield detect_faint(path, camera, RETRY_KEYPOINTS, scale=scale)
+    try:
+        image = read_image(path)
+    except PoseNetError:  # named before
+        return
+    for scale in RETRY_SCALES:
+        yield detect_faint(image, camera, RETRY_KEYPOINTS, scale=scale)
 
 
 def _in_turns(rankings: Sequence[np.ndarray]) -> list[int]:

@@ -139,24 +139,22 @@ def detect_or_empty(
     return _no_keypoints(1.0)
 
 
-def detect_faint(path: Path, camera: Camera, max_keypoints: int, *, scale: float) -> Keypoints:
+def detect_faint(
+    image: np.ndarray, camera: Camera, max_keypoints: int, *, scale: float
+) -> Keypoints:
     """Detect keypoints of less contrast in a scaled image, for those where `detect` finds too few.
 
     A larger scale finds smaller keypoints, a smaller scale those of blurred images.
 
     Args:
-        path: the image file.
-        camera: the camera of the file.
+        image: RGB values of the camera's size or scaled from it, shape (h, w, 3), uint8.
+        camera: the camera.
         max_keypoints: largest number of keypoints.
         scale: factor by which the image of at most 640 pixels is scaled.
 
     Returns:
         The keypoints; none if the camera model cannot be computed.
-
-    Raises:
-        PoseNetError: the file does not decode.
     """
-    image = read_image(path)
     factor = scale * min(1.0, LONG_SIDE / max(image.shape))
     size = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
     interpolation = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
