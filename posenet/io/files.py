@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import secrets
@@ -10,6 +11,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from posenet.errors import PoseNetError
 
@@ -137,6 +139,35 @@ def write_text(target: Path, text: str) -> None:
     """
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
+def save_stamped(path: Path, stamp: str, values: dict[str, Any]) -> None:
+    """Write a JSON file that can be made again; a warning if it cannot be written.
+
+    Args:
+        path: the file to write.
+        stamp: what the values were computed from, for `load_stamped`.
+        values: the values.
+    """
+    with best_effort_write(path) as temporary:
+        temporary.write_text(json.dumps(values | {"stamp": stamp}) + "\n", encoding="utf-8")
+
+
+def load_stamped(path: Path, stamp: str) -> dict[str, Any] | None:
+    """Read a file written by `save_stamped`.
+
+    Args:
+        path: the file.
+        stamp: what the values must have been computed from.
+
+    Returns:
+        The values. None if the file is missing, damaged, or has another stamp.
+    """
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        return saved if saved.pop("stamp") == stamp else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def fingerprint_files(paths: Iterable[Path]) -> str:

@@ -8,7 +8,6 @@ on the validation images.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
-from posenet.io.files import best_effort_write
+from posenet.io.files import load_stamped, save_stamped
 
 BLENDING = "blending.json"
 # Version of the calibration, raised whenever the same images give other weights.
@@ -120,13 +119,13 @@ def load_blending(folder: Path, fingerprint: str) -> BlendingWeights | None:
     Returns:
         The weights. None if there are none for this network, or the file cannot be read.
     """
+    saved = load_stamped(folder / BLENDING, f"{VERSION} {fingerprint}")
+    if saved is None:
+        return None
     try:
-        saved = json.loads((folder / BLENDING).read_text(encoding="utf-8"))
-        if saved.pop("stamp") == f"{VERSION} {fingerprint}":
-            return BlendingWeights(**{name: float(value) for name, value in saved.items()})
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        pass  # there are none, or the file is damaged
-    return None
+        return BlendingWeights(**{name: float(value) for name, value in saved.items()})
+    except (ValueError, TypeError):
+        return None  # damaged
 
 
 def save_blending(folder: Path, fingerprint: str, weights: BlendingWeights) -> None:
@@ -137,6 +136,4 @@ def save_blending(folder: Path, fingerprint: str, weights: BlendingWeights) -> N
         fingerprint: fingerprint of the network that they were calibrated for.
         weights: the weights.
     """
-    values = asdict(weights) | {"stamp": f"{VERSION} {fingerprint}"}
-    with best_effort_write(folder / BLENDING) as temporary:
-        temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")
+    save_stamped(folder / BLENDING, f"{VERSION} {fingerprint}", asdict(weights))

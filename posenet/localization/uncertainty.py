@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
-from posenet.io.files import best_effort_write
+from posenet.io.files import load_stamped, save_stamped
 from posenet.localization.absolute_pose import AbsolutePose
 from posenet.localization.pnp import CameraPose
 
@@ -123,15 +122,15 @@ def load_uncertainty(folder: Path, fingerprint: str) -> UncertaintyModel | None:
         The model. None if there is none for this network, or the file cannot be read.
     """
     for name in (UNCERTAINTY, OLD_UNCERTAINTY):
+        saved = load_stamped(folder / name, f"{VERSION} {fingerprint}")
+        if saved is None:
+            continue
+        saved = {OLD_KEYS.get(key, key): value for key, value in saved.items()}
         try:
-            saved = json.loads((folder / name).read_text(encoding="utf-8"))
-            saved = {OLD_KEYS.get(key, key): value for key, value in saved.items()}
-            if saved["stamp"] != f"{VERSION} {fingerprint}":
-                continue
             names = ("position_std", "rotation_std_deg", "inflation")
             return UncertaintyModel(*(float(saved[key]) for key in names))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            continue
+        except (ValueError, TypeError, KeyError):
+            continue  # damaged
     return None
 
 
@@ -143,6 +142,4 @@ def save_uncertainty(folder: Path, fingerprint: str, model: UncertaintyModel) ->
         fingerprint: fingerprint of the network that it was calibrated for.
         model: the uncertainty model.
     """
-    values = asdict(model) | {"stamp": f"{VERSION} {fingerprint}"}
-    with best_effort_write(folder / UNCERTAINTY) as temporary:
-        temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")
+    save_stamped(folder / UNCERTAINTY, f"{VERSION} {fingerprint}", asdict(model))

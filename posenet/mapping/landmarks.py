@@ -12,7 +12,7 @@ import numpy as np
 
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError, count
-from posenet.io.files import atomic_directory, write_text
+from posenet.io.files import atomic_directory, load_stamped, write_text
 from posenet.io.images import DECODER_VERSION
 from posenet.mapping.keypoints import Keypoints
 from posenet.mapping.triangulation import Observations, triangulate_scene
@@ -179,9 +179,9 @@ def _write(folder: Path, observations: list[Observations], origin: np.ndarray, s
 
 def _load_map(folder: Path, stamp: str) -> Landmarks | None:
     """Return the map in a folder; None if there is none, it is of other images, or damaged."""
+    if load_stamped(folder / INFO, stamp) is None:
+        return None
     try:
-        if json.loads((folder / INFO).read_text())["stamp"] != stamp:
-            return None
         arrays = {
             name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
             for name in ARRAYS

@@ -8,6 +8,8 @@ from posenet.io.files import (
     best_effort_write,
     exclusive_lock,
     fingerprint_files,
+    load_stamped,
+    save_stamped,
     write_text,
 )
 from tests.helpers.errors import refusal
@@ -88,3 +90,18 @@ def test_lock_is_exclusive(tmp_path):
         assert line == f"{tmp_path} is in use: another process writes to it"
     with exclusive_lock(tmp_path):
         assert list(tmp_path.iterdir()) == []
+
+
+def test_stamped_values_are_read_back_for_the_same_stamp_only(tmp_path):
+    path = tmp_path / "a.json"
+    assert load_stamped(path, "1") is None
+    save_stamped(path, "1", {"x": 0.5})
+    assert load_stamped(path, "1") == {"x": 0.5}
+    assert load_stamped(path, "2") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"x": 1}', b"\xff", b"null"])
+def test_damaged_stamped_files_are_as_none(tmp_path, content):
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    assert load_stamped(path, "1") is None
