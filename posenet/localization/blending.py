@@ -1,14 +1,14 @@
 """Blend the network's poses with those of the most similar training images.
 
 Where views are new, image retrieval is often better than regression (Sattler et al., "Understanding
-the limitations of CNN-based absolute camera pose regression", CVPR 2019). The errors of both are
-nearly independent, so their weighted mean is better than either. The weights follow from the errors
-on the validation images.
+the limitations of CNN-based absolute camera pose regression", CVPR 2019), and a weighted mean is
+often better than either. The weights follow from the errors on the validation images: they are
+measured if there are enough images, otherwise inverse variances, as if errors were independent.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,14 @@ from posenet.io.files import load_stamped, save_stamped
 
 BLENDING = "blending.json"
 # Version of the calibration, raised whenever the same images give other weights.
-VERSION = 1
-# Before any validation image: as if so many had shown these ratios of the network's median errors
+VERSION = 2
+# Fewest validation images that weights are measured with.
+MIN_MEASURED_IMAGES = 8
+# The largest weight is taken whose median error exceeds the least by at most this factor: images of
+# a new sequence are harder, for the network more than for retrieval.
+MAX_ERROR_RATIO = 1.05
+CANDIDATE_WEIGHTS = np.linspace(0, 1, 11)
+# Otherwise it is as if so many other images had shown these ratios of the network's median errors
 # to those of retrieval. Networks are better in rotation.
 PRIOR_IMAGES = 8
 PRIOR_POSITION_RATIO = 1.2
@@ -85,20 +91,37 @@ def calibrate_blending(regressed: Poses, retrieved: Poses, ground_truth: Poses) 
     Returns:
         The weights.
     """
-    count = len(ground_truth)
     own = float(np.median(position_errors(regressed, ground_truth)))
     other = float(np.median(position_errors(retrieved, ground_truth)))
     own_deg = float(np.median(rotation_errors_deg(regressed, ground_truth)))
     other_deg = float(np.median(rotation_errors_deg(retrieved, ground_truth)))
-    return BlendingWeights(
-        position=_weight(own, other, count, PRIOR_POSITION_RATIO),
-        rotation=_weight(own_deg, other_deg, count, PRIOR_ROTATION_RATIO),
+    count = len(ground_truth)
+    assumed = BlendingWeights(
+        position=_assumed_weight(own, other, count, PRIOR_POSITION_RATIO),
+        rotation=_assumed_weight(own_deg, other_deg, count, PRIOR_ROTATION_RATIO),
         max_distance=MAX_DIFFERENCE * (own + other),
         max_angle_deg=MAX_DIFFERENCE * (own_deg + other_deg),
     )
+    if count < MIN_MEASURED_IMAGES:
+        return assumed
+    blended = [
+        replace(assumed, position=weight, rotation=weight).blend(regressed, retrieved)
+        for weight in CANDIDATE_WEIGHTS
+    ]
+    positions = [np.median(position_errors(poses, ground_truth)) for poses in blended]
+    rotations = [np.median(rotation_errors_deg(poses, ground_truth)) for poses in blended]
+    return replace(
+        assumed, position=_largest_good_weight(positions), rotation=_largest_good_weight(rotations)
+    )
 
 
-def _weight(
+def _largest_good_weight(errors: list[float]) -> float:
+    """Return the largest candidate weight with nearly the least of the errors."""
+    good = np.flatnonzero(np.asarray(errors) <= MAX_ERROR_RATIO * min(errors))
+    return float(CANDIDATE_WEIGHTS[good[-1]])
+
+
+def _assumed_weight(
     regression_error: float, retrieval_error: float, count: int, prior_ratio: float
 ) -> float:
     """Return the weight by inverse variances; few images count little."""

@@ -48,16 +48,32 @@ def test_poses_of_different_places_are_not_averaged(weight, x):
     assert blended.positions[0, 0] == x
 
 
-def test_weights_by_hand():
-    # Equal errors of 24 images and 8 as the prior: the ratios are 1.2 ** (8 / 32) and
-    # 0.9 ** (8 / 32), and inverse variances give r ** 2 / (1 + r ** 2).
-    truth, off = errors(24, 0.5, 3.0)
+def test_weights_of_few_images_by_hand():
+    # Equal errors of 7 images and 8 as the prior: the ratios are 1.2 ** (8 / 15) and
+    # 0.9 ** (8 / 15), and inverse variances give r ** 2 / (1 + r ** 2).
+    truth, off = errors(7, 0.5, 3.0)
     weights = calibrate_blending(off, off, truth)
-    position, rotation = 1.2**0.5, 0.9**0.5
+    position, rotation = 1.2 ** (16 / 15), 0.9 ** (16 / 15)
     assert weights.position == pytest.approx(position / (1 + position))
     assert weights.rotation == pytest.approx(rotation / (1 + rotation))
     assert weights.max_distance == pytest.approx(4.0)
     assert weights.max_angle_deg == pytest.approx(24.0)
+
+
+def test_errors_in_the_same_direction_do_not_cancel():
+    # Every retrieved pose is twice as far off on the same side: any share of it does harm.
+    truth, near = errors(24, 0.5, 3.0)
+    _, far = errors(24, 1.0, 6.0)
+    weights = calibrate_blending(near, far, truth)
+    assert (weights.position, weights.rotation) == (0.0, 0.0)
+
+
+def test_the_largest_weight_that_hardly_costs_is_taken():
+    # At weight w the error is 1 + 0.2 w of the network's: 0.2 costs 4 %, 0.3 costs 6 %.
+    truth, near = errors(24, 0.5, 3.0)
+    _, far = errors(24, 0.6, 3.6)
+    weights = calibrate_blending(near, far, truth)
+    assert (weights.position, weights.rotation) == pytest.approx((0.2, 0.2))
 
 
 def test_a_useless_network_is_not_used():
