@@ -45,6 +45,7 @@ from posenet.localization.uncertainty import (
 from posenet.localization.validation import ValidationPredictions, predict_validation
 from posenet.mapping.landmarks import landmarks_folder, load_or_build_landmarks
 from posenet.mapping.vlad import load_or_build_vlad
+from posenet.models.folding import fold_batch_norm
 from posenet.run import MODEL, Run
 
 log = logging.getLogger("posenet")
@@ -106,7 +107,7 @@ class Localizer:
         self.training = training
         # Before the model is loaded, since a training may replace the file at any time.
         self.fingerprint = fingerprint_files([run.folder / MODEL])
-        self.network = with_descriptor_output(run.load_model())
+        self.network = fold_batch_norm(with_descriptor_output(run.load_model()))
 
     def __repr__(self) -> str:
         """Return the localizer in one line."""

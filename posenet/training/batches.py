@@ -138,7 +138,11 @@ class TrainingBatches:
             },
         )
         dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-        return dataset.prefetch(PREFETCH)
+        # Nothing is tuned here, and at the end `fit` would wait for the tuner, which may sleep for
+        # seconds.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return dataset.prefetch(PREFETCH).with_options(options)
 
     def _batch(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
         views = [

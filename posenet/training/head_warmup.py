@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from posenet.models.folding import fold_batch_norm
 from posenet.training.batches import TrainingBatches
 from posenet.training.trainer import Trainer
 
@@ -52,7 +53,7 @@ def warm_up_heads(trainer: Trainer, batches: TrainingBatches, minutes: float) ->
     is_scene_coordinates = "points_fine" in names
     first_layers = ["points_fine", "points_coarse"] if is_scene_coordinates else ["cls3_pool"]
     inputs = [trainer.network.get_layer(name).input for name in first_layers]
-    backbone = keras.Model(trainer.network.input, inputs)
+    backbone = fold_batch_norm(keras.Model(trainer.network.input, inputs))
     heads = Trainer(keras.Model(inputs, trainer.network.output), trainer.pose_loss)
     heads.compile(optimizer=keras.optimizers.Adam(PEAK_RATE), jit_compile=False)
     share = min(1.0, minutes / FULL_MINUTES)

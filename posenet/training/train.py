@@ -31,6 +31,7 @@ from posenet.training.checkpoint import TrainingCheckpoint
 from posenet.training.device import configure_device
 from posenet.training.head_warmup import warm_up_heads
 from posenet.training.losses.registry import create_loss
+from posenet.training.optimizer import create_optimizer
 from posenet.training.prepare import (
     check_backbone,
     check_resume_settings,
@@ -193,27 +194,9 @@ def _create_trainer(run: Run, batches: TrainingBatches | None, budget: TrainingB
             log.info("the backbone starts from published weights: %s", summary)
             if not get_backbone(config.backbone).auxiliary and not budget.is_spent:
                 warm_up_heads(trainer, batches, config.budget)
-    trainer.compile(optimizer=_create_optimizer(), jit_compile=False)
+    trainer.compile(optimizer=create_optimizer(), jit_compile=False)
     trainer.optimizer.build(trainer.trainable_variables)
     return trainer
-
-
-def _create_optimizer() -> keras.optimizers.Optimizer:
-    """Return Muon (Jordan, 2024) for the dense layers of the heads, Adam for the rest.
-
-    With Muon the position is learned in half as many steps. Adam, at half the rate, trains
-    convolutions, normalization and output layers, and the wide layers of the 2015 heads, which
-    Muon's matrix products would slow down. Occasionally the gradient of a step is twenty times the
-    usual one. With beta_2 = 0.999 Adam took it for a real step, and the loss rose for several
-    epochs; with 0.95 it soon counts in the divisor too.
-    """
-    return keras.optimizers.Muon(
-        exclude_layers=["_xyz", "_wpqr", "_fc"],
-        weight_decay=None,
-        adam_weight_decay=None,
-        adam_lr_ratio=0.5,
-        adam_beta_2=0.95,
-    )
 
 
 def _create_validation(
