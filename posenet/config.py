@@ -52,8 +52,8 @@ class TrainConfig:
     backbone: str = "auto"
     """Backbone network: efficientnet_lite0, googlenet (with batch normalization), inception_v4, any
     network of keras.applications (MobileNetV2, ResNet50, ...), or PoseNet of 2015 as posenet (Caffe
-    variant), posenet_tensorflow or posenet_keras. auto: efficientnet_lite0 if its ImageNet weights
-    are installed (extra `pretrained`), otherwise googlenet; googlenet for the courtyard."""
+    variant), posenet_tensorflow or posenet_keras. auto: efficientnet_lite0, whose ImageNet weights
+    are installed with posenet."""
     head: Literal["auto"] | Head = "auto"
     """Network head. scene-coordinates: regress world and camera coordinates for every cell and
     align them (weighted Procrustes). pose: regress position and rotation directly, as PoseNet does.

@@ -189,8 +189,8 @@ class ClassifyConfig:
     """Backbone: efficientnet_lite0, googlenet (BVLC's), inception_v4, or a network of
     keras.applications, such as MobileNetV2."""
     weights: Path | None = None
-    """File with its weights and classifier. Default: ImageNet weights, installed (extra
-    `pretrained`) or downloaded once."""
+    """File with its weights and classifier. Default: ImageNet weights, installed with
+    posenet or downloaded once."""
 
 
 @dataclass(frozen=True)

@@ -59,11 +59,8 @@ def _with_scene(config: TrainConfig) -> TrainConfig:
 def _with_courtyard(config: TrainConfig) -> TrainConfig:
     """Return the options of a training on the courtyard, which is generated if needed."""
     config = replace(config, scene=COURTYARD)
-    if not config.resume:
-        if config.backbone == "auto":
-            config = replace(config, backbone="googlenet")
-        if config.epochs is None and config.minutes is None:
-            config = replace(config, minutes=COURTYARD_MINUTES)
+    if not config.resume and config.epochs is None and config.minutes is None:
+        config = replace(config, minutes=COURTYARD_MINUTES)
     if not COURTYARD.exists():
         from posenet.datasets.courtyard.generate import make_courtyard
 

@@ -6,6 +6,7 @@ Each image has a grid of inverse depths, which follows the points and is smooth 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -74,16 +75,19 @@ def estimate_depths(
     *,
     max_images: int = MAX_IMAGES,
     keypoints: KeypointCache | None = None,
+    observed: Sequence[np.ndarray] | None = None,
 ) -> np.ndarray | None:
     """Estimate the depth of images.
 
-    The points are the scene's own, otherwise they are triangulated from images and poses.
+    The points are the scene's own, then those that are given; otherwise they are triangulated from
+    images and poses.
 
     Args:
         scene: n images of known pose.
         crop: how the images are resized.
         max_images: largest number of images; of more, an even choice has depth.
         keypoints: keypoints that were detected before.
+        observed: points that each image observes, in the world frame, shapes (k, 3).
 
     Returns:
         Inverse depths of the resized images on a grid, 1 / scene unit, shape (n, rows, columns),
@@ -95,7 +99,11 @@ def estimate_depths(
     chosen = np.unique(even.round().astype(int))
     if len(chosen) < len(scene):
         some = estimate_depths(
-            scene.subset(chosen), crop, max_images=max_images, keypoints=keypoints
+            scene.subset(chosen),
+            crop,
+            max_images=max_images,
+            keypoints=keypoints,
+            observed=None if observed is None else [observed[row] for row in chosen],
         )
         if some is None:
             return None
@@ -105,10 +113,12 @@ def estimate_depths(
         return None
     if scene.points is not None:
         observed = _own_points(scene)
-    else:
-        observed = _triangulate_points(scene, keypoints)
+    elif observed is None:
+        found = triangulate_scene(scene, MAX_KEYPOINTS, cache=keypoints)
+        observed = [observations.points for observations in found]
+    weighted = [WeightedPoints(points, np.ones(len(points))) for points in observed]
     camera_from_world = scene.poses.inverse()
-    for row, points in enumerate(_add_neighbors(observed, scene.poses)):
+    for row, points in enumerate(_add_neighbors(weighted, scene.poses)):
         camera = scene.cameras[row]
         if camera is not None and camera.is_perspective:
             grid = _fit_image(points, camera_from_world, row, camera, crop)
@@ -147,20 +157,11 @@ def fit_grid(
     return (np.maximum(fitted, MIN_INVERSE_DEPTH) * median).reshape(shape)
 
 
-def _own_points(scene: Scene) -> list[WeightedPoints]:
+def _own_points(scene: Scene) -> list[np.ndarray]:
     """Return the scene's own points that each image observes."""
     assert scene.points is not None
     rows, points = scene.points.observations.T
-    observed = [scene.points.positions[points[rows == row]] for row in range(len(scene))]
-    return [WeightedPoints(points, np.ones(len(points))) for points in observed]
-
-
-def _triangulate_points(scene: Scene, keypoints: KeypointCache | None) -> list[WeightedPoints]:
-    """Return the triangulated points that each image observes."""
-    return [
-        WeightedPoints(observed.points, np.ones(len(observed.points)))
-        for observed in triangulate_scene(scene, MAX_KEYPOINTS, cache=keypoints)
-    ]
+    return [scene.points.positions[points[rows == row]] for row in range(len(scene))]
 
 
 def _add_neighbors(observed: list[WeightedPoints], poses: Poses) -> list[WeightedPoints]:

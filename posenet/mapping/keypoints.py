@@ -27,8 +27,9 @@ CONTRAST_THRESHOLD = 0.02
 # Threshold for images that too few keypoints were found in.
 FAINT_THRESHOLD = 0.01
 DESCRIPTOR_SIZE = 128
-# Number of images whose keypoints a cache keeps: 90 MB.
+# Number of images whose keypoints a cache keeps, and keypoints of each: 180 MB.
 CACHED_IMAGES = 500
+CACHED_KEYPOINTS = 2500
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,7 @@ class Keypoints:
 
 
 class _DetectedKeypoints(NamedTuple):
-    """Keypoints without a camera."""
+    """Keypoints without a camera, the strongest first."""
 
     points: np.ndarray  # (n, 2) x, y in pixels
     descriptors: np.ndarray  # (n, 128) uint8
@@ -76,23 +77,29 @@ class _DetectedKeypoints(NamedTuple):
 class KeypointCache:
     """Detected keypoints that a second step needs again, for a limited number of images.
 
-    The intrinsics are estimated from the same keypoints that depth is triangulated from later, with
-    other cameras. Each entry is used once and then forgotten.
+    The intrinsics are estimated from the strongest of the keypoints that the landmark map and the
+    depth are triangulated from later, with other cameras. Each entry is used once and then
+    forgotten.
     """
 
-    def __init__(self, capacity: int = CACHED_IMAGES) -> None:
+    def __init__(
+        self, max_keypoints: int = CACHED_KEYPOINTS, *, capacity: int = CACHED_IMAGES
+    ) -> None:
+        self.max_keypoints = max_keypoints
         self.capacity = capacity
-        self._entries: dict[tuple[Path, int], _DetectedKeypoints] = {}
+        self._entries: dict[Path, _DetectedKeypoints] = {}
 
     def detect(self, path: Path, max_keypoints: int) -> _DetectedKeypoints:
         """Detect keypoints, or take them from the cache."""
-        key = path, max_keypoints
-        detected = self._entries.pop(key, None)
+        detected = self._entries.pop(path, None)
         if detected is None:
-            detected = _detect(read_image(path), max_keypoints, LONG_SIDE)
+            largest = max(max_keypoints, self.max_keypoints)
+            detected = _detect(read_image(path), largest, LONG_SIDE)
             if len(self._entries) < self.capacity:
-                self._entries[key] = detected
-        return detected
+                self._entries[path] = detected
+        return _DetectedKeypoints(
+            detected.points[:max_keypoints], detected.descriptors[:max_keypoints], detected.size
+        )
 
 
 def detect(
@@ -199,7 +206,8 @@ def _detect(
     if not detected or descriptors is None:
         return _DetectedKeypoints(np.zeros((0, 2)), np.zeros((0, DESCRIPTOR_SIZE), np.uint8), size)
     points = np.array([keypoint.pt for keypoint in detected]) + 0.5
-    return _DetectedKeypoints(points, descriptors.astype(np.uint8), size)
+    strongest = np.argsort([-keypoint.response for keypoint in detected], kind="stable")
+    return _DetectedKeypoints(points[strongest], descriptors[strongest].astype(np.uint8), size)
 
 
 def _to_rays(camera: Camera, detected: _DetectedKeypoints) -> Keypoints:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError, count
 from posenet.io.files import atomic_directory, load_stamped, write_text
 from posenet.io.images import DECODER_VERSION
-from posenet.mapping.keypoints import Keypoints
+from posenet.mapping.keypoints import KeypointCache, Keypoints, detect_or_empty
+from posenet.mapping.matching import match, root_sift
+from posenet.mapping.parallel import in_parallel
 from posenet.mapping.triangulation import Observations, triangulate_scene
 
 log = logging.getLogger("posenet")
@@ -27,6 +30,8 @@ INFO = "map.json"
 # Largest number of keypoints per image, and the neighbors that each image is matched with.
 MAX_KEYPOINTS = 2500
 RANKS = (1, 3, 6, 10, 16, 25, 40)
+# Number of images by which the time of building is estimated.
+TRIED_IMAGES = 6
 # Fewest landmarks per image of a useful map.
 MIN_PER_IMAGE = 10
 ARRAYS = ("starts", "points", "origin", "rays", "descriptors", "pixels")
@@ -92,12 +97,15 @@ def landmarks_folder(run_folder: Path) -> Path:
     return old if (old / INFO).is_file() and not new.exists() else new
 
 
-def load_or_build_landmarks(run_folder: Path, training: Scene) -> Landmarks:
+def load_or_build_landmarks(
+    run_folder: Path, training: Scene, *, cache: KeypointCache | None = None
+) -> Landmarks:
     """Return the landmarks of a run's training images; build the map if it is missing or outdated.
 
     Args:
         run_folder: the run folder.
         training: the training images.
+        cache: keypoints that were detected before.
 
     Returns:
         The landmarks.
@@ -116,7 +124,7 @@ def load_or_build_landmarks(run_folder: Path, training: Scene) -> Landmarks:
     log.info("building the map of %s", count(len(training), "training image"))
     target = run_folder / LANDMARKS
     try:
-        _build(run_folder, training, stamp)
+        _build(run_folder, training, stamp, cache)
     except PoseNetError:
         if _load_map(target, stamp) is None:  # otherwise another process was faster
             raise
@@ -127,9 +135,40 @@ def load_or_build_landmarks(run_folder: Path, training: Scene) -> Landmarks:
     return built
 
 
-def _build(run_folder: Path, training: Scene, stamp: str) -> None:
+def estimate_build_seconds(training: Scene, *, cache: KeypointCache | None = None) -> float:
+    """Estimate how long building a map takes on this machine, by a few of its images.
+
+    Args:
+        training: the training images.
+        cache: receives the keypoints that are detected.
+
+    Returns:
+        Seconds.
+    """
+    rows = np.unique(np.linspace(0, len(training) - 1, TRIED_IMAGES).round().astype(int)).tolist()
+
+    def detect_row(row: int) -> Keypoints:
+        camera = training.cameras[row]
+        return detect_or_empty(training.paths[row], camera, MAX_KEYPOINTS, cache=cache)
+
+    def match_row(keypoints: Keypoints) -> None:
+        descriptors = root_sift(keypoints.descriptors)
+        match(descriptors, descriptors)
+
+    started = time.monotonic()
+    found = in_parallel(detect_row, rows, "keypoints")
+    detected = time.monotonic()
+    in_parallel(match_row, found, "matching")
+    matched = time.monotonic()
+    per_image = (detected - started + len(RANKS) * (matched - detected)) / len(rows)
+    return per_image * len(training)
+
+
+def _build(run_folder: Path, training: Scene, stamp: str, cache: KeypointCache | None) -> None:
     checkpoint = _open_checkpoint(run_folder / UNFINISHED, stamp)
-    observations = triangulate_scene(training, MAX_KEYPOINTS, ranks=RANKS, checkpoint=checkpoint)
+    observations = triangulate_scene(
+        training, MAX_KEYPOINTS, ranks=RANKS, checkpoint=checkpoint, cache=cache
+    )
     total = sum(len(observed.points) for observed in observations)
     if total < MIN_PER_IMAGE * len(observations):
         raise PoseNetError(

