@@ -23,10 +23,6 @@ SCENE_MINUTES = 15.0
 MIN_SIDE = 32
 # Default number of test-time augmentation views per image: all rotations that are defined.
 TTA_VIEWS = 11
-# Training times in minutes below which images are scaled to 128 and to 160 pixels. Small images
-# train faster, which matters most when time is short (docs/lab-notes.md).
-SHORT_TRAINING = 8.0
-MEDIUM_TRAINING = 30.0
 
 # Settings by their names in config.json of format 1, before 0.1.0 was released.
 FORMAT_1_NAMES = {
@@ -36,6 +32,33 @@ FORMAT_1_NAMES = {
     "validation": "validation_split",
 }
 FORMAT_1_HEADS = {"points": "scene-coordinates"}
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a training does with its time, chosen by the speed of the machine.
+
+    Attributes:
+        short_side: short side of the resized images, pixels.
+        batch_size: images per training step.
+        frozen_stages: number of the backbone's stages, counted from the image, that keep their
+            pretrained weights.
+        warmup_share: fraction of the full head warm-up.
+        images_per_second: how many images all layers train on, as measured at the start; None if
+            epochs are counted, so that the machine does not matter.
+        seconds: time for training, without the preparation; None if epochs are counted.
+        build_map: make the landmark map for PnP refinement before training.
+        depth_images: largest number of images whose depth is triangulated, if there is no map.
+    """
+
+    short_side: int
+    batch_size: int
+    frozen_stages: int = 0
+    warmup_share: float = 1.0
+    images_per_second: float | None = None
+    seconds: float | None = None
+    build_map: bool = False
+    depth_images: int = 2000
 
 
 @dataclass(frozen=True)
@@ -83,8 +106,9 @@ class TrainConfig:
     """Images per training step. Default: 32 (fewer for large images), or 16 for scenes with fewer
     than 500 training images."""
     short_side: int | None = None
-    """Short side in pixels that images are resized to, at least 32. Default: 192; 160 if training
-    for less than 30 minutes; 128 for less than 8; 256, cropped to 224, for posenet backbones."""
+    """Short side in pixels that images are resized to, at least 32. Default: 128, 160 or 192, by
+    how many images this machine trains in the time (192 with --epochs); 256, cropped to 224, for
+    posenet backbones."""
     augment: bool = True
     """Augment training images: rotate the camera about its center (the pose changes with it) and
     jitter the colors."""
@@ -143,13 +167,6 @@ class TrainConfig:
                 f"--minutes and --epochs exclude each other, "
                 f"received {self.minutes} and {self.epochs}"
             )
-
-    @property
-    def default_short_side(self) -> int:
-        """Short side in pixels for the time budget: small images train faster."""
-        if self.budget < SHORT_TRAINING:
-            return 128
-        return 160 if self.budget < MEDIUM_TRAINING else 192
 
     @property
     def budget(self) -> float:

@@ -103,3 +103,14 @@ def _ignored_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use.
+
+    Returns:
+        Those that the scheduler grants it (as `taskset` restricts), on Linux; otherwise all.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from posenet.config import FORMAT_1_HEADS, Head, TrainConfig
+from posenet.config import FORMAT_1_HEADS, Head, TrainConfig, TrainingPlan
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
 from posenet.datasets.splits import TEST_LIST
@@ -74,6 +74,7 @@ class Run:
             far from its own origin for float32.
         training_images: names of all training images, those of the validation included.
         corrections: corrections of the scene's intrinsics, by their source.
+        plan: what the training did with its time; None for runs made before 0.1.0.
     """
 
     folder: Path
@@ -92,6 +93,7 @@ class Run:
     origin: tuple[float, ...] = (0.0, 0.0, 0.0)
     training_images: tuple[str, ...] = ()
     corrections: Corrections = field(default_factory=dict)
+    plan: TrainingPlan | None = None
 
     def __str__(self) -> str:
         """Return the run in one line."""
@@ -291,6 +293,7 @@ def _format_config(run: Run) -> dict[str, Any]:
         "corrections": {source: list(each) for source, each in run.corrections.items()},
         "camera": asdict(run.camera) if run.camera else None,
         "settings": json.loads(run.config.to_json()),
+        "plan": asdict(run.plan) if run.plan else None,
         "validation_images": list(run.validation_images),
         "training_images": list(run.training_images),
     }
@@ -326,6 +329,7 @@ def _parse_config(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
             for source, numbers in corrections.items()
         },
         "camera": _parse_camera(values.get("camera")),
+        "plan": TrainingPlan(**values["plan"]) if values.get("plan") else None,
     }
 
 

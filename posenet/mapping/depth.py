@@ -38,10 +38,7 @@ FIT_ROUNDS = 4
 PRIOR_WEIGHT = 1e-3
 MIN_INVERSE_DEPTH = 0.1
 MAX_KEYPOINTS = 1200
-# Number of images with depth: 150 per minute of training, which takes a fifth of the time on two
-# cores, within these limits.
-IMAGES_PER_MINUTE = 150
-MIN_IMAGES = 100
+# Largest number of images with depth.
 MAX_IMAGES = 2000
 
 
@@ -55,18 +52,6 @@ class WeightedPoints(NamedTuple):
 
     points: np.ndarray
     weights: np.ndarray
-
-
-def max_depth_images(minutes: float) -> int:
-    """Return the number of images whose depth is worth its time.
-
-    Args:
-        minutes: time budget of the training.
-
-    Returns:
-        The number of images.
-    """
-    return int(min(MAX_IMAGES, max(MIN_IMAGES, IMAGES_PER_MINUTE * minutes)))
 
 
 def estimate_depths(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from posenet.environment import available_cores
 from posenet.io.files import atomic_path
 
 # Number of results in a saved file.
@@ -40,7 +40,7 @@ def in_parallel(work: Callable[[Item], Result], items: Sequence[Item], label: st
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(available_cores())
     try:
         with threadpool_limits(1, "blas"):
             results = pool.map(work, items)

@@ -43,6 +43,8 @@ class Backbone:
         feature_maps: image tensor -> feature maps of stride 16 and 32, for the scene-coordinate
             head; None if unsupported.
         classifier: builds its ImageNet network, raw RGB -> probabilities.
+        stages: prefixes of the names of the layers of each stage, from the image on. A training
+            may leave the first of them as they are, if they are pretrained.
     """
 
     build_heads: Callable[..., dict[str, Any]]
@@ -52,6 +54,19 @@ class Backbone:
     benefits_from_bfloat16: bool = True
     feature_maps: Callable[[Any], tuple[Any, Any]] | None = None
     classifier: Callable[[], keras.Model] | None = None
+    stages: tuple[tuple[str, ...], ...] = ()
+
+    def freeze(self, network: keras.Model, count: int) -> None:
+        """Exclude the first stages of a network from training.
+
+        Args:
+            network: a network of this backbone.
+            count: number of stages.
+        """
+        prefixes = tuple(prefix for stage in self.stages[:count] for prefix in stage)
+        for layer in network.layers:
+            if prefixes and layer.name.startswith(prefixes):
+                layer.trainable = False
 
 
 BACKBONES = {
@@ -67,6 +82,7 @@ BACKBONES = {
         auxiliary=False,
         feature_maps=efficientnet_lite.feature_maps,
         classifier=efficientnet_lite.classifier,
+        stages=efficientnet_lite.BLOCK_LAYERS,
     ),
     "inception_v4": Backbone(
         inception_v4.inception_v4_heads,

@@ -26,6 +26,11 @@ STAGES = (
 )
 
 
+NUM_BLOCKS = sum(repeats for _, repeats, *_ in STAGES)
+# Prefixes of the names of the layers of each block, from the image on, for freezing.
+BLOCK_LAYERS = (("_conv_stem", "_bn0"), *((f"_blocks_{row}_",) for row in range(NUM_BLOCKS)))
+
+
 def efficientnet_lite0(image):
     """Build the last feature map of EfficientNet-Lite0.
 

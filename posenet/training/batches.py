@@ -40,6 +40,29 @@ def default_batch_size(num_images: int, size: tuple[int, int]) -> int:
     return max(1, min(largest, BATCH_PIXELS // (size[0] * size[1])))
 
 
+def batch_signature(crop: Crop, batch_size: int) -> tuple[tf.TensorSpec, dict[str, tf.TensorSpec]]:
+    """Return shapes and types of a batch.
+
+    Args:
+        crop: how images are cropped.
+        batch_size: images per batch.
+
+    Returns:
+        Those of the images, and of the truth by name, as `TrainingBatches.epoch` describes them.
+    """
+    cells = (*crop.grid, 3)
+    shapes: dict[str, tuple[int, ...]] = {
+        "position": (3,),
+        "quaternion": (4,),
+        "camera_coordinates": cells,
+        "scene_coordinates": cells,
+    }
+    return (
+        tf.TensorSpec((batch_size, *crop.size, 3), tf.uint8),
+        {name: tf.TensorSpec((batch_size, *shape), tf.float32) for name, shape in shapes.items()},
+    )
+
+
 class TrainingBatches:
     """The batches of a scene: shuffled, augmented, endless, and the same for the same seed.
 
@@ -123,20 +146,7 @@ class TrainingBatches:
                 yield from self.epoch(number)
                 number += 1
 
-        cells = (*self.crop.grid, 3)
-        shapes: dict[str, tuple[int, ...]] = {
-            "position": (3,),
-            "quaternion": (4,),
-            "camera_coordinates": cells,
-            "scene_coordinates": cells,
-        }
-        signature = (
-            tf.TensorSpec((self.batch_size, *self.crop.size, 3), tf.uint8),
-            {
-                name: tf.TensorSpec((self.batch_size, *shape), tf.float32)
-                for name, shape in shapes.items()
-            },
-        )
+        signature = batch_signature(self.crop, self.batch_size)
         dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
         # Nothing is tuned here, and at the end `fit` would wait for the tuner, which may sleep for
         # seconds.

@@ -119,20 +119,32 @@ class BestModel(keras.callbacks.Callback):
         if is_expensive and self.budget.epochs is None and not is_last:
             return
         started = time.monotonic()
-        errors = self.measure()
+        errors = self.validate(epoch + 1)
         if logs is not None:
             logs["val_position_error"] = errors.position
             logs["val_rotation_error_deg"] = errors.rotation_deg
+        seconds = time.monotonic() - started
+        self._seconds += seconds if self._seconds else 0.5 * seconds  # the first also compiles
+        self.budget.reserve(min(seconds, MAX_RESERVE * self.budget.seconds) + EXTRA_RESERVE)
+
+    def validate(self, epoch: int) -> MedianErrors:
+        """Evaluate the validation images, and save the model if it is the best.
+
+        Args:
+            epoch: number of epochs that the model was trained for; 0 after the head warm-up.
+
+        Returns:
+            The errors.
+        """
+        errors = self.measure()
         score = errors.position / self.scales.position
         score += errors.rotation_deg / self.scales.rotation_deg
         if score <= SCORE_TOLERANCE * self.best_score:
             self.best_score = min(score, self.best_score)
-            self.best_epoch = epoch + 1
+            self.best_epoch = epoch
             self.best_errors = errors
             self.save_model()
-        seconds = time.monotonic() - started
-        self._seconds += seconds if self._seconds else 0.5 * seconds  # the first also compiles
-        self.budget.reserve(min(seconds, MAX_RESERVE * self.budget.seconds) + EXTRA_RESERVE)
+        return errors
 
     def state(self) -> tuple[float, ...]:
         """Return what a checkpoint saves.

@@ -27,8 +27,6 @@ BATCH = 32
 PEAK_RATE = 2e-3
 # Largest size of the features in bytes; there are fewer views of large images.
 MAX_BYTES = 2**29
-# Trainings of fewer minutes use fewer views and steps.
-FULL_MINUTES = 5.0
 # Epochs of the batches' stream that training itself never reaches.
 FIRST_EPOCH = 1_000_000
 
@@ -40,13 +38,13 @@ class _Features(NamedTuple):
     truth: dict[str, np.ndarray]
 
 
-def warm_up_heads(trainer: Trainer, batches: TrainingBatches, minutes: float) -> None:
+def warm_up_heads(trainer: Trainer, batches: TrainingBatches, share: float) -> None:
     """Train the heads on features of some 1500 augmented views, which takes some twenty seconds.
 
     Args:
         trainer: the trainer of a network with one head.
         batches: the training batches.
-        minutes: time budget of the whole training.
+        share: fraction of the views and steps, 0 to 1.
     """
     started = time.monotonic()
     names = {layer.name for layer in trainer.network.layers}
@@ -56,7 +54,6 @@ def warm_up_heads(trainer: Trainer, batches: TrainingBatches, minutes: float) ->
     backbone = fold_batch_norm(keras.Model(trainer.network.input, inputs))
     heads = Trainer(keras.Model(inputs, trainer.network.output), trainer.pose_loss)
     heads.compile(optimizer=keras.optimizers.Adam(PEAK_RATE), jit_compile=False)
-    share = min(1.0, minutes / FULL_MINUTES)
     steps = max(1, round(share * STEPS))
     features = _compute_features(backbone, batches, share)
     rng = np.random.default_rng(batches.seed)

@@ -5,33 +5,32 @@ from __future__ import annotations
 import dataclasses
 import glob
 import logging
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from posenet.config import Head, TrainConfig
+from posenet.config import Head, TrainConfig, TrainingPlan
 from posenet.datasets.registry import resolve_split
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.geometry.cropping import Crop, full_image_crop, square_crop
-from posenet.io.files import atomic_path
 from posenet.io.image_cache import ImageArray
 from posenet.io.image_headers import sample_sizes
-from posenet.io.images import DECODER_VERSION
 from posenet.mapping.calibration import (
     apply_corrections,
     describe_corrections,
 )
-from posenet.mapping.depth import estimate_depths, max_depth_images
 from posenet.mapping.keypoints import KeypointCache
 from posenet.mapping.label_check import check_labels, describe_wrong_labels
+from posenet.mapping.landmarks import Landmarks
 from posenet.models.build import BACKBONES, get_backbone
 from posenet.run import Run
 from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.training.batches import TrainingBatches, default_batch_size
+from posenet.training.depths import load_or_estimate_depths, max_depth_images
 from posenet.training.losses.registry import LOSSES
+from posenet.training.plan import MEASURED_SIDE, SHORT_SIDE_OF_EPOCHS
 from posenet.training.reference_camera import find_reference_camera, is_single_camera
 from posenet.training.validation_split import validation_mask
 
@@ -48,7 +47,6 @@ MAX_TRANSLATION = 0.5
 MIN_DEPTH_FRACTION = 0.5
 # Short side of the resized images of the posenet backbones, pixels.
 POSENET_SHORT_SIDE = 256
-DEPTHS = "checkpoint/depths.npz"
 
 
 def check_backbone(config: TrainConfig) -> None:
@@ -111,7 +109,7 @@ def check_resume_settings(given: TrainConfig, run: Run) -> None:
 def create_run(
     config: TrainConfig, scene: Scene, precision: str, *, keypoints: KeypointCache | None = None
 ) -> tuple[Run, Scene]:
-    """Create a run with all that depends on its scene.
+    """Create a run with all that depends on its scene but not on the speed of the machine.
 
     Args:
         config: the settings.
@@ -133,7 +131,8 @@ def create_run(
     for sentence in [*describe_corrections(scene, corrections), *warnings]:
         log.warning("%s: %s", scene.name, sentence)
     scene = apply_corrections(scene, corrections)
-    crop = _choose_crop(config, scene)
+    short_side = SHORT_SIDE_OF_EPOCHS if config.epochs is not None else MEASURED_SIDE
+    crop = choose_crop(config, scene, short_side)
     positions = scene.poses.positions
     center = positions.mean(axis=0)
     scale = float(np.linalg.norm(positions - center, axis=1).mean()) or 1.0
@@ -175,6 +174,7 @@ def training_batches(
     *,
     chosen: np.ndarray,
     keypoints: KeypointCache | None = None,
+    landmarks: Landmarks | None = None,
 ) -> TrainingBatches:
     """Make the training batches; depth is estimated first if the head or the loss uses it.
 
@@ -185,17 +185,21 @@ def training_batches(
         run: the run.
         chosen: a mask (n,) of the images to train on.
         keypoints: keypoints that were detected before.
+        landmarks: the landmark map of the n images; depth is fitted to its points.
 
     Returns:
         The batches.
     """
     rows = np.flatnonzero(chosen)
+    observed = None
+    if landmarks is not None:
+        observed = [landmarks.observations(row).points - run.origin for row in rows.tolist()]
     scene = scene.subset(rows)
     images = images.subset(rows)
     supports_points = get_backbone(config.backbone).feature_maps is not None
     depths = None
     if (config.head != "pose" and supports_points) or config.loss == "geometric":
-        depths = _load_or_estimate_depths(scene, run, max_depth_images(config.budget), keypoints)
+        depths = load_or_estimate_depths(scene, run, keypoints=keypoints, observed=observed)
     augmentation = Augmentation() if config.augment else NO_AUGMENTATION
     if not config.synthetic_views:
         augmentation = replace(augmentation, translation=0.0)
@@ -206,18 +210,21 @@ def training_batches(
         images,
         run.crop,
         augmentation,
-        batch_size=config.batch_size or default_batch_size(len(rows), run.crop.size),
+        batch_size=run.plan.batch_size if run.plan else _batch_size(config, len(rows), run.crop),
         seed=config.seed,
         depths=depths,
     )
 
 
-def choose_head(config: TrainConfig, batches: TrainingBatches) -> Head:
+def choose_head(
+    config: TrainConfig, batches: TrainingBatches, plan: TrainingPlan | None = None
+) -> Head:
     """Choose the network head: as requested, or scene coordinates if backbone and scene allow it.
 
     Args:
         config: the settings.
         batches: the training batches.
+        plan: the plan, which may limit the number of images with depth.
 
     Returns:
         The head.
@@ -227,7 +234,7 @@ def choose_head(config: TrainConfig, batches: TrainingBatches) -> Head:
     """
     total = len(batches.scene)
     with_depth = batches.num_with_depth
-    fraction = with_depth / min(total, max_depth_images(config.budget))
+    fraction = with_depth / min(total, max_depth_images(plan))
     if config.loss == "geometric" and fraction < MIN_DEPTH_FRACTION:
         raise PoseNetError(
             f"--loss geometric requires the depth of at least {MIN_DEPTH_FRACTION:.0%} of the "
@@ -249,12 +256,25 @@ def choose_head(config: TrainConfig, batches: TrainingBatches) -> Head:
     return "scene-coordinates" if supports_points and has_depth else "pose"
 
 
-def _choose_crop(config: TrainConfig, scene: Scene) -> Crop:
-    """Return how images are resized and cropped."""
+def choose_crop(config: TrainConfig, scene: Scene, short_side: int) -> Crop:
+    """Return how images are resized and cropped.
+
+    Args:
+        config: the settings.
+        scene: the training images.
+        short_side: short side of the resized images in pixels, unless the settings say another or
+            the backbone's input has a fixed size.
+
+    Returns:
+        The crop.
+
+    Raises:
+        PoseNetError: the images would be smaller than the input of the backbone.
+    """
     sizes = sample_sizes(scene.paths)
     fixed_size = get_backbone(config.backbone).fixed_size
     if fixed_size is None:
-        return full_image_crop(sizes, config.short_side or config.default_short_side)
+        return full_image_crop(sizes, config.short_side or short_side)
     side = fixed_size[0]
     if (config.short_side or side) < side:
         raise PoseNetError(
@@ -264,21 +284,5 @@ def _choose_crop(config: TrainConfig, scene: Scene) -> Crop:
     return square_crop(sizes, config.short_side or POSENET_SHORT_SIDE, side)
 
 
-def _load_or_estimate_depths(
-    scene: Scene, run: Run, max_images: int, keypoints: KeypointCache | None
-) -> np.ndarray | None:
-    """Return depth grids, kept in the run folder for a resumed training."""
-    path = run.folder / DEPTHS
-    stamp = f"{DECODER_VERSION} {scene.digest()}"
-    try:
-        with np.load(path, allow_pickle=False) as saved:
-            if str(saved["stamp"]) == stamp:
-                return saved["depths"]
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-        pass  # there are none, or they are damaged
-    depths = estimate_depths(scene, run.crop, max_images=max_images, keypoints=keypoints)
-    if depths is not None:
-        path.parent.mkdir(exist_ok=True)
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, depths=depths, stamp=stamp)
-    return depths
+def _batch_size(config: TrainConfig, num_images: int, crop: Crop) -> int:
+    return config.batch_size or default_batch_size(num_images, crop.size)

@@ -15,23 +15,28 @@ import numpy as np
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
-from posenet.errors import PoseNetError, count, first_line
+from posenet.errors import PoseNetError, count
 from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
 from posenet.io.image_cache import ImageArray, load_images
 from posenet.mapping.keypoints import KeypointCache
-from posenet.models.build import NetworkSpec, get_backbone
+from posenet.models.build import get_backbone
 from posenet.models.inference import predict_in_batches
 from posenet.models.weights.pretrained import default_backbone, initialize_backbone
 from posenet.run import HISTORY, Run, open_run
 from posenet.training.batches import TrainingBatches
 from posenet.training.budget import TrainingBudget, WarmupCosine
+from posenet.training.build_trainer import (
+    build_trainer,
+    network_spec,
+    plan_run,
+    warn_short_training,
+)
 from posenet.training.callbacks import BestModel, History, MedianErrors, StopOnNaN
 from posenet.training.checkpoint import TrainingCheckpoint
+from posenet.training.depths import prepare_landmarks
 from posenet.training.device import configure_device
 from posenet.training.head_warmup import warm_up_heads
-from posenet.training.losses.registry import create_loss
-from posenet.training.optimizer import create_optimizer
 from posenet.training.prepare import (
     check_backbone,
     check_resume_settings,
@@ -54,13 +59,17 @@ MIN_ROTATION_SCALE_DEG = 0.1
 
 @dataclass
 class _Preparation:
-    """What a training starts from."""
+    """What a training starts from.
+
+    The trainer was built to measure the speed; it is None if the plan is for another one.
+    """
 
     run: Run
     scene: Scene
     images: ImageArray
     batches: TrainingBatches
     is_resumed: bool
+    trainer: Trainer | None = None
 
     @property
     def validation_rows(self) -> np.ndarray:
@@ -105,11 +114,13 @@ def _train(config: TrainConfig, started: float, resumed: Run | None) -> Run:
         config.precision, benefits_from_bfloat16=backbone.benefits_from_bfloat16
     )
     keras.utils.set_random_seed(config.seed)
-    prepared = _prepare(config, resumed, precision)
+    prepared = _prepare(config, resumed, precision, started)
     checkpoint_path = prepared.run.checkpoint_path
     can_resume = prepared.is_resumed and checkpoint_path.is_file()
+    planned_head = prepared.run.head
     if not checkpoint_path.is_file():
-        prepared.run = replace(prepared.run, head=choose_head(config, prepared.batches))
+        head = choose_head(config, prepared.batches, prepared.run.plan)
+        prepared.run = replace(prepared.run, head=head)
         prepared.run.save()
     run = prepared.run
     budget = TrainingBudget(
@@ -118,8 +129,11 @@ def _train(config: TrainConfig, started: float, resumed: Run | None) -> Run:
         steps_per_epoch=prepared.batches.steps,
         started=started,
     )
-    trainer = _create_trainer(run, None if can_resume else prepared.batches, budget)
+    trainer = prepared.trainer if run.head == planned_head else None
+    trainer = trainer or build_trainer(run)
     best_model = _create_validation(trainer, prepared, budget)
+    if not can_resume and _initialize(trainer, run, prepared.batches) and best_model:
+        best_model.validate(0)  # a short training must not end worse than it began
     checkpoint = TrainingCheckpoint(
         checkpoint_path, budget, best_model, lambda: _save_model(trainer, run)
     )
@@ -138,12 +152,16 @@ def _train(config: TrainConfig, started: float, resumed: Run | None) -> Run:
             prepared.scene.unit,
             best_model.best_errors.rotation_deg,
         )
+    warn_short_training(run)
     return run
 
 
-def _prepare(config: TrainConfig, resumed: Run | None, precision: str) -> _Preparation:
-    """Open the scene, load its images and make the batches."""
+def _prepare(
+    config: TrainConfig, resumed: Run | None, precision: str, started: float
+) -> _Preparation:
+    """Open the scene, plan the training, load its images and make the batches."""
     keypoints = KeypointCache()
+    trainer = None
     if resumed:
         run = resumed
         scene = resumed.training_scene(strict=config.strict)
@@ -151,8 +169,11 @@ def _prepare(config: TrainConfig, resumed: Run | None, precision: str) -> _Prepa
         assert config.scene is not None
         scene = open_scene(config.scene, strict=config.strict, split=config.split).split("train")
         run, scene = create_run(config, scene, precision, keypoints=keypoints)
+        run, trainer = plan_run(run, scene, keypoints, started)
     images = load_images(scene.paths, run.crop.resized, "training images")
-    scene = scene.subset(images.scene_rows).translated(-np.array(run.origin))
+    scene = scene.subset(images.scene_rows)
+    landmarks = prepare_landmarks(run, scene, keypoints)
+    scene = scene.translated(-np.array(run.origin))
     is_validation = np.isin(scene.names, run.validation_images)
     run.save()
     height, width = run.crop.size
@@ -166,37 +187,30 @@ def _prepare(config: TrainConfig, resumed: Run | None, precision: str) -> _Prepa
         precision,
     )
     batches = training_batches(
-        config, scene, images, run, chosen=~is_validation, keypoints=keypoints
+        config,
+        scene,
+        images,
+        run,
+        chosen=~is_validation,
+        keypoints=keypoints,
+        landmarks=landmarks,
     )
-    return _Preparation(run, scene, images, batches, is_resumed=resumed is not None)
+    return _Preparation(run, scene, images, batches, resumed is not None, trainer)
 
 
-def _create_trainer(run: Run, batches: TrainingBatches | None, budget: TrainingBudget) -> Trainer:
-    """Build the network with loss and optimizer.
-
-    Batches are given for a new training: weights are initialized, and the heads warmed up.
-    """
+def _initialize(trainer: Trainer, run: Run, batches: TrainingBatches) -> bool:
+    """Load pretrained weights of the backbone and warm the heads up; False if they stay random."""
     config = run.config
-    try:
-        network = _network_spec(run).build()
-    except ValueError as error:
-        raise PoseNetError(
-            f"--backbone {config.backbone} does not accept images of {run.crop.size}: "
-            f"{first_line(error)}"
-        ) from None
-    loss = create_loss(config.loss, scale=run.position_scale, beta=config.beta)
-    trainer = Trainer(network, loss)
-    if batches is not None:
-        report = initialize_backbone(network, config.backbone, config.weights)
-        if report:
-            is_imagenet = config.weights in ("auto", "imagenet")
-            summary = f"{len(report.matched)} of its layers" if is_imagenet else report
-            log.info("the backbone starts from published weights: %s", summary)
-            if not get_backbone(config.backbone).auxiliary and not budget.is_spent:
-                warm_up_heads(trainer, batches, config.budget)
-    trainer.compile(optimizer=create_optimizer(), jit_compile=False)
-    trainer.optimizer.build(trainer.trainable_variables)
-    return trainer
+    report = initialize_backbone(trainer.network, config.backbone, config.weights)
+    if not report:
+        return False
+    is_imagenet = config.weights in ("auto", "imagenet")
+    summary = f"{len(report.matched)} of its layers" if is_imagenet else report
+    log.info("the backbone starts from published weights: %s", summary)
+    if get_backbone(config.backbone).auxiliary:
+        return False
+    warm_up_heads(trainer, batches, run.plan.warmup_share if run.plan else 1.0)
+    return True
 
 
 def _create_validation(
@@ -267,15 +281,4 @@ def _warn_spent(epochs_done: int) -> None:
 
 def _save_model(trainer: Trainer, run: Run) -> None:
     """Write model.keras: the float32 network of the final head."""
-    run.save_model(_network_spec(run).build_inference(trainer.network))
-
-
-def _network_spec(run: Run) -> NetworkSpec:
-    return NetworkSpec(
-        backbone=run.config.backbone,
-        size=run.crop.size,
-        position_mean=run.position_mean,
-        position_scale=run.position_scale,
-        head=run.head,
-        rotation=run.config.rotation,
-    )
+    run.save_model(network_spec(run).build_inference(trainer.network))

@@ -6,7 +6,7 @@ import pytest
 from posenet.datasets.scene import ScenePoints
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Crop, grid_shape
-from posenet.mapping.depth import estimate_depths, fit_grid, max_depth_images
+from posenet.mapping.depth import estimate_depths, fit_grid
 from tests.helpers.planes import CAMERA, plane_scene
 
 pytestmark = pytest.mark.slow
@@ -84,11 +84,6 @@ def test_unsupported_camera_model_has_no_depth(tmp_path):
     scene = plane_scene(tmp_path, 3)
     unknown = Camera(320, 240, 260, 260, 160, 120, "DIVISION", (0.1,))
     assert estimate_depths(replace(scene, cameras=(unknown,) * 3), CROP) is None
-
-
-def test_short_trainings_estimate_depth_of_fewer_images():
-    minutes = (0.1, 3.0, 5.0, 60.0, float("inf"))
-    assert list(map(max_depth_images, minutes)) == [100, 450, 750, 2000, 2000]
 
 
 def test_even_choice_of_many_images_has_depth(tmp_path):

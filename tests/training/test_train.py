@@ -22,12 +22,12 @@ from posenet.localization.retrieval import GALLERY
 from posenet.run import open_run
 from posenet.training import budget as budgets
 from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
+from posenet.training.build_trainer import build_trainer
 from posenet.training.losses.geometric import GeometricLoss
 from posenet.training.losses.learned import LearnedWeightsLoss
 from posenet.training.losses.posenet import PoseNetLoss
 from posenet.training.prepare import check_backbone, create_run, training_batches
 from posenet.training.train import (
-    _create_trainer,
     _create_validation,
     _Preparation,
     _save_model,
@@ -377,8 +377,7 @@ def test_settings_reach_what_they_are_for(plane, tmp_path):
         plane, tmp_path / "run", head="pose", rotation="log", loss="posenet", beta=7.0, **QUICK
     )
     run, batches = begun(config)
-    budget = budgets.TrainingBudget(epochs=1, seconds=0.0, steps_per_epoch=1, started=0.0)
-    trainer = _create_trainer(run, None, budget)
+    trainer = build_trainer(run)
     assert isinstance(trainer.pose_loss, PoseNetLoss)
     assert trainer.pose_loss.beta == 7.0
     assert trainer.network.get_layer("cls3_wpqr").units == 3
@@ -386,7 +385,7 @@ def test_settings_reach_what_they_are_for(plane, tmp_path):
     assert run.load_model().output["quaternion"].shape == (None, 4)
 
     def trainer_with(loss):
-        return _create_trainer(replace(run, config=replace(config, loss=loss)), None, budget)
+        return build_trainer(replace(run, config=replace(config, loss=loss)))
 
     for loss, kind in (("geometric", GeometricLoss), ("learned", LearnedWeightsLoss)):
         assert type(trainer_with(loss).pose_loss) is kind

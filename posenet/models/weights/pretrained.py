@@ -92,6 +92,21 @@ def local_imagenet_file(backbone: str, part: Part = "features") -> Path | None:
     return fetch(url, digest) if cached_file(url) else None
 
 
+def has_pretrained_weights(backbone: str, weights: str) -> bool:
+    """Return whether a backbone starts from pretrained weights.
+
+    Args:
+        backbone: name of the backbone.
+        weights: as for `initialize_backbone`.
+
+    Returns:
+        False if it starts from random weights.
+    """
+    if weights == "none" or (weights == "auto" and _trains_from_scratch(backbone)):
+        return False
+    return weights != "auto" or local_imagenet_file(backbone) is not None
+
+
 def default_backbone() -> str:
     """Return the most accurate backbone that can be trained without a download.
 
@@ -170,8 +185,7 @@ def initialize_backbone(network: Any, backbone: str, weights: str) -> LoadReport
         PoseNetError: ImageNet weights were requested but cannot be had, or no layer of a file
             matches.
     """
-    trains_from_scratch = backbone == "googlenet" or backbone.startswith("posenet")
-    if weights == "none" or (weights == "auto" and trains_from_scratch):
+    if weights == "none" or (weights == "auto" and _trains_from_scratch(backbone)):
         return None
     if weights == "auto":
         local = local_imagenet_file(backbone)
@@ -190,6 +204,10 @@ def initialize_backbone(network: Any, backbone: str, weights: str) -> LoadReport
             f"{path} must contain layers of {backbone}, none of its {len(report.unexpected)} is one"
         )
     return report
+
+
+def _trains_from_scratch(backbone: str) -> bool:
+    return backbone == "googlenet" or backbone.startswith("posenet")
 
 
 def class_names() -> list[str]:
