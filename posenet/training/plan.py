@@ -128,7 +128,7 @@ def describe_plan(plan: TrainingPlan, *, num_images: int, num_stages: int, preci
         parts.append(f"{plan.frozen_stages} of {num_stages} stages frozen")
     epochs = expected_images(plan, num_stages=num_stages) / num_images
     parts.append(f"about {count(max(1, round(epochs)), 'epoch')}")
-    speed = f"{plan.images_per_second:.2g} images/s"
+    speed = f"{plan.images_per_second:.3g} images/s"
     return f"{cores}, {precision}: {speed}; {', '.join(parts)}"
 
 

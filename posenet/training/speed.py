@@ -43,7 +43,7 @@ def measure_speed(trainer: Trainer, crop: Crop, batch_size: int) -> float:
         Images per second.
     """
     variables = [*trainer.variables, *trainer.optimizer.variables]
-    saved = [np.array(variable) for variable in variables]
+    saved = [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
     times = _StepTimes()
     trainer.fit(
         _random_batches(crop, batch_size),
