@@ -1,4 +1,7 @@
-"""Baselines that every result is compared with: image retrieval and the mean training pose."""
+"""Baselines that every result is compared with: image retrieval and the mean training pose.
+
+Refined poses are also compared with those of the network alone.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ log = logging.getLogger("posenet")
 
 # Names in reports, by their keys in summary.json.
 BASELINE_NAMES = {
-    "pose_regression": "pose regression",
+    "pose_regression": "network",
     "retrieval": "image retrieval",
     "mean_pose": "mean training pose",
 }

@@ -136,13 +136,14 @@ def evaluate_run(
         run: the run.
         scene_path: where the scene is now, if it is not where it was in training.
         strict: refuse any label issue.
-        options: how poses are estimated.
+        options: how poses are estimated. Default: refined if it is possible.
 
     Returns:
         The evaluation.
 
     Raises:
-        PoseNetError: the scene, its test split or the model cannot be used.
+        PoseNetError: the scene, its test split or the model cannot be used, or refinement is
+            requested but not possible.
     """
     from posenet.localization.localizer import LocalizationOptions, Localizer
 
@@ -165,7 +166,7 @@ def evaluate_run(
     retrieved = localizer.gallery.nearest_poses(estimates.descriptors) if training else None
     method = "network"
     method += ", smoothed" if options.smooth else ""
-    method += ", refined" if options.refine else ""
+    method += ", refined" if estimates.refinement is not None else ""
     result = evaluate_estimates(
         scene, test, estimates.poses, estimates.valid, method=method, retrieved=retrieved
     )
