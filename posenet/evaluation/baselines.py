@@ -17,9 +17,11 @@ from posenet.mapping.global_descriptors import hog_descriptors, nearest_neighbor
 
 log = logging.getLogger("posenet")
 
+# Key of the network's own errors beside those of refined poses.
+NETWORK_ALONE = "pose_regression"
 # Names in reports, by their keys in summary.json.
 BASELINE_NAMES = {
-    "pose_regression": "network",
+    NETWORK_ALONE: "network",
     "retrieval": "image retrieval",
     "mean_pose": "mean training pose",
 }

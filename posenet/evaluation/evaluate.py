@@ -11,7 +11,7 @@ import numpy as np
 
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
-from posenet.evaluation.baselines import retrieve_poses
+from posenet.evaluation.baselines import NETWORK_ALONE, retrieve_poses
 from posenet.evaluation.pose_files import read_poses
 from posenet.evaluation.rotation_order import warn_about_order
 from posenet.evaluation.summary import create_summary
@@ -83,6 +83,13 @@ class Evaluation:
     uncertainty: np.ndarray | None = None
     regressed: Poses | None = None
     refinement: RefinementResult | None = None
+
+    @property
+    def title(self) -> str:
+        """The name of the estimates beside those of the baselines, such as "refined"."""
+        if self.refinement is None:
+            return self.method
+        return self.method.removeprefix("network, ")
 
     def summary(self) -> dict[str, Any]:
         """Return the content of summary.json.
@@ -175,7 +182,7 @@ def evaluate_run(
     regressed = _pose_errors(estimates.regressed, estimates.regressed_valid, test.poses)
     return replace(
         result,
-        baselines={"pose_regression": regressed} | result.baselines,
+        baselines={NETWORK_ALONE: regressed} | result.baselines,
         uncertainty=estimates.position_std,
         regressed=estimates.regressed,
         refinement=estimates.refinement,
