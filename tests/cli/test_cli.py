@@ -217,9 +217,10 @@ def test_options_of_predict_reach_the_localizer(monkeypatch):
     monkeypatch.setattr("posenet.localization.query_images.image_files", lambda images: images)
     monkeypatch.setattr("posenet.localization.localizer.Localizer", localizer)
     for given, expected in (
-        ([], {"refine": False, "smooth": False, "tta_views": 11}),
-        (["--smooth", "--tta-views", "3"], {"refine": False, "smooth": True, "tta_views": 3}),
+        ([], {"refine": None, "smooth": False, "tta_views": 11}),
+        (["--smooth", "--tta-views", "3"], {"refine": None, "smooth": True, "tta_views": 3}),
         (["--refine", "--show-retrieved"], {"refine": True, "smooth": False, "tta_views": 11}),
+        (["--no-refine"], {"refine": False, "smooth": False, "tta_views": 11}),
     ):
         with pytest.raises(Called) as called:
             main(["predict", "run", "a.png", *given])
@@ -393,7 +394,10 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
         == 1
     )
     assert capsys.readouterr().out.splitlines() == lines  # no pose is lost with the figure
-    assert all(len(line.split()) == 9 for line in lines[1:])
+    assert lines[0].endswith("; then rotation_spread_deg, num_inliers, position_std")
+    assert all(len(line.split()) == 11 for line in lines[1:])
+    # The scene has no intrinsics.
+    assert {tuple(line.split()[-2:]) for line in lines[1:]} == {("0", "nan")}
     # The printed poses have the errors of the run, although Cambridge lists are camera_from_world.
     (tmp_path / "p.txt").write_text(
         " seq1/nearest.png\n".join(lines) + "\n"
@@ -433,8 +437,15 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
     assert "--tta-views must be from 1 to 11, received 12" in failure(
         capsys, "evaluate", run, "--tta-views", "12"
     )
+    assert "error: --refine requires the intrinsics of the training images, " in failure(
+        capsys, "evaluate", run, "--refine"
+    )
     assert main(["evaluate", str(run), "--smooth", "--no-plot", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["method"] == "network, smoothed"
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["method"] == "network, smoothed"
+    assert captured.err.splitlines()[:1] == [
+        "poses are not refined: the intrinsics of the training images are unknown"
+    ]
     (run / "model.keras").write_bytes(b"broken")
     assert "must be a model written by posenet" in failure(capsys, "evaluate", run)
     (run / "config.json").write_text("{")
