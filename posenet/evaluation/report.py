@@ -13,6 +13,7 @@ import numpy as np
 
 from posenet.errors import PoseNetError, count
 from posenet.evaluation.baselines import BASELINE_NAMES
+from posenet.evaluation.error_table import format_pair, format_table
 from posenet.evaluation.evaluate import Evaluation
 from posenet.evaluation.pose_files import write_tum
 from posenet.io.files import write_text
@@ -21,14 +22,6 @@ POSE_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz")
 FIGURES = ("trajectory", "trajectory_3d", "errors", "sparsification", "worst_images", "matches")
 # Figures of versions before 0.1.0, which are removed when an evaluation is replaced.
 OLD_FIGURES = ("uncertainty", "worst")
-STATISTICS = {"median": "median", "mean": "mean", "p95": "95th pct."}
-# Smallest widths of the numbers in a table: 99.999 and 180.00, so that tables align.
-NUMBER_WIDTH = 6
-# Spaces between columns.
-GAP = "   "
-# Digits after the point of positions and of rotations.
-POSITION_DIGITS = 3
-ROTATION_DIGITS = 2
 
 
 def format_report(evaluation: Evaluation) -> str:
@@ -46,11 +39,11 @@ def format_report(evaluation: Evaluation) -> str:
     images = count(summary["images"], "image")
     suffix = f", {missing} without an estimate" if missing else ""
     lines = [f"{summary['scene']}, {summary['split']} split: {images}{suffix}"]
-    lines += _format_table(evaluation.title, summary, unit)
+    lines += format_table(evaluation.title, summary, unit)
     if "predicted_only" in summary:
         localized = count(summary["images"] - missing, "image")
         lines.append(f"only the {localized} with an estimate:")
-        lines += _format_table(evaluation.title, summary["predicted_only"], unit)[1:]
+        lines += format_table(evaluation.title, summary["predicted_only"], unit)[1:]
     if "refined" in summary:
         lines.append(_format_refined(summary["refined"], summary["images"], unit))
     if summary["recall"]:
@@ -115,52 +108,6 @@ def write_evaluation(evaluation: Evaluation, folder: Path, *, plot: bool = True)
             path.unlink(missing_ok=True)
 
 
-def _format_table(method: str, values: dict[str, Any], unit: str) -> list[str]:
-    """Return a header, then one line for the method and one for each baseline."""
-    rows = [(method, values)]
-    rows += [
-        (title, values["baselines"][name])
-        for name, title in BASELINE_NAMES.items()
-        if name in values["baselines"]
-    ]
-    cells = [[_format_errors_of(numbers, each) for each in STATISTICS] for _, numbers in rows]
-    widths = [
-        max(NUMBER_WIDTH, *(len(pair[part]) for row in cells for pair in row)) for part in (0, 1)
-    ]
-    width = max(len(name) for name, _ in rows)
-    column = sum(widths) + len(f" {unit}  deg ")
-    titles = GAP.join(f"{title:>{column}}" for title in STATISTICS.values())
-    lines = [f"{'':<{width}}{GAP}{titles}"]
-    for (name, _), row in zip(rows, cells, strict=True):
-        pairs = [
-            f"{position:>{widths[0]}} {unit}  {rotation:>{widths[1]}} deg"
-            for position, rotation in row
-        ]
-        lines.append(f"{name:<{width}}{GAP}{GAP.join(pairs)}")
-    return lines
-
-
-def _format_pair(values: dict[str, Any], statistic: str, unit: str) -> str:
-    """Return position and rotation error of a statistic with their units."""
-    position, rotation = _format_errors_of(values, statistic)
-    return f"{position} {unit} {rotation} deg"
-
-
-def _format_errors_of(values: dict[str, Any], statistic: str) -> tuple[str, str]:
-    """Return position and rotation error of a statistic without their units."""
-    position = _format_number(values[f"{statistic}_position_error"], POSITION_DIGITS)
-    rotation = _format_number(values[f"{statistic}_rotation_error_deg"], ROTATION_DIGITS)
-    return position, rotation
-
-
-def _format_number(value: float | None, digits: int) -> str:
-    """Return a fixed number of digits, but two significant ones of small numbers."""
-    if value is None:
-        return "inf"
-    is_small = 0 < value < 10 ** (1 - digits)
-    return f"{value:.2g}" if is_small else f"{value:.{digits}f}"
-
-
 def _format_recall(recall: dict[str, float]) -> str:
     parts = []
     for key, fraction in recall.items():
@@ -177,13 +124,13 @@ def _format_refined(values: dict[str, Any], total: int, unit: str) -> str:
         return text
     text += f", {values['median_inliers']:.0f} inliers (median)"
     if number < total:
-        text += f"; the median of these: {_format_pair(values, 'median', unit)}"
+        text += f"; the median of these: {format_pair(values, 'median', unit)}"
     return text
 
 
 def _format_coverage(at_coverage: dict[str, Any], unit: str) -> str:
     parts = [
-        f"{percent.replace('%', ' %')}: {_format_pair(values, 'median', unit)}"
+        f"{percent.replace('%', ' %')}: {format_pair(values, 'median', unit)}"
         for percent, values in at_coverage.items()
     ]
     return f"median of the most certain {', '.join(parts)}"

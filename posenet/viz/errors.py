@@ -141,10 +141,10 @@ def plot_sparsification(
     return ax
 
 
-def _draw_images(ax: Axes, curve: ErrorCurve, style: str, **options: float) -> None:
+def _draw_images(ax: Axes, curve: ErrorCurve, style: str, alpha: float = 1.0) -> None:
     """Draw the finite errors of a method, image by image."""
     rows = np.flatnonzero(np.isfinite(curve.errors))
-    ax.plot(rows, curve.errors[rows], style, color=curve.color, lw=0.8, ms=4, **options)
+    ax.plot(rows, curve.errors[rows], style, color=curve.color, lw=0.8, ms=4, alpha=alpha)
 
 
 def _legend_above(ax: Axes) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from posenet.cli import main as cli
 from posenet.cli.main import main
-from posenet.cli.options import EvaluateConfig
+from posenet.cli.options import EvaluateConfig, PredictConfig
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.run import open_run
@@ -94,6 +94,19 @@ def test_a_process_that_is_ended_ends_as_if_interrupted():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 130
     assert done.stderr == "interrupted; resume from the last finished epoch with --resume\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [([], "; an unfinished landmark map is resumed by the same command"), (["--no-refine"], "")],
+)
+def test_an_interrupted_evaluation_names_how_its_map_is_resumed(given, hint, monkeypatch, capsys):
+    def interrupt(config):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli.COMMANDS, EvaluateConfig, interrupt)
+    assert main(["evaluate", "run", *given]) == 130
+    assert capsys.readouterr().err == f"interrupted{hint}\n"
 
 
 def test_names_that_are_not_utf8_can_be_printed():
@@ -204,6 +217,36 @@ def test_train_alone_makes_the_courtyard_and_trains_on_it(tmp_path, monkeypatch,
         ("efficientnet_lite0", 3.0, None),
     ]
     assert capsys.readouterr().out == "trained: runs/courtyard\n" * 3
+
+
+def test_training_is_evaluated_refined_by_default(tmp_path, monkeypatch):
+    evaluated = []
+    run = SimpleNamespace(folder=tmp_path / "run")
+    monkeypatch.setattr("posenet.training.train.train", lambda config: run)
+    monkeypatch.setattr("posenet.cli.train.evaluate", evaluated.append)
+    assert main(["train", str(tmp_path)]) == 0
+    assert evaluated == [EvaluateConfig(tmp_path / "run", refine=None)]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [([], None), (["--refine"], True), (["--no-refine"], False)],
+)
+def test_neither_flag_of_a_pair_is_the_default(given, expected, monkeypatch):
+    seen = []
+    monkeypatch.setitem(cli.COMMANDS, EvaluateConfig, seen.append)
+    monkeypatch.setitem(cli.COMMANDS, PredictConfig, seen.append)
+    assert main(["evaluate", "R", *given]) == 0
+    assert main(["predict", "R", "a.png", *given]) == 0
+    assert [config.refine for config in seen] == [expected, expected]
+
+
+def test_help_of_refine_names_its_default(capsys):
+    with pytest.raises(SystemExit):
+        main(["evaluate", "-h"])
+    printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "--refine, --no-refine Refine each pose" in printed
+    assert "evaluates the network alone. (default: if possible)" in printed
 
 
 def test_options_of_predict_reach_the_localizer(monkeypatch):
@@ -441,11 +484,7 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
         capsys, "evaluate", run, "--refine"
     )
     assert main(["evaluate", str(run), "--smooth", "--no-plot", "--json"]) == 0
-    captured = capsys.readouterr()
-    assert json.loads(captured.out)["method"] == "network, smoothed"
-    assert captured.err.splitlines()[:1] == [
-        "poses are not refined: the intrinsics of the training images are unknown"
-    ]
+    assert json.loads(capsys.readouterr().out)["method"] == "network, smoothed"
     (run / "model.keras").write_bytes(b"broken")
     assert "must be a model written by posenet" in failure(capsys, "evaluate", run)
     (run / "config.json").write_text("{")

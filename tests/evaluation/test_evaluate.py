@@ -125,13 +125,18 @@ def test_the_written_estimate_scores_the_same_again(cambridge, tmp_path):
     )
 
 
-def test_a_run_is_evaluated_on_its_test_split(cambridge, trained, monkeypatch):
+def test_a_run_is_evaluated_on_its_test_split(cambridge, trained, monkeypatch, caplog):
+    caplog.set_level("INFO")
     together, estimate = [], Localizer.estimate
     monkeypatch.setattr(
         Localizer, "estimate", lambda *known: together.append(known[4].tolist()) or estimate(*known)
     )
     run = open_run(trained)
     result = evaluate_run(run)
+    assert result.method == "network"  # without intrinsics
+    assert [line for line in caplog.messages if "refined" in line] == [
+        "poses are not refined: the intrinsics of the training images are unknown"
+    ]
     assert result.scene.names == open_scene(cambridge).split("test").names
     assert result.valid.all()
     assert together == [[0, 0, 0, 0]]

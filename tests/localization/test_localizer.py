@@ -86,7 +86,7 @@ def test_a_scene_far_from_the_origin_is_learned_as_exactly(plane_trained, tmp_pa
     for folder, run in ((plane, open_run(near_run)), (tmp_path / "far", open_run(far_run))):
         test = open_scene(folder).split("test")
         known = load_images(test.paths, run.crop.resized), test.paths, test.cameras, test.sequences
-        answers.append(Localizer(run, tta_views=1).estimate(*known))
+        answers.append(Localizer(run, tta_views=1, refine=False).estimate(*known))
     np.testing.assert_allclose(
         answers[1].poses.positions - far, answers[0].poses.positions, atol=0.02
     )
@@ -266,7 +266,7 @@ def test_an_image_on_its_side_is_predicted_rotated_too(plane_trained, tmp_path, 
 
     monkeypatch.setattr("posenet.localization.localizer.predict_with_tta", predict)
     known = load_images([path], run.crop.resized), [path], [camera], np.zeros(1)
-    localizer = Localizer(run)
+    localizer = Localizer(run, refine=False)
     localizer.blending = None
     answers = localizer.estimate(*known)
     assert asked == [[(240, 320)], [(320, 240)], [(320, 240)]]
