@@ -30,16 +30,17 @@ class Run(RunFolder):
         self,
         scene: str | Path | None = None,
         *,
-        refine: bool = False,
+        refine: bool | None = None,
         smooth: bool = False,
         tta_views: int = TTA_VIEWS,
         strict: bool = False,
     ) -> Evaluation:
-        """Localize the test images and compare with their true poses and with two baselines.
+        """Localize the test images and compare with their true poses and with baselines.
 
         Args:
             scene: folder of the scene, if it is not where it was in training.
-            refine: refine each pose by local feature matching and PnP.
+            refine: refine each pose by local feature matching and PnP. Default: if the intrinsics
+                of the training images are known and the landmark map can be built.
             smooth: smooth each test sequence as a video.
             tta_views: number of test-time augmentation views per image, 1 to 11.
             strict: refuse any label issue in the scene.
@@ -48,7 +49,8 @@ class Run(RunFolder):
             The evaluation. It prints as the report; `save(folder)` writes figures and tables.
 
         Raises:
-            PoseNetError: the scene, its test split or the model cannot be used.
+            PoseNetError: the scene, its test split or the model cannot be used, or refinement is
+                requested but not possible.
         """
         import_keras()
         from posenet.evaluation.evaluate import evaluate_run
@@ -57,11 +59,12 @@ class Run(RunFolder):
         options = LocalizationOptions(tta_views=tta_views, smooth=smooth, refine=refine)
         return evaluate_run(self, scene, strict=strict, options=options)
 
-    def localizer(self, *, refine: bool = False, tta_views: int = TTA_VIEWS) -> Localizer:
+    def localizer(self, *, refine: bool | None = None, tta_views: int = TTA_VIEWS) -> Localizer:
         """Return a localizer that loads the model, and the map for refinement, once.
 
         Args:
-            refine: refine each pose by local feature matching and PnP.
+            refine: refine each pose by local feature matching and PnP. Default: if the intrinsics
+                of the training images are known and the landmark map can be built.
             tta_views: number of test-time augmentation views per image, 1 to 11.
 
         Returns:

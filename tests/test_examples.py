@@ -31,5 +31,6 @@ def test_localize_images(trained, cambridge):
         path.name for path in sorted((cambridge / "seq3").iterdir())
     ]
     values = [float(value) for value in lines[0].split()[1:]]
-    assert len(values) == 8
+    assert len(values) == 10
+    assert values[8] == 0  # the images have no intrinsics
     assert sum(value**2 for value in values[3:7]) == pytest.approx(1, abs=1e-3)

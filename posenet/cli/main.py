@@ -112,7 +112,7 @@ def main(
 
 def _resume_hint(config: Any) -> str:
     """Return how an interrupted command can be resumed."""
-    if getattr(config, "refine", False):
+    if getattr(config, "refine", False) is not False:
         return "; an unfinished landmark map is resumed by the same command"
     if isinstance(config, TrainConfig):
         return "; resume from the last finished epoch with --resume"

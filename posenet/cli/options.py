@@ -13,11 +13,16 @@ from posenet.config import TTA_VIEWS, TrainConfig
 Positional = tyro.conf.Positional
 Variant = Literal["caffe", "tensorflow", "keras", "pytorch"]
 KernelOrder = Literal["auto", "tensorflow", "theano"]
+# A pair of flags of which neither need be given: --refine or --no-refine.
+Refine = Annotated[
+    tyro.conf.DisallowNone[bool | None],
+    tyro.conf.arg(help_behavior_hint="(default: if possible)"),
+]
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Evaluate a run on its test split, beside two baselines, and plot the camera path."""
+    """Evaluate a run on its test split, beside baselines, and plot the camera path."""
 
     run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
     """Run folder that training wrote."""
@@ -30,9 +35,10 @@ class EvaluateConfig:
     accurate; the rotation spread needs at least 2."""
     smooth: bool = False
     """Smooth each test sequence as a video; isolated outliers are down-weighted."""
-    refine: bool = False
-    """Refine each pose by local feature matching and PnP (requires camera intrinsics). Builds a
-    landmark map on first use."""
+    refine: Refine = None
+    """Refine each pose by local feature matching and PnP, which requires known or measured
+    intrinsics of the training images and builds a landmark map on first use. --refine fails if it
+    is not possible, --no-refine evaluates the network alone."""
     json: bool = False
     """Print the content of summary.json instead of the report."""
     plot: bool = True
@@ -71,10 +77,12 @@ class EvaluatePosesConfig:
 class PredictConfig:
     """Estimate the camera poses of new images.
 
-    Prints one line per image: name x y z qw qx qy qz rotation_spread_deg, the camera center, the
-    rotation from camera to world axes, and the spread of the views' rotations (nan with one view).
-    --refine adds num_inliers and position_std, --show-retrieved adds retrieved_image. Images that
-    cannot be localized have no line.
+    Prints one line per image: name x y z qw qx qy qz rotation_spread_deg num_inliers position_std.
+    These are the camera center, the rotation from camera to world axes, the spread of the views'
+    rotations (nan with one view), the number of keypoints that agree with the refined pose, and the
+    standard deviation of the position. An image that is not refined has the network's pose and 0
+    inliers; position_std is nan if no image is refined. --show-retrieved adds retrieved_image.
+    Images that cannot be localized have no line.
     """
 
     run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
@@ -86,9 +94,10 @@ class PredictConfig:
     accurate; the rotation spread needs at least 2."""
     smooth: bool = False
     """Smooth the images of each folder as a video, in the order of the numbers in their names."""
-    refine: bool = False
-    """Refine each pose by local feature matching and PnP (requires intrinsics of the training
-    images). Builds a landmark map on first use."""
+    refine: Refine = None
+    """Refine each pose by local feature matching and PnP, which requires known or measured
+    intrinsics of the training images and builds a landmark map on first use. --refine fails if it
+    is not possible, --no-refine prints the poses of the network."""
     show_retrieved: bool = False
     """Also print the name of the most similar training image."""
     plot: Path | None = None

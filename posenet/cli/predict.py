@@ -38,14 +38,14 @@ def predict(config: PredictConfig) -> None:
     )
     rows, estimates = localizer.localize_files(paths)
     retrieved = localizer.retrieve(estimates) if config.show_retrieved else None
-    columns = _columns(estimates[0], config.refine, None if retrieved is None else "")
+    columns = _columns(estimates[0], None if retrieved is None else "")
     print(f"{PREDICTION_HEADER}; then {', '.join(columns)}")
     for index, row in enumerate(rows):
         estimate = estimates[index]
         if not estimate.valid:
             continue
         pose = [*estimate.position, *estimate.quaternion_wxyz]
-        values = _columns(estimate, config.refine, None if retrieved is None else retrieved[index])
+        values = _columns(estimate, None if retrieved is None else retrieved[index])
         print(paths[row], *(f"{value:.6f}" for value in pose), *values.values())
     if config.plot:
         plot_estimates(run, estimates.poses[estimates.valid], config.plot)
@@ -80,12 +80,13 @@ def plot_estimates(run: Run, poses: Poses, path: Path) -> None:
         save_figure(figure, path)
 
 
-def _columns(estimate: PoseEstimate, refine: bool, retrieved: str | None) -> dict[str, str]:
+def _columns(estimate: PoseEstimate, retrieved: str | None) -> dict[str, str]:
     """Return the columns after the pose by name."""
-    columns = {"rotation_spread_deg": f"{estimate.rotation_spread_deg:.3f}"}
-    if refine:
-        columns["num_inliers"] = str(estimate.num_inliers)
-        columns["position_std"] = f"{estimate.position_std:.4g}"
+    columns = {
+        "rotation_spread_deg": f"{estimate.rotation_spread_deg:.3f}",
+        "num_inliers": str(estimate.num_inliers),
+        "position_std": f"{estimate.position_std:.4g}",
+    }
     if retrieved is not None:
         columns["retrieved_image"] = retrieved
     return columns

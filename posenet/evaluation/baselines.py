@@ -1,4 +1,7 @@
-"""Baselines that every result is compared with: image retrieval and the mean training pose."""
+"""Baselines that every result is compared with: image retrieval and the mean training pose.
+
+Refined poses are also compared with those of the network alone.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,11 @@ from posenet.mapping.global_descriptors import hog_descriptors, nearest_neighbor
 
 log = logging.getLogger("posenet")
 
+# Key of the network's own errors beside those of refined poses.
+NETWORK_ALONE = "pose_regression"
 # Names in reports, by their keys in summary.json.
 BASELINE_NAMES = {
-    "pose_regression": "pose regression",
+    NETWORK_ALONE: "network",
     "retrieval": "image retrieval",
     "mean_pose": "mean training pose",
 }

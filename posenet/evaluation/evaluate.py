@@ -11,7 +11,7 @@ import numpy as np
 
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
-from posenet.evaluation.baselines import retrieve_poses
+from posenet.evaluation.baselines import NETWORK_ALONE, retrieve_poses
 from posenet.evaluation.pose_files import read_poses
 from posenet.evaluation.rotation_order import warn_about_order
 from posenet.evaluation.summary import create_summary
@@ -84,6 +84,13 @@ class Evaluation:
     regressed: Poses | None = None
     refinement: RefinementResult | None = None
 
+    @property
+    def title(self) -> str:
+        """The name of the estimates beside those of the baselines, such as "refined"."""
+        if self.refinement is None:
+            return self.method
+        return self.method.removeprefix("network, ")
+
     def summary(self) -> dict[str, Any]:
         """Return the content of summary.json.
 
@@ -136,13 +143,14 @@ def evaluate_run(
         run: the run.
         scene_path: where the scene is now, if it is not where it was in training.
         strict: refuse any label issue.
-        options: how poses are estimated.
+        options: how poses are estimated. Default: refined if it is possible.
 
     Returns:
         The evaluation.
 
     Raises:
-        PoseNetError: the scene, its test split or the model cannot be used.
+        PoseNetError: the scene, its test split or the model cannot be used, or refinement is
+            requested but not possible.
     """
     from posenet.localization.localizer import LocalizationOptions, Localizer
 
@@ -165,7 +173,7 @@ def evaluate_run(
     retrieved = localizer.gallery.nearest_poses(estimates.descriptors) if training else None
     method = "network"
     method += ", smoothed" if options.smooth else ""
-    method += ", refined" if options.refine else ""
+    method += ", refined" if estimates.refinement is not None else ""
     result = evaluate_estimates(
         scene, test, estimates.poses, estimates.valid, method=method, retrieved=retrieved
     )
@@ -174,7 +182,7 @@ def evaluate_run(
     regressed = _pose_errors(estimates.regressed, estimates.regressed_valid, test.poses)
     return replace(
         result,
-        baselines={"pose_regression": regressed} | result.baselines,
+        baselines={NETWORK_ALONE: regressed} | result.baselines,
         uncertainty=estimates.position_std,
         regressed=estimates.regressed,
         refinement=estimates.refinement,

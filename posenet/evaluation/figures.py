@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from posenet.evaluation.baselines import BASELINE_NAMES
-from posenet.evaluation.evaluate import Evaluation
+from posenet.evaluation.baselines import BASELINE_NAMES, NETWORK_ALONE
+from posenet.evaluation.evaluate import Evaluation, PoseErrors
 from posenet.viz.errors import ErrorCurve, plot_cumulative, plot_errors, plot_sparsification
 from posenet.viz.figure import (
     BROWN,
-    PURPLE,
+    NETWORK,
     TEAL,
     default_style,
     new_figure,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # The same color for a baseline in all figures.
-BASELINE_COLORS = {"pose_regression": PURPLE, "retrieval": TEAL, "mean_pose": BROWN}
+BASELINE_COLORS = {NETWORK_ALONE: NETWORK, "retrieval": TEAL, "mean_pose": BROWN}
 NUM_WORST = 8
 # Number of refined images whose matches are drawn: most, median and fewest inliers.
 NUM_MATCHED = 3
@@ -90,15 +90,36 @@ def draw_contact_sheet(
 
 
 def _title(evaluation: Evaluation) -> str:
-    position = np.median(evaluation.errors.position)
-    rotation = np.median(evaluation.errors.rotation_deg)
+    """Return the scene with the median errors, of the network too if poses were refined."""
     unit = evaluation.scene.unit
-    return f"{evaluation.scene.name}: median {position:.3g} {unit}, {rotation:.3g} deg"
+    text = f"{evaluation.scene.name}: median {_median(evaluation.errors, unit)}"
+    network = evaluation.baselines.get(NETWORK_ALONE)
+    if network is not None:
+        text += f" {evaluation.title}, {_median(network, unit)} network"
+    return text
+
+
+def _median(errors: PoseErrors, unit: str) -> str:
+    return f"{np.median(errors.position):.3g} {unit} {np.median(errors.rotation_deg):.3g} deg"
+
+
+def _label(evaluation: Evaluation) -> str:
+    """Return the name of the estimates in a legend."""
+    return "estimate" if evaluation.refinement is None else evaluation.title
+
+
+def _network_positions(evaluation: Evaluation) -> np.ndarray | None:
+    """Return the network's positions beside refined ones, NaN where it has none, shape (n, 3)."""
+    if evaluation.regressed is None:
+        return None
+    valid = np.isfinite(evaluation.baselines[NETWORK_ALONE].position)
+    return np.where(valid[:, None], evaluation.regressed.positions, np.nan)
 
 
 def _quantities(evaluation: Evaluation) -> list[_Quantity]:
-    positions = {name: errors.position for name, errors in evaluation.baselines.items()}
-    rotations = {name: errors.rotation_deg for name, errors in evaluation.baselines.items()}
+    names = [name for name in BASELINE_NAMES if name in evaluation.baselines]
+    positions = {name: evaluation.baselines[name].position for name in names}
+    rotations = {name: evaluation.baselines[name].rotation_deg for name in names}
     return [
         _Quantity("position", evaluation.scene.unit, evaluation.errors.position, positions),
         _Quantity("rotation", "deg", evaluation.errors.rotation_deg, rotations),
@@ -116,7 +137,8 @@ def _trajectory(evaluation: Evaluation) -> Figure:
         unit=scene.unit,
         training=evaluation.training,
         sequences=scene.sequences,
-        regressed=evaluation.regressed,
+        label=_label(evaluation),
+        network=_network_positions(evaluation),
     )
     figure.suptitle(_title(evaluation))
     return figure
@@ -133,6 +155,8 @@ def _trajectory_3d(evaluation: Evaluation) -> Figure:
         unit=scene.unit,
         training=evaluation.training,
         sequences=scene.sequences,
+        label=_label(evaluation),
+        network=_network_positions(evaluation),
     )
     figure.suptitle(_title(evaluation))
     return figure
@@ -142,20 +166,22 @@ def _errors(evaluation: Evaluation) -> Figure:
     figure = new_figure(12, 7.6)
     axes = figure.subplots(2, 2)
     for row, quantity in enumerate(_quantities(evaluation)):
-        own = ErrorCurve(evaluation.method, quantity.errors)
-        baselines = [
-            ErrorCurve(BASELINE_NAMES[name], errors, BASELINE_COLORS[name])
+        own = ErrorCurve(evaluation.title, quantity.errors)
+        baselines = {
+            name: ErrorCurve(BASELINE_NAMES[name], errors, BASELINE_COLORS[name])
             for name, errors in quantity.baselines.items()
-        ]
+        }
+        curves = [own, *baselines.values()]
         plot_errors(
             axes[row, 0],
             own,
-            baselines,
+            curves[1:],
+            network=baselines.get(NETWORK_ALONE),
             unit=quantity.unit,
             quantity=quantity.name,
             sequences=evaluation.scene.sequences,
         )
-        plot_cumulative(axes[row, 1], [own, *baselines], unit=quantity.unit, quantity=quantity.name)
+        plot_cumulative(axes[row, 1], curves, unit=quantity.unit, quantity=quantity.name)
     figure.suptitle(_title(evaluation))
     return figure
 

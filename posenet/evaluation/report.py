@@ -13,6 +13,7 @@ import numpy as np
 
 from posenet.errors import PoseNetError, count
 from posenet.evaluation.baselines import BASELINE_NAMES
+from posenet.evaluation.error_table import format_pair, format_table
 from posenet.evaluation.evaluate import Evaluation
 from posenet.evaluation.pose_files import write_tum
 from posenet.io.files import write_text
@@ -21,16 +22,10 @@ POSE_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz")
 FIGURES = ("trajectory", "trajectory_3d", "errors", "sparsification", "worst_images", "matches")
 # Figures of versions before 0.1.0, which are removed when an evaluation is replaced.
 OLD_FIGURES = ("uncertainty", "worst")
-STATISTICS = {"median": "median", "mean": "mean", "p95": "95th pct."}
-# Width of a number with its unit in the table, without the unit of positions.
-COLUMN_WIDTH = 23
-# Digits after the point of positions and of rotations.
-POSITION_DIGITS = 3
-ROTATION_DIGITS = 2
 
 
 def format_report(evaluation: Evaluation) -> str:
-    """Format the report: a table with the baselines, recall, coverage and a verdict.
+    """Format the report: a table with the baselines, refinement, recall, coverage and a verdict.
 
     Args:
         evaluation: the evaluation.
@@ -44,15 +39,15 @@ def format_report(evaluation: Evaluation) -> str:
     images = count(summary["images"], "image")
     suffix = f", {missing} without an estimate" if missing else ""
     lines = [f"{summary['scene']}, {summary['split']} split: {images}{suffix}"]
-    lines += _format_table(evaluation.method, summary, unit)
+    lines += format_table(evaluation.title, summary, unit)
     if "predicted_only" in summary:
         localized = count(summary["images"] - missing, "image")
         lines.append(f"only the {localized} with an estimate:")
-        lines += _format_table(evaluation.method, summary["predicted_only"], unit)[1:]
+        lines += format_table(evaluation.title, summary["predicted_only"], unit)[1:]
+    if "refined" in summary:
+        lines.append(_format_refined(summary["refined"], summary["images"], unit))
     if summary["recall"]:
         lines.append(_format_recall(summary["recall"]))
-    if "refined" in summary:
-        lines.append(_format_refined(summary["refined"], unit))
     if "at_coverage" in summary:
         lines.append(_format_coverage(summary["at_coverage"], unit))
     lines += [
@@ -113,62 +108,32 @@ def write_evaluation(evaluation: Evaluation, folder: Path, *, plot: bool = True)
             path.unlink(missing_ok=True)
 
 
-def _format_table(method: str, values: dict[str, Any], unit: str) -> list[str]:
-    """Return a header, then one line for the method and one for each baseline."""
-    rows = [(method, values)]
-    rows += [
-        (title, values["baselines"][name])
-        for name, title in BASELINE_NAMES.items()
-        if name in values["baselines"]
-    ]
-    width = max(len(name) for name, _ in rows) + 2
-    column = COLUMN_WIDTH + len(unit)
-    lines = [" " * width + "".join(f"{title:>{column}}" for title in STATISTICS.values())]
-    for name, numbers in rows:
-        cells = [_format_pair(numbers, statistic, unit) for statistic in STATISTICS]
-        lines.append(f"{name:<{width}}" + "".join(f"{cell:>{column}}" for cell in cells))
-    return lines
-
-
-def _format_pair(values: dict[str, Any], statistic: str, unit: str) -> str:
-    """Return position and rotation error of a statistic with their units."""
-    position = _format_number(values[f"{statistic}_position_error"], POSITION_DIGITS)
-    rotation = _format_number(values[f"{statistic}_rotation_error_deg"], ROTATION_DIGITS)
-    return f"{position} {unit} {rotation} deg"
-
-
-def _format_number(value: float | None, digits: int) -> str:
-    """Return a fixed number of digits, but two significant ones of small numbers."""
-    if value is None:
-        return "inf"
-    is_small = 0 < value < 10 ** (1 - digits)
-    return f"{value:.2g}" if is_small else f"{value:.{digits}f}"
-
-
 def _format_recall(recall: dict[str, float]) -> str:
     parts = []
     for key, fraction in recall.items():
         thresholds = key.replace("m_", " m and ").replace("deg", " deg")
         parts.append(f"{100 * fraction:.0f} % within {thresholds}")
-    return ", ".join(parts)
+    return f"recall: {', '.join(parts)}"
 
 
-def _format_refined(values: dict[str, Any], unit: str) -> str:
-    text = (
-        f"refined: {100 * values['fraction']:.0f} % of the images, "
-        f"{values['median_inliers']:.0f} inliers (median)"
-    )
-    if "median_position_error" in values:
-        text += f"; only these: {_format_pair(values, 'median', unit)}"
+def _format_refined(values: dict[str, Any], total: int, unit: str) -> str:
+    """Return the share of refined images, and their errors if there are others."""
+    number = round(values["fraction"] * total)
+    text = f"refined: {number} of {count(total, 'image')} ({100 * values['fraction']:.0f} %)"
+    if not number:
+        return text
+    text += f", {values['median_inliers']:.0f} inliers (median)"
+    if number < total:
+        text += f"; the median of these: {format_pair(values, 'median', unit)}"
     return text
 
 
 def _format_coverage(at_coverage: dict[str, Any], unit: str) -> str:
     parts = [
-        f"{_format_pair(values, 'median', unit)} at {percent.replace('%', ' %')}"
+        f"{percent.replace('%', ' %')}: {format_pair(values, 'median', unit)}"
         for percent, values in at_coverage.items()
     ]
-    return f"median error of the most certain images: {', '.join(parts)} coverage"
+    return f"median of the most certain {', '.join(parts)}"
 
 
 def _format_verdict(summary: dict[str, Any], baseline: str, title: str) -> str:

@@ -27,6 +27,7 @@ from posenet.localization.blending import (
 from posenet.localization.estimates import PoseEstimate, PoseEstimates, valid_poses
 from posenet.localization.orientation import resolve_orientation
 from posenet.localization.query_images import QueryImage, as_files, query_camera
+from posenet.localization.refinable import decide_refinement
 from posenet.localization.refinement import PnPRefiner
 from posenet.localization.retrieval import (
     Gallery,
@@ -66,12 +67,12 @@ class LocalizationOptions:
     Attributes:
         tta_views: number of test-time augmentation views per image, 1 to 11.
         smooth: smooth the poses of each sequence as a video.
-        refine: refine each pose by local feature matching and PnP.
+        refine: refine each pose by local feature matching and PnP. None: if it is possible.
     """
 
     tta_views: int = TTA_VIEWS
     smooth: bool = False
-    refine: bool = False
+    refine: bool | None = None
 
 
 class Localizer:
@@ -85,7 +86,7 @@ class Localizer:
         self,
         run: Run,
         *,
-        refine: bool = False,
+        refine: bool | None = None,
         smooth: bool = False,
         tta_views: int = TTA_VIEWS,
         training: Scene | None = None,
@@ -94,7 +95,8 @@ class Localizer:
 
         Args:
             run: the run.
-            refine: refine each pose by local feature matching and PnP.
+            refine: refine each pose by local feature matching and PnP. Default: if the intrinsics
+                of the training images are known and the landmark map can be built.
             smooth: smooth the poses of each sequence as a video.
             tta_views: number of test-time augmentation views per image, 1 to 11.
             training: the run's training images, if they are open already.
@@ -117,6 +119,13 @@ class Localizer:
     def gallery(self) -> Gallery:
         """The training images with their global descriptors."""
         return load_or_build_gallery(self.run, self.network, self.fingerprint, self.training)
+
+    @cached_property
+    def refines(self) -> bool:
+        """Whether poses are refined: by the option, by default if it is possible."""
+        return decide_refinement(
+            self.options.refine, lambda: self.gallery.scene, lambda: self.refiner
+        )
 
     @cached_property
     def refiner(self) -> PnPRefiner:
@@ -274,7 +283,7 @@ class Localizer:
         if smooth:
             regressed = _smooth_valid(regressed, regressed_valid, sequences)
         spread = outputs["spread_deg"] if self.options.tta_views > 1 else None
-        if not self.options.refine:
+        if not self.refines:
             return PoseEstimates(
                 regressed, regressed_valid, regressed, regressed_valid, spread, descriptors
             )

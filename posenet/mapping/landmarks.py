@@ -172,8 +172,8 @@ def _build(run_folder: Path, training: Scene, stamp: str, cache: KeypointCache |
     total = sum(len(observed.points) for observed in observations)
     if total < MIN_PER_IMAGE * len(observations):
         raise PoseNetError(
-            f"--refine requires at least {MIN_PER_IMAGE} shared 3-D points per training image; the "
-            f"{count(len(observations), 'image')} in {training.root} share only {total}"
+            f"refinement requires at least {MIN_PER_IMAGE} shared 3-D points per training image; "
+            f"the {count(len(observations), 'image')} in {training.root} share only {total}"
         )
     shutil.rmtree(run_folder / LANDMARKS, ignore_errors=True)
     with atomic_directory(run_folder / LANDMARKS) as unfinished:
@@ -193,7 +193,7 @@ def _open_checkpoint(folder: Path, stamp: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PoseNetError(
-            f"--refine must write {folder}, which cannot be made: {error.strerror}"
+            f"refinement must write {folder}, which cannot be made: {error.strerror}"
         ) from None
     write_text(folder / "stamp", stamp)
     return folder

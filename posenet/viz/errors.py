@@ -36,6 +36,7 @@ def plot_errors(
     unit: str,
     quantity: str,
     sequences: np.ndarray | None = None,
+    network: ErrorCurve | None = None,
 ) -> Axes:
     """Draw the error of every image, and medians as labeled lines.
 
@@ -46,30 +47,31 @@ def plot_errors(
         unit: unit of the errors.
         quantity: "position" or "rotation".
         sequences: the sequence of each image, shape (n,); changes are marked.
+        network: the errors before refinement, also drawn for every image.
 
     Returns:
         The axes.
     """
-    errors = own.errors
-    finite = np.isfinite(errors)
-    numbers = np.arange(len(errors))
-    ax.plot(numbers[finite], errors[finite], ".-", color=own.color, lw=0.8, ms=4)
-    _draw_median(ax, own._replace(label="median"), "-", unit)
+    if network is not None:
+        _draw_images(ax, network, "x-", alpha=0.6)
+    _draw_images(ax, own, ".-")
+    _draw_median(ax, own, "-", unit)
     for baseline in baselines:
         _draw_median(ax, baseline, "--", unit)
     if sequences is not None:
         changes = np.asarray(sequences)[1:] != np.asarray(sequences)[:-1]
         for start in np.flatnonzero(changes):
             ax.axvline(start + 0.5, color=SEQUENCE_LINES, lw=0.8)
+    finite = own.errors[np.isfinite(own.errors)]
     largest = [float(np.median(baseline.errors)) for baseline in baselines]
-    largest += [float(errors[finite].max())] if finite.any() else []
-    is_wide = finite.any() and max(largest) > LOG_RANGE * max(np.median(errors[finite]), 1e-12)
-    if is_wide:
+    drawn = own.errors if network is None else np.concatenate([own.errors, network.errors])
+    largest.append(float(np.max(drawn, initial=0.0, where=np.isfinite(drawn))))
+    if len(finite) and max(largest) > LOG_RANGE * max(np.median(finite), 1e-12):
         ax.set_yscale("log")
     else:
         ax.set_ylim(bottom=0)
     ax.set(xlabel="image", ylabel=f"{quantity} error ({unit})")
-    ax.legend(frameon=True, edgecolor="none", framealpha=0.9, fontsize=9)
+    _legend_above(ax)
     style_axes(ax)
     return ax
 
@@ -103,7 +105,7 @@ def plot_cumulative(ax: Axes, curves: list[ErrorCurve], *, unit: str, quantity: 
         smallest = min(np.percentile(curve.errors, 2, method="lower") for curve in curves)
         ax.set_xscale("log")
         ax.set_xlim(max(smallest, max(limits) / 1e5), max(limits))
-    ax.legend(frameon=False, fontsize=9, loc="lower right")
+    _legend_above(ax)
     style_axes(ax)
     return ax
 
@@ -139,10 +141,21 @@ def plot_sparsification(
     return ax
 
 
+def _draw_images(ax: Axes, curve: ErrorCurve, style: str, alpha: float = 1.0) -> None:
+    """Draw the finite errors of a method, image by image."""
+    rows = np.flatnonzero(np.isfinite(curve.errors))
+    ax.plot(rows, curve.errors[rows], style, color=curve.color, lw=0.8, ms=4, alpha=alpha)
+
+
+def _legend_above(ax: Axes) -> None:
+    """Draw the legend above the axes, where no curve is."""
+    ax.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+
+
 def _draw_median(ax: Axes, curve: ErrorCurve, style: str, unit: str) -> None:
     median = float(np.median(curve.errors))
     if np.isfinite(median):
-        label = f"{curve.label}: {median:.3g} {unit}"
+        label = f"{curve.label}: median {median:.3g} {unit}"
         ax.axhline(median, color=curve.color, ls=style, lw=1.2, label=label)
 
 

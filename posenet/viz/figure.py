@@ -19,10 +19,10 @@ GROUND_TRUTH = "#1f3a5f"
 ESTIMATE = "#d1495b"
 TRAINING = "#c9ced6"
 GRID = "#e8eaee"
-# Colors of the baselines and of other methods.
+# Poses of the network beside refined ones, and the baselines.
+NETWORK = "#7a5ea8"
 TEAL = "#3a8f85"
 BROWN = "#8d7b68"
-PURPLE = "#7a5ea8"
 # Resolution of saved figures, dots per inch.
 DPI = 130
 

@@ -12,10 +12,12 @@ from posenet.datasets.scene import order_by_sequence
 from posenet.errors import count
 from posenet.geometry.alignment import estimate_up, principal_axes
 from posenet.geometry.poses import Poses, concatenate
-from posenet.viz.figure import BROWN, ESTIMATE, GROUND_TRUTH, TRAINING, style_axes
+from posenet.viz.figure import ESTIMATE, GROUND_TRUTH, NETWORK, TRAINING, style_axes
 
 ERROR_COLORMAP = "viridis"
 ERROR_LINES = "#8a8f98"
+# The network's path beside that of the refined poses.
+NETWORK_STYLE: dict[str, Any] = {"color": NETWORK, "lw": 0.7, "marker": "x", "ms": 4, "mew": 0.8}
 # The color scale ends at this percentile of the errors.
 MAX_COLOR_PERCENTILE = 95
 # A trajectory is split where a step is more than this many times the median step.
@@ -28,6 +30,8 @@ FRUSTUM_SIZE = 0.035
 MARGIN = 0.12
 # Smallest range of an axis relative to the largest one, in 3-D.
 MIN_RANGE_3D = 0.15
+# Distance of the labels of x and y from the axes in 3-D, points: beside the numbers, not over them.
+LABEL_PAD_3D = 14
 
 
 class Plane(NamedTuple):
@@ -80,17 +84,20 @@ def split_trajectory(points: np.ndarray, sequences: np.ndarray | None) -> list[n
     Returns:
         The pieces, shape (k, d) each.
     """
+    return [points[rows] for rows in _split_rows(points, sequences)]
+
+
+def _split_rows(points: np.ndarray, sequences: np.ndarray | None) -> list[np.ndarray]:
+    """Return the indices of the points of each piece of a trajectory, in order."""
+    order = np.arange(len(points)) if sequences is None else order_by_sequence(sequences)
     if len(points) < 2:
-        return [points]
-    if sequences is not None:
-        order = order_by_sequence(sequences)
-        points = points[order]
-        sequences = np.asarray(sequences)[order]
-    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+        return [order]
+    steps = np.linalg.norm(np.diff(points[order], axis=0), axis=1)
     is_cut = steps > MAX_STEP_RATIO * max(np.median(steps), 1e-12)
     if sequences is not None:
-        is_cut |= sequences[1:] != sequences[:-1]
-    return np.split(points, np.flatnonzero(is_cut) + 1)
+        ordered = np.asarray(sequences)[order]
+        is_cut |= ordered[1:] != ordered[:-1]
+    return np.split(order, np.flatnonzero(is_cut) + 1)
 
 
 def plot_trajectory(
@@ -102,7 +109,8 @@ def plot_trajectory(
     unit: str,
     training: Poses | None = None,
     sequences: np.ndarray | None = None,
-    regressed: Poses | None = None,
+    label: str = "estimate",
+    network: np.ndarray | None = None,
 ) -> Axes:
     """Draw true and estimated trajectories from above, in the plane of motion.
 
@@ -114,7 +122,8 @@ def plot_trajectory(
         unit: unit of the positions.
         training: the training poses.
         sequences: the sequence of each image, shape (n,).
-        regressed: n poses before refinement.
+        label: name of the estimates in the legend.
+        network: positions before refinement, shape (n, 3); NaN where the network has none.
 
     Returns:
         The axes.
@@ -132,9 +141,10 @@ def plot_trajectory(
     extent = max((high - low).max(), 1e-6)
     if training is not None and len(training):
         _scatter_training(ax, plane.project(training.positions))
-    for number, piece in enumerate(split_trajectory(true_points, sequences)):
-        label = "ground truth" if number == 0 else None
-        ax.plot(*piece.T, color=GROUND_TRUTH, lw=1.8, label=label, zorder=3)
+    pieces = _split_rows(true_points, sequences)
+    _plot_pieces(ax, true_points, pieces, color=GROUND_TRUTH, lw=1.8, label="ground truth")
+    if network is not None:
+        _plot_pieces(ax, plane.project(network), pieces, label="network", **NETWORK_STYLE)
     pairs = np.stack([true_points, points], axis=1)[valid]
     ax.add_collection(LineCollection(list(pairs), colors=ERROR_LINES, linewidths=0.6, zorder=2))
     dots = ax.scatter(
@@ -148,20 +158,8 @@ def plot_trajectory(
         linewidths=0.5,
         vmin=0.0,
         vmax=_max_color(errors),
-        label="estimate",
+        label=label,
     )
-    if regressed is not None:
-        x, y = plane.project(regressed.positions).T
-        ax.scatter(
-            x,
-            y,
-            s=14,
-            marker="x",
-            color=BROWN,
-            lw=0.8,
-            label="pose regression",
-            zorder=3,
-        )
     rows = _even_rows(len(ground_truth), NUM_FRUSTA)
     _draw_pose_frusta(ax, plane, ground_truth, rows, extent, GROUND_TRUTH, "true view")
     if valid[rows].any():
@@ -223,6 +221,8 @@ def plot_trajectory_3d(
     unit: str,
     training: Poses | None = None,
     sequences: np.ndarray | None = None,
+    label: str = "estimate",
+    network: np.ndarray | None = None,
 ) -> Any:
     """Draw true and estimated trajectories in 3-D, along the axes of the world frame.
 
@@ -234,6 +234,8 @@ def plot_trajectory_3d(
         unit: unit of the positions.
         training: the training poses.
         sequences: the sequence of each image, shape (n,).
+        label: name of the estimates in the legend.
+        network: positions before refinement, shape (n, 3); NaN where the network has none.
 
     Returns:
         The axes.
@@ -245,9 +247,12 @@ def plot_trajectory_3d(
         ax.scatter(
             *training.positions.T, s=4, color=TRAINING, label="training images", depthshade=False
         )
-    for number, piece in enumerate(split_trajectory(ground_truth.positions, sequences)):
-        label = "ground truth" if number == 0 else None
-        ax.plot(*piece.T, color=GROUND_TRUTH, lw=1.6, label=label)
+    pieces = _split_rows(ground_truth.positions, sequences)
+    _plot_pieces(
+        ax, ground_truth.positions, pieces, color=GROUND_TRUTH, lw=1.6, label="ground truth"
+    )
+    if network is not None:
+        _plot_pieces(ax, network, pieces, label="network", axlim_clip=True, **NETWORK_STYLE)
     points = estimate.positions[valid]
     dots = ax.scatter(
         *points.T,
@@ -256,7 +261,7 @@ def plot_trajectory_3d(
         s=14,
         vmin=0.0,
         vmax=_max_color(errors),
-        label="estimate",
+        label=label,
         axlim_clip=True,
     )
     drawn = np.concatenate(known)
@@ -271,6 +276,8 @@ def plot_trajectory_3d(
         ax.text2D(0.99, 0.01, text, transform=ax.transAxes, ha="right", fontsize=9)
     ax.locator_params(axis="z", nbins=3)
     ax.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})", zlabel=f"z ({unit})", aspect="equal")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.labelpad = LABEL_PAD_3D
     ax.figure.colorbar(
         dots, ax=ax, label=f"position error ({unit})", extend="max", shrink=0.6, pad=0.1
     )
@@ -303,6 +310,14 @@ def draw_frusta(
     lines = np.stack([points, left, right, points], axis=1)
     outlines = LineCollection(list(lines), colors=color, linewidths=1.0, zorder=5, label=label)
     ax.add_collection(outlines)
+
+
+def _plot_pieces(
+    ax: Any, points: np.ndarray, pieces: list[np.ndarray], *, label: str, **style: Any
+) -> None:
+    """Draw the pieces of a trajectory, with one entry in the legend."""
+    for number, rows in enumerate(pieces):
+        ax.plot(*points[rows].T, label=label if number == 0 else None, zorder=3, **style)
 
 
 def _draw_pose_frusta(

@@ -11,7 +11,7 @@ import pytest
 
 from posenet.cli import main as cli
 from posenet.cli.main import main
-from posenet.cli.options import EvaluateConfig
+from posenet.cli.options import EvaluateConfig, PredictConfig
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.run import open_run
@@ -94,6 +94,19 @@ def test_a_process_that_is_ended_ends_as_if_interrupted():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 130
     assert done.stderr == "interrupted; resume from the last finished epoch with --resume\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [([], "; an unfinished landmark map is resumed by the same command"), (["--no-refine"], "")],
+)
+def test_an_interrupted_evaluation_names_how_its_map_is_resumed(given, hint, monkeypatch, capsys):
+    def interrupt(config):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli.COMMANDS, EvaluateConfig, interrupt)
+    assert main(["evaluate", "run", *given]) == 130
+    assert capsys.readouterr().err == f"interrupted{hint}\n"
 
 
 def test_names_that_are_not_utf8_can_be_printed():
@@ -206,6 +219,36 @@ def test_train_alone_makes_the_courtyard_and_trains_on_it(tmp_path, monkeypatch,
     assert capsys.readouterr().out == "trained: runs/courtyard\n" * 3
 
 
+def test_training_is_evaluated_refined_by_default(tmp_path, monkeypatch):
+    evaluated = []
+    run = SimpleNamespace(folder=tmp_path / "run")
+    monkeypatch.setattr("posenet.training.train.train", lambda config: run)
+    monkeypatch.setattr("posenet.cli.train.evaluate", evaluated.append)
+    assert main(["train", str(tmp_path)]) == 0
+    assert evaluated == [EvaluateConfig(tmp_path / "run", refine=None)]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [([], None), (["--refine"], True), (["--no-refine"], False)],
+)
+def test_neither_flag_of_a_pair_is_the_default(given, expected, monkeypatch):
+    seen = []
+    monkeypatch.setitem(cli.COMMANDS, EvaluateConfig, seen.append)
+    monkeypatch.setitem(cli.COMMANDS, PredictConfig, seen.append)
+    assert main(["evaluate", "R", *given]) == 0
+    assert main(["predict", "R", "a.png", *given]) == 0
+    assert [config.refine for config in seen] == [expected, expected]
+
+
+def test_help_of_refine_names_its_default(capsys):
+    with pytest.raises(SystemExit):
+        main(["evaluate", "-h"])
+    printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "--refine, --no-refine Refine each pose" in printed
+    assert "evaluates the network alone. (default: if possible)" in printed
+
+
 def test_options_of_predict_reach_the_localizer(monkeypatch):
     class Called(Exception):
         pass
@@ -217,9 +260,10 @@ def test_options_of_predict_reach_the_localizer(monkeypatch):
     monkeypatch.setattr("posenet.localization.query_images.image_files", lambda images: images)
     monkeypatch.setattr("posenet.localization.localizer.Localizer", localizer)
     for given, expected in (
-        ([], {"refine": False, "smooth": False, "tta_views": 11}),
-        (["--smooth", "--tta-views", "3"], {"refine": False, "smooth": True, "tta_views": 3}),
+        ([], {"refine": None, "smooth": False, "tta_views": 11}),
+        (["--smooth", "--tta-views", "3"], {"refine": None, "smooth": True, "tta_views": 3}),
         (["--refine", "--show-retrieved"], {"refine": True, "smooth": False, "tta_views": 11}),
+        (["--no-refine"], {"refine": False, "smooth": False, "tta_views": 11}),
     ):
         with pytest.raises(Called) as called:
             main(["predict", "run", "a.png", *given])
@@ -393,7 +437,10 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
         == 1
     )
     assert capsys.readouterr().out.splitlines() == lines  # no pose is lost with the figure
-    assert all(len(line.split()) == 9 for line in lines[1:])
+    assert lines[0].endswith("; then rotation_spread_deg, num_inliers, position_std")
+    assert all(len(line.split()) == 11 for line in lines[1:])
+    # The scene has no intrinsics.
+    assert {tuple(line.split()[-2:]) for line in lines[1:]} == {("0", "nan")}
     # The printed poses have the errors of the run, although Cambridge lists are camera_from_world.
     (tmp_path / "p.txt").write_text(
         " seq1/nearest.png\n".join(lines) + "\n"
@@ -432,6 +479,9 @@ def test_the_whole_path(capsys, cambridge, tmp_path):
     )  # of each sixth, one was predicted
     assert "--tta-views must be from 1 to 11, received 12" in failure(
         capsys, "evaluate", run, "--tta-views", "12"
+    )
+    assert "error: --refine requires the intrinsics of the training images, " in failure(
+        capsys, "evaluate", run, "--refine"
     )
     assert main(["evaluate", str(run), "--smooth", "--no-plot", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["method"] == "network, smoothed"

@@ -15,7 +15,7 @@ from posenet.evaluation.report import format_report, write_evaluation
 from posenet.geometry.metrics import mean_pose_errors
 from posenet.geometry.poses import Poses
 from posenet.io.files import fingerprint_files
-from posenet.localization.localizer import Localizer
+from posenet.localization.localizer import LocalizationOptions, Localizer
 from posenet.localization.refinement import PnPRefiner
 from posenet.localization.uncertainty import load_uncertainty
 from posenet.mapping.global_descriptors import hog_descriptors, nearest_neighbors
@@ -125,13 +125,18 @@ def test_the_written_estimate_scores_the_same_again(cambridge, tmp_path):
     )
 
 
-def test_a_run_is_evaluated_on_its_test_split(cambridge, trained, monkeypatch):
+def test_a_run_is_evaluated_on_its_test_split(cambridge, trained, monkeypatch, caplog):
+    caplog.set_level("INFO")
     together, estimate = [], Localizer.estimate
     monkeypatch.setattr(
         Localizer, "estimate", lambda *known: together.append(known[4].tolist()) or estimate(*known)
     )
     run = open_run(trained)
     result = evaluate_run(run)
+    assert result.method == "network"  # without intrinsics
+    assert [line for line in caplog.messages if "refined" in line] == [
+        "poses are not refined: the intrinsics of the training images are unknown"
+    ]
     assert result.scene.names == open_scene(cambridge).split("test").names
     assert result.valid.all()
     assert together == [[0, 0, 0, 0]]
@@ -204,8 +209,6 @@ def test_no_pose_file(cambridge, tmp_path):
 
 
 def test_refined_beside_regressed(plane_trained, tmp_path, monkeypatch, capsys):
-    from posenet.localization.localizer import LocalizationOptions
-
     monkeypatch.setattr("posenet.mapping.landmarks.MAX_KEYPOINTS", 700)
     monkeypatch.setattr("posenet.localization.refinement.MAX_KEYPOINTS", 700)
     excluded, estimate = [], PnPRefiner.estimate
@@ -217,7 +220,7 @@ def test_refined_beside_regressed(plane_trained, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(PnPRefiner, "estimate", record)
     monkeypatch.setattr("posenet.localization.localizer.MIN_VALIDATION_IMAGES", 3)
     run = open_run(plane_trained[0])
-    result = evaluate_run(run, options=LocalizationOptions(refine=True, tta_views=1))
+    result = evaluate_run(run, options=LocalizationOptions(tta_views=1))
     summary = result.summary()
     assert summary["method"] == "network, refined"
     assert summary["refined"]["fraction"] == 1.0
@@ -225,10 +228,16 @@ def test_refined_beside_regressed(plane_trained, tmp_path, monkeypatch, capsys):
         summary["refined"]["median_position_error"] < 0.02
     )  # the regressed ones, after one epoch, are nowhere
     assert summary["baselines"]["pose_regression"]["median_position_error"] > 0.1
-    text = format_report(result)
-    assert "pose regression" in text
-    assert "refined: 100 % of the images" in text
-    assert "better than pose regression in position and rotation" in text
+    lines = format_report(result).splitlines()
+    names = ["refined", "network", "image retrieval", "mean training pose"]
+    assert [line[:18].strip() for line in lines[2:6]] == names
+    assert len({len(line) for line in lines[1:6]}) == 1
+    total = len(result.scene)
+    inliers = f"{summary['refined']['median_inliers']:.0f} inliers (median)"
+    assert lines[6] == f"refined: {total} of {total} images (100 %), {inliers}"
+    assert lines[7].startswith("recall: ")
+    assert lines[8].startswith("median of the most certain 75 %: ")
+    assert "better than network in position and rotation" in lines
     write_evaluation(result, tmp_path / "out")
     with open(tmp_path / "out" / "errors.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -251,13 +260,67 @@ def test_refined_beside_regressed(plane_trained, tmp_path, monkeypatch, capsys):
         run.folder / "landmarks", fingerprint_files([run.folder / "model.keras"])
     )
     assert result.refinement.uncertainty == again.refinement.uncertainty == measured
-    image = result.scene.paths[0]
-    assert main(["predict", str(tmp_path / "run"), str(image), "--refine", "--tta-views", "1"]) == 0
+    arguments = ["predict", str(tmp_path / "run"), str(result.scene.paths[0]), "--tta-views", "1"]
+    assert main(arguments) == 0
     header, line = capsys.readouterr().out.splitlines()
     assert header.endswith("then rotation_spread_deg, num_inliers, position_std")
     spread, inliers, std = line.split()[-3:]
     assert (spread, inliers) == ("nan", rows[0]["num_inliers"])
     assert float(std) == pytest.approx(float(rows[0]["position_std"]), rel=1e-3)
+    assert main([*arguments, "--no-refine"]) == 0
+    header_of_network, line_of_network = capsys.readouterr().out.splitlines()
+    assert header_of_network == header
+    assert line_of_network.split()[-3:] == ["nan", "0", "nan"]
+    position = np.array(line_of_network.split()[1:4], float)
+    np.testing.assert_allclose(position, result.regressed.positions[0], atol=1e-4)
+
+
+def test_no_refine_never_builds_a_map(plane_trained, tmp_path, monkeypatch, capsys):
+    def build(*_args):
+        raise AssertionError("must not be called")
+
+    monkeypatch.setattr("posenet.localization.localizer.load_or_build_landmarks", build)
+    run = plane_trained[0]
+    options = ["--no-refine", "--tta-views", "1", "--no-plot", "--json"]
+    assert main(["evaluate", str(run), *options, "--output", str(tmp_path / "out")]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["method"] == "network"
+    assert set(summary["baselines"]) == {"mean_pose", "retrieval"}
+    assert "refined" not in summary
+    assert not list(run.glob("landmarks*"))
+
+
+def test_default_is_the_network_if_the_map_cannot_be_built(plane_trained, monkeypatch, caplog):
+    def build(*_args):
+        raise PoseNetError("hardly any shared 3-D points")
+
+    monkeypatch.setattr("posenet.localization.localizer.load_or_build_landmarks", build)
+    run = open_run(plane_trained[0])
+    result = evaluate_run(run, options=LocalizationOptions(tta_views=1))
+    assert result.method == result.title == "network"
+    assert caplog.text.count("poses are not refined: hardly any shared 3-D points") == 1
+    insist = LocalizationOptions(tta_views=1, refine=True)
+    assert refusal(evaluate_run, run, options=insist) == "hardly any shared 3-D points"
+
+
+def test_report_of_partly_refined_poses(cambridge):
+    scene = open_scene(cambridge)
+    test = scene.split("test")
+    offsets = [[0.1, 0, 0], [0.1, 0, 0], [0.1, 0, 0], [4.0, 0, 0]]
+    moved = Poses(test.poses.positions + offsets, test.poses.rotations)
+    result = evaluate_estimates(
+        scene, test, moved, np.ones(4, bool), method="network, smoothed, refined", retrieved=moved
+    )
+    refinement = SimpleNamespace(
+        refined=np.array([True, True, True, False]), num_inliers=np.array([40, 60, 50, 0])
+    )
+    lines = format_report(replace(result, refinement=refinement)).splitlines()
+    assert lines[2].startswith("smoothed, refined ")
+    median = "the median of these: 0.100 m 0.00 deg"
+    assert lines[5] == f"refined: 3 of 4 images (75 %), 50 inliers (median); {median}"
+    refinement = SimpleNamespace(refined=np.zeros(4, bool), num_inliers=np.zeros(4, int))
+    lines = format_report(replace(result, refinement=refinement)).splitlines()
+    assert lines[5] == "refined: 0 of 4 images (0 %)"
 
 
 def test_inliers_are_those_of_the_refined_images(cambridge):
@@ -286,7 +349,7 @@ def test_small_errors_and_large_coordinates_keep_their_digits(cambridge, tmp_pat
     result = evaluate_estimates(
         scene, test, estimate, np.ones(4, bool), method="network", retrieved=test.poses
     )
-    assert "0.0003 m 0.00 deg" in format_report(result)
+    assert "0.0003 m    0.00 deg" in format_report(result)
     write_evaluation(result, tmp_path / "out", plot=False)
     with open(tmp_path / "out" / "errors.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -305,7 +368,7 @@ def test_errors_of_the_most_certain_images_are_reported(trained, tmp_path):
     assert at_coverage["25%"]["median_rotation_error_deg"] == pytest.approx(
         result.errors.rotation_deg[order[0]]
     )
-    assert "median error of the most certain images: " in format_report(result)
+    assert "median of the most certain 75 %: " in format_report(result)
     write_evaluation(result, tmp_path / "out")
     assert (tmp_path / "out" / "sparsification.png").is_file()
     with open(tmp_path / "out" / "errors.csv", newline="") as file:

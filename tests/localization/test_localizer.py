@@ -24,6 +24,7 @@ from posenet.localization.smoothing import smooth_trajectory
 from posenet.localization.validation import predict_validation
 from posenet.run import open_run
 from posenet.training.train import train
+from tests.helpers.errors import refusal
 from tests.helpers.scenes import QUICK, scene_of, walk
 
 pytestmark = pytest.mark.slow
@@ -85,7 +86,7 @@ def test_a_scene_far_from_the_origin_is_learned_as_exactly(plane_trained, tmp_pa
     for folder, run in ((plane, open_run(near_run)), (tmp_path / "far", open_run(far_run))):
         test = open_scene(folder).split("test")
         known = load_images(test.paths, run.crop.resized), test.paths, test.cameras, test.sequences
-        answers.append(Localizer(run, tta_views=1).estimate(*known))
+        answers.append(Localizer(run, tta_views=1, refine=False).estimate(*known))
     np.testing.assert_allclose(
         answers[1].poses.positions - far, answers[0].poses.positions, atol=0.02
     )
@@ -97,6 +98,20 @@ def test_refining_without_intrinsics_is_one_line(ready):
         PoseNetError, match="--refine requires the intrinsics of the training images"
     ):
         Localizer(run, refine=True).estimate(*known)
+
+
+def test_default_without_intrinsics_does_not_refine_and_says_why_once(ready, caplog):
+    run, known = ready
+    caplog.set_level("INFO")
+    localizer = Localizer(run, tta_views=1)
+    plain = Localizer(run, tta_views=1, refine=False).estimate(*known)
+    for _ in range(2):
+        estimates = localizer.estimate(*known)
+        assert estimates.refinement is None
+        np.testing.assert_array_equal(estimates.positions, plain.positions)
+    line = "poses are not refined: the intrinsics of the training images are unknown"
+    assert [each for each in caplog.messages if "refined" in each] == [line]
+    assert not list(run.folder.glob("landmarks*"))
 
 
 def test_files_arrays_and_pil_images_have_the_same_pose(ready):
@@ -207,6 +222,7 @@ def test_without_the_training_images_poses_are_those_of_the_network(ready, monke
 
     monkeypatch.setattr("posenet.localization.localizer.load_or_build_gallery", missing)
     localizer = Localizer(run, tta_views=1)
+    assert refusal(Localizer(run, refine=True).estimate, *known) == "scene folder not found: x"
     for _ in range(2):  # the scene is looked for once
         found = localizer.estimate(*known)
         np.testing.assert_array_equal(found.poses.positions, expected.poses.positions)
@@ -214,8 +230,9 @@ def test_without_the_training_images_poses_are_those_of_the_network(ready, monke
         caplog.text.count(
             "poses are not blended with those of similar training images: scene folder not found: x"
         )
-        == 1
+        == 2  # of two localizers
     )
+    assert caplog.text.count("poses are not refined: scene folder not found: x") == 1
 
 
 def test_only_finite_poses_with_a_rotation_are_valid():
@@ -249,7 +266,7 @@ def test_an_image_on_its_side_is_predicted_rotated_too(plane_trained, tmp_path, 
 
     monkeypatch.setattr("posenet.localization.localizer.predict_with_tta", predict)
     known = load_images([path], run.crop.resized), [path], [camera], np.zeros(1)
-    localizer = Localizer(run)
+    localizer = Localizer(run, refine=False)
     localizer.blending = None
     answers = localizer.estimate(*known)
     assert asked == [[(240, 320)], [(320, 240)], [(320, 240)]]

@@ -77,14 +77,14 @@ def test_impossible_maps_raise_errors(scene, tmp_path):
         path.write_bytes(b"no image")
     line = refusal(load_or_build_landmarks, tmp_path, scene)
     assert line == (
-        "--refine requires at least 10 shared 3-D points per training image; the "
+        "refinement requires at least 10 shared 3-D points per training image; the "
         f"6 images in {scene.root} share only 0"
     )
     assert not (tmp_path / "landmarks").exists()
     (tmp_path / "file").write_text("no folder")
     line = refusal(load_or_build_landmarks, tmp_path / "file", scene)
     folder = tmp_path / "file" / "landmarks.unfinished"
-    assert line.startswith(f"--refine must write {folder}, which cannot be made: ")
+    assert line.startswith(f"refinement must write {folder}, which cannot be made: ")
 
 
 def test_scene_far_from_the_origin_has_an_equally_accurate_map(scene, tmp_path):

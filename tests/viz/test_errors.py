@@ -3,7 +3,7 @@ from matplotlib.figure import Figure
 
 from posenet.viz import errors as plots
 from posenet.viz.errors import ErrorCurve
-from posenet.viz.figure import ESTIMATE, TEAL
+from posenet.viz.figure import ESTIMATE, NETWORK, TEAL, new_figure, save_figure
 
 
 def test_error_curves_and_medians():
@@ -17,9 +17,40 @@ def test_error_curves_and_medians():
     )
     np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[0, 1], [1, 2], [2, 9]])
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["median: 5.5 m", "mean training pose: 5 m"]
+    assert labels == ["network: median 5.5 m", "mean training pose: median 5 m"]
     assert ax.get_ylabel() == "position error (m)"
     assert [line.get_color() for line in ax.lines] == [ESTIMATE, ESTIMATE, TEAL]
+
+
+def test_refined_errors_are_drawn_over_those_of_the_network():
+    refined = ErrorCurve("refined", np.array([0.1, 0.1, 0.2, 0.3]))
+    network = ErrorCurve("network", np.array([2.0, np.inf, 4.0, 1.0]), NETWORK)
+    ax = plots.plot_errors(
+        Figure().add_subplot(), refined, [network], unit="m", quantity="position", network=network
+    )
+    below, above = ax.lines[:2]
+    np.testing.assert_array_equal(below.get_xydata(), [[0, 2], [2, 4], [3, 1]])
+    np.testing.assert_array_equal(above.get_ydata(), refined.errors)
+    assert [line.get_color() for line in ax.lines] == [NETWORK, ESTIMATE, ESTIMATE, NETWORK]
+    assert [line.get_linestyle() for line in ax.lines[2:]] == ["-", "--"]
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["refined: median 0.15 m", "network: median 3 m"]
+    # 4 is more than 20 times 0.15.
+    assert ax.get_yscale() == "log"
+
+
+def test_legends_are_above_the_curves(tmp_path):
+    figure = new_figure(12, 7.6)
+    curves = [ErrorCurve("refined", np.arange(1.0, 30)), ErrorCurve("network", np.arange(2.0, 31))]
+    left, right = figure.subplots(1, 2)
+    plots.plot_errors(left, curves[0], curves[1:], unit="m", quantity="position")
+    plots.plot_cumulative(right, curves, unit="m", quantity="position")
+    title = figure.suptitle("a title")
+    save_figure(figure, tmp_path / "errors.png")
+    for ax in (left, right):
+        legend = ax.get_legend().get_window_extent()
+        assert legend.y0 >= ax.get_window_extent().y1
+        assert legend.y1 <= title.get_window_extent().y0
 
 
 def test_cumulative_curves_reach_the_fraction_of_estimated_images():

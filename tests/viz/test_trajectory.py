@@ -5,7 +5,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.geometry.poses import Poses
 from posenet.viz import trajectory as plots
-from posenet.viz.figure import new_figure, save_figure
+from posenet.viz.figure import NETWORK, new_figure, save_figure
 from tests.helpers.scenes import circle
 
 
@@ -55,6 +55,36 @@ def test_trajectory_has_ground_truth_estimates_and_units():
     np.testing.assert_allclose(np.linalg.norm(dots.get_offsets() - drawn, axis=1), 0.5, atol=1e-9)
     np.testing.assert_allclose(dots.get_array(), 0.5)
     assert any(axis.get_ylabel() == "position error (m)" for axis in ax.figure.axes)
+
+
+@pytest.mark.parametrize("projection", [None, "3d"])
+def test_paths_of_refined_poses_and_of_the_network_differ_in_color(projection):
+    truth = circle(6)
+    network = truth.positions + [0, 0, 0.3]
+    network[2] = np.nan
+    plot = plots.plot_trajectory if projection is None else plots.plot_trajectory_3d
+    ax = plot(
+        Figure().add_subplot(projection=projection),
+        truth,
+        truth,
+        errors=np.zeros(6),
+        unit="m",
+        sequences=np.array(["a", "a", "a", "b", "b", "b"]),
+        label="refined",
+        network=network,
+    )
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels[:3] == ["ground truth", "network", "refined"]
+    paths = [line for line in ax.lines if line.get_color() == NETWORK]
+    assert [line.get_marker() for line in paths] == ["x", "x"]  # one per sequence
+    if projection == "3d":
+        drawn = np.array(paths[0].get_data_3d()).T
+        np.testing.assert_array_equal(drawn, network[:3])
+    else:
+        drawn = np.array(paths[0].get_xydata())
+        plane = plots.plane_of_motion(truth)
+        np.testing.assert_allclose(drawn, plane.project(network)[:3])
+    assert np.isnan(drawn[2]).all()
 
 
 # Trajectories of a shape that fills the figure in both directions.
