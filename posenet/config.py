@@ -41,6 +41,8 @@ class TrainingPlan:
     Attributes:
         short_side: short side of the resized images, pixels.
         batch_size: images per training step.
+        is_pretrained: the backbone starts from pretrained weights, whose statistics its batch
+            normalization keeps.
         frozen_stages: number of the backbone's stages, counted from the image, that keep their
             pretrained weights.
         warmup_share: fraction of the full head warm-up.
@@ -53,6 +55,7 @@ class TrainingPlan:
 
     short_side: int
     batch_size: int
+    is_pretrained: bool = False
     frozen_stages: int = 0
     warmup_share: float = 1.0
     images_per_second: float | None = None

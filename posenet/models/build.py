@@ -56,6 +56,17 @@ class Backbone:
     classifier: Callable[[], keras.Model] | None = None
     stages: tuple[tuple[str, ...], ...] = ()
 
+    def keep_statistics(self, network: keras.Model) -> None:
+        """Let batch normalization keep its averages in training, for pretrained weights.
+
+        Args:
+            network: a network of this backbone.
+        """
+        prefixes = tuple(prefix for stage in self.stages for prefix in stage)
+        for layer in network.layers:
+            if prefixes and layer.name.startswith(prefixes) and isinstance(layer, FastBatchNorm):
+                layer.keeps_statistics = True
+
     def freeze(self, network: keras.Model, count: int) -> None:
         """Exclude the first stages of a network from training.
 

@@ -21,9 +21,9 @@ SHORT_SIDE_OF_EPOCHS = 192
 MEASURED_SIDE = 128
 # Largest fraction of a pretrained backbone's stages that stays frozen, and the smallest number of
 # images that each is worth it for.
-FROZEN = ((0.0, 60_000), (0.7, 1_500), (1.0, 0))
+FROZEN = ((0.0, 10_000), (0.7, 1_000), (1.0, 0))
 # Images per second of a training with these stages frozen, relative to one of all layers.
-SPEEDUP = {0.0: 1.0, 0.7: 2.4, 1.0: 3.7}
+SPEEDUP = {0.0: 1.0, 0.7: 2.0, 1.0: 3.7}
 # Batch of trainings with fewer images than this: more steps.
 SMALL_BATCH = 16
 FEW_IMAGES = 10_000
@@ -33,6 +33,8 @@ INFERENCE_SPEEDUP = 4.0
 # Largest fraction of the time for the head warm-up, and of the whole budget for the landmark map.
 WARMUP_FRACTION = 0.25
 MAP_FRACTION = 0.3
+# Largest number of images whose map is made if epochs are counted: it takes 1 GB.
+MAX_MAP_IMAGES = 2000
 # If there is no time for the map: fraction of the budget for depth, and fewest images with depth.
 DEPTH_FRACTION = 0.15
 MIN_DEPTH_IMAGES = 50
@@ -55,23 +57,36 @@ class Machine:
     seconds_left: float
 
 
-def plan_epochs(config: TrainConfig, num_images: int, *, can_build_map: bool) -> TrainingPlan:
+def plan_epochs(
+    config: TrainConfig, num_images: int, *, is_pretrained: bool, can_build_map: bool
+) -> TrainingPlan:
     """Plan a training whose epochs are counted: the machine does not matter.
 
     Args:
         config: the settings.
         num_images: number of training images.
+        is_pretrained: whether the backbone starts from pretrained weights.
         can_build_map: whether the scene can have a landmark map.
 
     Returns:
         The plan.
     """
     side = config.short_side or SHORT_SIDE_OF_EPOCHS
-    return TrainingPlan(side, _batch_size(config, num_images, side), build_map=can_build_map)
+    return TrainingPlan(
+        side,
+        _batch_size(config, num_images, side),
+        is_pretrained=is_pretrained,
+        build_map=can_build_map and num_images <= MAX_MAP_IMAGES,
+    )
 
 
 def plan_minutes(
-    config: TrainConfig, machine: Machine, num_images: int, *, num_stages: int
+    config: TrainConfig,
+    machine: Machine,
+    num_images: int,
+    *,
+    num_stages: int,
+    is_pretrained: bool,
 ) -> TrainingPlan:
     """Plan a training whose time is limited.
 
@@ -79,7 +94,8 @@ def plan_minutes(
         config: the settings.
         machine: what was measured.
         num_images: number of training images.
-        num_stages: number of pretrained stages of the backbone, 0 if it starts from scratch.
+        num_stages: number of stages of the backbone.
+        is_pretrained: whether the backbone starts from pretrained weights.
 
     Returns:
         The plan.
@@ -94,11 +110,12 @@ def plan_minutes(
         seconds = max(seconds - mapped * map_seconds, 1.0)
     total = seconds * machine.images_per_second
     side = config.short_side or _first_worth(SHORT_SIDES, total)
-    fraction = _first_worth(FROZEN, total) if num_stages else 0.0
+    fraction = _first_worth(FROZEN, total) if is_pretrained else 0.0
     warmup_seconds = WARMUP_IMAGES / (INFERENCE_SPEEDUP * machine.images_per_second)
     return TrainingPlan(
         short_side=side,
         batch_size=_batch_size(config, num_images, side, total),
+        is_pretrained=is_pretrained,
         frozen_stages=round(fraction * num_stages),
         warmup_share=min(1.0, WARMUP_FRACTION * seconds / warmup_seconds),
         images_per_second=machine.images_per_second,

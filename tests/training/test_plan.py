@@ -15,10 +15,12 @@ from posenet.training.plan import (
 CONFIG = TrainConfig(Path("scene"), minutes=5)
 
 
-def plan_of(images_per_second, *, map_seconds=None, seconds_left=250.0, stages=17, **settings):
+def plan_of(
+    images_per_second, *, map_seconds=None, seconds_left=250.0, is_pretrained=True, **settings
+):
     config = TrainConfig(Path("scene"), **{"minutes": 5, **settings})
     machine = Machine(images_per_second, map_seconds, seconds_left)
-    return plan_minutes(config, machine, 700, num_stages=stages)
+    return plan_minutes(config, machine, 700, num_stages=17, is_pretrained=is_pretrained)
 
 
 def test_fast_machines_train_more_of_the_backbone_on_larger_images():
@@ -36,7 +38,7 @@ def test_fast_machines_train_more_of_the_backbone_on_larger_images():
 
 
 def test_a_backbone_from_scratch_is_never_frozen():
-    assert plan_of(2.0, stages=0).frozen_stages == 0
+    assert plan_of(20.0, is_pretrained=False).frozen_stages == 0
 
 
 def test_settings_come_before_the_plan():
@@ -65,12 +67,12 @@ def test_the_head_warmup_takes_at_most_a_quarter_of_the_time():
 
 def test_counted_epochs_do_not_depend_on_the_machine():
     config = TrainConfig(Path("scene"), epochs=3)
-    plan = plan_epochs(config, 700, can_build_map=True)
+    plan = plan_epochs(config, 700, is_pretrained=True, can_build_map=True)
     assert (plan.short_side, plan.batch_size, plan.frozen_stages) == (192, 32, 0)
     assert plan.images_per_second is None
     assert plan.build_map
     assert advisable_minutes(config, plan) is None
-    assert plan_epochs(config, 300, can_build_map=False).batch_size == 16
+    assert plan_epochs(config, 300, is_pretrained=False, can_build_map=False).batch_size == 16
 
 
 def test_plan_in_one_line(monkeypatch):
