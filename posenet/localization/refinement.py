@@ -23,12 +23,12 @@ from posenet.localization.absolute_pose import AbsolutePose, estimate_absolute_p
 from posenet.localization.acceptance import choose_pose, is_determined, log_odds
 from posenet.localization.covisibility import Covisibility
 from posenet.localization.pnp import CameraPose
-from posenet.localization.query_matches import QueryMatcher
+from posenet.localization.query_matches import QueryMatcher, cached_landmarks
 from posenet.localization.retrieval import Gallery
 from posenet.localization.uncertainty import UncertaintyModel
 from posenet.mapping.keypoints import Keypoints, detect_faint, detect_or_empty
 from posenet.mapping.landmarks import MAX_KEYPOINTS, Landmarks
-from posenet.mapping.parallel import in_parallel
+from posenet.mapping.parallel import NUM_CORES, in_parallel
 from posenet.mapping.vlad import VladIndex
 
 log = logging.getLogger("posenet")
@@ -96,6 +96,7 @@ class PnPRefiner:
         self.gallery = gallery
         self.landmarks = landmarks
         self.vlad = vlad
+        self.cached_landmarks = cached_landmarks(landmarks.observations)
         self.covisibility = Covisibility(gallery.scene.poses, landmarks)
         self.poses = gallery.scene.poses
         self.forward = self.poses.rotations.apply([0.0, 0, 1])
@@ -177,6 +178,9 @@ class PnPRefiner:
             usable[excluded] = False
         similar = self.gallery.nearest(descriptors, MAX_NEIGHBORS + int((~usable).sum()))
 
+        # Several images are refined at the same time, each in one thread.
+        threads = NUM_CORES if len(paths) == 1 else 1
+
         def estimate_one(row: int) -> AbsolutePose | None:
             camera = cameras[row]
             if camera is None:
@@ -186,7 +190,7 @@ class PnPRefiner:
             best: AbsolutePose | None = None
             for keypoints in _detections(paths[row], camera):
                 pose = self._estimate_one(
-                    keypoints, rankings, usable, camera.has_known_focal_length
+                    keypoints, rankings, usable, camera.has_known_focal_length, threads
                 )
                 if pose is not None and (best is None or log_odds(pose) > log_odds(best)):
                     best = pose
@@ -218,9 +222,10 @@ class PnPRefiner:
         rankings: Sequence[np.ndarray],
         usable: np.ndarray,
         has_known_focal_length: bool,
+        threads: int,
     ) -> AbsolutePose | None:
         """Match with the first candidates, then with all unless the pose is certain."""
-        matcher = QueryMatcher(keypoints, self.landmarks.observations)
+        matcher = QueryMatcher(keypoints, self.cached_landmarks, threads=threads)
         by_keypoints = self.vlad.rank(matcher.descriptors)
         rankings = [by_keypoints[usable[by_keypoints]], *rankings]
         candidates = _in_turns([ranking[:MAX_NEIGHBORS] for ranking in rankings])
