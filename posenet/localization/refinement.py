@@ -13,6 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError, count
@@ -26,9 +27,9 @@ from posenet.localization.pnp import CameraPose
 from posenet.localization.query_matches import QueryMatcher, cached_landmarks
 from posenet.localization.retrieval import Gallery
 from posenet.localization.uncertainty import UncertaintyModel
-from posenet.mapping.keypoints import Keypoints, detect_faint, detect_or_empty
+from posenet.mapping.keypoints import Keypoints, detect, detect_faint, detect_or_empty
 from posenet.mapping.landmarks import MAX_KEYPOINTS, Landmarks
-from posenet.mapping.parallel import NUM_CORES, in_parallel
+from posenet.mapping.parallel import NUM_CORES, in_parallel, one_blas_thread
 from posenet.mapping.vlad import VladIndex
 
 log = logging.getLogger("posenet")
@@ -36,6 +37,8 @@ log = logging.getLogger("posenet")
 # Training images that are matched first, and by each of the three criteria in all.
 FIRST_NEIGHBORS = 10
 MAX_NEIGHBORS = 14
+# Training images that are matched if it is known about where an image was taken.
+NEAR_NEIGHBORS = 4
 # Scales at which images are searched for more keypoints if those at first do not determine a pose,
 # and the largest number of them. A third of the blurred and nearly all of the small images that
 # fail at first are localized so.
@@ -199,6 +202,34 @@ class PnPRefiner:
             return best
 
         return in_parallel(estimate_one, range(len(paths)), "refining")
+
+    def estimate_near(
+        self, path: Path, camera: Camera, predicted: CameraPose
+    ) -> AbsolutePose | None:
+        """Estimate the pose of an image from matches with the training images near a pose.
+
+        Args:
+            path: the image file.
+            camera: its camera.
+            predicted: about where the image was taken.
+
+        Returns:
+            The pose, None if too few matches agree.
+
+        Raises:
+            PoseNetError: the file does not decode.
+        """
+        poses = Poses(predicted.position[None], Rotation.concatenate([predicted.rotation]))
+        with one_blas_thread():
+            return estimate_absolute_pose(
+                QueryMatcher(
+                    detect(path, camera, MAX_KEYPOINTS), self.cached_landmarks, threads=NUM_CORES
+                ),
+                self.nearest_views(poses, 0)[:NEAR_NEIGHBORS].tolist(),
+                self.covisibility,
+                depth=self.depth,
+                has_known_focal_length=camera.has_known_focal_length,
+            )
 
     def nearest_views(self, poses: Poses, row: int) -> np.ndarray:
         """Rank the training images by how similar their view is to that of a pose.

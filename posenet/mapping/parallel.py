@@ -7,6 +7,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,13 +43,13 @@ def in_parallel(work: Callable[[Item], Result], items: Sequence[Item], label: st
         The results in order.
     """
     if len(items) == 1:
-        with _blas().limit(limits=1, user_api="blas"):
+        with one_blas_thread():
             return [work(items[0])]
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     pool = ThreadPoolExecutor(NUM_CORES)
     try:
-        with _blas().limit(limits=1, user_api="blas"):
+        with one_blas_thread():
             results = pool.map(work, items)
             bar = tqdm(
                 results, total=len(items), desc=label, leave=False, disable=None, file=sys.stderr
@@ -81,6 +82,18 @@ def in_threads(
 def _threads(number: int) -> ThreadPoolExecutor:
     """Return threads that are started once."""
     return ThreadPoolExecutor(number)
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """Turn the threads of BLAS off for the duration of a block.
+
+    They wait actively for each other, which takes time from other threads.
+
+    Returns:
+        The context of the block.
+    """
+    context: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
+    return context
 
 
 @lru_cache(maxsize=1)
