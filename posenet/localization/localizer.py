@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.config import TTA_VIEWS
+from posenet.config import REFINED_TTA_VIEWS, TTA_VIEWS
 from posenet.datasets.rig_names import camera_word
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
@@ -87,7 +87,7 @@ class Localizer:
         *,
         refine: bool = False,
         smooth: bool = False,
-        tta_views: int = TTA_VIEWS,
+        tta_views: int | None = None,
         training: Scene | None = None,
     ) -> None:
         """Load the model of a run.
@@ -96,13 +96,16 @@ class Localizer:
             run: the run.
             refine: refine each pose by local feature matching and PnP.
             smooth: smooth the poses of each sequence as a video.
-            tta_views: number of test-time augmentation views per image, 1 to 11.
+            tta_views: number of test-time augmentation views per image, 1 to 11. Default: 3 with
+                refinement, 11 without.
             training: the run's training images, if they are open already.
 
         Raises:
             PoseNetError: the model cannot be loaded.
         """
         self.run = run
+        if tta_views is None:
+            tta_views = REFINED_TTA_VIEWS if refine else TTA_VIEWS
         self.options = LocalizationOptions(tta_views=tta_views, smooth=smooth, refine=refine)
         self.training = training
         # Before the model is loaded, since a training may replace the file at any time.

@@ -38,7 +38,7 @@ log = logging.getLogger("posenet")
 FIRST_NEIGHBORS = 10
 MAX_NEIGHBORS = 14
 # Training images that are matched if it is known about where an image was taken.
-NEAR_NEIGHBORS = 4
+NEAR_NEIGHBORS = 6
 # Scales at which images are searched for more keypoints if those at first do not determine a pose,
 # and the largest number of them. A third of the blurred and nearly all of the small images that
 # fail at first are localized so.

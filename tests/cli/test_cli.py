@@ -217,9 +217,9 @@ def test_options_of_predict_reach_the_localizer(monkeypatch):
     monkeypatch.setattr("posenet.localization.query_images.image_files", lambda images: images)
     monkeypatch.setattr("posenet.localization.localizer.Localizer", localizer)
     for given, expected in (
-        ([], {"refine": False, "smooth": False, "tta_views": 11}),
+        ([], {"refine": False, "smooth": False, "tta_views": None}),
         (["--smooth", "--tta-views", "3"], {"refine": False, "smooth": True, "tta_views": 3}),
-        (["--refine", "--show-retrieved"], {"refine": True, "smooth": False, "tta_views": 11}),
+        (["--refine", "--show-retrieved"], {"refine": True, "smooth": False, "tta_views": None}),
     ):
         with pytest.raises(Called) as called:
             main(["predict", "run", "a.png", *given])
