@@ -37,7 +37,8 @@ log = logging.getLogger("posenet")
 # Training images that are matched first, and by each of the three criteria in all.
 FIRST_NEIGHBORS = 10
 MAX_NEIGHBORS = 14
-# Training images that are matched if it is known about where an image was taken.
+# Training images that are matched if it is known about where an image was taken. 2 to 12 were tried
+# on three sequences held out of RedKitchen's training split: six had the least mean error.
 NEAR_NEIGHBORS = 6
 # Scales at which images are searched for more keypoints if those at first do not determine a pose,
 # and the largest number of them. A third of the blurred and nearly all of the small images that
