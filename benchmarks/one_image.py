@@ -59,9 +59,7 @@ class Stopwatch:
         return timed
 
 
-def measure(
-    work: Callable[[Path], PoseEstimate], images: Scene, name: str
-) -> float:
+def measure(work: Callable[[Path], PoseEstimate], images: Scene, name: str) -> float:
     """Localize images one by one; print the time and errors, return the seconds per image."""
     wall, cpu = time.perf_counter(), time.process_time()
     estimates = [work(path) for path in images.paths]

@@ -60,9 +60,7 @@ def in_parallel(work: Callable[[Item], Result], items: Sequence[Item], label: st
         cv2.setNumThreads(threads)
 
 
-def in_threads(
-    work: Callable[[Item], Result], items: Sequence[Item], threads: int
-) -> list[Result]:
+def in_threads(work: Callable[[Item], Result], items: Sequence[Item], threads: int) -> list[Result]:
     """Call a function for each item, in several threads.
 
     Args:

@@ -63,7 +63,7 @@ def aggregate(local_descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
     residuals = np.zeros_like(words)
     if len(local_descriptors):
         closeness = 2 * local_descriptors @ words.T - (words**2).sum(axis=1)
-        # Whether each descriptor (columns) belongs to each word (rows), so that a product sums them.
+        # Which descriptors (columns) belong to each word (rows), so that a product sums them.
         belongs = closeness.argmax(axis=1) == np.arange(len(words))[:, None]
         residuals = belongs.astype(np.float32) @ local_descriptors
         residuals -= belongs.sum(axis=1, keepdims=True, dtype=np.float32) * words
