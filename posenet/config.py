@@ -23,8 +23,8 @@ SCENE_MINUTES = 15.0
 MIN_SIDE = 32
 # Default number of test-time augmentation views per image: all rotations that are defined.
 TTA_VIEWS = 11
-# The same when poses are refined. 1, 3, 5 and 11 views gave the same refined poses on sequences held
-# out of RedKitchen's training split, but one view does not detect rotated images
+# The same when poses are refined. 1, 3, 5 and 11 views gave the same refined poses on sequences
+# held out of RedKitchen's training split; one view does not detect rotated images
 # (docs/lab-notes.md).
 REFINED_TTA_VIEWS = 3
 # Training times in minutes below which images are scaled to 128 and to 160 pixels. Small images
