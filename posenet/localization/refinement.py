@@ -221,12 +221,12 @@ class PnPRefiner:
             PoseNetError: the file does not decode.
         """
         poses = Poses(predicted.position[None], Rotation.concatenate([predicted.rotation]))
+        images = self.nearest_views(poses, 0)[:NEAR_NEIGHBORS].tolist()
+        keypoints = detect(path, camera, MAX_KEYPOINTS)
         with one_blas_thread():
             return estimate_absolute_pose(
-                QueryMatcher(
-                    detect(path, camera, MAX_KEYPOINTS), self.cached_landmarks, threads=NUM_CORES
-                ),
-                self.nearest_views(poses, 0)[:NEAR_NEIGHBORS].tolist(),
+                QueryMatcher(keypoints, self.cached_landmarks, threads=NUM_CORES),
+                images,
                 self.covisibility,
                 depth=self.depth,
                 has_known_focal_length=camera.has_known_focal_length,
