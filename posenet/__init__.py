@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from posenet.geometry.poses import Poses as Poses
     from posenet.localization.estimates import PoseEstimates as PoseEstimates
     from posenet.localization.localizer import Localizer as Localizer
+    from posenet.localization.tracking import PoseTracker as PoseTracker
 
 __version__ = "0.1.0"
 
@@ -28,19 +29,21 @@ _MODULES = {
     "Run": "posenet.api",
     "Localizer": "posenet.localization.localizer",
     "PoseEstimates": "posenet.localization.localizer",
+    "PoseTracker": "posenet.localization.tracking",
     "Evaluation": "posenet.evaluation.evaluate",
     "Poses": "posenet.geometry.poses",
     "PoseNetError": "posenet.errors",
 }
 
 # Those that import Keras.
-_KERAS_MODULES = ("posenet.localization.localizer",)
+_KERAS_MODULES = ("posenet.localization.localizer", "posenet.localization.tracking")
 
 __all__ = [
     "Evaluation",
     "Localizer",
     "PoseEstimates",
     "PoseNetError",
+    "PoseTracker",
     "Poses",
     "Run",
     "Scene",

@@ -18,6 +18,7 @@ from posenet.run import Run as RunFolder
 if TYPE_CHECKING:
     from posenet.evaluation.evaluate import Evaluation
     from posenet.localization.localizer import Localizer
+    from posenet.localization.tracking import PoseTracker
 
 # Keep TensorFlow's start-up messages off the user's screen; it is imported on first use only.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -59,13 +60,14 @@ class Run(RunFolder):
         options = LocalizationOptions(tta_views=tta_views, smooth=smooth, refine=refine)
         return evaluate_run(self, scene, strict=strict, options=options)
 
-    def localizer(self, *, refine: bool | None = None, tta_views: int = TTA_VIEWS) -> Localizer:
+    def localizer(self, *, refine: bool | None = None, tta_views: int | None = None) -> Localizer:
         """Return a localizer that loads the model, and the map for refinement, once.
 
         Args:
             refine: refine each pose by local feature matching and PnP. Default: if the intrinsics
                 of the training images are known and the landmark map can be built.
-            tta_views: number of test-time augmentation views per image, 1 to 11.
+            tta_views: number of test-time augmentation views per image, 1 to 11. Default: 3 with
+                refinement, 11 without.
 
         Returns:
             The localizer; its `localize` takes one image, `localize_all` many.
@@ -77,6 +79,20 @@ class Run(RunFolder):
         from posenet.localization.localizer import Localizer
 
         return Localizer(self, refine=refine, tta_views=tta_views)
+
+    def tracker(self) -> PoseTracker:
+        """Return a tracker that refines the poses of a video or stream, image by image.
+
+        Returns:
+            The tracker; its `track` takes the next image.
+
+        Raises:
+            PoseNetError: the model cannot be loaded.
+        """
+        import_keras()
+        from posenet.localization.tracking import PoseTracker
+
+        return PoseTracker(self.localizer(refine=True))
 
 
 def load(folder: str | Path) -> Run:

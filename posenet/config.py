@@ -17,12 +17,16 @@ Head = Literal["pose", "scene-coordinates"]
 Rotation = Literal["quaternion", "log", "6d"]
 
 # Default training time for the built-in courtyard and for a user's own scene, minutes.
-COURTYARD_MINUTES = 4.5
+COURTYARD_MINUTES = 4.0
 SCENE_MINUTES = 15.0
 # Smallest input side in pixels: one cell of a backbone's last feature map (stride 32).
 MIN_SIDE = 32
 # Default number of test-time augmentation views per image: all rotations that are defined.
 TTA_VIEWS = 11
+# The same when poses are refined. 1, 3, 5 and 11 views gave the same refined poses on sequences
+# held out of RedKitchen's training split; one view does not detect rotated images
+# (docs/lab-notes.md).
+REFINED_TTA_VIEWS = 3
 
 # Settings by their names in config.json of format 1, before 0.1.0 was released.
 FORMAT_1_NAMES = {
@@ -41,10 +45,9 @@ class TrainingPlan:
     Attributes:
         short_side: short side of the resized images, pixels.
         batch_size: images per training step.
-        is_pretrained: the backbone starts from pretrained weights, whose statistics its batch
-            normalization keeps.
         frozen_stages: number of the backbone's stages, counted from the image, that keep their
-            pretrained weights.
+            pretrained weights. If there are any, the batch normalization of the others keeps its
+            statistics.
         warmup_share: fraction of the full head warm-up.
         images_per_second: how many images all layers train on, as measured at the start; None if
             epochs are counted, so that the machine does not matter.
@@ -55,7 +58,6 @@ class TrainingPlan:
 
     short_side: int
     batch_size: int
-    is_pretrained: bool = False
     frozen_stages: int = 0
     warmup_share: float = 1.0
     images_per_second: float | None = None
@@ -92,7 +94,7 @@ class TrainConfig:
     (googlenet and posenet start from random weights); imagenet: download them if necessary; none:
     random; or a file of published weights."""
     minutes: float | None = None
-    """Training time in minutes, all preparation included. Default: 15, or 4.5 for the courtyard."""
+    """Training time in minutes, all preparation included. Default: 15, or 4 for the courtyard."""
     epochs: int | None = None
     """Number of epochs to train for, instead of a time."""
     loss: str = "learned"

@@ -96,3 +96,11 @@ def test_run_localizes_one_image_and_many(trained, cambridge):
     assert many.positions.shape == (4, 3)
     np.testing.assert_allclose(many.positions[0], pose.position, atol=1e-5)
     assert "\n" not in str(pose) + str(many)
+
+
+@pytest.mark.slow
+def test_a_tracker_requires_refinement(trained):
+    with pytest.raises(
+        posenet.PoseNetError, match="requires the intrinsics of the training images"
+    ):
+        posenet.load(trained).tracker()

@@ -112,3 +112,31 @@ def test_another_error_of_the_import_is_not_about_the_configuration(tmp_path):
     (tmp_path / "keras" / "__init__.py").write_text("raise AttributeError('np.bool')")
     done = run(SETTINGS, PYTHONPATH=tmp_path, KERAS_MAX_EPOCHS=5)
     assert done.stderr.strip().splitlines()[-1] == "AttributeError: np.bool"
+
+
+class Allocator:
+    """Stands in for the C library."""
+
+    def __init__(self):
+        self.calls = []
+
+    def mallopt(self, parameter, value):
+        """Note a call."""
+        self.calls.append((parameter, value))
+
+
+def test_freed_memory_is_kept_on_glibc(monkeypatch):
+    library = Allocator()
+    monkeypatch.setattr(environment.ctypes, "CDLL", lambda name: library)
+    environment.keep_freed_memory.__wrapped__()
+    # M_MMAP_THRESHOLD is -3 and M_TRIM_THRESHOLD is -1 in malloc.h.
+    assert library.calls == [(-3, 33554432), (-1, 134217728)]
+
+
+@pytest.mark.parametrize("error", [AttributeError, OSError, TypeError])
+def test_other_systems_keep_their_memory_settings(monkeypatch, error):
+    def library(name):
+        raise error("not glibc")
+
+    monkeypatch.setattr(environment.ctypes, "CDLL", library)
+    environment.keep_freed_memory.__wrapped__()

@@ -89,9 +89,9 @@ class PredictConfig:
     """Run folder that training wrote."""
     images: Annotated[tuple[Path, ...], Positional, tyro.conf.arg(metavar="IMAGE...")]
     """Images, or folders of images."""
-    tta_views: int = TTA_VIEWS
+    tta_views: int | None = None
     """Number of test-time augmentation views per image, 1-11. More views are slower and more
-    accurate; the rotation spread needs at least 2."""
+    accurate; the rotation spread needs at least 2. Default: 11, or 3 with --refine."""
     smooth: bool = False
     """Smooth the images of each folder as a video, in the order of the numbers in their names."""
     refine: Refine = None

@@ -34,6 +34,8 @@ INLIER_PIXELS = 4.0
 # Distance, in pixels, from a projected landmark within which its keypoint is searched.
 GUIDED_PIXELS = 12.0
 GUIDED_ROUNDS = 2
+# Pairs of descriptors that are compared at once: 4 MB, which stay in the processor's cache.
+COMPARED_AT_ONCE = 4096
 # Cosine that descriptors must reach in guided matching, where the pose already predicts the place.
 MIN_SIMILARITY = 0.85
 # The span of all keypoints is divided into 6 x 6 cells; inliers must be in at least 4 of them.
@@ -175,11 +177,16 @@ def _guided_matching(
     local = pose.rotation.inv().apply(landmarks.points - pose.position)
     ahead = np.flatnonzero(local[:, 2] > 1e-6)
     projected = local[ahead, :2] / local[ahead, 2:]
-    near = cKDTree(keypoints.rays).query_ball_point(projected, GUIDED_PIXELS * keypoints.pixel)
-    counts = np.array([len(candidates) for candidates in near], int)
-    columns = np.repeat(ahead, counts)
-    rows = np.concatenate([np.zeros(0, int), *(np.array(c, int) for c in near if c)])
-    similarity = np.einsum("nd,nd->n", descriptors[rows], landmarks.descriptors[columns])
+    near = cKDTree(keypoints.rays).sparse_distance_matrix(
+        cKDTree(projected), GUIDED_PIXELS * keypoints.pixel, output_type="ndarray"
+    )
+    rows = near["i"]
+    columns = ahead[near["j"]]
+    similarity = np.zeros(len(rows), np.float32)
+    for start in range(0, len(rows), COMPARED_AT_ONCE):
+        part = slice(start, start + COMPARED_AT_ONCE)
+        ours, theirs = descriptors[rows[part]], landmarks.descriptors[columns[part]]
+        similarity[part] = np.einsum("nd,nd->n", ours, theirs)
     similar = similarity > MIN_SIMILARITY
     rows = rows[similar]
     columns = columns[similar]

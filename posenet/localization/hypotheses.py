@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from posenet.localization.covisibility import Covisibility
-from posenet.localization.pnp import CameraPose, ransac_pnp
+from posenet.localization.pnp import CameraPose, RansacPose, ransac_pnp
 from posenet.localization.query_matches import QueryMatcher
+from posenet.mapping.parallel import in_threads
 
 # Most groups, and most images in a group.
 MAX_GROUPS = 5
@@ -57,6 +58,7 @@ def group_images(
         Up to five groups. Each starts with the image with the most matches that is in no group
         before, followed by images covisible with it.
     """
+    matcher.prepare(images)
     num_matches = {image: len(matcher.matches(image).rows) for image in images}
     ranked = sorted(images, key=lambda image: -num_matches[image])
     ranked = [image for image in ranked if num_matches[image] >= MIN_MATCHES]
@@ -84,11 +86,15 @@ def solve_groups(matcher: QueryMatcher, groups: Sequence[tuple[int, ...]]) -> li
     Returns:
         The hypotheses of those groups that give one, most inliers first.
     """
-    hypotheses = []
-    for images in groups:
-        found = ransac_pnp(matcher.keypoints, matcher.joined_matches(images))
-        if found is not None:
-            hypotheses.append(Hypothesis(found.pose, images, found.num_inliers))
+
+    def solve(images: tuple[int, ...]) -> RansacPose | None:
+        return ransac_pnp(matcher.keypoints, matcher.joined_matches(images))
+
+    hypotheses = [
+        Hypothesis(found.pose, images, found.num_inliers)
+        for images, found in zip(groups, in_threads(solve, groups, matcher.threads), strict=True)
+        if found is not None
+    ]
     return sorted(hypotheses, key=lambda each: -each.num_inliers)
 
 

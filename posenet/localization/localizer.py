@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.config import TTA_VIEWS
+from posenet.config import REFINED_TTA_VIEWS, TTA_VIEWS
 from posenet.datasets.rig_names import camera_word
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
@@ -65,12 +65,13 @@ class LocalizationOptions:
     """How poses are estimated.
 
     Attributes:
-        tta_views: number of test-time augmentation views per image, 1 to 11.
+        tta_views: number of test-time augmentation views per image, 1 to 11; None for 3 with
+            refinement, 11 without.
         smooth: smooth the poses of each sequence as a video.
         refine: refine each pose by local feature matching and PnP. None: if it is possible.
     """
 
-    tta_views: int = TTA_VIEWS
+    tta_views: int | None = TTA_VIEWS
     smooth: bool = False
     refine: bool | None = None
 
@@ -88,7 +89,7 @@ class Localizer:
         *,
         refine: bool | None = None,
         smooth: bool = False,
-        tta_views: int = TTA_VIEWS,
+        tta_views: int | None = None,
         training: Scene | None = None,
     ) -> None:
         """Load the model of a run.
@@ -98,7 +99,8 @@ class Localizer:
             refine: refine each pose by local feature matching and PnP. Default: if the intrinsics
                 of the training images are known and the landmark map can be built.
             smooth: smooth the poses of each sequence as a video.
-            tta_views: number of test-time augmentation views per image, 1 to 11.
+            tta_views: number of test-time augmentation views per image, 1 to 11. Default: 3 with
+                refinement, 11 without.
             training: the run's training images, if they are open already.
 
         Raises:
@@ -126,6 +128,13 @@ class Localizer:
         return decide_refinement(
             self.options.refine, lambda: self.gallery.scene, lambda: self.refiner
         )
+
+    @property
+    def tta_views(self) -> int:
+        """Number of test-time augmentation views per image."""
+        if self.options.tta_views is None:
+            return REFINED_TTA_VIEWS if self.refines else TTA_VIEWS
+        return self.options.tta_views
 
     @cached_property
     def refiner(self) -> PnPRefiner:
@@ -282,7 +291,7 @@ class Localizer:
         regressed, regressed_valid = self._to_poses(outputs, descriptors)
         if smooth:
             regressed = _smooth_valid(regressed, regressed_valid, sequences)
-        spread = outputs["spread_deg"] if self.options.tta_views > 1 else None
+        spread = outputs["spread_deg"] if self.tta_views > 1 else None
         if not self.refines:
             return PoseEstimates(
                 regressed, regressed_valid, regressed, regressed_valid, spread, descriptors
@@ -324,7 +333,7 @@ class Localizer:
         self, images: ImageArray, paths: Sequence[Path], cameras: Sequence[Camera | None]
     ) -> dict[str, np.ndarray]:
         """Predict with test-time augmentation, each image in its best orientation."""
-        tta_views = self.options.tta_views
+        tta_views = self.tta_views
         outputs = self._predict(images, cameras, tta_views)
         if self.reference_camera is None or tta_views == 1:
             return outputs

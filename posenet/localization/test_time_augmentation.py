@@ -20,7 +20,7 @@ from posenet.geometry.cropping import Crop
 from posenet.geometry.poses import is_valid_quaternion, rotations_from_quaternions
 from posenet.geometry.warping import Warper
 from posenet.io.image_cache import release
-from posenet.models.inference import predict_in_batches
+from posenet.models.inference import BATCH, predict_in_batches
 
 # Pitch, yaw and roll of the views in degrees. The first view is the image itself.
 VIEW_ROTATIONS_DEG = np.array(
@@ -39,8 +39,10 @@ VIEW_ROTATIONS_DEG = np.array(
     ],
     float,
 )
-# Rolls in degrees that are used instead if the focal length is unknown.
-VIEW_ROLLS_DEG = np.array([0, 5, -5, 3, -3, 7, -7, 9, -9, 11, -11.0])
+# Rolls that are used instead if the focal length is unknown.
+VIEW_ROLLS_DEG = np.array(
+    [(0, 0, roll) for roll in (0, 5, -5, 3, -3, 7, -7, 9, -9, 11, -11)], float
+)
 MAX_VIEWS = len(VIEW_ROTATIONS_DEG)
 
 
@@ -55,36 +57,39 @@ class Images(Protocol):
 
 
 class _RotatedViews:
-    """Resized images as rotated cameras see them, each with its own rotation."""
+    """Several views of some images: one view of each image, then the next view of each."""
 
     def __init__(
         self,
         images: Images,
+        rows: np.ndarray,
         cameras: Sequence[Camera | None],
         target_cameras: Sequence[Camera | None],
         warper: Warper,
         rotations: Rotation,
     ) -> None:
         self.images = images
+        self.rows = rows
         self.cameras = cameras
         self.target_cameras = target_cameras
         self.warper = warper
         self.rotations = rotations
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.rotations)
 
-    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        return np.stack([self._view(row) for row in rows])
+    def __getitem__(self, views: np.ndarray) -> np.ndarray:
+        return np.stack([self._view(view) for view in views])
 
     def release(self) -> None:
         release(self.images)
 
-    def _view(self, row: int) -> np.ndarray:
+    def _view(self, view: int) -> np.ndarray:
+        row = self.rows[view % len(self.rows)]
         return self.warper.render_rotated(
             self.images[row],
             self.cameras[row],
-            self.rotations[row],
+            self.rotations[view],
             target_camera=self.target_cameras[row],
         )
 
@@ -126,18 +131,26 @@ def predict_with_tta(
     rolls_only = np.array([camera is None for camera in known])
     warper = Warper(crop)
     whole = Crop(crop.size, crop.size)  # the views are cropped already
-    positions = []
-    quaternions = []
-    others: dict[str, np.ndarray] = {}
-    for rotation, roll in zip(VIEW_ROTATIONS_DEG[:tta_views], VIEW_ROLLS_DEG, strict=False):
-        degrees = np.where(rolls_only[:, None], [0, 0, roll], rotation)
-        rotations = Rotation.from_euler("xyz", degrees, degrees=True)
-        views = _RotatedViews(images, known, targets, warper, rotations)
-        outputs = predict_in_batches(network, views, whole)
-        positions.append(outputs.pop("position"))
-        quaternions.append(undo_rotation(outputs.pop("quaternion"), rotations))
-        others = others or outputs
-    return others | _average(np.stack(positions), np.stack(quaternions))
+    batch_size = min(BATCH, len(images) * tta_views)
+    parts = []
+    for start in range(0, len(images), BATCH):
+        rows = np.arange(start, min(start + BATCH, len(images)))
+        degrees = np.where(
+            rolls_only[rows, None],
+            VIEW_ROLLS_DEG[:tta_views, None],
+            VIEW_ROTATIONS_DEG[:tta_views, None],
+        )
+        rotations = Rotation.from_euler("xyz", degrees.reshape(-1, 3), degrees=True)
+        views = _RotatedViews(images, rows, known, targets, warper, rotations)
+        outputs = predict_in_batches(network, views, whole, batch_size=batch_size)
+        outputs["quaternion"] = undo_rotation(outputs["quaternion"], rotations)
+        by_view = {
+            name: values.reshape(tta_views, len(rows), *values.shape[1:])
+            for name, values in outputs.items()
+        }
+        means = _average(by_view["position"], by_view["quaternion"])
+        parts.append({name: values[0] for name, values in by_view.items()} | means)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def undo_rotation(quaternions: np.ndarray, rotations: Rotation) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from posenet.environment import keep_freed_memory
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import unproject
@@ -192,6 +193,7 @@ def _detect(
     long_side: int,
     contrast_threshold: float = CONTRAST_THRESHOLD,
 ) -> _DetectedKeypoints:
+    keep_freed_memory()
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     scale = long_side / max(gray.shape)
     if scale < 1:

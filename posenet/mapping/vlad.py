@@ -63,9 +63,10 @@ def aggregate(local_descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
     residuals = np.zeros_like(words)
     if len(local_descriptors):
         closeness = 2 * local_descriptors @ words.T - (words**2).sum(axis=1)
-        nearest = closeness.argmax(axis=1)
-        for word in np.unique(nearest):
-            residuals[word] = (local_descriptors[nearest == word] - words[word]).sum(axis=0)
+        # Which descriptors (columns) belong to each word (rows), so that a product sums them.
+        belongs = closeness.argmax(axis=1) == np.arange(len(words))[:, None]
+        residuals = belongs.astype(np.float32) @ local_descriptors
+        residuals -= belongs.sum(axis=1, keepdims=True, dtype=np.float32) * words
     residuals /= np.maximum(np.linalg.norm(residuals, axis=1, keepdims=True), 1e-9)
     descriptor: np.ndarray = residuals.ravel()
     return descriptor / max(float(np.linalg.norm(descriptor)), 1e-9)

@@ -44,7 +44,7 @@ class Backbone:
             head; None if unsupported.
         classifier: builds its ImageNet network, raw RGB -> probabilities.
         stages: prefixes of the names of the layers of each stage, from the image on. A training
-            may leave the first of them as they are, if they are pretrained.
+            may freeze the first of them, if they are pretrained.
     """
 
     build_heads: Callable[..., dict[str, Any]]

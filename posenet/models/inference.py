@@ -14,7 +14,7 @@ BATCH = 32
 
 
 def predict_in_batches(
-    network: keras.Model, images: Any, crop: Crop, *, batch_size: int = BATCH
+    network: keras.Model, images: Any, crop: Crop, *, batch_size: int | None = None
 ) -> dict[str, np.ndarray]:
     """Predict the central crops of resized images.
 
@@ -24,13 +24,13 @@ def predict_in_batches(
         network: the network.
         images: n resized images, (n, h, w, 3) uint8, that are read by index.
         crop: how they are cropped.
-        batch_size: images per batch.
+        batch_size: images per batch. Default: 32, or the number of images if they are fewer.
 
     Returns:
         The outputs by name, shape (n, ...), float64.
     """
     parts = []
-    size = min(batch_size, len(images))
+    size = batch_size or min(BATCH, len(images))
     for start in range(0, len(images), size):
         rows = np.minimum(np.arange(start, start + size), len(images) - 1)
         batch = crop.center(images[rows]).astype(np.float32)

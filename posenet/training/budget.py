@@ -41,6 +41,7 @@ class TrainingBudget:
         self.steps_done = 0
         self._started = started
         self._reserve = 0.0
+        self._final_work = 0.0
         self._first_progress: float | None = None
 
     @property
@@ -53,7 +54,8 @@ class TrainingBudget:
         """Fraction of the budget that is spent, 0 to 1."""
         if self.epochs is not None:
             return min(1.0, self.steps_done / (self.epochs * self.steps_per_epoch))
-        return min(1.0, self.elapsed / max(1e-9, self.seconds - self._reserve))
+        reserved = self._reserve + self._final_work
+        return min(1.0, self.elapsed / max(1e-9, self.seconds - reserved))
 
     @property
     def training_progress(self) -> float:
@@ -87,6 +89,14 @@ class TrainingBudget:
             seconds: the time.
         """
         self._reserve = seconds
+
+    def reserve_final_work(self, seconds: float) -> None:
+        """Reserve time for work that follows the last step, beside that of `reserve`.
+
+        Args:
+            seconds: the time.
+        """
+        self._final_work = seconds
 
     def resume(self, *, steps_done: int, elapsed: float, first_progress: float) -> None:
         """Continue the budget of an interrupted training.

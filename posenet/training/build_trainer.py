@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import replace
 
-from posenet.config import Head, TrainConfig, TrainingPlan
+from posenet.config import Head, TrainConfig
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError, first_line
 from posenet.mapping.keypoints import KeypointCache
@@ -71,7 +71,7 @@ def build_trainer(run: Run) -> Trainer:
             f"--backbone {config.backbone} does not accept images of {run.crop.size}: "
             f"{first_line(error)}"
         ) from None
-    if run.plan and run.plan.is_pretrained:
+    if run.plan and run.plan.frozen_stages:
         backbone = get_backbone(config.backbone)
         backbone.keep_statistics(network)
         backbone.freeze(network, run.plan.frozen_stages)
@@ -102,15 +102,11 @@ def plan_run(
     config = run.config
     num_images = len(scene) - len(run.validation_images)
     can_build_map = any(camera and camera.has_known_focal_length for camera in scene.cameras)
-    is_pretrained = has_pretrained_weights(config.backbone, config.weights)
     if config.epochs is not None:
-        plan = plan_epochs(
-            config, num_images, is_pretrained=is_pretrained, can_build_map=can_build_map
-        )
+        plan = plan_epochs(config, num_images, can_build_map=can_build_map)
         return replace(run, plan=plan), None
     batch_size = min(num_images, config.batch_size or default_batch_size(num_images, run.crop.size))
-    first_guess = TrainingPlan(min(run.crop.size), batch_size, is_pretrained=is_pretrained)
-    run = replace(run, head=_likely_head(config, can_build_map), plan=first_guess)
+    run = replace(run, head=_likely_head(config, can_build_map))
     trainer = build_trainer(run)
     speed = measure_speed(trainer, run.crop, batch_size)
     backbone = get_backbone(config.backbone)
@@ -119,6 +115,7 @@ def plan_run(
     map_seconds = estimate_build_seconds(scene, cache=keypoints) if can_build_map else None
     machine = Machine(speed, map_seconds, started + 60 * config.budget - time.monotonic())
     num_stages = len(backbone.stages)
+    is_pretrained = has_pretrained_weights(config.backbone, config.weights)
     plan = plan_minutes(
         config, machine, num_images, num_stages=num_stages, is_pretrained=is_pretrained
     )

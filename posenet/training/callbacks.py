@@ -104,6 +104,7 @@ class BestModel(keras.callbacks.Callback):
         self.share = share
         self.best_score = math.inf
         self.best_epoch = 0
+        self.last_epoch = 0
         self.best_errors = MedianErrors(math.nan, math.nan)
         self._seconds = 0.0
         self._started = 0.0
@@ -136,6 +137,7 @@ class BestModel(keras.callbacks.Callback):
         Returns:
             The errors.
         """
+        self.last_epoch = epoch
         errors = self.measure()
         score = errors.position / self.scales.position
         score += errors.rotation_deg / self.scales.rotation_deg

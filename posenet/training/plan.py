@@ -57,15 +57,12 @@ class Machine:
     seconds_left: float
 
 
-def plan_epochs(
-    config: TrainConfig, num_images: int, *, is_pretrained: bool, can_build_map: bool
-) -> TrainingPlan:
+def plan_epochs(config: TrainConfig, num_images: int, *, can_build_map: bool) -> TrainingPlan:
     """Plan a training whose epochs are counted: the machine does not matter.
 
     Args:
         config: the settings.
         num_images: number of training images.
-        is_pretrained: whether the backbone starts from pretrained weights.
         can_build_map: whether the scene can have a landmark map.
 
     Returns:
@@ -75,7 +72,6 @@ def plan_epochs(
     return TrainingPlan(
         side,
         _batch_size(config, num_images, side),
-        is_pretrained=is_pretrained,
         build_map=can_build_map and num_images <= MAX_MAP_IMAGES,
     )
 
@@ -115,7 +111,6 @@ def plan_minutes(
     return TrainingPlan(
         short_side=side,
         batch_size=_batch_size(config, num_images, side, total),
-        is_pretrained=is_pretrained,
         frozen_stages=round(fraction * num_stages),
         warmup_share=min(1.0, WARMUP_FRACTION * seconds / warmup_seconds),
         images_per_second=machine.images_per_second,

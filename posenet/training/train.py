@@ -24,6 +24,7 @@ from posenet.models.build import get_backbone
 from posenet.models.inference import predict_in_batches
 from posenet.models.weights.pretrained import default_backbone, initialize_backbone
 from posenet.run import HISTORY, Run, open_run
+from posenet.training.batch_norm import num_batches, refresh_averages
 from posenet.training.batches import TrainingBatches
 from posenet.training.budget import TrainingBudget, WarmupCosine
 from posenet.training.build_trainer import (
@@ -260,6 +261,7 @@ def _fit(
         History(run.folder / HISTORY, budget, epochs_done=epochs_done),
         checkpoint,
     ]
+    refreshed = _reserve_refresh(run, budget)
     trainer.fit(
         prepared.batches.stream(epochs_done),
         epochs=config.epochs or ENDLESS_EPOCHS,
@@ -269,7 +271,25 @@ def _fit(
         verbose=0,
         shuffle=False,
     )
+    if refreshed:
+        refresh_averages(trainer, prepared.batches, refreshed)
+        if best_model:
+            best_model.validate(best_model.last_epoch)
     gc.collect()  # the thread of the batches must end before Python does
+
+
+def _reserve_refresh(run: Run, budget: TrainingBudget) -> int:
+    """Reserve time to average the statistics of batch normalization; return of how many batches.
+
+    There are none if epochs are counted, or if the normalization keeps pretrained statistics.
+    """
+    plan = run.plan
+    if plan is None or plan.images_per_second is None or plan.frozen_stages:
+        return 0
+    seconds_per_step = plan.batch_size / plan.images_per_second
+    batches = num_batches(budget.seconds - budget.elapsed, seconds_per_step)
+    budget.reserve_final_work(batches * seconds_per_step)
+    return batches
 
 
 def _warn_spent(epochs_done: int) -> None:

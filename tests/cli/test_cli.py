@@ -212,8 +212,8 @@ def test_train_alone_makes_the_courtyard_and_trains_on_it(tmp_path, monkeypatch,
         (Path("scenes/courtyard"), Path("runs/courtyard"))
     }
     assert [(config.backbone, config.minutes, config.epochs) for config in given] == [
-        ("googlenet", 4.5, None),
-        ("googlenet", None, 2),
+        ("auto", 4.0, None),
+        ("auto", None, 2),
         ("efficientnet_lite0", 3.0, None),
     ]
     assert capsys.readouterr().out == "trained: runs/courtyard\n" * 3
@@ -260,10 +260,10 @@ def test_options_of_predict_reach_the_localizer(monkeypatch):
     monkeypatch.setattr("posenet.localization.query_images.image_files", lambda images: images)
     monkeypatch.setattr("posenet.localization.localizer.Localizer", localizer)
     for given, expected in (
-        ([], {"refine": None, "smooth": False, "tta_views": 11}),
+        ([], {"refine": None, "smooth": False, "tta_views": None}),
         (["--smooth", "--tta-views", "3"], {"refine": None, "smooth": True, "tta_views": 3}),
-        (["--refine", "--show-retrieved"], {"refine": True, "smooth": False, "tta_views": 11}),
-        (["--no-refine"], {"refine": False, "smooth": False, "tta_views": 11}),
+        (["--refine", "--show-retrieved"], {"refine": True, "smooth": False, "tta_views": None}),
+        (["--no-refine"], {"refine": False, "smooth": False, "tta_views": None}),
     ):
         with pytest.raises(Called) as called:
             main(["predict", "run", "a.png", *given])

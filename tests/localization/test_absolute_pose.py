@@ -8,7 +8,7 @@ from posenet.geometry.camera import Camera
 from posenet.localization.absolute_pose import clustered_covariance, estimate_absolute_pose
 from posenet.localization.hypotheses import Hypothesis, strongest_rival
 from posenet.localization.pnp import CameraPose
-from posenet.localization.query_matches import QueryMatcher
+from posenet.localization.query_matches import QueryMatcher, cached_landmarks
 from posenet.mapping.keypoints import Keypoints, detect_in
 from posenet.mapping.triangulation import Observations, triangulate_scene
 from tests.helpers.maps import covisibility_of
@@ -30,7 +30,7 @@ def seen(tmp_path_factory):
 
 def estimate(keypoints, observations, poses, *, depth, images=None, **options):
     """Match keypoints with training images, all by default, and estimate their pose."""
-    matcher = QueryMatcher(keypoints, observations.__getitem__)
+    matcher = QueryMatcher(keypoints, cached_landmarks(observations.__getitem__))
     images = range(len(observations)) if images is None else images
     covisibility = covisibility_of(observations, poses)
     return estimate_absolute_pose(matcher, images, covisibility, depth=depth, **options)

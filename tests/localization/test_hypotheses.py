@@ -11,7 +11,7 @@ from posenet.localization.hypotheses import (
     strongest_rival,
 )
 from posenet.localization.pnp import CameraPose
-from posenet.localization.query_matches import QueryMatcher
+from posenet.localization.query_matches import QueryMatcher, cached_landmarks
 from posenet.mapping.keypoints import Keypoints
 from posenet.mapping.triangulation import Observations
 from tests.helpers.maps import PIXEL, covisibility_of, random_descriptors, view_of
@@ -47,7 +47,7 @@ class Map:
         self.covisibility = covisibility_of(self.observations, poses + other_poses)
 
     def matcher(self, keypoints):
-        return QueryMatcher(keypoints, self.observations.__getitem__)
+        return QueryMatcher(keypoints, cached_landmarks(self.observations.__getitem__))
 
 
 def joined(*views):
@@ -127,7 +127,7 @@ def test_a_group_starts_with_the_most_matches_and_has_at_most_eight_images():
     ]
     covisibility = covisibility_of(observations, [(np.zeros(3), AHEAD)] * 10)
     matcher = QueryMatcher(
-        view_of(points, descriptors, POSITION, ROTATION), observations.__getitem__
+        view_of(points, descriptors, POSITION, ROTATION), cached_landmarks(observations.__getitem__)
     )
     groups = group_images(matcher, range(10), covisibility)
     # Images 1 and 0 are in no group before and start their own.
@@ -143,7 +143,7 @@ def test_at_most_five_groups():
         observations += seen
         poses += at
         views.append(view_of(points, descriptors, POSITION, ROTATION))
-    matcher = QueryMatcher(joined(*views), observations.__getitem__)
+    matcher = QueryMatcher(joined(*views), cached_landmarks(observations.__getitem__))
     groups = group_images(matcher, range(7), covisibility_of(observations, poses))
     assert groups == [(6,), (5,), (4,), (3,), (2,)]
 
@@ -184,7 +184,7 @@ def test_a_pose_is_found_among_nine_of_ten_wrong_matches(seed):
     shuffled = np.concatenate([np.arange(30), rng.permutation(np.arange(30, 300))])
     query = view_of(points, descriptors[shuffled], position, rotation)
     observations, poses = training_images(points, descriptors, [np.zeros(3)])
-    matcher = QueryMatcher(query, observations.__getitem__)
+    matcher = QueryMatcher(query, cached_landmarks(observations.__getitem__))
     assert len(matcher.matches(0).rows) > 290  # the right ones and the wrong ones
     groups = group_images(matcher, [0], covisibility_of(observations, poses))
     (found,) = solve_groups(matcher, groups)

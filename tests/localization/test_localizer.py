@@ -230,7 +230,7 @@ def test_without_the_training_images_poses_are_those_of_the_network(ready, monke
         caplog.text.count(
             "poses are not blended with those of similar training images: scene folder not found: x"
         )
-        == 2  # of two localizers
+        == 1  # the other localizer refuses before
     )
     assert caplog.text.count("poses are not refined: scene folder not found: x") == 1
 
@@ -272,3 +272,16 @@ def test_an_image_on_its_side_is_predicted_rotated_too(plane_trained, tmp_path, 
     assert asked == [[(240, 320)], [(320, 240)], [(320, 240)]]
     np.testing.assert_array_equal(answers.poses.positions, [[2, 2, 2]])
     assert answers.rotation_spread_deg.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, 11),
+        ({"refine": True}, 3),
+        ({"refine": True, "tta_views": 11}, 11),
+        ({"refine": False, "tta_views": 1}, 1),
+    ],
+)
+def test_fewer_views_are_predicted_by_default_when_poses_are_refined(trained, options, expected):
+    assert Localizer(open_run(trained), **options).options.tta_views == expected

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from posenet.localization import query_matches
-from posenet.localization.query_matches import QueryMatcher
+from posenet.localization.query_matches import QueryMatcher, cached_landmarks
 from posenet.mapping.keypoints import Keypoints
 from posenet.mapping.triangulation import Observations
 from tests.helpers.maps import random_descriptors
@@ -26,7 +26,9 @@ IMAGES = {5: observing([0, 1, 2, 3]), 8: observing([3, 2, 9]), 9: observing([])}
 def matcher():
     """Return a query that shows landmarks 4, 3, 2 and 1, in this order."""
     rays = np.array([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6], [0.7, 0.8]])
-    return QueryMatcher(Keypoints(rays, DESCRIPTORS[[4, 3, 2, 1]], 0.01), IMAGES.__getitem__)
+    return QueryMatcher(
+        Keypoints(rays, DESCRIPTORS[[4, 3, 2, 1]], 0.01), cached_landmarks(IMAGES.__getitem__)
+    )
 
 
 def pairs(matches):
@@ -80,4 +82,29 @@ def test_an_image_matched_by_a_zoomed_matcher_is_not_matched_again(matcher, monk
 
 def test_a_query_without_keypoints_has_no_matches():
     empty = Keypoints(np.zeros((0, 2)), np.zeros((0, 128), np.uint8), 0.01)
-    assert pairs(QueryMatcher(empty, IMAGES.__getitem__).joined_matches([5, 8])) == []
+    assert (
+        pairs(QueryMatcher(empty, cached_landmarks(IMAGES.__getitem__)).joined_matches([5, 8]))
+        == []
+    )
+
+
+def test_landmarks_of_the_training_images_used_last_are_kept():
+    observed = []
+
+    def observe(image):
+        observed.append(image)
+        return IMAGES[image]
+
+    landmarks = cached_landmarks(observe, capacity=2)
+    for image in (5, 8, 5, 9, 5, 8):  # 9 displaces 8, which was used before 5
+        assert landmarks(image).images.tolist() == [image] * len(IMAGES[image].points)
+    assert observed == [5, 8, 9, 8]
+
+
+def test_several_threads_find_the_same_matches():
+    rays = np.zeros((4, 2))
+    keypoints = Keypoints(rays, DESCRIPTORS[[4, 3, 2, 1]], 0.01)
+    matcher = QueryMatcher(keypoints, cached_landmarks(IMAGES.__getitem__), threads=2)
+    matcher.prepare([5, 8, 9])
+    assert pairs(matcher.matches(5)) == [(1, 3, 5), (2, 2, 5), (3, 1, 5)]
+    assert pairs(matcher.joined_matches([8, 9])) == [(1, 3, 8), (2, 2, 8)]

@@ -28,6 +28,46 @@ def sky(rotation: Rotation, camera: Camera = CAMERA) -> np.ndarray:
     return image
 
 
+class Counting:
+    """Notes the sizes of the batches that a network predicts; positions are numbered."""
+
+    def __init__(self):
+        self.batches = []
+
+    def predict_on_batch(self, images):
+        """Return the mean of the red channel as position x, and as another output."""
+        self.batches.append(len(images))
+        red = images[..., 0].mean(axis=(1, 2))
+        positions = np.stack([red, 0 * red, 0 * red], axis=1)
+        return {
+            "position": positions,
+            "quaternion": np.tile([1.0, 0, 0, 0], (len(images), 1)),
+            "pooled": red[:, None],
+        }
+
+
+@pytest.mark.parametrize(
+    ("count", "tta_views", "batches"),
+    [
+        (1, 3, [3]),
+        (2, 11, [22]),
+        (4, 11, [32, 32]),  # 44 views; the last batch is filled up
+        (33, 1, [32, 32]),
+        (33, 2, [32, 32, 32]),
+    ],
+)
+def test_views_of_few_images_are_one_batch(count, tta_views, batches):
+    # Uniform images look the same in every view.
+    images = np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones((1, 160, 200, 3))
+    network = Counting()
+    outputs = predict_with_tta(
+        network, images.astype(np.uint8), [CAMERA] * count, CROP, tta_views=tta_views
+    )
+    assert network.batches == batches
+    np.testing.assert_allclose(outputs["position"][:, 0], np.arange(count), atol=1e-4)
+    np.testing.assert_allclose(outputs["pooled"][:, 0], np.arange(count), atol=1e-4)
+
+
 class StarReader:
     """Predicts the rotation from the stars; the position is 1, 2, 3 plus a bias."""
 

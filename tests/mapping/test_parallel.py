@@ -7,7 +7,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from posenet.mapping import parallel
-from posenet.mapping.parallel import in_parallel, in_parallel_resumable
+from posenet.mapping.parallel import in_parallel, in_parallel_resumable, in_threads
 
 
 def test_results_are_in_order_and_opencv_threads_are_restored():
@@ -82,3 +82,32 @@ def test_interrupted_work_ends_soon():
     with pytest.raises(KeyboardInterrupt):
         in_parallel(work, range(1000), "x")
     assert len(done) < 100
+
+
+def test_a_single_item_has_the_threads_of_opencv_but_not_those_of_blas():
+    def state(_):
+        blas = {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+        return threading.current_thread(), cv2.getNumThreads(), blas
+
+    _, before, blas = state(0)
+    assert in_parallel(state, [0], "x") == [(threading.current_thread(), before, {1})]
+    assert state(0)[2] == blas
+
+
+def test_threads_work_at_the_same_time_and_give_results_in_order():
+    barrier = threading.Barrier(2, timeout=10)  # passed only by two threads together
+
+    def work(item):
+        barrier.wait()
+        return item * item
+
+    assert in_threads(work, range(4), 2) == [0, 1, 4, 9]
+    with pytest.raises(ZeroDivisionError):
+        in_threads(lambda item: 1 / item, [1, 0], 2)
+
+
+def test_one_thread_is_the_own_one():
+    assert (
+        in_threads(lambda _: threading.current_thread(), range(2), 1)
+        == [threading.current_thread()] * 2
+    )

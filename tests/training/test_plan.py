@@ -67,12 +67,12 @@ def test_the_head_warmup_takes_at_most_a_quarter_of_the_time():
 
 def test_counted_epochs_do_not_depend_on_the_machine():
     config = TrainConfig(Path("scene"), epochs=3)
-    plan = plan_epochs(config, 700, is_pretrained=True, can_build_map=True)
+    plan = plan_epochs(config, 700, can_build_map=True)
     assert (plan.short_side, plan.batch_size, plan.frozen_stages) == (192, 32, 0)
     assert plan.images_per_second is None
     assert plan.build_map
     assert advisable_minutes(config, plan) is None
-    assert plan_epochs(config, 300, is_pretrained=False, can_build_map=False).batch_size == 16
+    assert plan_epochs(config, 300, can_build_map=False).batch_size == 16
 
 
 def test_plan_in_one_line(monkeypatch):

@@ -1,0 +1,150 @@
+"""Images along a path before a painted plane, whose poses are known exactly."""
+
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.spatial.transform import Rotation
+
+from posenet.errors import PoseNetError
+from posenet.localization.estimates import PoseEstimate
+from posenet.localization.pnp import CameraPose
+from posenet.localization.refinement import PnPRefiner
+from posenet.localization.retrieval import Gallery
+from posenet.localization.tracking import PoseTracker
+from posenet.localization.uncertainty import UncertaintyModel
+from posenet.mapping import landmarks
+from posenet.mapping.landmarks import load_or_build_landmarks
+from posenet.mapping.vlad import load_or_build_vlad
+from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_scene
+
+pytestmark = pytest.mark.slow
+
+# The camera moves to the right by 4 cm and turns by 1 degree per image.
+PATH = [
+    (np.array([-0.2 + 0.04 * step, 0.1, -2.0]), Rotation.from_rotvec([0, np.radians(step), 0]))
+    for step in range(6)
+]
+ELSEWHERE = PoseEstimate(
+    np.array([1.0, 2, 3]), np.array([1.0, 0, 0, 0]), 2.0, 0.3, 5.0, 0, False, True
+)
+
+
+@pytest.fixture(scope="module")
+def refiner(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(landmarks, "MAX_KEYPOINTS", 700)
+        folder = tmp_path_factory.mktemp("plane")
+        scene = plane_scene(folder / "scene", 14)
+        observed = load_or_build_landmarks(folder, scene)
+        gallery = Gallery(scene, np.eye(14, dtype=np.float32))
+        return PnPRefiner(gallery, observed, load_or_build_vlad(observed, folder))
+
+
+class FullSearch:
+    """Stands in for a localizer; its full search returns the given estimates in turns."""
+
+    def __init__(self, refiner, estimates):
+        self.refines = True
+        self.run = SimpleNamespace(camera=CAMERA, corrections={})
+        self.refiner = refiner
+        self.uncertainty = UncertaintyModel(0.1, 3.0, 2.0)
+        self.estimates = list(estimates)
+
+    def localize(self, path):
+        """Return the next estimate."""
+        assert path.is_file()
+        return self.estimates.pop(0)
+
+
+def at(pose) -> PoseEstimate:
+    """Return a refined estimate of a pose."""
+    position, rotation = pose
+    quaternion = rotation.as_quat(canonical=True, scalar_first=True)
+    return PoseEstimate(position, quaternion, 1.0, 0.01, 0.1, 50, True, True)
+
+
+def shown(pose, seed=0) -> np.ndarray:
+    """Return what a camera sees of a painting."""
+    return image_of_plane(painting(seed), CAMERA, *pose)
+
+
+def errors(estimate, pose) -> tuple[float, float]:
+    """Return the distance and the angle in degrees between an estimate and a pose."""
+    found = Rotation.from_quat(estimate.quaternion_wxyz, scalar_first=True)
+    angle = np.degrees((found.inv() * pose[1]).magnitude())
+    return float(np.linalg.norm(estimate.position - pose[0])), float(angle)
+
+
+def test_only_the_first_image_of_a_path_is_searched_everywhere(refiner):
+    localizer = FullSearch(refiner, [at(PATH[0])])
+    tracker = PoseTracker(localizer)
+    estimates = [tracker.track(shown(pose)) for pose in PATH]
+    assert not localizer.estimates
+    for estimate, pose in zip(estimates[1:], PATH[1:], strict=True):
+        meters, degrees = errors(estimate, pose)
+        assert meters < 0.01
+        assert degrees < 0.2
+        assert estimate.refined
+        assert estimate.valid
+        assert estimate.num_inliers >= 15
+        assert 0 < estimate.position_std < 0.05
+        assert 0 < estimate.rotation_std_deg < 2
+        assert np.isnan(estimate.rotation_spread_deg)  # the network was not used
+        assert estimate.quaternion_wxyz[0] >= 0
+
+
+def test_an_image_of_another_place_is_searched_everywhere_and_the_next_one_too(refiner):
+    localizer = FullSearch(refiner, [at(PATH[0]), ELSEWHERE, at(PATH[3])])
+    tracker = PoseTracker(localizer)
+    tracker.track(shown(PATH[0]))
+    assert errors(tracker.track(shown(PATH[1])), PATH[1])[0] < 0.01
+    assert tracker.track(shown(PATH[2], seed=9)) is ELSEWHERE
+    assert tracker.track(shown(PATH[3])).num_inliers == 50  # by the full search
+    assert errors(tracker.track(shown(PATH[4])), PATH[4])[0] < 0.01
+    assert not localizer.estimates
+
+
+def test_a_pose_far_from_the_last_one_is_not_accepted_without_a_full_search(refiner):
+    localizer = FullSearch(refiner, [ELSEWHERE])
+    tracker = PoseTracker(localizer)
+    # The same training images show both, but they are 12 degrees apart.
+    position, rotation = PATH[0]
+    tracker._last = CameraPose(position, rotation * Rotation.from_rotvec([0, 0, np.radians(12)]))
+    assert tracker.track(shown(PATH[0])) is ELSEWHERE
+
+
+def test_reset_forgets_the_last_pose(refiner):
+    localizer = FullSearch(refiner, [at(PATH[0]), at(PATH[1])])
+    tracker = PoseTracker(localizer)
+    tracker.track(shown(PATH[0]))
+    tracker.reset()
+    assert tracker.track(shown(PATH[1])).num_inliers == 50
+    assert not localizer.estimates
+
+
+def test_a_file_an_array_and_a_pil_image_give_the_same_pose(refiner, tmp_path):
+    image = shown(PATH[1])
+    cv2.imwrite(str(tmp_path / "image.png"), image[..., ::-1])
+    found = []
+    for query in (image, Image.fromarray(image), tmp_path / "image.png"):
+        tracker = PoseTracker(FullSearch(refiner, []))
+        tracker._last = CameraPose(*PATH[0])
+        found.append(tracker.track(query).position)
+    np.testing.assert_array_equal(found[1:], found[:1] * 2)
+
+
+def test_an_unreadable_image_is_refused(refiner, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    tracker = PoseTracker(FullSearch(refiner, []))
+    tracker._last = CameraPose(*PATH[0])
+    with pytest.raises(PoseNetError, match="broken.png"):
+        tracker.track(tmp_path / "broken.png")
+
+
+def test_a_localizer_must_refine():
+    localizer = SimpleNamespace(refines=False)
+    with pytest.raises(PoseNetError, match="requires a localizer with refine=True, received False"):
+        PoseTracker(localizer)
