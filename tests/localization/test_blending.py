@@ -68,12 +68,15 @@ def test_errors_in_the_same_direction_do_not_cancel():
     assert (weights.position, weights.rotation) == (0.0, 0.0)
 
 
-def test_the_largest_weight_that_hardly_costs_is_taken():
-    # At weight w the error is 1 + 0.2 w of the network's: 0.2 costs 4 %, 0.3 costs 6 %.
+def test_the_smallest_weight_that_hardly_costs_is_taken():
+    # At weight w the error is 0.6 - 0.1 w, at best 0.5: 0.8 costs 4 %, 0.7 costs 6 %.
     truth, near = errors(24, 0.5, 3.0)
     _, far = errors(24, 0.6, 3.6)
-    weights = calibrate_blending(near, far, truth)
-    assert (weights.position, weights.rotation) == pytest.approx((0.2, 0.2))
+    weights = calibrate_blending(far, near, truth)
+    assert (weights.position, weights.rotation) == pytest.approx((0.8, 0.8))
+    # Where both are equally good, the network's poses stay.
+    weights = calibrate_blending(near, near, truth)
+    assert (weights.position, weights.rotation) == (0.0, 0.0)
 
 
 def test_a_useless_network_is_not_used():
