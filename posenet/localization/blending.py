@@ -113,7 +113,9 @@ def calibrate_blending(regressed: Poses, retrieved: Poses, ground_truth: Poses) 
     positions = [np.median(position_errors(poses, ground_truth)) for poses in blended]
     rotations = [np.median(rotation_errors_deg(poses, ground_truth)) for poses in blended]
     return replace(
-        assumed, position=_smallest_good_weight(positions), rotation=_smallest_good_weight(rotations)
+        assumed,
+        position=_smallest_good_weight(positions),
+        rotation=_smallest_good_weight(rotations),
     )
 
 

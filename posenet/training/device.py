@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from posenet.errors import PoseNetError
 
 # NVIDIA compute capability from which GPUs compute bfloat16 (Ampere).
 MIN_COMPUTE_CAPABILITY = (8, 0)
+# Values of ONEDNN_MAX_CPU_ISA that exclude instructions for bfloat16 (oneDNN's guide, "CPU
+# dispatcher control").
+WITHOUT_BFLOAT16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
 
 
 def configure_threads() -> None:
@@ -61,7 +65,12 @@ def configure_device(precision: str, *, benefits_from_bfloat16: bool = True) -> 
 
 
 def _cpu_has_bfloat16() -> bool:
-    """Return whether an x86 CPU has AVX512-BF16 or AMX-BF16; others emulate bfloat16 slowly."""
+    """Return whether an x86 CPU has AVX512-BF16 or AMX-BF16, and oneDNN may use it.
+
+    Others emulate bfloat16 slowly, or not at all.
+    """
+    if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in WITHOUT_BFLOAT16:
+        return False
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:

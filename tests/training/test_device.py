@@ -52,6 +52,26 @@ def test_bfloat16_where_the_processor_and_the_backbone_benefit(capable, monkeypa
     assert configure_device("bfloat16", benefits_from_bfloat16=False) == "bfloat16"
 
 
+@pytest.mark.parametrize(
+    ("limit", "flags", "precision"),
+    [
+        ("AVX2", "avx2 avx512_bf16", "float32"),
+        ("avx512_core_vnni", "avx2 amx_bf16", "float32"),
+        ("AVX512_CORE_BF16", "avx2 avx512_bf16", "bfloat16"),
+        (None, "avx2 avx512_bf16", "bfloat16"),
+        (None, "avx2 avx512f", "float32"),
+    ],
+)
+def test_bfloat16_needs_instructions_that_onednn_may_use(monkeypatch, limit, flags, precision):
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda *_: [])
+    monkeypatch.setattr("posenet.training.device.Path.read_text", lambda _: f"flags: {flags}")
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    if limit:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert configure_device("auto") == precision
+    keras.config.set_dtype_policy("float32")
+
+
 def test_the_saved_network_is_float32(capable):
     configure_device("bfloat16")
     plan = "googlenet", (64, 64), (0.0, 0.0, 0.0), 1.0
