@@ -23,10 +23,12 @@ BLENDING = "blending.json"
 VERSION = 3
 # Fewest validation images that weights are measured with.
 MIN_MEASURED_IMAGES = 8
-# The smallest weight is taken whose median error exceeds the least by at most this factor: retrieval
-# only counts where it clearly helps. Validation images are often closer to training images than new
-# ones are, which flatters retrieval: in the courtyard every weight is equally good on them, and the
-# largest of these doubled the errors on another path.
+# Retrieved poses only count where the network's median error exceeds theirs by this factor, since
+# validation images flatter retrieval: they are closer to training images than those of a new path.
+# In the courtyard both are equally good on them (0.52 and 0.39 m), but not on another path (0.46
+# and 1.09 m).
+MIN_ERROR_RATIO = 1.5
+# Then the smallest weight is taken whose median error is at most this multiple of the least.
 MAX_ERROR_RATIO = 1.05
 CANDIDATE_WEIGHTS = np.linspace(0, 1, 11)
 # Otherwise it is as if so many other images had shown these ratios of the network's median errors
@@ -114,13 +116,15 @@ def calibrate_blending(regressed: Poses, retrieved: Poses, ground_truth: Poses) 
     rotations = [np.median(rotation_errors_deg(poses, ground_truth)) for poses in blended]
     return replace(
         assumed,
-        position=_smallest_good_weight(positions),
-        rotation=_smallest_good_weight(rotations),
+        position=_measured_weight(positions),
+        rotation=_measured_weight(rotations),
     )
 
 
-def _smallest_good_weight(errors: list[float]) -> float:
-    """Return the smallest candidate weight with nearly the least of the errors."""
+def _measured_weight(errors: list[float]) -> float:
+    """Return the weight of retrieved poses from the errors of all candidate weights."""
+    if errors[0] < MIN_ERROR_RATIO * errors[-1]:
+        return 0.0
     good = np.flatnonzero(np.asarray(errors) <= MAX_ERROR_RATIO * min(errors))
     return float(CANDIDATE_WEIGHTS[good[0]])
 
