@@ -2,8 +2,8 @@
 
     python benchmarks/memory.py [--images 3000] [--backbone googlenet]
 
-Writes the images to a temporary folder, trains for one epoch in a separate process and prints its
-peak RSS.
+Writes the images to a temporary folder, trains for some minutes in a separate process and prints
+its peak RSS.
 """
 
 import argparse
@@ -42,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=3000)
     parser.add_argument("--backbone", default="auto")
+    parser.add_argument("--minutes", type=float, default=3.0)
     options = parser.parse_args()
     count = options.images
     with tempfile.TemporaryDirectory() as temporary:
@@ -56,8 +57,8 @@ def main() -> None:
             scene,
             "--output",
             output,
-            "--epochs",
-            "1",
+            "--minutes",
+            options.minutes,
             "--no-evaluate",
             "--backbone",
             options.backbone,
