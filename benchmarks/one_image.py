@@ -75,7 +75,7 @@ def measure(work: Callable[[Path], PoseEstimate], images: Scene, name: str) -> f
     print(
         f"{name}: {wall / total:.3f} s per image ({cpu / total:.3f} s CPU, {total / wall:.1f} "
         f"images/s), {refined:.0%} refined, median error "
-        f"{position:.4f} (scene units), {rotation:.2f} deg"
+        f"{position:.4f} scene units, {rotation:.2f} deg"
     )
     return wall / total
 

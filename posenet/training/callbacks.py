@@ -19,7 +19,7 @@ from posenet.training.budget import TrainingBudget
 
 # A later model whose score is within this factor of the best one replaces it: with few validation
 # images a smaller difference is chance, and the schedule has let the later model settle.
-SCORE_TOLERANCE = 1.1
+SCORE_TOLERANCE = 1.2
 # Fraction of the training time that validation may take, if the time counts.
 VALIDATION_SHARE = 0.06
 # Largest fraction of the time budget that is reserved for the last validation, and extra seconds.

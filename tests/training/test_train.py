@@ -510,3 +510,30 @@ def test_scales_of_validation_cameras_that_do_not_move(cambridge):
     # A hundredth of the size of the scene, which is 1 if all cameras are in one place.
     assert best_model.scales.position == pytest.approx(0.01)
     assert best_model.scales.rotation_deg > 1
+
+
+def test_a_timed_training_plans_itself_and_maps_the_scene(plane, tmp_path, caplog):
+    caplog.set_level("INFO", logger="posenet")
+    config = TrainConfig(plane, tmp_path / "run", minutes=0.5, seed=1, **SMALL)
+    run = train(replace(config, backbone="efficientnet_lite0"))
+    plan = open_run(run.folder).plan
+    assert plan == run.plan
+    assert plan.images_per_second > 0
+    assert plan.seconds < 30
+    assert plan.frozen_stages > 0  # half a minute is short for any processor
+    assert 0 < plan.warmup_share <= 1
+    assert f"{plan.images_per_second:.3g} images/s; short side {plan.short_side}" in caplog.text
+    assert plan.build_map
+    assert caplog.text.count("building the map of") == 1
+    caplog.clear()
+    localizer = Localizer(run)
+    assert localizer.refines
+    assert "building the map of" not in caplog.text
+
+
+def test_a_short_training_keeps_the_warmed_up_heads_if_they_are_better(plane, tmp_path, caplog):
+    caplog.set_level("INFO", logger="posenet")
+    # With this learning rate the only step ruins the network.
+    config = TrainConfig(plane, tmp_path / "run", epochs=1, learning_rate=1e3, **SMALL)
+    train(replace(config, backbone="efficientnet_lite0"))
+    assert "kept epoch 0: validation" in caplog.text
