@@ -65,16 +65,3 @@ def test_settings_of_format_1_are_read():
         refine_intrinsics=False,
         validation_split=0.25,
     )
-
-
-@pytest.mark.parametrize(
-    ("config", "side"),
-    [
-        (TrainConfig(minutes=7.9), 128),
-        (TrainConfig(minutes=8.0), 160),
-        (TrainConfig(minutes=30.0), 192),
-        (TrainConfig(epochs=1), 192),
-    ],
-)
-def test_short_trainings_use_small_images(config, side):
-    assert config.default_short_side == side

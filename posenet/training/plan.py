@@ -103,7 +103,8 @@ def plan_minutes(
     seconds = machine.seconds_left
     if map_seconds is not None:
         mapped = 1.0 if build_map else min(1.0, DEPTH_FRACTION * budget / map_seconds)
-        seconds = max(seconds - mapped * map_seconds, 1.0)
+        seconds -= mapped * map_seconds
+    seconds = max(seconds, 1.0)
     total = seconds * machine.images_per_second
     side = config.short_side or _first_worth(SHORT_SIDES, total)
     fraction = _first_worth(FROZEN, total) if is_pretrained else 0.0

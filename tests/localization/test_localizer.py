@@ -275,13 +275,12 @@ def test_an_image_on_its_side_is_predicted_rotated_too(plane_trained, tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({}, 11),
-        ({"refine": True}, 3),
-        ({"refine": True, "tta_views": 11}, 11),
-        ({"refine": False, "tta_views": 1}, 1),
-    ],
+    ("views", "refines", "expected"),
+    [(None, False, 11), (None, True, 3), (11, True, 11), (1, False, 1)],
 )
-def test_fewer_views_are_predicted_by_default_when_poses_are_refined(trained, options, expected):
-    assert Localizer(open_run(trained), **options).options.tta_views == expected
+def test_fewer_views_are_predicted_by_default_when_poses_are_refined(
+    trained, views, refines, expected
+):
+    localizer = Localizer(open_run(trained), tta_views=views)
+    localizer.refines = refines
+    assert localizer.tta_views == expected

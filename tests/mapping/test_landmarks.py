@@ -98,7 +98,7 @@ def test_scene_far_from_the_origin_has_an_equally_accurate_map(scene, tmp_path):
 
 
 def test_concurrent_processes_share_one_map(scene, tmp_path, monkeypatch):
-    def overtaken(training, max_keypoints, *, ranks, checkpoint):
+    def overtaken(training, max_keypoints, *, ranks, checkpoint, cache):
         observations = triangulate_scene(training, max_keypoints, ranks=ranks)
         folder = tmp_path / "landmarks"
         landmarks._write(folder, observations, np.zeros(3), landmarks._stamp(training))

@@ -55,7 +55,7 @@ def test_heads_learn_and_the_backbone_stays(cambridge):
         each.path: each.numpy() for each in trainer.network.variables if "cls3" not in each.path
     }
     assert len(backbone) > 200
-    warm_up_heads(trainer, batches, 15.0)
+    warm_up_heads(trainer, batches, 1.0)
     for each in trainer.network.variables:
         if each.path in backbone:
             np.testing.assert_array_equal(each.numpy(), backbone[each.path])
@@ -72,7 +72,7 @@ def test_views_of_large_images_are_fewer(cambridge, caplog, monkeypatch):
         (one * 1000, 96),
     ):  # batches of 4; 8 views of each of 12 images
         monkeypatch.setattr("posenet.training.head_warmup.MAX_BYTES", most)
-        warm_up_heads(trainer, batches, 15.0)
+        warm_up_heads(trainer, batches, 1.0)
         assert f"features of {count} views" in caplog.text
 
 
@@ -82,7 +82,7 @@ def test_short_trainings_start_with_fewer_views_and_steps(cambridge, caplog, mon
     steps = []
     whole = Trainer.train_on_batch
     monkeypatch.setattr(Trainer, "train_on_batch", lambda *given: steps.append(1) or whole(*given))
-    warm_up_heads(trainer, batches, 0.5)  # a tenth of five minutes
+    warm_up_heads(trainer, batches, 0.1)
     assert len(steps) == 40
     views = min(1500, 8 * len(batches.scene)) / 10
     number = int(caplog.text.split("features of ")[1].split(" ")[0])
@@ -94,7 +94,7 @@ def test_heads_are_the_same_for_the_same_seed(cambridge, monkeypatch):
     found = []
     for _ in range(2):
         trainer, batches = started(cambridge, 3)
-        warm_up_heads(trainer, batches, 15.0)
+        warm_up_heads(trainer, batches, 1.0)
         found.append(trainer.network.get_layer("cls3_xyz").get_weights()[0])
     np.testing.assert_array_equal(*found)
 

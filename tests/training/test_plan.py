@@ -98,3 +98,11 @@ def test_more_minutes_are_advised_where_image_retrieval_would_be_better():
     assert advisable_minutes(CONFIG, plan) == 8
     plan = TrainingPlan(128, 16, images_per_second=40.0, seconds=100.0)
     assert advisable_minutes(CONFIG, plan) is None
+
+
+@pytest.mark.parametrize("map_seconds", [None, 60.0])
+def test_a_budget_that_is_spent_still_has_a_plan(map_seconds):
+    plan = plan_of(10.0, map_seconds=map_seconds, seconds_left=-5.0)
+    assert plan.seconds == 1
+    assert plan.frozen_stages == 17
+    assert advisable_minutes(CONFIG, plan) == 7  # 990 images more take 99 s
