@@ -69,7 +69,7 @@ def serve(precision: str) -> None:
     from posenet.geometry.cropping import Crop
     from posenet.models.build import build_network, inference_network
     from posenet.models.folding import fold_batch_norm
-    from posenet.training.batches import batch_signature
+    from posenet.training.batches import batch_signature, without_tuner
     from posenet.training.device import configure_device
     from posenet.training.losses.learned import LearnedWeightsLoss
     from posenet.training.optimizer import FastMuon
@@ -86,9 +86,7 @@ def serve(precision: str) -> None:
     rng = np.random.default_rng(0)
     images = tf.constant(rng.integers(0, 255, spec[0].shape, np.uint8))
     truth = {name: tf.constant(rng.normal(size=s.shape), tf.float32) for name, s in spec[1].items()}
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    batches = tf.data.Dataset.from_tensors((images, truth)).repeat().with_options(options)
+    batches = without_tuner(tf.data.Dataset.from_tensors((images, truth)).repeat())
     predictor = fold_batch_norm(inference_network(network, "googlenet", SIZE))
     inputs = {n: rng.uniform(0, 255, (n, *SIZE, 3)).astype(np.float32) for n in (1, PREDICTED)}
     print(f"posenet, Keras {keras.__version__}, TensorFlow {tf.__version__}", end="\t")

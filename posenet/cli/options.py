@@ -91,7 +91,7 @@ class PredictConfig:
     """Images, or folders of images."""
     tta_views: int | None = None
     """Number of test-time augmentation views per image, 1-11. More views are slower and more
-    accurate; the rotation spread needs at least 2. Default: 11, or 3 with --refine."""
+    accurate; the rotation spread needs at least 2. Default: 11, or 3 if poses are refined."""
     smooth: bool = False
     """Smooth the images of each folder as a video, in the order of the numbers in their names."""
     refine: Refine = None

@@ -62,9 +62,8 @@ class Backbone:
         Args:
             network: a network of this backbone.
         """
-        prefixes = tuple(prefix for stage in self.stages for prefix in stage)
-        for layer in network.layers:
-            if prefixes and layer.name.startswith(prefixes) and isinstance(layer, FastBatchNorm):
+        for layer in self._stage_layers(network, len(self.stages)):
+            if isinstance(layer, FastBatchNorm):
                 layer.keeps_statistics = True
 
     def freeze(self, network: keras.Model, count: int) -> None:
@@ -74,10 +73,13 @@ class Backbone:
             network: a network of this backbone.
             count: number of stages.
         """
+        for layer in self._stage_layers(network, count):
+            layer.trainable = False
+
+    def _stage_layers(self, network: keras.Model, count: int) -> list[layers.Layer]:
+        """Return the layers of the first stages."""
         prefixes = tuple(prefix for stage in self.stages[:count] for prefix in stage)
-        for layer in network.layers:
-            if prefixes and layer.name.startswith(prefixes):
-                layer.trainable = False
+        return [layer for layer in network.layers if layer.name.startswith(prefixes)]
 
 
 BACKBONES = {

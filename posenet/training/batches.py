@@ -63,6 +63,20 @@ def batch_signature(crop: Crop, batch_size: int) -> tuple[tf.TensorSpec, dict[st
     )
 
 
+def without_tuner(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Switch the tuner of tf.data off: at the end `fit` would wait for it, which may sleep.
+
+    Args:
+        dataset: a dataset that has nothing to tune.
+
+    Returns:
+        The same elements.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
+
+
 class TrainingBatches:
     """The batches of a scene: shuffled, augmented, endless, and the same for the same seed.
 
@@ -148,11 +162,7 @@ class TrainingBatches:
 
         signature = batch_signature(self.crop, self.batch_size)
         dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-        # Nothing is tuned here, and at the end `fit` would wait for the tuner, which may sleep for
-        # seconds.
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        return dataset.prefetch(PREFETCH).with_options(options)
+        return without_tuner(dataset.prefetch(PREFETCH))
 
     def _batch(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
         views = [

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from posenet.geometry.cropping import Crop
-from posenet.training.batches import batch_signature
+from posenet.training.batches import batch_signature, without_tuner
 from posenet.training.trainer import Trainer
 
 # Steps that are timed, after one that also compiles.
@@ -67,6 +67,4 @@ def _random_batches(crop: Crop, batch_size: int) -> tf.data.Dataset:
         return tf.constant(rng.normal(size=spec.shape), spec.dtype)
 
     batch = tf.nest.map_structure(random, batch_signature(crop, batch_size))
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return tf.data.Dataset.from_tensors(batch).repeat().with_options(options)
+    return without_tuner(tf.data.Dataset.from_tensors(batch).repeat())
