@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
+from posenet.mapping.landmarks import can_have_landmarks
 
 log = logging.getLogger("posenet")
 
@@ -37,8 +38,7 @@ def decide_refinement(
         load_map()
         return True
     try:
-        cameras = training().cameras
-        if not any(camera and camera.has_known_focal_length for camera in cameras):
+        if not can_have_landmarks(training()):
             log.info("poses are not refined: the intrinsics of the training images are unknown")
             return False
         load_map()

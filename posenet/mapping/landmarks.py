@@ -97,6 +97,18 @@ def landmarks_folder(run_folder: Path) -> Path:
     return old if (old / INFO).is_file() and not new.exists() else new
 
 
+def can_have_landmarks(training: Scene) -> bool:
+    """Return whether the intrinsics of any training image are known, which a map requires.
+
+    Args:
+        training: the training images.
+
+    Returns:
+        False if there is nothing to triangulate from.
+    """
+    return any(camera and camera.has_known_focal_length for camera in training.cameras)
+
+
 def load_or_build_landmarks(
     run_folder: Path, training: Scene, *, cache: KeypointCache | None = None
 ) -> Landmarks:
@@ -117,7 +129,7 @@ def load_or_build_landmarks(
     loaded = _load_map(landmarks_folder(run_folder), stamp)
     if loaded is not None:
         return loaded
-    if not any(camera and camera.has_known_focal_length for camera in training.cameras):
+    if not can_have_landmarks(training):
         raise PoseNetError(
             f"--refine requires the intrinsics of the training images, {training.root} has none"
         )

@@ -10,7 +10,7 @@ from posenet.config import Head, TrainConfig
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError, first_line
 from posenet.mapping.keypoints import KeypointCache
-from posenet.mapping.landmarks import estimate_build_seconds
+from posenet.mapping.landmarks import can_have_landmarks, estimate_build_seconds
 from posenet.models.build import NetworkSpec, get_backbone
 from posenet.models.weights.pretrained import has_pretrained_weights
 from posenet.run import Run
@@ -101,7 +101,7 @@ def plan_run(
     """
     config = run.config
     num_images = len(scene) - len(run.validation_images)
-    can_build_map = any(camera and camera.has_known_focal_length for camera in scene.cameras)
+    can_build_map = can_have_landmarks(scene)
     if config.epochs is not None:
         plan = plan_epochs(config, num_images, can_build_map=can_build_map)
         return replace(run, plan=plan), None
