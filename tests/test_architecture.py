@@ -15,10 +15,10 @@ FLOORS = (
     ("config", "environment", "geometry"),
     ("io",),
     ("models", "datasets"),
-    ("viz", "mapping"),
+    ("viz", "mapping", "viewer", "interop"),
     ("run",),
     ("training", "localization"),
-    ("evaluation",),
+    ("evaluation", "export", "streams", "live", "sharing"),
     ("api",),
     ("cli",),
 )

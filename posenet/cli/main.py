@@ -5,51 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import tyro
 
-from posenet.cli.evaluate import evaluate, evaluate_poses
-from posenet.cli.options import (
-    AnyCommand,
-    ClassifyConfig,
-    ConvertConfig,
-    ConvertWeightsConfig,
-    CourtyardConfig,
-    EvaluateConfig,
-    EvaluatePosesConfig,
-    EvaluateWeightsConfig,
-    InfoConfig,
-    InspectConfig,
-    PredictConfig,
-    ReconstructConfig,
-    SceneCommand,
-    WeightsCommand,
-)
-from posenet.cli.predict import predict
-from posenet.cli.scene import convert, courtyard, info, reconstruct
+from posenet.cli.commands import COMMANDS, AnyCommand, SceneCommand, WeightsCommand
+from posenet.cli.options import ReconstructConfig
 from posenet.cli.startup import start_process
-from posenet.cli.train import train
-from posenet.cli.weights import classify, convert_weights, evaluate_weights, inspect_weights
 from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
-
-COMMANDS: dict[type, Callable[[Any], None]] = {
-    TrainConfig: train,
-    EvaluateConfig: evaluate,
-    EvaluatePosesConfig: evaluate_poses,
-    PredictConfig: predict,
-    InfoConfig: info,
-    ConvertConfig: convert,
-    ReconstructConfig: reconstruct,
-    CourtyardConfig: courtyard,
-    ClassifyConfig: classify,
-    InspectConfig: inspect_weights,
-    ConvertWeightsConfig: convert_weights,
-    EvaluateWeightsConfig: evaluate_weights,
-}
 
 # Exit codes; wrong use of a command is 2.
 DONE = 0

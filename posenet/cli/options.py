@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from posenet.config import TTA_VIEWS, TrainConfig
+from posenet.config import TTA_VIEWS
 
 Positional = tyro.conf.Positional
 Variant = Literal["caffe", "tensorflow", "keras", "pytorch"]
@@ -264,37 +264,3 @@ class EvaluateWeightsConfig:
     """Draw the figures, if --output is given."""
     strict: bool = False
     """Refuse a scene with any label issue instead of reporting it and dropping the image."""
-
-
-@dataclass(frozen=True)
-class WeightsCommand:
-    """Inspect, convert or evaluate published weights."""
-
-    command: (
-        Annotated[InspectConfig, tyro.conf.subcommand("inspect")]
-        | Annotated[ConvertWeightsConfig, tyro.conf.subcommand("convert")]
-        | Annotated[EvaluateWeightsConfig, tyro.conf.subcommand("evaluate")]
-    )
-
-
-@dataclass(frozen=True)
-class SceneCommand:
-    """Summarize, convert, reconstruct or generate scenes."""
-
-    command: (
-        Annotated[InfoConfig, tyro.conf.subcommand("info")]
-        | Annotated[ConvertConfig, tyro.conf.subcommand("convert")]
-        | Annotated[ReconstructConfig, tyro.conf.subcommand("reconstruct")]
-        | Annotated[CourtyardConfig, tyro.conf.subcommand("courtyard")]
-    )
-
-
-AnyCommand = (
-    Annotated[TrainConfig, tyro.conf.subcommand("train")]
-    | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
-    | Annotated[EvaluatePosesConfig, tyro.conf.subcommand("evaluate-poses")]
-    | Annotated[PredictConfig, tyro.conf.subcommand("predict")]
-    | Annotated[SceneCommand, tyro.conf.subcommand("scene")]
-    | Annotated[WeightsCommand, tyro.conf.subcommand("weights")]
-    | Annotated[ClassifyConfig, tyro.conf.subcommand("classify")]
-)

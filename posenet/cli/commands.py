@@ -1,0 +1,78 @@
+"""The table of all commands. Each is one line in `AnyCommand` and one in `COMMANDS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+
+from posenet.cli.evaluate import evaluate, evaluate_poses
+from posenet.cli.options import (
+    ClassifyConfig,
+    ConvertConfig,
+    ConvertWeightsConfig,
+    CourtyardConfig,
+    EvaluateConfig,
+    EvaluatePosesConfig,
+    EvaluateWeightsConfig,
+    InfoConfig,
+    InspectConfig,
+    PredictConfig,
+    ReconstructConfig,
+)
+from posenet.cli.predict import predict
+from posenet.cli.scene import convert, courtyard, info, reconstruct
+from posenet.cli.train import train
+from posenet.cli.weights import classify, convert_weights, evaluate_weights, inspect_weights
+from posenet.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class WeightsCommand:
+    """Inspect, convert or evaluate published weights."""
+
+    command: (
+        Annotated[InspectConfig, tyro.conf.subcommand("inspect")]
+        | Annotated[ConvertWeightsConfig, tyro.conf.subcommand("convert")]
+        | Annotated[EvaluateWeightsConfig, tyro.conf.subcommand("evaluate")]
+    )
+
+
+@dataclass(frozen=True)
+class SceneCommand:
+    """Summarize, convert, reconstruct or generate scenes."""
+
+    command: (
+        Annotated[InfoConfig, tyro.conf.subcommand("info")]
+        | Annotated[ConvertConfig, tyro.conf.subcommand("convert")]
+        | Annotated[ReconstructConfig, tyro.conf.subcommand("reconstruct")]
+        | Annotated[CourtyardConfig, tyro.conf.subcommand("courtyard")]
+    )
+
+
+AnyCommand = (
+    Annotated[TrainConfig, tyro.conf.subcommand("train")]
+    | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
+    | Annotated[EvaluatePosesConfig, tyro.conf.subcommand("evaluate-poses")]
+    | Annotated[PredictConfig, tyro.conf.subcommand("predict")]
+    | Annotated[SceneCommand, tyro.conf.subcommand("scene")]
+    | Annotated[WeightsCommand, tyro.conf.subcommand("weights")]
+    | Annotated[ClassifyConfig, tyro.conf.subcommand("classify")]
+)
+
+COMMANDS: dict[type, Callable[[Any], None]] = {
+    TrainConfig: train,
+    EvaluateConfig: evaluate,
+    EvaluatePosesConfig: evaluate_poses,
+    PredictConfig: predict,
+    InfoConfig: info,
+    ConvertConfig: convert,
+    ReconstructConfig: reconstruct,
+    CourtyardConfig: courtyard,
+    ClassifyConfig: classify,
+    InspectConfig: inspect_weights,
+    ConvertWeightsConfig: convert_weights,
+    EvaluateWeightsConfig: evaluate_weights,
+}
