@@ -36,10 +36,12 @@ class ScenePoints:
     Attributes:
         positions: the points in the world frame, scene units, shape (m, 3).
         observations: rows (image index, point index), shape (k, 2), int.
+        colors: RGB of each point, shape (m, 3), uint8; None if the files contain none.
     """
 
     positions: np.ndarray
     observations: np.ndarray
+    colors: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

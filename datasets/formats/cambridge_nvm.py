@@ -12,7 +12,7 @@ from posenet.datasets.formats.name_index import NameIndex
 from posenet.datasets.formats.nvm import read_nvm
 from posenet.datasets.formats.nvm_cameras import cameras_from_nvm
 from posenet.datasets.formats.nvm_writer import write_nvm
-from posenet.datasets.formats.tracks import project_scene_points
+from posenet.datasets.formats.tracks import point_colors, project_scene_points
 from posenet.datasets.scene import Scene, ScenePoints
 from posenet.datasets.validation import LabelIssue
 from posenet.geometry.camera import Camera
@@ -22,8 +22,6 @@ RECONSTRUCTION = "reconstruction.nvm"
 NVM_MODELS = ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL")
 # Relative difference of fx and fy that counts as none.
 FOCAL_TOLERANCE = 1e-9
-# Gray value of the points of a written reconstruction, 0-255.
-POINT_GRAY = 128
 
 
 class Reconstruction(NamedTuple):
@@ -71,7 +69,8 @@ def read_reconstruction(folder: Path, names: Sequence[str]) -> Reconstruction:
     row_of[model_rows] = matched
     images = row_of[model.observations[:, 0]]
     observations = np.stack([images, model.observations[:, 1]], axis=1)[images >= 0]
-    return Reconstruction(cameras, ScenePoints(model.points, observations), issues)
+    points = ScenePoints(model.points, observations, model.colors)
+    return Reconstruction(cameras, points, issues)
 
 
 def write_reconstruction(
@@ -104,6 +103,6 @@ def write_reconstruction(
             -camera.distortion[0] if camera.model == "SIMPLE_RADIAL" else 0.0 for camera in cameras
         ],
         points=points,
-        colors=np.full((len(points), 3), POINT_GRAY),
+        colors=point_colors(scene),
         tracks=tracks,
     )

@@ -108,7 +108,7 @@ def read(folder: Path) -> RawScene:
         sources=sources,
         cameras=fitted,
         unit=str(properties.get("unit") or "scene units"),
-        points=ScenePoints(model.points, observations),
+        points=ScenePoints(model.points, observations, model.colors),
         quaternion_convention="camera_from_world",
         rig_images=model.rig_images and [model.rig_images[row] for row in order],
         issues=issues,

@@ -120,10 +120,10 @@ def read_points(path: Path) -> list[PointRecord]:
     file = _BinaryFile(path)
     points = []
     for _ in range(file.read_count(MIN_POINT_BYTES)):
-        _, x, y, z, *_ = file.unpack("Q3d3Bd")
+        _, x, y, z, *color, _ = file.unpack("Q3d3Bd")
         length = file.read_count(OBSERVATION_BYTES)
         images = list(file.unpack(f"{2 * length}i"))[::2]
-        points.append(PointRecord((x, y, z), images))
+        points.append(PointRecord((x, y, z), images, tuple(color)))
     return points
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from posenet.datasets.formats import colmap_binary, colmap_text
 from posenet.datasets.formats.colmap_records import FrameRecord, ImageRecord, PointRecord
 from posenet.datasets.formats.pose_columns import HLOC_COLUMNS, check_columns
+from posenet.datasets.formats.tracks import to_colors
 from posenet.datasets.rig_names import RigImage
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
@@ -36,6 +37,7 @@ class ColmapModel:
             contain every image.
         points: points in the world frame, shape (m, 3).
         observations: rows (image index, point index), shape (k, 2), int.
+        colors: RGB of the points, shape (m, 3), uint8.
     """
 
     names: list[str]
@@ -46,6 +48,7 @@ class ColmapModel:
     rig_images: list[RigImage] | None
     points: np.ndarray
     observations: np.ndarray
+    colors: np.ndarray
 
 
 def model_suffix(folder: Path) -> str | None:
@@ -103,6 +106,7 @@ def read_model(folder: Path) -> ColmapModel:
         rig_images=_rig_images(images, frames),
         points=np.array([point.position for point in points], np.float64).reshape(-1, 3),
         observations=_observations(images, points),
+        colors=to_colors([point.color for point in points]),
     )
 
 

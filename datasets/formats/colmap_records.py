@@ -50,10 +50,12 @@ class PointRecord(NamedTuple):
     Attributes:
         position: x, y and z in the world frame.
         images: IMAGE_ID of each observation.
+        color: red, green and blue, 0 to 255.
     """
 
     position: tuple[float, ...]
     images: list[int]
+    color: tuple[float, ...]
 
 
 def make_camera(

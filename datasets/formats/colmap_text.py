@@ -136,8 +136,9 @@ def read_points(path: Path) -> list[PointRecord]:
         if len(columns) < 8 or len(columns) % 2:
             raise PoseNetError(f"{source}: {wanted}, received {shorten(line)}")
         position = parse_floats(columns[1:4], source, wanted)
+        color = parse_floats(columns[4:7], source, wanted)
         images = [_parse_int(column, source, "IMAGE_ID") for column in columns[8::2]]
-        points.append(PointRecord(position, images))
+        points.append(PointRecord(position, images, color))
     return points
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from posenet.datasets.formats.tracks import Track, project_scene_points
+from posenet.datasets.formats.tracks import Track, point_colors, project_scene_points
 from posenet.datasets.intrinsics import guess_camera
 from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import colmap_parameters
 from posenet.io.files import write_text
 
-# R G B ERROR of a point line: gray, error unknown.
-POINT_COLUMNS = "128 128 128 0"
+# ERROR of a point line: unknown.
+POINT_ERROR = 0
 
 
 def write_model(folder: Path, scene: Scene, names: Sequence[str], lost: list[str]) -> None:
@@ -44,7 +44,8 @@ def write_model(folder: Path, scene: Scene, names: Sequence[str], lost: list[str
     )
     camera_numbers = [numbers[camera] for camera in cameras]
     write_text(folder / "images.txt", _images_text(scene, names, camera_numbers, tracks))
-    write_text(folder / "points3D.txt", _points_text(points, tracks, len(names)))
+    points_text = _points_text(points, point_colors(scene), tracks, len(names))
+    write_text(folder / "points3D.txt", points_text)
 
 
 def _camera_line(number: int, camera: Camera) -> str:
@@ -72,17 +73,21 @@ def _images_text(
     return "".join(lines)
 
 
-def _points_text(points: np.ndarray, tracks: Sequence[Track], num_images: int) -> str:
+def _points_text(
+    points: np.ndarray, colors: np.ndarray, tracks: Sequence[Track], num_images: int
+) -> str:
     """Return one line per point. Keypoints are numbered as in images.txt."""
     next_keypoint = [0] * num_images
     lines = []
-    for number, (point, track) in enumerate(zip(points.tolist(), tracks, strict=True), 1):
+    rows = zip(points.tolist(), colors.tolist(), tracks, strict=True)
+    for number, (point, color, track) in enumerate(rows, 1):
         observations = []
         for measurement in track:
             row = measurement.image
             observations.append(f"{row + 1} {next_keypoint[row]}")
             next_keypoint[row] += 1
         position = " ".join(map(repr, point))
-        line = f"{number} {position} {POINT_COLUMNS} {' '.join(observations)}"
+        columns = [number, position, *color, POINT_ERROR, *observations]
+        line = " ".join(map(str, columns))
         lines.append(line.rstrip() + "\n")
     return "".join(lines)

@@ -17,6 +17,7 @@ import numpy as np
 from posenet.datasets.formats.image_names import tidy_name
 from posenet.datasets.formats.parsing import read_lines, shorten
 from posenet.datasets.formats.pose_columns import HLOC_COLUMNS, check_columns
+from posenet.datasets.formats.tracks import to_colors
 from posenet.errors import PoseNetError
 
 log = logging.getLogger("posenet")
@@ -37,6 +38,7 @@ class NVMModel:
         centers: camera centers in the world frame, shape (n, 3).
         radials: VisualSFM's radial coefficients, shape (n,).
         points: points in the world frame, shape (m, 3).
+        colors: RGB of the points, shape (m, 3), uint8.
         observations: rows (camera index, point index), shape (k, 2), int.
         extents: largest distance of the measurements of each camera from the image center, in
             pixels along x and y, shape (n, 2); 0 if unknown.
@@ -49,6 +51,7 @@ class NVMModel:
     centers: np.ndarray
     radials: np.ndarray
     points: np.ndarray
+    colors: np.ndarray
     observations: np.ndarray
     extents: np.ndarray
 
@@ -142,6 +145,7 @@ class _Points(NamedTuple):
     """The points of a model; attributes as in `NVMModel`."""
 
     positions: np.ndarray
+    colors: np.ndarray
     observations: np.ndarray
     extents: np.ndarray
 
@@ -173,6 +177,7 @@ def _read_model(lines: _Lines) -> NVMModel:
         centers=table[:, 5:8],
         radials=table[:, 8],
         points=points.positions,
+        colors=points.colors,
         observations=points.observations,
         extents=points.extents,
     )
@@ -181,6 +186,7 @@ def _read_model(lines: _Lines) -> NVMModel:
 def _read_points(lines: _Lines, num_cameras: int) -> _Points:
     """Return the points of a model with num_cameras cameras."""
     positions: list[tuple[float, ...]] = []
+    colors: list[tuple[float, ...]] = []
     cameras: list[int] = []
     counts: list[int] = []
     pixels: list[tuple[float, float]] = []
@@ -188,6 +194,7 @@ def _read_points(lines: _Lines, num_cameras: int) -> _Points:
         columns = lines.next("a point line").split()
         try:
             x, y, z = map(float, columns[:3])
+            red, green, blue = map(float, columns[3:6])
             observers = [int(column) for column in columns[7::4]]
             measured = list(
                 zip(map(float, columns[9::4]), map(float, columns[10::4]), strict=False)
@@ -202,6 +209,7 @@ def _read_points(lines: _Lines, num_cameras: int) -> _Points:
         if observers and not 0 <= min(observers) <= max(observers) < num_cameras:
             raise lines.error(f"a point must be observed by cameras 0 to {num_cameras - 1}")
         positions.append((x, y, z))
+        colors.append((red, green, blue))
         cameras += observers
         counts.append(len(observers))
         pixels += measured
@@ -209,7 +217,12 @@ def _read_points(lines: _Lines, num_cameras: int) -> _Points:
         [np.array(cameras, np.int64), np.repeat(np.arange(len(positions)), counts)]
     ).astype(np.int64)
     extents = _measure_extents(observations[:, 0], np.array(pixels).reshape(-1, 2), num_cameras)
-    return _Points(np.array(positions, np.float64).reshape(-1, 3), observations, extents)
+    return _Points(
+        positions=np.array(positions, np.float64).reshape(-1, 3),
+        colors=to_colors(colors),
+        observations=observations,
+        extents=extents,
+    )
 
 
 def _measure_extents(cameras: np.ndarray, pixels: np.ndarray, num_cameras: int) -> np.ndarray:

@@ -1,7 +1,8 @@
-"""Project the 3-D points of a scene into its images, for formats that contain measurements."""
+"""The 3-D points of a scene: their colors, and their measurements in the images."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,9 @@ import numpy as np
 from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import project
+
+# Red, green and blue of a point whose color is unknown.
+UNKNOWN_GRAY = 128
 
 
 class Measurement(NamedTuple):
@@ -28,6 +32,35 @@ class Measurement(NamedTuple):
 
 
 Track = list[Measurement]
+
+
+def to_colors(values: Sequence[Sequence[float]]) -> np.ndarray:
+    """Return colors as bytes; values outside 0 to 255 are clipped.
+
+    Args:
+        values: red, green and blue of m points.
+
+    Returns:
+        Colors, shape (m, 3), uint8.
+    """
+    numbers = np.nan_to_num(np.array(values, np.float64).reshape(-1, 3))
+    return np.clip(numbers, 0, 255).round().astype(np.uint8)
+
+
+def point_colors(scene: Scene) -> np.ndarray:
+    """Return the colors of a scene's points, gray if they are unknown.
+
+    Args:
+        scene: a scene, with or without points.
+
+    Returns:
+        Colors, shape (m, 3), uint8.
+    """
+    if scene.points is None:
+        return np.zeros((0, 3), np.uint8)
+    if scene.points.colors is None:
+        return np.full((len(scene.points.positions), 3), UNKNOWN_GRAY, np.uint8)
+    return scene.points.colors
 
 
 def project_scene_points(

@@ -82,7 +82,7 @@ def read(folder: Path) -> RawScene:
         sources=sources,
         cameras=cameras,
         unit="scene units",
-        points=ScenePoints(model.points, observations),
+        points=ScenePoints(model.points, observations, model.colors),
         quaternion_convention="camera_from_world",
         issues=issues,
         notes=notes,

@@ -78,6 +78,11 @@ def test_points_are_kept(tmp_path, to):
         for point in points.positions[np.unique(points.observations[:, 1])]
     }
     assert kept <= {tuple(np.round(point, 6)) for point in scene.points.positions}
+    colors = {
+        tuple(np.round(p, 6)): tuple(c) for p, c in zip(scene.points.positions, scene.points.colors)
+    }
+    for point, color in zip(points.positions, points.colors):
+        assert colors[tuple(np.round(point, 6))] == tuple(color)
 
 
 def test_points_and_sequences_that_are_lost_are_named(tmp_path, caplog):

@@ -100,7 +100,7 @@ def make_scene(folder, seed=0, camera=CAMERA, spread=1.0, unit="m"):
         splits=np.repeat(["train", "train", "test"], 4),
         sequences=np.repeat(["walk0", "walk1", "walk2"], 4),
         unit=unit,
-        points=ScenePoints(points, seen),
+        points=ScenePoints(points, seen, rng.integers(0, 256, (len(points), 3), np.uint8)),
     )
 
 

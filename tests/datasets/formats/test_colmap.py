@@ -87,6 +87,7 @@ def check(scene):
     assert (scene.unit, list(scene.sequences)) == ("scene units", ["walk", "walk"])
     np.testing.assert_array_equal(scene.points.positions, [[4, 5, 6], [7, 8, 9]])
     np.testing.assert_array_equal(scene.points.observations, [[1, 0]])
+    np.testing.assert_array_equal(scene.points.colors, [[255, 0, 0], [0, 255, 0]])
 
 
 def test_text_model(model):

@@ -44,6 +44,7 @@ def test_cameras_and_points(tmp_path):
     np.testing.assert_array_equal(model.centers, [[1, 2, 3], [4, 5, 6]])
     np.testing.assert_array_equal(model.points, [[0, 0, 5], [1, 1, 6], [2, 2, 7]])
     np.testing.assert_array_equal(model.observations, [[0, 0], [1, 0], [1, 1]])
+    np.testing.assert_array_equal(model.colors, [[255, 128, 0], [1, 2, 3], [0, 0, 0]])
 
 
 def test_fixed_calibration_header_and_tabs(tmp_path, caplog):
