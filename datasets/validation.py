@@ -37,12 +37,14 @@ class LabelIssue:
         count: number of rows.
         first: the first row, as file, line and image.
         action: what was done, such as "dropped".
+        rows: indices of the rows, if the issue is one of rows of the labels.
     """
 
     kind: str
     count: int
     first: str
     action: str
+    rows: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         """Return the issue in one line."""
@@ -129,7 +131,7 @@ class _Rows:
         if len(rows) == 0:
             return
         first = f"{self.raw.sources[rows[0]]} {self.raw.names[rows[0]]}"
-        self.issues.append(LabelIssue(kind, len(rows), first, action))
+        self.issues.append(LabelIssue(kind, len(rows), first, action, tuple(rows.tolist())))
         if action == "dropped":
             self.keep[rows] = False
 

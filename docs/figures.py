@@ -69,7 +69,7 @@ def draw_hero(run: Run, evaluation: Evaluation) -> None:
         evaluation.estimate,
         errors=evaluation.errors.position,
         unit=test.unit,
-        training=evaluation.training,
+        training=evaluation.training.poses if evaluation.training else None,
         sequences=test.sequences,
     )
     trajectory.get_legend().remove()

@@ -25,6 +25,7 @@ from posenet.cli.options import (
 from posenet.cli.predict import predict
 from posenet.cli.scene import convert, courtyard, info, reconstruct
 from posenet.cli.train import train
+from posenet.cli.view import ViewConfig, view
 from posenet.cli.weights import classify, convert_weights, evaluate_weights, inspect_weights
 from posenet.config import TrainConfig
 
@@ -57,6 +58,7 @@ AnyCommand = (
     | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
     | Annotated[EvaluatePosesConfig, tyro.conf.subcommand("evaluate-poses")]
     | Annotated[PredictConfig, tyro.conf.subcommand("predict")]
+    | Annotated[ViewConfig, tyro.conf.subcommand("view")]
     | Annotated[SceneCommand, tyro.conf.subcommand("scene")]
     | Annotated[WeightsCommand, tyro.conf.subcommand("weights")]
     | Annotated[ClassifyConfig, tyro.conf.subcommand("classify")]
@@ -67,6 +69,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     EvaluateConfig: evaluate,
     EvaluatePosesConfig: evaluate_poses,
     PredictConfig: predict,
+    ViewConfig: view,
     InfoConfig: info,
     ConvertConfig: convert,
     ReconstructConfig: reconstruct,

@@ -18,10 +18,23 @@ log = logging.getLogger("posenet")
 
 
 def evaluate(config: EvaluateConfig) -> None:
-    """Evaluate a run on its test split.
+    """Evaluate a run on its test split, write the files and print the report.
 
     Args:
         config: the options.
+    """
+    result = evaluate_quietly(config)
+    print(json.dumps(result.summary(), indent=2) if config.json else result)
+
+
+def evaluate_quietly(config: EvaluateConfig) -> Evaluation:
+    """Evaluate a run on its test split and write the files.
+
+    Args:
+        config: the options.
+
+    Returns:
+        The evaluation.
     """
     from posenet.evaluation.report import make_report_folder
     from posenet.run import open_run
@@ -39,7 +52,9 @@ def evaluate(config: EvaluateConfig) -> None:
         tta_views=config.tta_views, smooth=config.smooth, refine=config.refine
     )
     result = evaluate_run(run, config.scene, strict=config.strict, options=options)
-    print_evaluation(result, folder, plot=config.plot, as_json=config.json)
+    result.save(folder, plot=config.plot)
+    log.info("written: %s", folder)
+    return result
 
 
 def evaluate_poses(config: EvaluatePosesConfig) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from posenet.cli.options import ConvertConfig, CourtyardConfig, InfoConfig, ReconstructConfig
 from posenet.errors import PoseNetError, count
+
+if TYPE_CHECKING:
+    from posenet.datasets.validation import RawScene
 
 log = logging.getLogger("posenet")
 
@@ -21,7 +25,6 @@ def info(config: InfoConfig) -> None:
     Raises:
         PoseNetError: the scene cannot be read, or the map cannot be written.
     """
-    from posenet.datasets.formats.image_files import file_exists
     from posenet.datasets.moments import number_moments
     from posenet.datasets.registry import (
         apply_split,
@@ -35,9 +38,7 @@ def info(config: InfoConfig) -> None:
     if config.plot and config.plot_file and config.plot_file.suffix.lower() != ".png":
         raise PoseNetError(f"--plot-file must be a .png file, received {config.plot_file}")
     raw = read_scene(config.scene)
-    has_images = any(file_exists(raw.root / name) for name in raw.names)
-    if not has_images:
-        log.warning("%s: none of the listed images exists, only the labels are checked", raw.name)
+    has_images = find_images(raw)
     level = log.level
     log.setLevel(logging.ERROR)  # the report contains the warnings
     try:
@@ -66,6 +67,23 @@ def info(config: InfoConfig) -> None:
         target = config.plot_file or Path(f"{scene.name}_map.png")
         write_scene_map(target, scene)
         log.info("written: %s", target)
+
+
+def find_images(raw: RawScene) -> bool:
+    """Return whether any listed image exists, and warn if none does.
+
+    Args:
+        raw: the labels of a scene.
+
+    Returns:
+        False if only the labels can be used.
+    """
+    from posenet.datasets.formats.image_files import file_exists
+
+    if any(file_exists(raw.root / name) for name in raw.names):
+        return True
+    log.warning("%s: none of the listed images exists, only the labels are checked", raw.name)
+    return False
 
 
 def convert(config: ConvertConfig) -> None:

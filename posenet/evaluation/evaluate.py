@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +25,7 @@ from posenet.run import Run
 if TYPE_CHECKING:
     from posenet.localization.localizer import LocalizationOptions
     from posenet.localization.refinement import RefinementResult
+    from posenet.mapping.landmarks import Landmarks
 
 log = logging.getLogger("posenet")
 
@@ -64,12 +66,14 @@ class Evaluation:
         errors: the errors of the estimates.
         baselines: the errors of the baselines: "mean_pose", "retrieval" if there are images, and
             "pose_regression" if poses were refined.
-        training: the training poses, None if there are none.
+        training: the training images, None if there are none.
         uncertainty: an uncertainty of each image by which they can be ordered, shape (n,): the
             rotation spread of the views in degrees, or the standard deviation of the refined
             position; None if unknown.
         regressed: n poses before refinement; None without refinement.
         refinement: the refinement; None without.
+        landmarks: the landmark map that poses were refined with.
+        matches: names of the training images that each image matches best, if they are known.
     """
 
     scene: Scene
@@ -79,10 +83,12 @@ class Evaluation:
     valid: np.ndarray
     errors: PoseErrors
     baselines: dict[str, PoseErrors]
-    training: Poses | None
+    training: Scene | None
     uncertainty: np.ndarray | None = None
     regressed: Poses | None = None
     refinement: RefinementResult | None = None
+    landmarks: Landmarks | None = None
+    matches: Sequence[str] | None = None
 
     @property
     def title(self) -> str:
@@ -178,7 +184,9 @@ def evaluate_run(
         scene, test, estimates.poses, estimates.valid, method=method, retrieved=retrieved
     )
     if estimates.refinement is None:
-        return replace(result, uncertainty=estimates.rotation_spread_deg)
+        matches = localizer.retrieve(estimates) if training else None
+        return replace(result, uncertainty=estimates.rotation_spread_deg, matches=matches)
+    training_names = estimates.refinement.training.names
     regressed = _pose_errors(estimates.regressed, estimates.regressed_valid, test.poses)
     return replace(
         result,
@@ -186,6 +194,8 @@ def evaluate_run(
         uncertainty=estimates.position_std,
         regressed=estimates.regressed,
         refinement=estimates.refinement,
+        landmarks=localizer.refiner.landmarks,
+        matches=[training_names[row] for row in estimates.refinement.neighbors],
     )
 
 
@@ -263,7 +273,7 @@ def evaluate_estimates(
         valid=valid,
         errors=_pose_errors(estimate, valid, chosen.poses),
         baselines=baselines,
-        training=training.poses if training is not None else None,
+        training=training,
     )
 
 

@@ -20,6 +20,8 @@ from posenet.io.files import write_text
 
 POSE_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz")
 FIGURES = ("trajectory", "trajectory_3d", "errors", "sparsification", "worst_images", "matches")
+# The 3-D page.
+VIEW = "view.html"
 # Figures of versions before 0.1.0, which are removed when an evaluation is replaced.
 OLD_FIGURES = ("uncertainty", "worst")
 
@@ -100,8 +102,12 @@ def write_evaluation(evaluation: Evaluation, folder: Path, *, plot: bool = True)
     written: list[Path] = []
     if plot:
         from posenet.evaluation.figures import write_figures
+        from posenet.evaluation.view import write_view
 
         written = write_figures(folder, evaluation)
+        write_view(folder, evaluation)
+    else:
+        (folder / VIEW).unlink(missing_ok=True)
     for name in (*FIGURES, *OLD_FIGURES):
         path = folder / f"{name}.png"
         if path not in written:

@@ -128,6 +128,28 @@ def estimate_up(rotations: Rotation) -> np.ndarray:
     return up if up @ mean_up >= 0 else -up
 
 
+def ground_axes(poses: Poses) -> np.ndarray:
+    """Return two horizontal directions of the world frame.
+
+    Args:
+        poses: camera poses.
+
+    Returns:
+        The direction that positions spread most along, and the one to its left, in rows, shape
+        (2, 3).
+    """
+    up = estimate_up(poses.rotations)
+    offsets = poses.positions - poses.positions.mean(axis=0)
+    flat = offsets - np.outer(offsets @ up, up)
+    first = principal_axes(flat).axes[0]
+    first = first - (first @ up) * up
+    if np.linalg.norm(first) < 1e-6:  # the cameras are above one another, or in one place
+        first = np.cross(up, np.eye(3)[np.abs(up).argmin()])
+    sign = 1 if first[np.abs(first).argmax()] > 0 else -1
+    first = first / np.linalg.norm(first) * sign
+    return np.stack([first, np.cross(up, first)])
+
+
 def principal_axes(vectors: np.ndarray) -> PrincipalAxes:
     """Return the principal axes of vectors about the origin.
 

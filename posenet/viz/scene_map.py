@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from posenet.datasets.scene import Scene
 from posenet.errors import count
-from posenet.geometry.alignment import estimate_up, principal_axes
+from posenet.geometry.alignment import ground_axes
 from posenet.viz.figure import (
     ESTIMATE,
     GROUND_TRUTH,
@@ -28,28 +28,6 @@ POINTS_PERCENTILE = 98
 FRUSTUM_SIZE = 0.03
 
 
-def ground_axes(scene: Scene) -> np.ndarray:
-    """Return two horizontal directions of the world frame.
-
-    Args:
-        scene: the scene.
-
-    Returns:
-        The direction that positions spread most along, and the one to its left, in rows, shape
-        (2, 3).
-    """
-    up = estimate_up(scene.poses.rotations)
-    offsets = scene.poses.positions - scene.poses.positions.mean(axis=0)
-    flat = offsets - np.outer(offsets @ up, up)
-    first = principal_axes(flat).axes[0]
-    first = first - (first @ up) * up
-    if np.linalg.norm(first) < 1e-6:  # the cameras are above one another, or in one place
-        first = np.cross(up, np.eye(3)[np.abs(up).argmin()])
-    sign = 1 if first[np.abs(first).argmax()] > 0 else -1
-    first = first / np.linalg.norm(first) * sign
-    return np.stack([first, np.cross(up, first)])
-
-
 def plot_scene_map(ax: Axes, scene: Scene, *, max_frusta: int = 40) -> Axes:
     """Draw training and test trajectories from above, along the up direction.
 
@@ -61,7 +39,7 @@ def plot_scene_map(ax: Axes, scene: Scene, *, max_frusta: int = 40) -> Axes:
     Returns:
         The axes.
     """
-    axes = ground_axes(scene)
+    axes = ground_axes(scene.poses)
     center = scene.poses.positions.mean(axis=0)
     flat = (scene.poses.positions - center) @ axes.T
     size = FRUSTUM_SIZE * max(np.ptp(flat, axis=0).max(), 1e-6)
@@ -104,7 +82,7 @@ def write_scene_map(path: Path, scene: Scene) -> None:
         PoseNetError: the file cannot be written.
     """
     centered = scene.poses.positions - scene.poses.positions.mean(axis=0)
-    sides = np.ptp(centered @ ground_axes(scene).T, axis=0)
+    sides = np.ptp(centered @ ground_axes(scene.poses).T, axis=0)
     aspect = float(np.clip(sides[1] / max(sides[0], 1e-12), 0.25, 0.75))
     figure = new_figure(10, 2.2 + 8.5 * aspect)
     plot_scene_map(figure.add_subplot(), scene)

@@ -79,9 +79,10 @@ def test_points_are_kept(tmp_path, to):
     }
     assert kept <= {tuple(np.round(point, 6)) for point in scene.points.positions}
     colors = {
-        tuple(np.round(p, 6)): tuple(c) for p, c in zip(scene.points.positions, scene.points.colors)
+        tuple(np.round(p, 6)): tuple(c)
+        for p, c in zip(scene.points.positions, scene.points.colors, strict=True)
     }
-    for point, color in zip(points.positions, points.colors):
+    for point, color in zip(points.positions, points.colors, strict=True):
         assert colors[tuple(np.round(point, 6))] == tuple(color)
 
 

@@ -10,7 +10,7 @@ from posenet.evaluation.evaluate import Evaluation, PoseErrors
 from posenet.evaluation.figures import write_figures
 from posenet.geometry.poses import Poses
 from tests.helpers.images import write_image
-from tests.helpers.scenes import circle
+from tests.helpers.scenes import circle, scene_of
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +45,7 @@ def evaluation(folder, truth, training, errors):
         valid=np.isfinite(errors),
         errors=PoseErrors(errors, errors),
         baselines=baselines,
-        training=training,
+        training=None if training is None else scene_of(training),
         uncertainty=np.arange(n),
     )
 

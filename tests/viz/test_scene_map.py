@@ -6,13 +6,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from posenet.datasets.scene import ScenePoints
+from posenet.geometry.alignment import ground_axes
 from posenet.geometry.poses import Poses
-from posenet.viz.scene_map import ground_axes, plot_scene_map, write_scene_map
+from posenet.viz.scene_map import plot_scene_map, write_scene_map
 from tests.helpers.scenes import scene_of, walk
 
 
 def test_ground_axes_are_horizontal_and_right_handed():
-    axes = ground_axes(scene_of(walk()))
+    axes = ground_axes(walk())
     np.testing.assert_allclose(np.abs(axes), [[1, 0, 0], [0, 1, 0]], atol=1e-6)
     np.testing.assert_allclose(np.cross(axes[0], axes[1]), [0, 0, 1], atol=1e-6)
 
@@ -28,7 +29,7 @@ def test_map_has_both_splits():
     offsets = np.asarray(training.get_offsets())
     center = scene.poses.positions.mean(axis=0)
     np.testing.assert_allclose(
-        offsets, (scene.poses.positions[:40] - center) @ ground_axes(scene).T
+        offsets, (scene.poses.positions[:40] - center) @ ground_axes(scene.poses).T
     )
     assert ax.get_xlabel() == "x (m)"
 
