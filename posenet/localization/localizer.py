@@ -204,12 +204,13 @@ class Localizer:
         save_blending(self.run.folder, self.fingerprint, weights)
         return weights
 
-    def localize(self, image: QueryImage) -> PoseEstimate:
+    def localize(self, image: QueryImage, *, camera: Camera | None = None) -> PoseEstimate:
         """Estimate the pose of one image.
 
         Args:
             image: an image file (str or Path), RGB values of shape (h, w, 3) and type uint8, or a
                 PIL image.
+            camera: the camera of the upright image. Default: by `query_camera`.
 
         Returns:
             The pose, world_from_camera, with its uncertainty.
@@ -218,7 +219,7 @@ class Localizer:
             PoseNetError: the image cannot be read, or the run cannot localize.
         """
         with as_files([image]) as paths:
-            rows, estimates = self.localize_files(paths)
+            rows, estimates = self.localize_files(paths, cameras=[camera])
         return estimates.scatter(rows, 1)[0]
 
     def localize_all(
@@ -242,12 +243,18 @@ class Localizer:
         return estimates.scatter(rows, len(paths))
 
     def localize_files(
-        self, paths: Sequence[Path], *, smooth: bool | None = None
+        self,
+        paths: Sequence[Path],
+        *,
+        cameras: Sequence[Camera | None] | None = None,
+        smooth: bool | None = None,
     ) -> tuple[np.ndarray, PoseEstimates]:
         """Estimate the poses of those image files that can be read.
 
         Args:
             paths: n image files.
+            cameras: the cameras of the upright images, None for that of `query_camera`. Default:
+                None for each.
             smooth: as for `localize_all`.
 
         Returns:
@@ -258,10 +265,14 @@ class Localizer:
         """
         images = load_images(list(paths), self.run.crop.resized, "images")
         readable = [paths[row] for row in images.scene_rows]
-        cameras = [query_camera(self.run, path) for path in readable]
+        given = [cameras[row] if cameras else None for row in images.scene_rows]
+        known = [
+            camera or query_camera(self.run, path)
+            for camera, path in zip(given, readable, strict=True)
+        ]
         folders = np.array([f"{path.parent}/{camera_word(path.name)}" for path in paths], object)
         sequences = contiguous_segments(folders, images.scene_rows)
-        estimates = self.estimate(images, readable, cameras, sequences, smooth=smooth)
+        estimates = self.estimate(images, readable, known, sequences, smooth=smooth)
         return images.scene_rows, estimates
 
     def estimate(

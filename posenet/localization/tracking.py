@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.errors import PoseNetError
+from posenet.geometry.camera import Camera
 from posenet.localization.absolute_pose import AbsolutePose
 from posenet.localization.acceptance import choose_pose
 from posenet.localization.estimates import PoseEstimate
@@ -43,12 +44,13 @@ class PoseTracker:
         """Forget the last pose, so that the next image is localized by retrieval."""
         self._last = None
 
-    def track(self, image: QueryImage) -> PoseEstimate:
+    def track(self, image: QueryImage, *, camera: Camera | None = None) -> PoseEstimate:
         """Estimate the pose of the next image.
 
         Args:
             image: an image file (str or Path), RGB values of shape (h, w, 3) and type uint8, or a
                 PIL image.
+            camera: the camera of the upright image. Default: by `query_camera`.
 
         Returns:
             The pose, world_from_camera, with its uncertainty.
@@ -57,21 +59,21 @@ class PoseTracker:
             PoseNetError: the image cannot be read, or the run cannot localize.
         """
         with as_files([image]) as [path]:
-            pose = self._track_last(path) if self._last else None
+            pose = self._track_last(path, camera) if self._last else None
             if pose is not None:
                 self._last = pose.pose
                 return self._to_estimate(pose)
             self.reset()
-            estimate = self.localizer.localize(path)
+            estimate = self.localizer.localize(path, camera=camera)
         if estimate.refined:
             rotation = Rotation.from_quat(estimate.quaternion_wxyz, scalar_first=True)
             self._last = CameraPose(estimate.position, rotation)
         return estimate
 
-    def _track_last(self, path: Path) -> AbsolutePose | None:
+    def _track_last(self, path: Path, camera: Camera | None) -> AbsolutePose | None:
         """Return the accepted pose near the last one, None if the camera is lost."""
         refiner = self.localizer.refiner
-        camera = query_camera(self.localizer.run, path)
+        camera = camera or query_camera(self.localizer.run, path)
         assert self._last is not None
         pose = refiner.estimate_near(path, camera, self._last)
         if pose is not None:

@@ -53,7 +53,7 @@ class FullSearch:
         self.uncertainty = UncertaintyModel(0.1, 3.0, 2.0)
         self.estimates = list(estimates)
 
-    def localize(self, path):
+    def localize(self, path, *, camera=None):
         """Return the next estimate."""
         assert path.is_file()
         return self.estimates.pop(0)
