@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from posenet.cli.evaluate import evaluate, evaluate_poses
+from posenet.cli.live import LiveConfig, live
 from posenet.cli.options import (
     ClassifyConfig,
     ConvertConfig,
@@ -59,6 +60,7 @@ AnyCommand = (
     | Annotated[EvaluatePosesConfig, tyro.conf.subcommand("evaluate-poses")]
     | Annotated[PredictConfig, tyro.conf.subcommand("predict")]
     | Annotated[ViewConfig, tyro.conf.subcommand("view")]
+    | Annotated[LiveConfig, tyro.conf.subcommand("live")]
     | Annotated[SceneCommand, tyro.conf.subcommand("scene")]
     | Annotated[WeightsCommand, tyro.conf.subcommand("weights")]
     | Annotated[ClassifyConfig, tyro.conf.subcommand("classify")]
@@ -70,6 +72,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     EvaluatePosesConfig: evaluate_poses,
     PredictConfig: predict,
     ViewConfig: view,
+    LiveConfig: live,
     InfoConfig: info,
     ConvertConfig: convert,
     ReconstructConfig: reconstruct,

@@ -1,0 +1,145 @@
+"""The command `live`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from posenet.cli.options import Positional, Refine
+
+if TYPE_CHECKING:
+    from posenet.live.access import Access
+    from posenet.localization.localizer import Localizer
+
+log = logging.getLogger("posenet")
+
+# Seconds that the localizer has to finish an image when the server stops.
+FINISH_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class LiveConfig:
+    """Localize images in the browser, or by HTTP requests of other programs.
+
+    Prints the address of a page on this computer. `POST /localize` with the bytes of an image
+    answers its pose as JSON. Ctrl-C stops the server.
+    """
+
+    run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
+    """Run folder that training wrote."""
+    port: int = 8077
+    """Port to listen on; 0 for any free one."""
+    host: str = "127.0.0.1"
+    """Address to listen on. Others than this computer's own need the token that is then part of the
+    printed address. The connection is not encrypted."""
+    open: bool = True
+    """Open the page in the browser, if this computer has a display and no token is needed."""
+    refine: Refine = None
+    """Refine each pose by local feature matching and PnP, which requires known or measured
+    intrinsics of the training images and builds a landmark map on first use. --refine fails if it
+    is not possible, --no-refine answers the poses of the network."""
+
+
+def live(config: LiveConfig) -> None:
+    """Serve a run until Ctrl-C.
+
+    Args:
+        config: the options.
+    """
+    from posenet.live.limits import Limits
+
+    limits = Limits()
+    # OpenCV reads it when it is imported. Some headers state another size than the decoder finds.
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(limits.max_pixels))
+    from posenet.cli.startup import start_tensorflow
+    from posenet.live.access import choose_access
+    from posenet.live.server import listen
+    from posenet.run import open_run
+
+    run = open_run(config.run)
+    with listen(config.host, config.port) as listener:
+        address, port = listener.getsockname()[:2]
+        access = choose_access(config.host, address, port)
+        log.info("loading %s", run)
+        start_tensorflow()
+        from posenet.live.app import LiveApp
+        from posenet.live.localize import LiveLocalizer
+        from posenet.live.page import minimal_page
+        from posenet.live.server import LiveServer
+        from posenet.live.worker import Worker
+        from posenet.localization.localizer import Localizer
+
+        localizer = Localizer(run, refine=config.refine)
+        worker = Worker(LiveLocalizer(localizer, limits.max_tracks), limits.max_batch)
+        log.addFilter(_OncePerMessage())
+        with tempfile.TemporaryDirectory(prefix="posenet-live-") as folder:
+            app = LiveApp(worker, describe(localizer), minimal_page, Path(folder), limits)
+            _announce(access, opens=config.open)
+            try:
+                LiveServer(app, access).run(sockets=[listener])
+            except KeyboardInterrupt:
+                log.info("stopped")
+        sys.stdout.flush()
+        if not worker.join(FINISH_SECONDS):
+            os._exit(0)  # a thread in TensorFlow or OpenCV cannot be interrupted
+
+
+def describe(localizer: Localizer) -> dict[str, Any]:
+    """Return the content of `GET /info`.
+
+    Args:
+        localizer: the localizer.
+
+    Returns:
+        What the server localizes with.
+    """
+    from posenet import __version__
+
+    run = localizer.run
+    camera = run.camera
+    names = ("width", "height", "fx", "fy", "cx", "cy", "model")
+    return {
+        "run": run.folder.resolve().name,
+        "scene": run.scene.name,
+        "unit": run.unit,
+        "camera": camera and {name: getattr(camera, name) for name in names},
+        "version": __version__,
+        "refines": localizer.refines,
+    }
+
+
+def _announce(access: Access, *, opens: bool) -> None:
+    """Print the address of the page, and open it."""
+    print(access.url, flush=True)
+    log.info("stop with Ctrl-C")
+    if opens and access.token is None and _has_display():
+        import webbrowser
+
+        webbrowser.open(access.url)
+
+
+def _has_display() -> bool:
+    """Return whether a browser opens a window, instead of taking over the terminal."""
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+class _OncePerMessage(logging.Filter):
+    """Passes a message once, not for each image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        is_new = str(record.msg) not in self._seen
+        self._seen.add(str(record.msg))
+        return is_new
