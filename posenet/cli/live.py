@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,9 +21,6 @@ if TYPE_CHECKING:
     from posenet.localization.localizer import Localizer
 
 log = logging.getLogger("posenet")
-
-# Seconds that the localizer has to finish an image when the server stops.
-FINISH_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -82,13 +81,12 @@ def live(config: LiveConfig) -> None:
         with tempfile.TemporaryDirectory(prefix="posenet-live-") as folder:
             app = LiveApp(worker, describe(localizer), minimal_page, Path(folder), limits)
             _announce(access, opens=config.open)
-            try:
+            with suppress(KeyboardInterrupt):
                 LiveServer(app, access).run(sockets=[listener])
-            except KeyboardInterrupt:
-                log.info("stopped")
-        sys.stdout.flush()
-        if not worker.join(FINISH_SECONDS):
-            os._exit(0)  # a thread in TensorFlow or OpenCV cannot be interrupted
+            _end_quietly()
+    # Without the teardown of TensorFlow, which takes seconds; its threads cannot be interrupted.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def describe(localizer: Localizer) -> dict[str, Any]:
@@ -123,6 +121,14 @@ def _announce(access: Access, *, opens: bool) -> None:
         import webbrowser
 
         webbrowser.open(access.url)
+
+
+def _end_quietly() -> None:
+    """Ignore a second Ctrl-C, and messages about images that are not needed any more."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    log.info("stopped")
+    log.setLevel(logging.CRITICAL)
 
 
 def _has_display() -> bool:

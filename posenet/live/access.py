@@ -33,6 +33,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+FAILURE = "the server failed, see its log"
 # Replaced by the policy of the page where there is one.
 CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
@@ -167,7 +168,7 @@ class Guard:
         except Exception:
             log.exception("%s failed", printable(scope["path"]))
             if not started:
-                response = to_error(500, "the server failed, see its log")
+                response = to_error(500, FAILURE)
                 await response(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:

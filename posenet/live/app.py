@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from posenet.errors import PoseNetError
-from posenet.live.access import Access, Guard, to_error
+from posenet.live.access import FAILURE, Access, Guard, to_error
 from posenet.live.limits import Limits
 from posenet.live.query import DEFAULT_NAME, check_parameters, printable, to_query
 from posenet.live.uploads import Places, RefusedError, check_headers, check_image, receive_file
@@ -72,7 +72,7 @@ class LiveApp:
             Route("/info", self._show_info),
             Route("/health", self._show_health),
         ]
-        handlers: dict[Any, Any] = {HTTPException: _to_http_error}
+        handlers: dict[Any, Any] = {HTTPException: _to_http_error, Exception: _to_failure}
         return Guard(Starlette(routes=routes, exception_handlers=handlers), access)
 
     async def _show_page(self, request: Request) -> Response:
@@ -145,3 +145,8 @@ async def _to_http_error(request: Request, error: HTTPException) -> Response:
     """Return an error of the routes as JSON: an unknown path, another method."""
     headers = dict(error.headers) if error.headers else None
     return to_error(error.status_code, f"{error.detail}: {printable(request.url.path)}", headers)
+
+
+async def _to_failure(request: Request, error: Exception) -> Response:
+    """Return a failure as JSON. The guard logs it."""
+    return to_error(500, FAILURE)

@@ -45,8 +45,7 @@ class Worker:
         self._running: list[_Job] = []
         self._changed = threading.Condition()
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="localizer", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._run, name="localizer", daemon=True).start()
 
     def submit(self, query: Query) -> Future[Answer]:
         """Add a query to those that wait.
@@ -78,18 +77,6 @@ class Worker:
         for job in jobs:
             with suppress(InvalidStateError):  # answered or cancelled meanwhile
                 job.future.set_exception(StoppedError("the server is stopping"))
-
-    def join(self, seconds: float) -> bool:
-        """Wait for the end of the thread, which finishes what it localizes.
-
-        Args:
-            seconds: how long to wait.
-
-        Returns:
-            Whether the thread has ended.
-        """
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while batch := self._next_batch():
