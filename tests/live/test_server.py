@@ -435,10 +435,10 @@ def test_a_refused_body_that_never_ends_is_disconnected(impatient):
 
 def test_a_localization_may_take_longer_than_the_time_limits(tmp_path):
     def localize(queries):
-        time.sleep(1.2)
+        time.sleep(0.6)
         return echo(queries)
 
-    limits = {"header_seconds": 0.3, "pause_seconds": 0.3, "upload_seconds": 0.3}
+    limits = {"header_seconds": 0.2, "pause_seconds": 0.2, "upload_seconds": 0.2}
     with serve(tmp_path / "live", localize, **limits) as running:
         assert running.localize(png())[0] == 200
 
