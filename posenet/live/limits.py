@@ -40,4 +40,4 @@ class Limits:
 RETRY_SECONDS = 2
 # Longest name of an image and of a track, in characters.
 MAX_NAME = 200
-MAX_TRACK_NAME = 64
+MAX_TRACK_NAME = 300
