@@ -70,7 +70,7 @@ def live(config: LiveConfig) -> None:
         start_tensorflow()
         from posenet.live.app import LiveApp
         from posenet.live.localize import LiveLocalizer
-        from posenet.live.page import minimal_page
+        from posenet.live.page import make_page
         from posenet.live.server import LiveServer
         from posenet.live.worker import Worker
         from posenet.localization.localizer import Localizer
@@ -79,7 +79,8 @@ def live(config: LiveConfig) -> None:
         worker = Worker(LiveLocalizer(localizer, limits.max_tracks), limits.max_batch)
         log.addFilter(_OncePerMessage())
         with tempfile.TemporaryDirectory(prefix="posenet-live-") as folder:
-            app = LiveApp(worker, describe(localizer), minimal_page, Path(folder), limits)
+            page = make_page(localizer)
+            app = LiveApp(worker, describe(localizer), page, Path(folder), limits)
             _announce(access, opens=config.open)
             with suppress(KeyboardInterrupt):
                 LiveServer(app, access).run(sockets=[listener])

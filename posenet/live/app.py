@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -22,15 +20,13 @@ from starlette.types import ASGIApp
 from posenet.errors import PoseNetError
 from posenet.live.access import FAILURE, Access, Guard, to_error
 from posenet.live.limits import Limits
+from posenet.live.page import Page
 from posenet.live.query import DEFAULT_NAME, check_parameters, printable, to_query
 from posenet.live.uploads import Places, RefusedError, check_headers, check_image, receive_file
 from posenet.live.worker import Answer, StoppedError, Worker
 
 log = logging.getLogger("posenet.live")
 
-# Returns the page and its Content-Security-Policy, for the nonce of its scripts and styles.
-Page = Callable[[str], tuple[bytes, str]]
-NONCE_BYTES = 16
 # Status in the log of a request whose client has gone away, as nginx logs it.
 CLIENT_GONE = 499
 
@@ -46,7 +42,7 @@ class LiveApp:
         Args:
             worker: localizes the images.
             info: the content of `GET /info`.
-            page: returns the page.
+            page: the page.
             folder: folder for the images while they wait.
             limits: the limits.
         """
@@ -76,9 +72,8 @@ class LiveApp:
         return Guard(Starlette(routes=routes, exception_handlers=handlers), access)
 
     async def _show_page(self, request: Request) -> Response:
-        html, policy = self.page(secrets.token_urlsafe(NONCE_BYTES))
-        headers = {"Content-Security-Policy": f"{policy.rstrip('; ')}; frame-ancestors 'none'"}
-        return Response(html, media_type="text/html", headers=headers)
+        headers = {"Content-Security-Policy": f"{self.page.policy}; frame-ancestors 'none'"}
+        return Response(self.page.html, media_type="text/html", headers=headers)
 
     async def _show_info(self, request: Request) -> Response:
         return JSONResponse(self.info)

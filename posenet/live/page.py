@@ -1,46 +1,91 @@
-"""A page without a map: it sends images and shows their poses as text."""
+"""The page of `posenet live`: the map of a run, on which answers appear."""
 
 from __future__ import annotations
 
-HTML = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>posenet live</title>
-<style nonce="NONCE">
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem; }
-pre { background: #eee; padding: 1rem; overflow: auto; }
-</style>
-<h1>posenet live</h1>
-<p><input type="file" id="files" accept="image/*" multiple></p>
-<pre id="answers">Choose images of the place.</pre>
-<script nonce="NONCE">
-history.replaceState(null, "", "/");
-const answers = document.getElementById("answers");
-document.getElementById("files").onchange = async (event) => {
-  answers.textContent = "";
-  for (const file of event.target.files) {
-    const response = await fetch("/localize?name=" + encodeURIComponent(file.name),
-      { method: "POST", body: file, headers: { "Content-Type": "application/octet-stream" } });
-    answers.textContent += JSON.stringify(await response.json(), null, 1) + "\\n";
-  }
-};
-</script>
-</html>
-"""
+from typing import NamedTuple
+
+import numpy as np
+
+from posenet.errors import PoseNetError, count
+from posenet.localization.localizer import Localizer
+from posenet.mapping.landmarks import Landmarks
+from posenet.viewer.build import build_surroundings, no_cameras
+from posenet.viewer.page import build_page, content_policy
+from posenet.viewer.view import CameraSet, MethodResult, View
 
 
-def minimal_page(nonce: str) -> tuple[bytes, str]:
-    """Return a page with an upload form.
+class Page(NamedTuple):
+    """What the server sends for its address.
+
+    Attributes:
+        html: the page.
+        policy: its Content-Security-Policy.
+    """
+
+    html: bytes
+    policy: str
+
+
+def make_page(localizer: Localizer) -> Page:
+    """Return the page with the map of a run.
 
     Args:
-        nonce: the nonce of its script and style.
+        localizer: the localizer that answers.
 
     Returns:
-        The HTML, and its Content-Security-Policy.
+        The page. Without the training images it has no map: answers then appear in an empty space.
     """
-    policy = (
-        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'"
+    view = make_live_view(localizer)
+    return Page(build_page(view).encode(), content_policy(live=True))
+
+
+def make_live_view(localizer: Localizer) -> View:
+    """Return the content of the page: training cameras and points, no query image yet.
+
+    Args:
+        localizer: the localizer that answers.
+
+    Returns:
+        The content.
+    """
+    run = localizer.run
+    title = f"{run.scene.name}, live"
+    empty = no_cameras()
+    method = _empty_method("refined" if localizer.refines else "network", empty)
+    try:
+        training = localizer.gallery.scene
+    except PoseNetError:  # logged by the localizer
+        center = np.array(run.origin) + run.position_mean
+        return View(
+            kind="live",
+            title=title,
+            subtitle="",
+            unit=run.unit,
+            axes=np.eye(3),
+            center=center,
+            training=empty,
+            queries=empty,
+            methods=[method],
+            live=True,
+        )
+    landmarks: Landmarks | None = localizer.refiner.landmarks if localizer.refines else None
+    place = build_surroundings(training, landmarks=landmarks)
+    return View(
+        kind="live",
+        title=title,
+        subtitle=count(len(training), "training image"),
+        unit=run.unit,
+        axes=place.axes,
+        center=place.center,
+        training=place.training,
+        queries=empty,
+        methods=[method],
+        points=place.points,
+        notes=place.notes,
+        live=True,
     )
-    return HTML.replace("NONCE", nonce).encode(), policy
+
+
+def _empty_method(name: str, cameras: CameraSet) -> MethodResult:
+    nothing = np.zeros(0)
+    return MethodResult(name, "", cameras.poses, np.zeros(0, bool), nothing, nothing)

@@ -12,7 +12,10 @@ from pathlib import Path
 from posenet.io.files import write_text
 from posenet.viewer.view import View
 
-ASSETS = "posenet.viewer"
+PACKAGE = "posenet.viewer"
+TEMPLATE = "page.html"
+SCRIPT = "viewer.js"
+STYLE = "viewer.css"
 
 
 def build_page(view: View) -> str:
@@ -27,32 +30,41 @@ def build_page(view: View) -> str:
     Returns:
         The HTML text.
     """
-    script = _asset("viewer.js")
-    style = _asset("viewer.css")
     data = json.dumps(view.to_dict(), separators=(",", ":"), allow_nan=False)
-    policy = "; ".join(
+    parts = {
+        "CSP": content_policy(live=view.live),
+        "TITLE": html.escape(view.title),
+        "STYLE": _asset(STYLE),
+        # A name cannot end the block early: every < is written as an escape of JSON.
+        "DATA": data.replace("<", "\\u003c"),
+        "SCRIPT": _asset(SCRIPT),
+    }
+    pieces = _asset(TEMPLATE).split("%%")
+    # Names are at the odd places, so that data are never searched for names.
+    return "".join(parts[piece] if place % 2 else piece for place, piece in enumerate(pieces))
+
+
+def content_policy(*, live: bool) -> str:
+    """Return the Content-Security-Policy of a page.
+
+    Args:
+        live: whether the page may ask its own server.
+
+    Returns:
+        The policy: own script and style by their hashes, images inside the page, nothing else.
+    """
+    return "; ".join(
         [
             "default-src 'none'",
-            f"script-src {_hash(script)}",
-            f"style-src {_hash(style)}",
+            f"script-src {_hash(_asset(SCRIPT))}",
+            f"style-src {_hash(_asset(STYLE))}",
             "img-src data: blob:",
             "media-src blob:",
-            "connect-src 'self'" if view.live else "connect-src 'none'",
+            "connect-src 'self'" if live else "connect-src 'none'",
             "base-uri 'none'",
             "form-action 'none'",
         ]
     )
-    parts = {
-        "CSP": policy,
-        "TITLE": html.escape(view.title),
-        "STYLE": style,
-        # A name cannot end the block early: every < is written as an escape of JSON.
-        "DATA": data.replace("<", "\\u003c"),
-        "SCRIPT": script,
-    }
-    pieces = _asset("page.html").split("%%")
-    # Names are at the odd places, so that data are never searched for names.
-    return "".join(parts[piece] if place % 2 else piece for place, piece in enumerate(pieces))
 
 
 def write_page(path: Path, view: View) -> Path:
@@ -73,7 +85,7 @@ def write_page(path: Path, view: View) -> Path:
 
 
 def _asset(name: str) -> str:
-    return (files(ASSETS) / "assets" / name).read_text(encoding="utf-8")
+    return (files(PACKAGE) / "assets" / name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 
 import pytest
 
@@ -23,6 +24,14 @@ def start_chromium(playwright, *flags):
     return playwright.chromium.launch(executable_path=find_chromium(), args=[*FLAGS, *flags])
 
 
+def wait_for(page, expression, seconds=20):
+    """Wait until an expression is true. Playwright's own way is forbidden by the page's policy."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"not true within {seconds} s: {expression}"
+        page.wait_for_timeout(50)
+
+
 def open_page(browser, address, **options):
     """Open a page and return it with the lists of its requests and of its errors."""
     page = browser.new_page(viewport={"width": 1200, "height": 800}, **options)
@@ -34,5 +43,5 @@ def open_page(browser, address, **options):
         lambda message: errors.append(message.text) if message.type == "error" else None,
     )
     page.goto(address)
-    page.wait_for_function("window.posenet")
+    wait_for(page, "Boolean(window.posenet)")
     return page, requests, errors

@@ -16,10 +16,11 @@ import numpy as np
 from posenet.live.access import Access
 from posenet.live.app import LiveApp
 from posenet.live.limits import Limits
-from posenet.live.page import minimal_page
+from posenet.live.page import Page
 from posenet.live.server import LiveServer, listen
 from posenet.live.worker import Worker
 
+PAGE = Page(b"<!doctype html><p>The page", "default-src 'none'")
 TOKEN = "a-secret-token"
 
 
@@ -83,7 +84,7 @@ class Served:
 
 
 @contextmanager
-def serve(folder, localize=echo, *, token=None, page=minimal_page, host="127.0.0.1", **limits):
+def serve(folder, localize=echo, *, token=None, page=PAGE, host="127.0.0.1", **limits):
     """Run a server for the duration of a block."""
     folder.mkdir(exist_ok=True)
     known = Limits(**limits)

@@ -8,7 +8,7 @@ import pytest
 
 from posenet.viewer.page import write_page
 from tests.helpers.browser import find_chromium, open_page, start_chromium
-from tests.viewer.conftest import NETWORK, REFINED
+from tests.helpers.views import NETWORK, REFINED
 
 pytestmark = pytest.mark.slow
 
@@ -194,6 +194,7 @@ def test_layers_theme_timeline_and_keys(page):
     page.keyboard.press("?")
     assert page.is_visible("#help")
     page.keyboard.press("Escape")
+    page.focus("#canvas")
     page.keyboard.press(" ")
     assert page.inner_text("#play") == "Pause"
     page.wait_for_timeout(700)

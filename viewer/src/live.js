@@ -62,15 +62,15 @@ const add = (viewer, answer, url) => {
   entry.type = "button";
   if (answer.error || !answer.valid) {
     const reason = answer.error ?? answer.reason ?? "no pose found";
-    say(`${answer.name}: ${reason}`, true);
-    entry.textContent = `${answer.name}: ${reason}`;
+    entry.textContent = reason.startsWith(answer.name) ? reason : `${answer.name}: ${reason}`;
+    say(entry.textContent, true);
     entry.className = "error";
   } else {
     const item = toItem(viewer, answer, url);
     queries.push(item);
     if (queries.length > KEPT) URL.revokeObjectURL(queries.shift().image);
     queries.forEach((query, i) => (query.index = i));
-    entry.textContent = `${answer.name}  ${answer.position.map((value) => value.toFixed(2)).join(" ")}`;
+    entry.textContent = `${answer.name}: ${answer.position.map((value) => value.toFixed(2)).join(" ")}`;
     entry.addEventListener("click", () => viewer.select(item));
     say(`${answer.name}: localized in ${answer.seconds.toFixed(2)} s`);
     viewer.selected = item;
@@ -152,6 +152,8 @@ const toggleWebcam = async (viewer) => {
 /** Show the controls of the live page. */
 export const startLive = (viewer) => {
   element("live").hidden = false;
+  // The token of the address is in a cookie from now on; it need not stay visible.
+  history.replaceState(null, "", location.pathname);
   element("files").addEventListener("change", (event) => localizeFiles(viewer, event.target.files));
   element("webcam").addEventListener("click", () => toggleWebcam(viewer));
   element("webcam").hidden = !navigator.mediaDevices;
