@@ -7,7 +7,7 @@ import logging
 import time
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -20,7 +20,6 @@ from starlette.types import ASGIApp
 from posenet.errors import PoseNetError
 from posenet.live.access import FAILURE, Access, Guard, to_error
 from posenet.live.limits import Limits
-from posenet.live.page import Page
 from posenet.live.query import DEFAULT_NAME, check_parameters, printable, to_query
 from posenet.live.uploads import Places, RefusedError, check_headers, check_image, receive_file
 from posenet.live.worker import Answer, StoppedError, Worker
@@ -29,6 +28,18 @@ log = logging.getLogger("posenet.live")
 
 # Status in the log of a request whose client has gone away, as nginx logs it.
 CLIENT_GONE = 499
+
+
+class Page(NamedTuple):
+    """What the server sends for its address.
+
+    Attributes:
+        html: the page.
+        policy: its Content-Security-Policy.
+    """
+
+    html: bytes
+    policy: str
 
 
 class LiveApp:

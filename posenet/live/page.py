@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from posenet.errors import PoseNetError, count
+from posenet.live.app import Page
 from posenet.localization.localizer import Localizer
 from posenet.mapping.landmarks import Landmarks
 from posenet.viewer.build import build_surroundings, no_cameras
 from posenet.viewer.page import build_page, content_policy
 from posenet.viewer.view import CameraSet, MethodResult, View
-
-
-class Page(NamedTuple):
-    """What the server sends for its address.
-
-    Attributes:
-        html: the page.
-        policy: its Content-Security-Policy.
-    """
-
-    html: bytes
-    policy: str
 
 
 def make_page(localizer: Localizer) -> Page:

@@ -14,9 +14,8 @@ import cv2
 import numpy as np
 
 from posenet.live.access import Access
-from posenet.live.app import LiveApp
+from posenet.live.app import LiveApp, Page
 from posenet.live.limits import Limits
-from posenet.live.page import Page
 from posenet.live.server import LiveServer, listen
 from posenet.live.worker import Worker
 

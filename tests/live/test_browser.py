@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from posenet.live.page import Page
+from posenet.live.app import Page
 from posenet.viewer.build import no_cameras
 from posenet.viewer.page import build_page, content_policy
 from tests.helpers.browser import find_chromium, open_page, start_chromium, wait_for

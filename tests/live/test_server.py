@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from posenet.errors import PoseNetError
-from posenet.live.page import Page
+from posenet.live.app import Page
 from posenet.live.server import listen
 from tests.helpers.errors import refusal
 from tests.helpers.live import PAGE, TOKEN, echo, png, serve, wait_until

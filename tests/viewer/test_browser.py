@@ -194,6 +194,7 @@ def test_layers_theme_timeline_and_keys(page):
     page.keyboard.press("?")
     assert page.is_visible("#help")
     page.keyboard.press("Escape")
+    assert page.is_hidden("#help")
     page.focus("#canvas")
     page.keyboard.press(" ")
     assert page.inner_text("#play") == "Pause"

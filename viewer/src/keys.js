@@ -21,7 +21,7 @@ export const connectControls = (viewer) => {
   for (const [id, key] of Object.entries(buttons)) element(id).addEventListener("click", actions[key]);
   addEventListener("keydown", (event) => {
     const typing = /^(INPUT|BUTTON|TEXTAREA)$/.test(event.target.tagName) && event.key === " ";
-    if (!actions[event.key] || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!actions[event.key] || typing || element("help").open || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     actions[event.key]();
   });

@@ -75,6 +75,7 @@ export const fillPanel = (view, { onMethod }) => {
     return button;
   });
   element("methods").replaceChildren(...buttons);
+  element("methods").hidden = view.live;
   element("baselines").replaceChildren(...Object.entries(view.baselines).map(makeRow));
   for (const id of ["replay", "timeline-box", "legend"]) element(id).hidden = !view.queries.length || !view.methods.length;
   element("through").disabled = true;
