@@ -78,7 +78,9 @@ def live(config: LiveConfig) -> None:
         localizer = Localizer(run, refine=config.refine)
         worker = Worker(LiveLocalizer(localizer, limits.max_tracks), limits.max_batch)
         log.addFilter(_OncePerMessage())
-        with tempfile.TemporaryDirectory(prefix="posenet-live-") as folder:
+        with tempfile.TemporaryDirectory(
+            prefix="posenet-live-", ignore_cleanup_errors=True
+        ) as folder:
             page = make_page(localizer)
             app = LiveApp(worker, describe(localizer), page, Path(folder), limits)
             _announce(access, opens=config.open)

@@ -143,12 +143,15 @@ class LiveLocalizer:
         return self._scene.names[self.localizer.refiner.nearest_views(poses, 0)[0]]
 
     def _warm_up(self) -> None:
-        """Localize a training image: the first image takes seconds longer than the next."""
-        if self._scene is not None:
-            path = self._scene.paths[0]
-            answer = self([Query(path, *image_size(path))])[0]
-            if isinstance(answer, Exception):
-                log.warning("a training image cannot be localized: %s", answer)
+        """Localize one image, and two together: the first time takes seconds longer than later."""
+        if self._scene is None:
+            return
+        path = self._scene.paths[0]
+        query = Query(path, *image_size(path))
+        for number in (1, 2):
+            for answer in self([query] * number):
+                if isinstance(answer, Exception):
+                    log.warning("a training image cannot be localized: %s", answer)
 
 
 def _training_scene(localizer: Localizer) -> Scene | None:
