@@ -76,7 +76,7 @@ def live(config: LiveConfig) -> None:
         from posenet.localization.localizer import Localizer
 
         localizer = Localizer(run, refine=config.refine)
-        worker = Worker(LiveLocalizer(localizer, limits.max_tracks), limits.max_batch)
+        worker = Worker(LiveLocalizer(localizer, limits.max_tracks))
         log.addFilter(_OncePerMessage())
         with tempfile.TemporaryDirectory(
             prefix="posenet-live-", ignore_cleanup_errors=True

@@ -14,7 +14,6 @@ class Limits:
         max_pixels: largest image. It is checked in the header, before the image is decoded.
         max_waiting: number of requests that are received, wait or are localized at the same time.
         max_waiting_bytes: their bodies in all. They are kept on disk.
-        max_batch: number of waiting images that are localized together.
         max_tracks: number of image sequences that are tracked; the one used least recently ends.
         max_connections: number of open connections.
         header_seconds: time in which a client must send the headers of a request. An idle
@@ -28,7 +27,6 @@ class Limits:
     max_pixels: int = 100_000_000
     max_waiting: int = 128
     max_waiting_bytes: int = 1_000_000_000
-    max_batch: int = 8
     max_tracks: int = 8
     max_connections: int = 512
     header_seconds: float = 10.0

@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,16 +15,13 @@ from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from posenet.io.image_cache import ImageArray
 from posenet.io.image_headers import image_size
-from posenet.io.images import load_image
 from posenet.live.query import Query
 from posenet.live.worker import Answer
 from posenet.localization.estimates import PoseEstimate
 from posenet.localization.localizer import Localizer
 from posenet.localization.query_images import query_camera
 from posenet.localization.tracking import PoseTracker
-from posenet.mapping.parallel import NUM_CORES, in_threads
 
 log = logging.getLogger("posenet")
 
@@ -55,66 +51,48 @@ class LiveLocalizer:
         self._scene = _training_scene(localizer)
         self._warm_up()
 
-    def __call__(self, queries: Sequence[Query]) -> list[Answer | Exception]:
-        """Localize queries.
+    def __call__(self, query: Query) -> Answer:
+        """Localize an image.
 
         Args:
-            queries: single images, or one image of a track.
+            query: the image.
 
         Returns:
-            For each query its answer, or the exception if it cannot be localized.
+            The answer.
+
+        Raises:
+            PoseNetError: the image cannot be decoded, or the run cannot localize.
         """
         try:
-            return self._localize(queries)
-        except Exception as error:
-            if len(queries) == 1:
-                return [_rename(error, queries[0])]
-            # One image must not fail the others.
-            return [self([query])[0] for query in queries]
-
-    def _localize(self, queries: Sequence[Query]) -> list[Answer | Exception]:
-        start = time.perf_counter()
-        if len(queries) == 1 and queries[0].track is not None and self.refines:
-            return [self._track(queries[0], start)]
-        run = self.localizer.run
-        decoded = in_threads(self._decode, queries, NUM_CORES)
-        resized = {row: image for row, image in enumerate(decoded) if isinstance(image, np.ndarray)}
-        usable = list(resized)
-        answers: list[Answer | Exception] = [
-            image if isinstance(image, Exception) else {} for image in decoded
-        ]
-        if not usable:
-            return answers
-        images = ImageArray(np.stack(list(resized.values())), np.arange(len(usable)), [])
-        paths = [queries[row].path for row in usable]
-        cameras = [queries[row].camera or query_camera(run, queries[row].path) for row in usable]
-        estimates = self.localizer.estimate(
-            images, paths, cameras, np.arange(len(usable)), smooth=False
-        )
-        retrieved: Sequence[str | None] = [None] * len(usable)
-        if self._scene is not None:
-            retrieved = self.localizer.retrieve(estimates)
-        seconds = time.perf_counter() - start
-        for index, row in enumerate(usable):
-            answers[row] = to_answer(
-                queries[row],
-                estimates[index],
-                cameras[index],
-                unit=run.unit,
-                refines=self.refines,
-                retrieved=retrieved[index],
-                seconds=seconds,
-            )
-        return answers
-
-    def _decode(self, query: Query) -> np.ndarray | Exception:
-        try:
-            return load_image(query.path, *self.localizer.run.crop.resized)
+            if query.track is not None and self.refines:
+                return self._track(query)
+            return self._localize(query)
         except PoseNetError as error:
-            return _rename(error, query)
+            # Named after the client's image instead of its temporary file.
+            text = str(error).rpartition(f"{query.path}: ")[2]
+            raise PoseNetError(f"{query.name}: {text}") from None
 
-    def _track(self, query: Query, start: float) -> Answer:
+    def _localize(self, query: Query) -> Answer:
+        start = time.perf_counter()
+        cameras = [self._camera(query)]
+        _, estimates = self.localizer.localize_files([query.path], cameras=cameras, smooth=False)
+        retrieved = self.localizer.retrieve(estimates)[0] if self._scene is not None else None
+        return to_answer(
+            query,
+            estimates[0],
+            cameras[0],
+            unit=self.localizer.run.unit,
+            refines=self.refines,
+            retrieved=retrieved,
+            seconds=time.perf_counter() - start,
+        )
+
+    def _camera(self, query: Query) -> Camera:
+        return query.camera or query_camera(self.localizer.run, query.path)
+
+    def _track(self, query: Query) -> Answer:
         """Localize the next image of a track."""
+        start = time.perf_counter()
         assert query.track is not None
         tracker = self.trackers.pop(query.track, None) or PoseTracker(self.localizer)
         self.trackers[query.track] = tracker
@@ -126,7 +104,7 @@ class LiveLocalizer:
         return to_answer(
             query,
             estimate,
-            query.camera or query_camera(self.localizer.run, query.path),
+            self._camera(query),
             unit=self.localizer.run.unit,
             refines=True,
             retrieved=self._nearest_training_image(estimate),
@@ -143,15 +121,14 @@ class LiveLocalizer:
         return self._scene.names[self.localizer.refiner.nearest_views(poses, 0)[0]]
 
     def _warm_up(self) -> None:
-        """Localize one image, and two together: the first time takes seconds longer than later."""
+        """Localize a training image: the first image takes seconds longer than the next."""
         if self._scene is None:
             return
         path = self._scene.paths[0]
-        query = Query(path, *image_size(path))
-        for number in (1, 2):
-            for answer in self([query] * number):
-                if isinstance(answer, Exception):
-                    log.warning("a training image cannot be localized: %s", answer)
+        try:
+            self(Query(path, *image_size(path)))
+        except PoseNetError as error:
+            log.warning("a training image cannot be localized: %s", error)
 
 
 def _training_scene(localizer: Localizer) -> Scene | None:
@@ -237,10 +214,3 @@ def _numbers(values: np.ndarray) -> list[float]:
 
 def _number(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
-
-
-def _rename(error: Exception, query: Query) -> Exception:
-    """Return an error that names the client's image instead of its temporary file."""
-    if not isinstance(error, PoseNetError):
-        return error
-    return PoseNetError(f"{query.name}: " + str(error).rpartition(f"{query.path}: ")[2])

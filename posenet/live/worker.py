@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -13,8 +13,7 @@ from posenet.errors import PoseNetError
 from posenet.live.query import Query
 
 Answer = dict[str, Any]
-# Localizes queries; a query that fails has its exception instead of an answer.
-Localize = Callable[[Sequence[Query]], Sequence[Answer | Exception]]
+Localize = Callable[[Query], Answer]
 
 
 class StoppedError(PoseNetError):
@@ -27,22 +26,17 @@ class _Job(NamedTuple):
 
 
 class Worker:
-    """One thread that localizes queries in the order in which they arrive.
+    """One thread that localizes queries in the order in which they arrive."""
 
-    Single images that wait one after the other are localized together, which is faster.
-    """
-
-    def __init__(self, localize: Localize, max_batch: int) -> None:
+    def __init__(self, localize: Localize) -> None:
         """Start the thread.
 
         Args:
-            localize: localizes queries; it is called in this thread only.
-            max_batch: number of queries that it is given at once, at most.
+            localize: localizes a query; it is called in this thread only.
         """
         self._localize = localize
-        self._max_batch = max_batch
         self._waiting: deque[_Job] = deque()
-        self._running: list[_Job] = []
+        self._running: _Job | None = None
         self._changed = threading.Condition()
         self._stopped = False
         threading.Thread(target=self._run, name="localizer", daemon=True).start()
@@ -71,7 +65,7 @@ class Worker:
         """Stop. All queries without an answer fail at once with StoppedError."""
         with self._changed:
             self._stopped = True
-            jobs = [*self._running, *self._waiting]
+            jobs = [*self._waiting, *([self._running] if self._running else [])]
             self._waiting.clear()
             self._changed.notify()
         for job in jobs:
@@ -79,37 +73,26 @@ class Worker:
                 job.future.set_exception(StoppedError("the server is stopping"))
 
     def _run(self) -> None:
-        while batch := self._next_batch():
+        while (job := self._next_job()) is not None:
             try:
-                answers = self._localize([job.query for job in batch])
-            except Exception as error:  # the next queries are localized nevertheless
-                answers = [error] * len(batch)
-            for job, answer in zip(batch, answers, strict=True):
+                answer = self._localize(job.query)
+            except Exception as error:  # the next query is localized nevertheless
                 with suppress(InvalidStateError):  # stopped meanwhile
-                    if isinstance(answer, Exception):
-                        job.future.set_exception(answer)
-                    else:
-                        job.future.set_result(answer)
-            del batch, answers, job, answer  # not kept while the thread waits
+                    job.future.set_exception(error)
+            else:
+                with suppress(InvalidStateError):
+                    job.future.set_result(answer)
 
-    def _next_batch(self) -> list[_Job]:
-        """Wait for queries and return the next; an image of a track alone. Empty when stopped."""
+    def _next_job(self) -> _Job | None:
+        """Wait for a query and return it, None when stopped."""
         with self._changed:
-            batch: list[_Job] = []
-            while not batch:
-                self._running = []
-                while not self._waiting and not self._stopped:
+            self._running = None
+            while not self._stopped:
+                if not self._waiting:
                     self._changed.wait()
-                if self._stopped:
-                    return []
-                while self._waiting and len(batch) < self._max_batch:
-                    tracked = self._waiting[0].query.track is not None
-                    if batch and tracked:
-                        break
-                    job = self._waiting.popleft()
-                    if job.future.set_running_or_notify_cancel():
-                        batch.append(job)
-                        if tracked:
-                            break
-            self._running = batch
-            return batch
+                    continue
+                job = self._waiting.popleft()
+                if job.future.set_running_or_notify_cancel():
+                    self._running = job
+                    return job
+            return None

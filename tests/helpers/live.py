@@ -29,19 +29,16 @@ def png(width=64, height=48, seed=0) -> bytes:
     return cv2.imencode(".png", image)[1].tobytes()
 
 
-def echo(queries):
-    """Answer each query with what the server knows about it."""
-    return [
-        {
-            "name": query.name,
-            "size": [query.width, query.height],
-            "bytes": query.path.stat().st_size,
-            "suffix": query.path.suffix,
-            "track": query.track,
-            "fx": query.camera and query.camera.fx,
-        }
-        for query in queries
-    ]
+def echo(query):
+    """Answer a query with what the server knows about it."""
+    return {
+        "name": query.name,
+        "size": [query.width, query.height],
+        "bytes": query.path.stat().st_size,
+        "suffix": query.path.suffix,
+        "track": query.track,
+        "fx": query.camera and query.camera.fx,
+    }
 
 
 @dataclass
@@ -91,7 +88,7 @@ def serve(folder, localize=echo, *, token=None, page=PAGE, host="127.0.0.1", **l
         port = listener.getsockname()[1]
         address = "0.0.0.0" if token else "127.0.0.1"
         access = Access(host if not token else address, address, port, token)
-        app = LiveApp(Worker(localize, known.max_batch), {"scene": "made"}, page, folder, known)
+        app = LiveApp(Worker(localize), {"scene": "made"}, page, folder, known)
         server = LiveServer(app, access)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.live.localize import NO_POSE, NOT_IN_PLACE, LiveLocalizer, to_answer
 from posenet.live.query import Query
 from posenet.localization.estimates import PoseEstimate
 from posenet.run import open_run
+from tests.helpers.errors import refusal
 from tests.helpers.images import write_image
 from tests.helpers.live import serve
 
@@ -112,9 +112,9 @@ def query_of(scene, row, **changes):
     return replace(Query(scene.paths[row], 160, 120, scene.names[row]), **changes)
 
 
-def test_the_answers_of_a_batch_are_those_of_the_localizer(live, test_images):
+def test_the_answers_are_those_of_the_localizer(live, test_images):
     expected = live.localizer.localize_all(test_images.paths)
-    answers = live([query_of(test_images, row) for row in range(4)])
+    answers = [live(query_of(test_images, row)) for row in range(4)]
     for row, found in enumerate(answers):
         assert found["name"] == test_images.names[row]
         np.testing.assert_allclose(found["position"], expected.positions[row], atol=1e-4)
@@ -130,43 +130,24 @@ def test_the_answers_of_a_batch_are_those_of_the_localizer(live, test_images):
 
 def test_an_image_of_elsewhere_is_not_valid(live, tmp_path):
     write_image(tmp_path / "noise.png", (120, 160), seed=5)
-    [found] = live([Query(tmp_path / "noise.png", 160, 120)])
+    found = live(Query(tmp_path / "noise.png", 160, 120))
     assert (found["valid"], found["in_place"], found["num_inliers"]) == (False, False, 0)
 
 
-def test_one_damaged_image_does_not_fail_the_others(live, test_images, tmp_path):
+def test_a_damaged_image_is_named_as_the_client_does(live, test_images, tmp_path):
     damaged = tmp_path / "damaged.png"
-    damaged.write_bytes(test_images.paths[0].read_bytes()[:200])
-    queries = [query_of(test_images, 0), Query(damaged, 160, 120, "b.png")]
-    first, second = live(queries)
-    assert first["valid"]
-    assert isinstance(second, PoseNetError)
-    assert str(second).startswith("b.png: ")
-    assert str(damaged) not in str(second)
-    [alone] = live(queries[1:])
-    assert str(alone) == str(second)
-    [tracked] = live([replace(queries[1], track="t")])
-    assert str(tracked) == str(second)
-
-
-def test_a_failure_of_a_batch_is_that_of_one_image(live, test_images, monkeypatch):
-    estimates = live.localizer.estimate
-
-    def estimate_few(images, paths, *more, **options):
-        if test_images.paths[1] in paths:
-            raise ValueError("a bug")
-        return estimates(images, paths, *more, **options)
-
-    monkeypatch.setattr(live.localizer, "estimate", estimate_few)
-    first, second = live([query_of(test_images, 0), query_of(test_images, 1)])
-    assert first["valid"]
-    assert isinstance(second, ValueError)
+    damaged.write_bytes(test_images.paths[0].read_bytes()[:-200])
+    size = damaged.stat().st_size
+    for track in (None, "new", "new"):
+        message = refusal(live, Query(damaged, 160, 120, "b.png", track))
+        assert message == f"b.png: not a valid image (could not decode {size} bytes)"
+        live(query_of(test_images, 0, track="new"))
 
 
 def test_the_stated_camera_is_used(live, test_images):
     camera = live.localizer.run.camera
     wrong = replace(camera, fx=camera.fx * 1.5, fy=camera.fy * 1.5)
-    right, far = live([query_of(test_images, 0), query_of(test_images, 0, camera=wrong)])
+    right, far = live(query_of(test_images, 0)), live(query_of(test_images, 0, camera=wrong))
     assert right["fov"] == [camera.width / camera.fx, camera.height / camera.fy]
     assert far["fov"] == pytest.approx([value / 1.5 for value in right["fov"]])
     moved = np.linalg.norm(np.subtract(far["position"], right["position"]))
@@ -176,22 +157,22 @@ def test_the_stated_camera_is_used(live, test_images):
 def test_an_image_of_a_track_follows_from_the_one_before(live, test_images):
     live.trackers.clear()
     queries = [query_of(test_images, row, track="a") for row in (0, 0, 0)]
-    first, second, third = (live([each])[0] for each in queries)
+    first, second, third = map(live, queries)
     assert (first["tracked"], second["tracked"], third["tracked"]) == (False, True, True)
     assert second["rotation_spread_deg"] is None
     assert second["retrieved_image"] in live.localizer.gallery.scene.names
     np.testing.assert_allclose(second["position"], first["position"], atol=0.05)
     camera = live.localizer.run.camera
     stated = replace(camera, fx=camera.fx * 1.02, fy=camera.fy * 1.02)
-    [fourth] = live([query_of(test_images, 0, track="a", camera=stated)])
+    fourth = live(query_of(test_images, 0, track="a", camera=stated))
     assert fourth["fov"] == [stated.width / stated.fx, stated.height / stated.fy]
 
 
 def test_the_stated_camera_is_used_for_the_first_image_of_a_track(live, test_images):
     camera = live.localizer.run.camera
     wrong = replace(camera, fx=camera.fx * 1.5, fy=camera.fy * 1.5)
-    [single] = live([query_of(test_images, 0, camera=wrong)])
-    [first] = live([query_of(test_images, 0, camera=wrong, track="new")])
+    single = live(query_of(test_images, 0, camera=wrong))
+    first = live(query_of(test_images, 0, camera=wrong, track="another"))
     assert not first["tracked"]
     np.testing.assert_allclose(first["position"], single["position"], atol=1e-4)
 
@@ -199,7 +180,7 @@ def test_the_stated_camera_is_used_for_the_first_image_of_a_track(live, test_ima
 def test_the_track_used_least_recently_ends(live, test_images):
     live.trackers.clear()
     for track in ("a", "b", "a", "c"):
-        live([query_of(test_images, 0, track=track)])
+        live(query_of(test_images, 0, track=track))
     assert list(live.trackers) == ["a", "c"]
 
 
