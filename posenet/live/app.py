@@ -121,11 +121,17 @@ class LiveApp:
                 pixels = await run_in_threadpool(check_image, path, name, self.limits)
                 future = self.worker.submit(to_query(path, pixels, parameters))
                 # The worker may still read the file when the client has gone away.
-                future.add_done_callback(lambda _: path.unlink(missing_ok=True))
+                future.add_done_callback(lambda done: _remove_unless_stopped(path, done))
                 return await _answer_or_disconnect(request, future)
             finally:
                 if future is None:
                     path.unlink(missing_ok=True)
+
+
+def _remove_unless_stopped(path: Path, done: Future[Answer]) -> None:
+    """Remove an image when it is localized. A worker that is stopped may still read it."""
+    if done.cancelled() or not isinstance(done.exception(), StoppedError):
+        path.unlink(missing_ok=True)
 
 
 async def _answer_or_disconnect(request: Request, future: Future[Answer]) -> Answer:

@@ -17,25 +17,22 @@ FAKE_WEBCAM = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-st
 POSITION = [1.25, -2.5, 1.5]
 
 
-def answer_all(queries):
+def answer_all(query):
     """Place every image at POSITION; images named far.png are not of the place."""
-    return [
-        {
-            "name": query.name,
-            "valid": query.name != "far.png",
-            "reason": "too few keypoints agree" if query.name == "far.png" else None,
-            "position": POSITION,
-            "quaternion_wxyz": [0.5, -0.5, 0.5, -0.5],
-            "refined": True,
-            "num_inliers": 123,
-            "position_std": 0.02,
-            "retrieved_image": "seq1/frame00002.jpg",
-            "fov": [1.2, 0.9],
-            "seconds": 0.25,
-            "tracked": query.track is not None,
-        }
-        for query in queries
-    ]
+    return {
+        "name": query.name,
+        "valid": query.name != "far.png",
+        "reason": "too few keypoints agree" if query.name == "far.png" else None,
+        "position": POSITION,
+        "quaternion_wxyz": [0.5, -0.5, 0.5, -0.5],
+        "refined": True,
+        "num_inliers": 123,
+        "position_std": 0.02,
+        "retrieved_image": "seq1/frame00002.jpg",
+        "fov": [1.2, 0.9],
+        "seconds": 0.25,
+        "tracked": query.track is not None,
+    }
 
 
 @pytest.fixture(scope="module")
