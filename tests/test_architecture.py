@@ -17,6 +17,7 @@ FLOORS = (
     ("models", "datasets"),
     ("viz", "mapping"),
     ("viewer", "interop"),
+    ("run_config",),
     ("run",),
     ("training", "localization"),
     ("evaluation", "export", "streams", "live", "sharing"),

@@ -1,0 +1,188 @@
+"""The contents of a run's config.json: the settings of a training and what it decided."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from posenet.config import FORMAT_1_HEADS, Head, TrainConfig, TrainingPlan
+from posenet.datasets.splits import TEST_LIST
+from posenet.geometry.camera import Camera
+from posenet.geometry.cropping import Crop
+from posenet.mapping.calibration import Corrections, IntrinsicsCorrection
+
+# Version of config.json. Format 1 has other names for the same values.
+FORMAT = 2
+FORMAT_1_KEYS = {
+    "stored": "resized_hw",
+    "cut": "crop_hw",
+    "centre": "position_mean",
+    "scale": "position_scale",
+    "held_out": "validation_images",
+    "trained_on": "training_images",
+    "one_camera": "single_camera",
+}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A run folder and the contents of its config.json.
+
+    Attributes:
+        folder: the run folder.
+        config: the settings of the training.
+        scene: folder of the scene.
+        unit: unit of the scene's positions, such as "m" or "scene units".
+        crop: how an image is resized and cropped to the network's input.
+        position_mean: mean (x, y, z) of the training positions, relative to `origin`.
+        position_scale: mean distance of the training positions from their mean, in `unit`.
+        validation_images: names of the training images that select the best model.
+        precision: "float32" or "bfloat16".
+        split: the rule that set the test images apart.
+        head: the network's head, see models/build.py.
+        camera: the reference camera, that of nearly all training images; None if there is none or
+            its intrinsics are unknown.
+        single_camera: whether all training images have the field of view of `camera`.
+        origin: the network's origin in the scene's world frame. It is zero unless the scene is too
+            far from its own origin for float32.
+        training_images: names of all training images, those of the validation included.
+        corrections: corrections of the scene's intrinsics, by their source.
+        plan: what the training did with its time; None for runs made before 0.1.0.
+    """
+
+    folder: Path
+    config: TrainConfig
+    scene: Path
+    unit: str
+    crop: Crop
+    position_mean: tuple[float, ...]
+    position_scale: float
+    validation_images: tuple[str, ...] = ()
+    precision: str = "float32"
+    split: str = "auto"
+    head: Head = "pose"
+    camera: Camera | None = None
+    single_camera: bool = False
+    origin: tuple[float, ...] = (0.0, 0.0, 0.0)
+    training_images: tuple[str, ...] = ()
+    corrections: Corrections = field(default_factory=dict)
+    plan: TrainingPlan | None = None
+
+
+def format_config(run: RunConfig) -> dict[str, Any]:
+    """Return the contents of config.json.
+
+    Args:
+        run: the run.
+
+    Returns:
+        The values, which JSON can store.
+    """
+    values: dict[str, Any] = {
+        "format": FORMAT,
+        "scene": str(run.scene),
+        "unit": run.unit,
+        "precision": run.precision,
+        "split": run.split,
+        "resized_hw": list(run.crop.resized),
+        "crop_hw": list(run.crop.size),
+        "origin": list(run.origin),
+        "position_mean": list(run.position_mean),
+        "position_scale": run.position_scale,
+        "head": run.head,
+        "single_camera": run.single_camera,
+        "corrections": {source: list(each) for source, each in run.corrections.items()},
+        "camera": asdict(run.camera) if run.camera else None,
+        "settings": json.loads(run.config.to_json()),
+        "plan": asdict(run.plan) if run.plan else None,
+        "validation_images": list(run.validation_images),
+        "training_images": list(run.training_images),
+    }
+    with suppress(ValueError):  # on another drive
+        values["scene_from_run"] = os.path.relpath(run.scene.resolve(), run.folder.resolve())
+    return values
+
+
+def parse_config(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a run from the contents of config.json.
+
+    Args:
+        folder: the run folder.
+        values: the contents, of format 1 or 2.
+
+    Returns:
+        The fields of `RunConfig` without `folder`.
+
+    Raises:
+        ValueError: the format is of a later version, or a value is invalid. Missing and misshapen
+            values raise KeyError, TypeError, AttributeError or PoseNetError.
+    """
+    if values["format"] not in (1, FORMAT):
+        raise ValueError(f"format {values['format']}, this version reads formats 1 and {FORMAT}")
+    values = {FORMAT_1_KEYS.get(name, name): value for name, value in values.items()}
+    head = values.get("head", "pose")
+    scene, split = _locate_scene(folder, values)
+    corrections = values.get("corrections", {})
+    return {
+        "config": TrainConfig.from_dict(values["settings"]),
+        "scene": scene,
+        "split": split,
+        "unit": str(values["unit"]),
+        "crop": Crop(tuple(values["resized_hw"]), tuple(values["crop_hw"])),
+        "position_mean": tuple(float(value) for value in values["position_mean"][:3]),
+        "position_scale": float(values["position_scale"]),
+        "validation_images": tuple(values["validation_images"]),
+        "training_images": tuple(values.get("training_images", ())),
+        "precision": values["precision"],
+        "head": FORMAT_1_HEADS.get(head, head),
+        "single_camera": bool(values.get("single_camera", False)),
+        "origin": tuple(float(value) for value in values.get("origin", (0, 0, 0))[:3]),
+        "corrections": {
+            source: IntrinsicsCorrection(*map(float, numbers))
+            for source, numbers in corrections.items()
+        },
+        "camera": _parse_camera(values.get("camera")),
+        "plan": TrainingPlan(**values["plan"]) if values.get("plan") else None,
+    }
+
+
+def _parse_camera(values: dict[str, Any] | None) -> Camera | None:
+    """Return a camera; config.json of format 1 calls the camera model "lens"."""
+    if not values:
+        return None
+    return Camera(**{"model" if name == "lens" else name: v for name, v in values.items()})
+
+
+def _locate_scene(folder: Path, values: dict[str, Any]) -> tuple[Path, str]:
+    """Return scene folder and split: as saved, or relative to the run if both have moved."""
+    scene = Path(values["scene"])
+    split = str(values.get("split", "auto"))
+    if (folder / TEST_LIST).is_file() and not os.path.isfile(split):
+        split = str((folder / TEST_LIST).resolve())
+    if os.path.isdir(scene) or "scene_from_run" not in values:  # Path.is_dir raises without rights
+        return scene, split
+    moved = (folder.resolve() / values["scene_from_run"]).resolve()
+    if not os.path.isdir(moved):
+        return scene, split
+    return moved, relocate_split(moved, split, scene)
+
+
+def relocate_split(path: Path, split: str, old: Path) -> str:
+    """Return the split of a scene that has moved: a list inside it has moved too.
+
+    Args:
+        path: where the scene is now.
+        split: the split rule, or the path of a list of test images.
+        old: where the scene was.
+
+    Returns:
+        The split rule or the path of the list.
+    """
+    old = old.resolve()
+    if not Path(split).is_relative_to(old):
+        return split
+    return str(path.absolute() / Path(split).relative_to(old))
