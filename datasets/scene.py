@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from posenet.errors import EmptySplitError
+from posenet.errors import EmptySplitError, PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from posenet.io.files import fingerprint_files
@@ -69,6 +70,8 @@ class Scene:
         moments: number of the moment at which each image was taken, in the order of time, shape
             (n,); the cameras of a rig share them. None: every image is a moment of its own.
         split_rule: the value of --split that the scene was opened with.
+        file_stats: sizes and modification times of the image files when the scene was saved, shape
+            (n, 2), see `posenet.io.files.file_stats`. None: those of the files.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Scene:
     times: np.ndarray | None = None
     moments: np.ndarray | None = None
     split_rule: str = "auto"
+    file_stats: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -133,8 +137,33 @@ class Scene:
         cameras = repr(self.cameras).replace(" model=", " lens=")
         digest = hashlib.sha256(cameras.encode())
         digest.update(self.poses.matrices.round(9).tobytes())
-        digest.update(fingerprint_files(self.paths).encode())
+        digest.update(self.files_digest().encode())
         return digest.hexdigest()[:32]
+
+    def files_digest(self) -> str:
+        """Return a fingerprint of the image files alone.
+
+        Returns:
+            32 hexadecimal digits.
+        """
+        return fingerprint_files(self.paths, self.file_stats)
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the images are there: False for a saved scene without its folder."""
+        return self.file_stats is None or os.path.isdir(self.root)
+
+    def require_images(self, purpose: str) -> None:
+        """Check that the images are there.
+
+        Args:
+            purpose: what needs them, the start of the message.
+
+        Raises:
+            PoseNetError: they are not there.
+        """
+        if not self.has_images:
+            raise PoseNetError(f"{purpose} requires the images of the scene, {self.root} not found")
 
     def subset(self, index: ArrayLike) -> Scene:
         """Return some of the images, with what they observe of the points.
@@ -166,6 +195,7 @@ class Scene:
             numbers=None if self.numbers is None else self.numbers[rows],
             times=None if self.times is None else self.times[rows],
             moments=None if self.moments is None else self.moments[rows],
+            file_stats=None if self.file_stats is None else self.file_stats[rows],
         )
 
     def translated(self, translation: ArrayLike) -> Scene:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from posenet.datasets.registry import open_scene
+from posenet.datasets.saved_scene import load_scene, save_scene, saved_digest, with_saved_stats
 from posenet.datasets.scene import Scene
 from posenet.datasets.splits import TEST_LIST
 from posenet.environment import import_keras
 from posenet.errors import PoseNetError, count, first_line
-from posenet.io.files import atomic_path, write_text
+from posenet.io.files import atomic_path, best_effort_write, write_text
 from posenet.mapping.calibration import apply_corrections
 from posenet.run_config import RunConfig, format_config, parse_config, relocate_split
 
@@ -27,6 +29,8 @@ log = logging.getLogger("posenet")
 CONFIG = "config.json"
 MODEL = "model.keras"
 HISTORY = "history.csv"
+# Names, poses and cameras of the training images.
+TRAINING_SCENE = "training_scene.npz"
 CHECKPOINT = "checkpoint/state.npz"
 # Where the version before 0.1.0 kept the checkpoint.
 OLD_CHECKPOINT = "backup/state.npz"
@@ -93,11 +97,13 @@ class Run(RunConfig):
         scene = open_scene(path or self.scene, strict=strict, split=split)
         return apply_corrections(scene, self.corrections)
 
-    def training_scene(self, *, strict: bool = False) -> Scene:
+    def training_scene(self, *, strict: bool = False, need_images: bool = True) -> Scene:
         """Return the training images that the run started with, whatever the split gives today.
 
         Args:
             strict: refuse any label issue.
+            need_images: open the scene folder. False: if it is not there, return what the run
+                folder contains of the training images, which is everything but the images.
 
         Returns:
             The part of the scene that the run was trained on.
@@ -105,6 +111,10 @@ class Run(RunConfig):
         Raises:
             PoseNetError: none of the training images is there any more.
         """
+        if not need_images and not os.path.isdir(self.scene):
+            saved = load_scene(self.folder / TRAINING_SCENE, self.scene)
+            if saved is not None:
+                return saved
         scene = self.open_scene(strict=strict)
         if not self.training_images:
             return scene.split("train")
@@ -119,6 +129,19 @@ class Run(RunConfig):
             log.warning("%s: %d of %d training images are missing", scene.root, missing, total)
         return scene.subset(rows)
 
+    def save_training_scene(self, training: Scene) -> None:
+        """Save what the run needs of its training images where its scene is not there.
+
+        A folder that cannot be written is only a warning.
+
+        Args:
+            training: the training images.
+        """
+        path = self.folder / TRAINING_SCENE
+        if saved_digest(path) != training.digest():
+            with best_effort_write(path) as temporary:
+                save_scene(temporary, training)
+
     def known_training_images(self, scene: Scene) -> Scene | None:
         """Return the images of an open scene that the run was trained on.
 
@@ -131,7 +154,13 @@ class Run(RunConfig):
         chosen = np.isin(scene.names, self.training_images)
         if not chosen.any():
             chosen = scene.splits == "train"
-        return scene.subset(chosen) if chosen.any() else None
+        if not chosen.any():
+            return None
+        training = scene.subset(chosen)
+        if os.path.isdir(self.scene):
+            return training
+        saved = load_scene(self.folder / TRAINING_SCENE, self.scene)
+        return with_saved_stats(training, saved) if saved else training
 
     def exclude_training_images(self, test: Scene) -> Scene:
         """Return the test images that the network was not trained on, and warn about the others.

@@ -8,10 +8,12 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from posenet.errors import PoseNetError
 
@@ -170,19 +172,49 @@ def load_stamped(path: Path, stamp: str) -> dict[str, Any] | None:
         return None
 
 
-def fingerprint_files(paths: Iterable[Path]) -> str:
+def fingerprint_files(paths: Sequence[Path], stats: np.ndarray | None = None) -> str:
     """Return a fingerprint of the names, sizes and times of files, to validate cached results.
 
     Args:
         paths: the files.
+        stats: what `file_stats` returned earlier, for files that need not exist any more.
 
     Returns:
         32 hexadecimal digits.
     """
     digest = hashlib.sha256()
-    for path in paths:
-        digest.update(fingerprint_file(path, path.name))
+    stats = file_stats(paths) if stats is None else stats
+    for path, (size, time) in zip(paths, stats.tolist(), strict=True):
+        digest.update(_fingerprint(path.name, size, time))
     return digest.hexdigest()[:32]
+
+
+def fingerprint_content(path: Path) -> str:
+    """Return a fingerprint of the content of a file, which is the same for its copies.
+
+    Args:
+        path: the file.
+
+    Returns:
+        32 hexadecimal digits; those of an empty file if it does not exist.
+    """
+    if not path.is_file():
+        return hashlib.sha256().hexdigest()[:32]
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+
+
+def file_stats(paths: Sequence[Path]) -> np.ndarray:
+    """Return sizes and modification times of files.
+
+    Args:
+        paths: n files; links may be broken.
+
+    Returns:
+        Sizes in bytes and times in nanoseconds, shape (n, 2), int64; 0 for a file that does not
+        exist.
+    """
+    return np.array([_size_and_time(path) for path in paths], np.int64).reshape(-1, 2)
 
 
 def fingerprint_file(path: Path, name: str) -> bytes:
@@ -195,9 +227,15 @@ def fingerprint_file(path: Path, name: str) -> bytes:
     Returns:
         The bytes to include in a fingerprint.
     """
+    return _fingerprint(name, *_size_and_time(path))
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
     stat = path.stat() if path.is_file() else None
-    size = stat.st_size if stat else 0
-    time = stat.st_mtime_ns if stat else 0
+    return (stat.st_size, stat.st_mtime_ns) if stat else (0, 0)
+
+
+def _fingerprint(name: str, size: int, time: int) -> bytes:
     return f"{name}\0{size}\0{time}\0".encode(errors="surrogateescape")
 
 

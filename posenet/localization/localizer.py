@@ -16,7 +16,7 @@ from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from posenet.io.files import fingerprint_files
+from posenet.io.files import fingerprint_content
 from posenet.io.image_cache import ImageArray, load_images
 from posenet.localization.blending import (
     BlendingWeights,
@@ -110,7 +110,7 @@ class Localizer:
         self.options = LocalizationOptions(tta_views=tta_views, smooth=smooth, refine=refine)
         self.training = training
         # Before the model is loaded, since a training may replace the file at any time.
-        self.fingerprint = fingerprint_files([run.folder / MODEL])
+        self.fingerprint = fingerprint_content(run.folder / MODEL)
         self.network = fold_batch_norm(with_descriptor_output(run.load_model()))
 
     def __repr__(self) -> str:

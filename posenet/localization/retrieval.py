@@ -10,7 +10,7 @@ import numpy as np
 
 from posenet.datasets.scene import Scene
 from posenet.geometry.poses import Poses
-from posenet.io.files import best_effort_write, fingerprint_files
+from posenet.io.files import best_effort_write
 from posenet.io.image_cache import load_images
 from posenet.io.images import DECODER_VERSION
 from posenet.mapping.global_descriptors import nearest_neighbors
@@ -91,6 +91,9 @@ def load_or_build_gallery(
 ) -> Gallery:
     """Return the run's training images with their descriptors, cached in RUN/gallery.npz.
 
+    Names, poses and cameras of the training images are saved in the run folder too, so that the run
+    can be used without its scene.
+
     Args:
         run: the run.
         network: its network with the output "pooled".
@@ -101,10 +104,11 @@ def load_or_build_gallery(
         The gallery.
 
     Raises:
-        PoseNetError: the training images are not there any more.
+        PoseNetError: the training images are required and not there any more.
     """
-    training = scene or run.training_scene()
-    stamp = f"{DECODER_VERSION} {fingerprint} {fingerprint_files(training.paths)}"
+    training = scene or run.training_scene(need_images=False)
+    run.save_training_scene(training)
+    stamp = f"{DECODER_VERSION} {fingerprint} {training.files_digest()}"
     path = run.folder / GALLERY
     try:
         with np.load(path, allow_pickle=False) as saved:
@@ -113,6 +117,7 @@ def load_or_build_gallery(
                 return Gallery(training.subset(saved["rows"]), descriptors)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass  # there is none, or it is damaged
+    training.require_images(f"making {path}")
     images = load_images(training.paths, run.crop.resized, "training images")
     pooled = predict_in_batches(network, images, run.crop)["pooled"]
     # Stored as float16: the same whether the gallery was just built or loaded.

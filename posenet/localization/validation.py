@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from posenet.io.image_cache import ImageArray, load_images
 from posenet.localization.estimates import valid_poses
 from posenet.localization.retrieval import Gallery, normalize_descriptors
 from posenet.run import Run
+
+log = logging.getLogger("posenet")
 
 # Images of the same sequence within n / 64 images of a validation image are not retrieved, for n
 # training images. By default test blocks have n / 12 images, so that theirs are n / 48 images from
@@ -58,13 +61,16 @@ def predict_validation(
         predict: returns the outputs of its network for images and their cameras.
 
     Returns:
-        The predictions; None if no validation image has a valid one.
+        The predictions; None if no validation image has a valid one or the images are not there.
     """
     names = gallery.scene.names
     rows = np.flatnonzero(np.isin(names, run.validation_images))
     if len(rows) == 0 or len(rows) == len(names):
         return None
     scene = gallery.scene.subset(rows)
+    if not scene.has_images:
+        log.warning("poses are not calibrated: the validation images in %s not found", scene.root)
+        return None
     images = load_images(scene.paths, run.crop.resized, "validation images")
     scene = scene.subset(images.scene_rows)
     outputs = predict(images, scene.cameras)

@@ -123,7 +123,8 @@ def load_or_build_landmarks(
         The landmarks.
 
     Raises:
-        PoseNetError: the intrinsics are unknown, or hardly any point can be triangulated.
+        PoseNetError: the intrinsics are unknown, hardly any point can be triangulated, or the map
+            must be built and the images are not there.
     """
     stamp = _stamp(training)
     loaded = _load_map(landmarks_folder(run_folder), stamp)
@@ -133,6 +134,7 @@ def load_or_build_landmarks(
         raise PoseNetError(
             f"--refine requires the intrinsics of the training images, {training.root} has none"
         )
+    training.require_images("building the landmark map")
     log.info("building the map of %s", count(len(training), "training image"))
     target = run_folder / LANDMARKS
     try:

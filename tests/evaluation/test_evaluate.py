@@ -14,7 +14,7 @@ from posenet.evaluation.pose_files import write_tum
 from posenet.evaluation.report import format_report, write_evaluation
 from posenet.geometry.metrics import mean_pose_errors
 from posenet.geometry.poses import Poses
-from posenet.io.files import fingerprint_files
+from posenet.io.files import fingerprint_content
 from posenet.localization.localizer import LocalizationOptions, Localizer
 from posenet.localization.refinement import PnPRefiner
 from posenet.localization.uncertainty import load_uncertainty
@@ -257,7 +257,7 @@ def test_refined_beside_regressed(plane_trained, tmp_path, monkeypatch, capsys):
         run.validation_images
     )
     measured = load_uncertainty(
-        run.folder / "landmarks", fingerprint_files([run.folder / "model.keras"])
+        run.folder / "landmarks", fingerprint_content(run.folder / "model.keras")
     )
     assert result.refinement.uncertainty == again.refinement.uncertainty == measured
     arguments = ["predict", str(tmp_path / "run"), str(result.scene.paths[0]), "--tta-views", "1"]
