@@ -96,16 +96,17 @@ class Run(RunFolder):
 
 
 def load(folder: str | Path) -> Run:
-    """Load a run folder.
+    """Load a run.
 
     Args:
-        folder: the folder that training wrote.
+        folder: the folder that training wrote, or a packed run: a .zip file or
+            hf://user/name[@revision].
 
     Returns:
         The run.
 
     Raises:
-        PoseNetError: `folder` is not a run folder, or its config.json cannot be read.
+        PoseNetError: `folder` is not a run, or its config.json cannot be read.
     """
     return Run.open(folder)
 

@@ -8,6 +8,7 @@ variables and files; `os.environ` is restored afterwards.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import logging
 import os
 import sys
@@ -16,6 +17,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from typing import Any
 
 from posenet.errors import PoseNetError, first_line
 
@@ -50,6 +52,28 @@ def keep_freed_memory() -> None:
         set_parameter = ctypes.CDLL(None).mallopt
         for parameter, value in MALLOC_PARAMETERS.items():
             set_parameter(parameter, value)
+
+
+def import_extra(module: str, extra: str, needed_by: str) -> Any:
+    """Import a module of an optional dependency.
+
+    Args:
+        module: name of the module.
+        extra: the extra of this package that installs it.
+        needed_by: what requires it, the start of the message.
+
+    Returns:
+        The module.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise PoseNetError(
+            f"{needed_by} requires the extra `{extra}`: pip install 'camera-posenet[{extra}]'"
+        ) from None
 
 
 def import_matplotlib() -> None:

@@ -20,6 +20,7 @@ from posenet.errors import PoseNetError, count, first_line
 from posenet.io.files import atomic_path, best_effort_write, write_text
 from posenet.mapping.calibration import apply_corrections
 from posenet.run_config import RunConfig, format_config, parse_config, relocate_split
+from posenet.run_files import locate_run
 
 if TYPE_CHECKING:
     import keras
@@ -50,18 +51,19 @@ class Run(RunConfig):
 
     @classmethod
     def open(cls: type[RunType], folder: str | Path) -> RunType:
-        """Read the config.json of a run folder, of format 1 or 2.
+        """Read the config.json of a run, of format 1 or 2.
 
         Args:
-            folder: the run folder.
+            folder: the run folder, or a packed run: a .zip file or hf://user/name[@revision].
 
         Returns:
             The run.
 
         Raises:
-            PoseNetError: config.json is missing, corrupted or of a later format.
+            PoseNetError: config.json is missing, corrupted or of a later format, or the packed run
+                is refused.
         """
-        folder = Path(folder)
+        folder = locate_run(folder)
         path = folder / CONFIG
         if not folder.is_dir():
             raise PoseNetError(f"run folder not found: {folder}")
@@ -81,7 +83,7 @@ class Run(RunConfig):
         return old if old.is_file() and not new.is_file() else new
 
     def open_scene(self, path: str | Path | None = None, *, strict: bool = False) -> Scene:
-        """Open the run's scene with the run's split and corrected intrinsics.
+        """Open the run's scene, images included, with the run's split and corrected intrinsics.
 
         Args:
             path: where the scene is now, if it is not where it was in training.
@@ -93,6 +95,8 @@ class Run(RunConfig):
         Raises:
             PoseNetError: the scene cannot be opened.
         """
+        if path is None and not os.path.isdir(self.scene):
+            raise PoseNetError(f"scene folder not found: {self.scene}: its images are required")
         split = relocate_split(Path(path), self.split, self.scene) if path else self.split
         scene = open_scene(path or self.scene, strict=strict, split=split)
         return apply_corrections(scene, self.corrections)
@@ -235,10 +239,10 @@ class Run(RunConfig):
 
 
 def open_run(folder: str | Path) -> Run:
-    """Open a run folder, as `Run.open` does.
+    """Open a run, as `Run.open` does.
 
     Args:
-        folder: the run folder.
+        folder: the run folder, or a packed run: a .zip file or hf://user/name[@revision].
 
     Returns:
         The run.

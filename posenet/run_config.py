@@ -160,8 +160,11 @@ def _parse_camera(values: dict[str, Any] | None) -> Camera | None:
 def _locate_scene(folder: Path, values: dict[str, Any]) -> tuple[Path, str]:
     """Return scene folder and split: as saved, or relative to the run if both have moved."""
     scene = Path(values["scene"])
+    if not scene.is_absolute():  # that of a packed run is only a name
+        scene = folder.absolute() / scene.name
     split = str(values.get("split", "auto"))
-    if (folder / TEST_LIST).is_file() and not os.path.isfile(split):
+    is_list = os.path.isabs(split) and os.path.isfile(split)
+    if (folder / TEST_LIST).is_file() and not is_list:
         split = str((folder / TEST_LIST).resolve())
     if os.path.isdir(scene) or "scene_from_run" not in values:  # Path.is_dir raises without rights
         return scene, split

@@ -17,7 +17,7 @@ FLOORS = (
     ("models", "datasets"),
     ("viz", "mapping"),
     ("viewer", "interop"),
-    ("run_config",),
+    ("run_config", "run_files"),
     ("run",),
     ("training", "localization"),
     ("evaluation", "export", "streams", "live", "sharing"),

@@ -23,6 +23,7 @@ from posenet.cli.options import (
     PredictConfig,
     ReconstructConfig,
 )
+from posenet.cli.pack import PackConfig, pack
 from posenet.cli.predict import predict
 from posenet.cli.scene import convert, courtyard, info, reconstruct
 from posenet.cli.train import train
@@ -61,6 +62,7 @@ AnyCommand = (
     | Annotated[PredictConfig, tyro.conf.subcommand("predict")]
     | Annotated[ViewConfig, tyro.conf.subcommand("view")]
     | Annotated[LiveConfig, tyro.conf.subcommand("live")]
+    | Annotated[PackConfig, tyro.conf.subcommand("pack")]
     | Annotated[SceneCommand, tyro.conf.subcommand("scene")]
     | Annotated[WeightsCommand, tyro.conf.subcommand("weights")]
     | Annotated[ClassifyConfig, tyro.conf.subcommand("classify")]
@@ -73,6 +75,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     PredictConfig: predict,
     ViewConfig: view,
     LiveConfig: live,
+    PackConfig: pack,
     InfoConfig: info,
     ConvertConfig: convert,
     ReconstructConfig: reconstruct,

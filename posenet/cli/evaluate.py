@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posenet.cli.options import EvaluateConfig, EvaluatePosesConfig, EvaluateWeightsConfig
+from posenet.errors import PoseNetError
 
 if TYPE_CHECKING:
     from posenet.evaluation.evaluate import Evaluation
@@ -22,6 +23,9 @@ def evaluate(config: EvaluateConfig) -> None:
 
     Args:
         config: the options.
+
+    Raises:
+        PoseNetError: the run is packed and no scene is given.
     """
     result = evaluate_quietly(config)
     print(json.dumps(result.summary(), indent=2) if config.json else result)
@@ -41,7 +45,13 @@ def evaluate_quietly(config: EvaluateConfig) -> Evaluation:
 
     run = open_run(config.run)
     # A folder that cannot be written is reported before the work starts.
-    folder = make_report_folder(config.output or run.folder / "evaluation")
+    is_packed = not config.run.is_dir()
+    if is_packed and config.scene is None:
+        raise PoseNetError(
+            f"evaluating a packed run requires its scene: posenet evaluate {config.run} SCENE"
+        )
+    own = Path(f"{run.scene.name}_evaluation") if is_packed else run.folder / "evaluation"
+    folder = make_report_folder(config.output or own)
     from posenet.cli.startup import start_tensorflow
 
     start_tensorflow()

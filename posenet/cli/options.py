@@ -25,11 +25,12 @@ class EvaluateConfig:
     """Evaluate a run on its test split, beside baselines, and plot the camera path."""
 
     run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
-    """Run folder that training wrote."""
+    """Run folder that training wrote, or a packed run: a .zip file or hf://USER/NAME[@REVISION]."""
     scene: Annotated[Path | None, Positional, tyro.conf.arg(metavar="[SCENE]")] = None
     """Scene folder, if the scene has moved. Default: where it was in training."""
     output: Path | None = None
-    """Folder for summary.json, errors.csv, trajectories and figures. Default: RUN/evaluation."""
+    """Folder for summary.json, errors.csv, trajectories and figures. Default: RUN/evaluation;
+    for a packed run, the name of the scene and _evaluation, in the current folder."""
     tta_views: int = TTA_VIEWS
     """Number of test-time augmentation views per image, 1-11. More views are slower and more
     accurate; the rotation spread needs at least 2."""
@@ -86,7 +87,7 @@ class PredictConfig:
     """
 
     run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
-    """Run folder that training wrote."""
+    """Run folder that training wrote, or a packed run: a .zip file or hf://USER/NAME[@REVISION]."""
     images: Annotated[tuple[Path, ...], Positional, tyro.conf.arg(metavar="IMAGE...")]
     """Images, or folders of images."""
     tta_views: int | None = None

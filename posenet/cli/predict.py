@@ -53,7 +53,7 @@ def predict(config: PredictConfig) -> None:
 
 
 def plot_estimates(run: Run, poses: Poses, path: Path) -> None:
-    """Plot estimated poses in their order, with the training positions if the scene is there.
+    """Plot estimated poses in their order, with the training positions if they are known.
 
     Args:
         run: the run.
@@ -69,7 +69,7 @@ def plot_estimates(run: Run, poses: Poses, path: Path) -> None:
     if not len(poses):
         raise PoseNetError("--plot requires at least one image with a pose, received none")
     try:
-        training = run.open_scene().split("train").poses
+        training = run.training_scene(need_images=False).poses
     except PoseNetError as error:
         log.warning("training images are not plotted: %s", error)
         training = None

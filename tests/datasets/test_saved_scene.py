@@ -31,7 +31,8 @@ def test_a_scene_without_its_images_is_the_same(scene, tmp_path):
         assert getattr(loaded, name) == getattr(scene, name)
     for name in ("splits", "sequences", "times"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(scene, name))
-    assert loaded.moments is None and loaded.numbers is None
+    assert loaded.moments is None
+    assert loaded.numbers is None
     np.testing.assert_array_equal(loaded.poses.positions, scene.poses.positions)
     assert not loaded.has_images
     with pytest.raises(
