@@ -115,4 +115,6 @@ def _is_weight_file(path: Path) -> bool:
     """Return whether a path is a file, or the prefix of a TensorFlow 1 checkpoint."""
     if path.is_dir() or not path.name:
         return False
+    if path.suffix.lower() == ".zip":  # a packed run
+        return False
     return path.is_file() or path.with_name(f"{path.name}.index").is_file()

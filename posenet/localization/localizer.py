@@ -150,8 +150,9 @@ class Localizer:
         saved = load_uncertainty(folder, self.fingerprint)
         if saved is not None:
             return saved
-        validation = self.validation
-        count = len(validation) if validation else 0
+        count = len(self.run.validation_images)
+        validation = self.validation if count >= MIN_VALIDATION_IMAGES else None
+        count = len(validation) if validation else count
         if validation is None or count < MIN_VALIDATION_IMAGES:
             log.warning(
                 "the uncertainty of poses is assumed: it is calibrated with at least %d validation "

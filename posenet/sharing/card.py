@@ -86,7 +86,7 @@ def _read_summary(file: bytes | Path | None) -> dict[str, Any] | None:
         summary = json.loads(text)
     except ValueError:
         return None
-    return summary if isinstance(summary, dict) else None
+    return summary if isinstance(summary, dict) and "method" in summary else None
 
 
 def _front_matter(run: Run, title: str, license_text: str, summary: dict[str, Any] | None) -> str:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from posenet.io.files import (
     atomic_path,
     best_effort_write,
     exclusive_lock,
+    file_stats,
+    fingerprint_content,
     fingerprint_files,
     load_stamped,
     save_stamped,
@@ -57,6 +60,27 @@ def test_fingerprint_changes_with_names_sizes_and_presence(tmp_path):
     assert second != first
     paths[1].write_bytes(b"34")
     assert fingerprint_files(paths) not in (first, second)
+
+
+def test_recorded_sizes_and_times_give_the_same_fingerprint(tmp_path):
+    paths = [tmp_path / "a", tmp_path / "b"]
+    paths[0].write_bytes(b"12")
+    os.utime(paths[0], ns=(0, 5_000_000_123))
+    stats, fingerprint = file_stats(paths), fingerprint_files(paths)
+    assert stats.tolist() == [[2, 5_000_000_123], [0, 0]]
+    paths[0].unlink()
+    assert fingerprint_files(paths, stats) == fingerprint
+    assert fingerprint_files(paths) != fingerprint
+
+
+def test_content_has_the_same_fingerprint_in_a_copy(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    (tmp_path / "copy").write_bytes(b"abc")
+    expected = "ba7816bf8f01cfea414140de5dae2223"  # FIPS 180-2, example B.1
+    assert fingerprint_content(tmp_path / "a") == fingerprint_content(tmp_path / "copy") == expected
+    (tmp_path / "copy").write_bytes(b"abd")
+    assert fingerprint_content(tmp_path / "copy") != expected
+    assert fingerprint_content(tmp_path / "missing") == "e3b0c44298fc1c149afbf4c8996fb924"
 
 
 def test_failed_best_effort_write_is_a_warning(tmp_path, caplog):
