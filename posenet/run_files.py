@@ -52,7 +52,26 @@ PACKED_FILES = frozenset(
         *(f"evaluation/{name}" for name in EVALUATION_FILES),
     }
 )
+# Those that contain images of the scene.
+FILES_WITH_IMAGES = frozenset(
+    f"evaluation/{name}" for name in ("worst_images.png", "matches.png", "view.html")
+)
 UNPACKED = "runs"
+
+
+def is_packed(address: str | Path) -> bool:
+    """Return whether the address of a run is that of a packed run.
+
+    Args:
+        address: a run folder, a .zip file, or hf://user/name[@revision].
+
+    Returns:
+        False for folders and for files that do not exist.
+    """
+    path = Path(address)
+    if os.path.isdir(path):
+        return False
+    return is_hub_address(address) or (path.suffix.lower() == ARCHIVE_SUFFIX and path.is_file())
 
 
 def locate_run(address: str | Path) -> Path:
@@ -70,18 +89,16 @@ def locate_run(address: str | Path) -> Path:
         PoseNetError: the archive is refused, or the repository cannot be downloaded.
     """
     path = Path(address)
-    if os.path.isdir(path):
+    if not is_packed(address):
         return path
     if is_hub_address(address):
         hub_address = parse_hub_address(address)
         return _checked(download_repository(hub_address, PACKED_FILES), str(hub_address))
-    if path.suffix.lower() == ARCHIVE_SUFFIX and path.is_file():
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        folder = cache_folder() / UNPACKED / digest
-        unpack(path, folder, PACKED_FILES)
-        return _checked(folder, str(path))
-    return path
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    folder = cache_folder() / UNPACKED / digest
+    unpack(path, folder, PACKED_FILES)
+    return _checked(folder, str(path))
 
 
 def _checked(folder: Path, address: str) -> Path:

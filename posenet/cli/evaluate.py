@@ -23,9 +23,6 @@ def evaluate(config: EvaluateConfig) -> None:
 
     Args:
         config: the options.
-
-    Raises:
-        PoseNetError: the run is packed and no scene is given.
     """
     result = evaluate_quietly(config)
     print(json.dumps(result.summary(), indent=2) if config.json else result)
@@ -39,18 +36,22 @@ def evaluate_quietly(config: EvaluateConfig) -> Evaluation:
 
     Returns:
         The evaluation.
+
+    Raises:
+        PoseNetError: the run is packed and no scene is given.
     """
     from posenet.evaluation.report import make_report_folder
     from posenet.run import open_run
+    from posenet.run_files import is_packed
 
     run = open_run(config.run)
     # A folder that cannot be written is reported before the work starts.
-    is_packed = not config.run.is_dir()
-    if is_packed and config.scene is None:
+    packed = is_packed(config.run)
+    if packed and config.scene is None:
         raise PoseNetError(
             f"evaluating a packed run requires its scene: posenet evaluate {config.run} SCENE"
         )
-    own = Path(f"{run.scene.name}_evaluation") if is_packed else run.folder / "evaluation"
+    own = Path(f"{run.scene.name}_evaluation") if packed else run.folder / "evaluation"
     folder = make_report_folder(config.output or own)
     from posenet.cli.startup import start_tensorflow
 

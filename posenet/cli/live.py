@@ -32,7 +32,7 @@ class LiveConfig:
     """
 
     run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
-    """Run folder that training wrote."""
+    """Run folder that training wrote, or a packed run: a .zip file or hf://USER/NAME[@REVISION]."""
     port: int = 8077
     """Port to listen on; 0 for any free one."""
     host: str = "127.0.0.1"

@@ -19,7 +19,7 @@ class PackConfig:
     """Pack a run into one file, or upload it to the Hugging Face Hub.
 
     A packed run contains network, landmark map, poses of the training images, evaluation and a
-    model card. It works without the scene. All commands that take a run folder take a packed run.
+    model card. It works without the scene. All commands that read a run folder read a packed run.
     Descriptors and map are made first if they are missing.
     """
 
@@ -33,7 +33,8 @@ class PackConfig:
     title: str | None = None
     """Title of the model card. Default: the name of the scene."""
     figures: bool = True
-    """Include the figures of the evaluation. Two of them show some of the test images."""
+    """Include the figures and the 3-D page of the evaluation. worst_images.png, matches.png and
+    view.html show images of the scene."""
     public: bool = False
     """Make a new repository public."""
     overwrite: bool = False

@@ -27,11 +27,12 @@ class ViewConfig:
     The page is one HTML file: map points, training cameras, true and estimated camera paths colored
     by error, and the images. It needs no server and makes no request. For a run it is
     evaluation/view.html, and the run is evaluated first if that is missing or older than the model.
-    For a scene it shows cameras, points, and label issues in red.
+    For a scene it shows cameras, points, and label issues in red. The page in a packed run is not
+    opened, only its path is printed.
     """
 
     source: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN|SCENE")]
-    """Run folder that training wrote, or a scene folder."""
+    """Run folder that training wrote, a packed run, or a scene folder."""
     output: Path | None = None
     """HTML file to write for a scene. Default: the name of the scene and _view.html, in the current
     folder."""
@@ -52,7 +53,12 @@ def view(config: ViewConfig) -> None:
         PoseNetError: the folder is neither, or the page cannot be written.
     """
     from posenet.run import CONFIG, open_run
+    from posenet.run_files import is_packed
 
+    if is_packed(config.source):
+        print(_packed_page(config.source, open_run(config.source)))
+        log.info("not opened: the page may run scripts of whoever packed the run")
+        return
     if (config.source / CONFIG).is_file():
         if config.output is not None:
             raise PoseNetError("--output is for scenes: the page of a run is in its evaluation")
@@ -79,6 +85,16 @@ def _run_page(run: Run) -> Path:
 
         log.info("evaluating %s first", run.folder)
         evaluate_quietly(EvaluateConfig(run.folder))
+    return page
+
+
+def _packed_page(address: Path, run: Run) -> Path:
+    """Return the page in a packed run."""
+    from posenet.evaluation.report import VIEW
+
+    page = run.folder / "evaluation" / VIEW
+    if not page.is_file():
+        raise PoseNetError(f"{address} contains no evaluation/{VIEW}")
     return page
 
 

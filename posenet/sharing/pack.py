@@ -16,7 +16,7 @@ from posenet.localization.localizer import Localizer
 from posenet.mapping.landmarks import LANDMARKS, landmarks_folder
 from posenet.run import CONFIG, Run
 from posenet.run_config import format_config
-from posenet.run_files import CARD, EVALUATION_FILES, MAP_FILES, REQUIRED
+from posenet.run_files import CARD, EVALUATION_FILES, FILES_WITH_IMAGES, MAP_FILES, REQUIRED
 from posenet.sharing.card import PackOptions, format_card
 
 log = logging.getLogger("posenet")
@@ -89,6 +89,8 @@ def packed_content(run: Run, address: str, options: PackOptions) -> PackedConten
         content |= {name: path for name, path in files.items() if os.path.isfile(path)}
     if os.path.isabs(run.split) and os.path.isfile(run.split):
         content[TEST_LIST] = Path(run.split)
+    if with_images := sorted(FILES_WITH_IMAGES & content.keys()):
+        log.info("%s show images of the scene (--no-figures)", ", ".join(with_images))
     content[CONFIG] = json.dumps(_portable_config(run), indent=2).encode() + b"\n"
     content[CARD] = format_card(run, content, address, options).encode()
     return content

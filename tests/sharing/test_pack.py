@@ -11,7 +11,7 @@ import pytest
 
 import posenet
 from posenet.cli.main import main
-from posenet.evaluation.report import FIGURES
+from posenet.evaluation.report import FIGURES, VIEW
 from posenet.geometry.poses import Poses
 from posenet.localization.localizer import Localizer
 from posenet.mapping.landmarks import ARRAYS, INFO
@@ -197,7 +197,10 @@ def test_the_same_run_gives_the_same_bytes_and_can_be_packed_again(packed, tmp_p
     )
 
 
-def test_evaluation_and_list_of_test_images_are_packed(packed, tmp_path):
+def test_evaluation_and_list_of_test_images_are_packed(
+    packed, tmp_path, caplog, capsys, monkeypatch
+):
+    caplog.set_level("INFO", "posenet")
     shutil.copytree(packed.home / "run", tmp_path / "run")
     (tmp_path / "run" / "evaluation").mkdir()
     for name in (*EVALUATION_FILES, "notes.txt"):
@@ -210,10 +213,19 @@ def test_evaluation_and_list_of_test_images_are_packed(packed, tmp_path):
     assert files["test.txt"] == b"a.png\n"
     names = {name for name in files if name.startswith("evaluation/")}
     assert names == {f"evaluation/{name}" for name in EVALUATION_FILES}
+    assert caplog.messages[-1] == (
+        "evaluation/matches.png, evaluation/view.html, evaluation/worst_images.png show images of "
+        "the scene (--no-figures)"
+    )
     opened = open_run(target)
     assert opened.split == str(opened.folder / "test.txt")
     assert str(tmp_path).encode() not in files["config.json"]
+    monkeypatch.setattr("webbrowser.open", None)  # a page of strangers is not opened
+    assert main(["view", str(target)]) == 0
+    assert capsys.readouterr().out == f"{opened.folder / 'evaluation' / 'view.html'}\n"
     pack_run(run, target, PackOptions(figures=False), overwrite=True)
+    assert main(["view", str(target)]) == 1
+    assert f"error: {target} contains no evaluation/view.html\n" in capsys.readouterr().err
     names = {name for name in content(target) if name.startswith("evaluation/")}
     assert names == {
         f"evaluation/{name}"
@@ -299,4 +311,5 @@ def test_packed_files_are_those_that_runs_contain():
     }
     figures = {name.removesuffix(".png") for name in EVALUATION_FILES if name.endswith(".png")}
     assert figures == set(FIGURES)
+    assert VIEW in EVALUATION_FILES
     assert not any(name.endswith((".py", ".pkl", ".pickle", ".so")) for name in PACKED_FILES)
