@@ -66,7 +66,7 @@ def import_extra(module: str, extra: str, needed_by: str) -> Any:
         The module.
 
     Raises:
-        MissingExtraError: it is not installed.
+        PoseNetError: it is not installed.
     """
     try:
         return importlib.import_module(module)
