@@ -49,10 +49,23 @@ def guess_camera(path: Path) -> Camera:
     """
     width, height = image_size(path)
     focal = focal_from_exif(path, width, height)
-    source = "EXIF" if focal else "assumed"
     if not focal:
-        focal = max(width, height) / 2 / math.tan(math.radians(TYPICAL_VIEW_DEG) / 2)
-    return Camera(width, height, focal, focal, width / 2, height / 2, source=source)
+        return assume_camera(width, height)
+    return Camera(width, height, focal, focal, width / 2, height / 2, source="EXIF")
+
+
+def assume_camera(width: int, height: int) -> Camera:
+    """Return the camera of an image without EXIF data, with a typical field of view.
+
+    Args:
+        width: width of the image in pixels.
+        height: height of the image in pixels.
+
+    Returns:
+        The camera; its source is "assumed".
+    """
+    focal = max(width, height) / 2 / math.tan(math.radians(TYPICAL_VIEW_DEG) / 2)
+    return Camera(width, height, focal, focal, width / 2, height / 2, source="assumed")
 
 
 def guess_missing_cameras(scene: Scene) -> Scene:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from posenet.datasets.formats.photos import list_photos
-from posenet.datasets.intrinsics import guess_camera
+from posenet.datasets.intrinsics import assume_camera, guess_camera
 from posenet.errors import PoseNetError, first_line
 from posenet.geometry.camera import Camera
 from posenet.geometry.camera_models import CAMERA_MODELS
@@ -97,13 +97,7 @@ def query_camera(run: Run, path: Path) -> Camera:
     Raises:
         PoseNetError: the file is not an image.
     """
-    width, height = image_size(path)
-    reference = run.camera
-    camera: Camera | None = None
-    if reference and _same_shape(width, height, reference.width, reference.height):
-        camera = reference.resized(width, height)
-    elif reference and _same_shape(width, height, reference.height, reference.width):
-        camera = _held_upright(reference).resized(width, height)
+    camera = _reference_camera(run, *image_size(path))
     guess: Camera = guess_camera(path)
     if guess.source in run.corrections and guess.has_known_focal_length:
         guess = run.corrections[guess.source].apply(guess)
@@ -113,6 +107,51 @@ def query_camera(run: Run, path: Path) -> Camera:
     if guess.has_known_focal_length and zoom > OTHER_ZOOM:
         return guess
     return camera
+
+
+def array_camera(run: Run, image: np.ndarray) -> Camera:
+    """Return the camera of a query image in memory, as `query_camera` does without EXIF data.
+
+    Args:
+        run: the run.
+        image: RGB values, shape (h, w, 3), uint8.
+
+    Returns:
+        The camera of the image.
+
+    Raises:
+        PoseNetError: the array is not RGB uint8.
+    """
+    check_array(image)
+    height, width = image.shape[:2]
+    camera: Camera = _reference_camera(run, width, height) or assume_camera(width, height)
+    return camera
+
+
+def check_array(image: np.ndarray) -> None:
+    """Check that an array is an image.
+
+    Args:
+        image: the array.
+
+    Raises:
+        PoseNetError: it is not RGB of shape (h, w, 3) and type uint8.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise PoseNetError(
+            "an image array must be RGB of shape (h, w, 3) and type uint8, "
+            f"received shape {image.shape} and type {image.dtype}"
+        )
+
+
+def _reference_camera(run: Run, width: int, height: int) -> Camera | None:
+    """Return the run's reference camera for an image size, None if the aspect ratio differs."""
+    reference = run.camera
+    if reference and _same_shape(width, height, reference.width, reference.height):
+        return reference.resized(width, height)
+    if reference and _same_shape(width, height, reference.height, reference.width):
+        return _held_upright(reference).resized(width, height)
+    return None
 
 
 def _as_file(image: QueryImage, target: Path) -> Path:
@@ -129,11 +168,7 @@ def _as_file(image: QueryImage, target: Path) -> Path:
             ) from None
         return path
     if isinstance(image, np.ndarray):
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-            raise PoseNetError(
-                "an image array must be RGB of shape (h, w, 3) and type uint8, "
-                f"received shape {image.shape} and type {image.dtype}"
-            )
+        check_array(image)
         path = target.with_suffix(".bmp")
         cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         return path

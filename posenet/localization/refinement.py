@@ -27,7 +27,7 @@ from posenet.localization.pnp import CameraPose
 from posenet.localization.query_matches import QueryMatcher, cached_landmarks
 from posenet.localization.retrieval import Gallery
 from posenet.localization.uncertainty import UncertaintyModel
-from posenet.mapping.keypoints import Keypoints, detect, detect_faint, detect_or_empty
+from posenet.mapping.keypoints import Keypoints, detect_faint, detect_or_empty
 from posenet.mapping.landmarks import MAX_KEYPOINTS, Landmarks
 from posenet.mapping.parallel import NUM_CORES, in_parallel, one_blas_thread
 from posenet.mapping.vlad import VladIndex
@@ -205,31 +205,27 @@ class PnPRefiner:
         return in_parallel(estimate_one, range(len(paths)), "refining")
 
     def estimate_near(
-        self, path: Path, camera: Camera, predicted: CameraPose
+        self, keypoints: Keypoints, predicted: CameraPose, *, has_known_focal_length: bool = True
     ) -> AbsolutePose | None:
         """Estimate the pose of an image from matches with the training images near a pose.
 
         Args:
-            path: the image file.
-            camera: its camera.
+            keypoints: the keypoints of the image.
             predicted: about where the image was taken.
+            has_known_focal_length: False to estimate the focal length with the pose.
 
         Returns:
             The pose, None if too few matches agree.
-
-        Raises:
-            PoseNetError: the file does not decode.
         """
         poses = Poses(predicted.position[None], Rotation.concatenate([predicted.rotation]))
         images = self.nearest_views(poses, 0)[:NEAR_NEIGHBORS].tolist()
-        keypoints = detect(path, camera, MAX_KEYPOINTS)
         with one_blas_thread():
             return estimate_absolute_pose(
                 QueryMatcher(keypoints, self.cached_landmarks, threads=NUM_CORES),
                 images,
                 self.covisibility,
                 depth=self.depth,
-                has_known_focal_length=camera.has_known_focal_length,
+                has_known_focal_length=has_known_focal_length,
             )
 
     def nearest_views(self, poses: Poses, row: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -15,15 +15,32 @@ from posenet.localization.estimates import PoseEstimate
 from posenet.localization.hypotheses import are_near
 from posenet.localization.localizer import Localizer
 from posenet.localization.pnp import CameraPose
-from posenet.localization.query_images import QueryImage, as_files, query_camera
+from posenet.localization.query_images import QueryImage, array_camera, as_files, query_camera
+from posenet.mapping.keypoints import Keypoints, detect, detect_in
+from posenet.mapping.landmarks import MAX_KEYPOINTS
+from posenet.run import Run
+
+
+class PreparedImage(NamedTuple):
+    """An image with what can be computed before the pose of the image before it is known.
+
+    Attributes:
+        image: the image, as it was given.
+        camera: its camera.
+        keypoints: its keypoints.
+    """
+
+    image: QueryImage
+    camera: Camera
+    keypoints: Keypoints
 
 
 class PoseTracker:
     """Estimates the poses of consecutive images of a video or stream.
 
-    Each image is matched with the few training images nearest to the pose of the image before. If
-    no pose is accepted, or it is far from the one before, this image is localized by retrieval as
-    `Localizer.localize` does.
+    Each image is matched with the few training images nearest to the pose that the motion so far
+    predicts. If no pose is accepted, or it is far from both the last and the predicted one, this
+    image is localized by retrieval as `Localizer.localize` does.
     """
 
     def __init__(self, localizer: Localizer) -> None:
@@ -39,10 +56,11 @@ class PoseTracker:
             raise PoseNetError("tracking requires a localizer with refine=True, received False")
         self.localizer = localizer
         self._last: CameraPose | None = None
+        self._before: CameraPose | None = None
 
     def reset(self) -> None:
         """Forget the last pose, so that the next image is localized by retrieval."""
-        self._last = None
+        self._last = self._before = None
 
     def track(self, image: QueryImage, *, camera: Camera | None = None) -> PoseEstimate:
         """Estimate the pose of the next image.
@@ -58,27 +76,52 @@ class PoseTracker:
         Raises:
             PoseNetError: the image cannot be read, or the run cannot localize.
         """
-        with as_files([image]) as [path]:
-            pose = self._track_last(path, camera) if self._last else None
-            if pose is not None:
-                self._last = pose.pose
-                return self._to_estimate(pose)
-            self.reset()
-            estimate = self.localizer.localize(path, camera=camera)
+        if self._last is None:  # the full search detects keypoints itself
+            return self._search(image, camera)
+        return self.track_prepared(prepare_image(self.localizer.run, image, camera=camera))
+
+    def track_prepared(self, prepared: PreparedImage) -> PoseEstimate:
+        """Estimate the pose of the next image, whose keypoints are known.
+
+        Args:
+            prepared: the image, as `prepare_image` returned it.
+
+        Returns:
+            The pose, world_from_camera, with its uncertainty.
+
+        Raises:
+            PoseNetError: the image cannot be read, or the run cannot localize.
+        """
+        pose = self._track_last(prepared) if self._last else None
+        if pose is None:
+            return self._search(prepared.image, prepared.camera)
+        self._before, self._last = self._last, pose.pose
+        return self._to_estimate(pose)
+
+    def _search(self, image: QueryImage, camera: Camera | None) -> PoseEstimate:
+        """Localize an image without the last pose."""
+        self.reset()
+        estimate = self.localizer.localize(image, camera=camera)
         if estimate.refined:
             rotation = Rotation.from_quat(estimate.quaternion_wxyz, scalar_first=True)
             self._last = CameraPose(estimate.position, rotation)
         return estimate
 
-    def _track_last(self, path: Path, camera: Camera | None) -> AbsolutePose | None:
+    def _track_last(self, prepared: PreparedImage) -> AbsolutePose | None:
         """Return the accepted pose near the last one, None if the camera is lost."""
         refiner = self.localizer.refiner
-        camera = camera or query_camera(self.localizer.run, path)
         assert self._last is not None
-        pose = refiner.estimate_near(path, camera, self._last)
+        predicted = _continue_motion(self._before, self._last)
+        pose = refiner.estimate_near(
+            prepared.keypoints,
+            predicted,
+            has_known_focal_length=prepared.camera.has_known_focal_length,
+        )
         if pose is not None:
-            pose = choose_pose(pose, self._last, self.localizer.uncertainty)
-        if pose is not None and are_near(pose.pose, self._last, refiner.depth):
+            pose = choose_pose(pose, predicted, self.localizer.uncertainty)
+        if pose is not None and any(
+            are_near(pose.pose, expected, refiner.depth) for expected in (self._last, predicted)
+        ):
             return pose
         return None
 
@@ -94,3 +137,36 @@ class PoseTracker:
             refined=True,
             valid=True,
         )
+
+
+def prepare_image(
+    run: Run, image: QueryImage, *, camera: Camera | None = None
+) -> PreparedImage:
+    """Detect the keypoints of an image. Another thread may do this for the next image.
+
+    Args:
+        run: the run.
+        image: an image file (str or Path), RGB values of shape (h, w, 3) and type uint8, or a PIL
+            image.
+        camera: the camera of the upright image. Default: by `query_camera`.
+
+    Returns:
+        The image with its camera and keypoints.
+
+    Raises:
+        PoseNetError: the image cannot be read.
+    """
+    if isinstance(image, np.ndarray):
+        camera = camera or array_camera(run, image)
+        return PreparedImage(image, camera, detect_in(image, camera, MAX_KEYPOINTS))
+    with as_files([image]) as [path]:
+        camera = camera or query_camera(run, path)
+        return PreparedImage(image, camera, detect(path, camera, MAX_KEYPOINTS))
+
+
+def _continue_motion(before: CameraPose | None, last: CameraPose) -> CameraPose:
+    """Return the next pose if the camera moves and rotates as between the last two images."""
+    if before is None:
+        return last
+    rotation = last.rotation * (before.rotation.inv() * last.rotation)
+    return CameraPose(2 * last.position - before.position, rotation)

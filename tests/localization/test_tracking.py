@@ -13,7 +13,7 @@ from posenet.localization.estimates import PoseEstimate
 from posenet.localization.pnp import CameraPose
 from posenet.localization.refinement import PnPRefiner
 from posenet.localization.retrieval import Gallery
-from posenet.localization.tracking import PoseTracker
+from posenet.localization.tracking import PoseTracker, _continue_motion
 from posenet.localization.uncertainty import UncertaintyModel
 from posenet.mapping import landmarks
 from posenet.mapping.landmarks import load_or_build_landmarks
@@ -53,9 +53,9 @@ class FullSearch:
         self.uncertainty = UncertaintyModel(0.1, 3.0, 2.0)
         self.estimates = list(estimates)
 
-    def localize(self, path, *, camera=None):
+    def localize(self, image, *, camera=None):
         """Return the next estimate."""
-        assert path.is_file()
+        assert isinstance(image, np.ndarray)
         return self.estimates.pop(0)
 
 
@@ -114,6 +114,30 @@ def test_a_pose_far_from_the_last_one_is_not_accepted_without_a_full_search(refi
     position, rotation = PATH[0]
     tracker._last = CameraPose(position, rotation * Rotation.from_rotvec([0, 0, np.radians(12)]))
     assert tracker.track(shown(PATH[0])) is ELSEWHERE
+
+
+def test_a_fast_turn_is_followed_if_the_motion_predicts_it(refiner):
+    # 12 degrees per image are more than those up to which poses are near, 10.
+    path = [
+        (PATH[0][0], Rotation.from_rotvec([0, np.radians(12 * step - 14), 0])) for step in range(3)
+    ]
+    localizer = FullSearch(refiner, [at(path[0]), at(path[1])])
+    tracker = PoseTracker(localizer)
+    tracker.track(shown(path[0]))
+    tracker._before, tracker._last = CameraPose(*path[0]), CameraPose(*path[1])
+    estimate = tracker.track(shown(path[2]))
+    assert len(localizer.estimates) == 1  # without a full search
+    assert errors(estimate, path[2])[0] < 0.02
+
+
+def test_the_predicted_pose_repeats_the_last_motion():
+    quarter = Rotation.from_rotvec([0, 0, np.pi / 2])
+    before = CameraPose(np.array([1.0, 0, 0]), Rotation.identity())
+    last = CameraPose(np.array([1.5, 2, 0]), quarter)
+    predicted = _continue_motion(before, last)
+    np.testing.assert_allclose(predicted.position, [2, 4, 0])
+    np.testing.assert_allclose(predicted.rotation.as_rotvec(), [0, 0, np.pi], atol=1e-12)
+    assert _continue_motion(None, last) is last
 
 
 def test_reset_forgets_the_last_pose(refiner):
