@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 import tyro
 
+from posenet.cli.animate import animate
 from posenet.cli.evaluate import evaluate, evaluate_poses
 from posenet.cli.live import LiveConfig, live
 from posenet.cli.options import (
+    AnimateConfig,
     ClassifyConfig,
     ConvertConfig,
     ConvertWeightsConfig,
@@ -63,6 +65,7 @@ AnyCommand = (
     | Annotated[ViewConfig, tyro.conf.subcommand("view")]
     | Annotated[LiveConfig, tyro.conf.subcommand("live")]
     | Annotated[PackConfig, tyro.conf.subcommand("pack")]
+    | Annotated[AnimateConfig, tyro.conf.subcommand("animate")]
     | Annotated[SceneCommand, tyro.conf.subcommand("scene")]
     | Annotated[WeightsCommand, tyro.conf.subcommand("weights")]
     | Annotated[ClassifyConfig, tyro.conf.subcommand("classify")]
@@ -76,6 +79,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     ViewConfig: view,
     LiveConfig: live,
     PackConfig: pack,
+    AnimateConfig: animate,
     InfoConfig: info,
     ConvertConfig: convert,
     ReconstructConfig: reconstruct,

@@ -18,6 +18,11 @@ Refine = Annotated[
     tyro.conf.DisallowNone[bool | None],
     tyro.conf.arg(help_behavior_hint="(default: if possible)"),
 ]
+# The same of --smooth: images are not smoothed by default, streams are.
+Smooth = Annotated[
+    tyro.conf.DisallowNone[bool | None],
+    tyro.conf.arg(help_behavior_hint="(default: only streams)"),
+]
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class EvaluatePosesConfig:
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """Estimate the camera poses of new images.
+    """Estimate the camera poses of new images, or follow the camera of a video or stream.
 
     Prints one line per image: name x y z qw qx qy qz rotation_spread_deg num_inliers position_std.
     These are the camera center, the rotation from camera to world axes, the spread of the views'
@@ -84,17 +89,23 @@ class PredictConfig:
     standard deviation of the position. An image that is not refined has the network's pose and 0
     inliers; position_std is nan if no image is refined. --show-retrieved adds retrieved_image.
     Images that cannot be localized have no line.
+
+    A stream is a video file, the number of a camera, or an rtsp:// or http:// URL. Its lines start
+    with the number of the frame and its time in seconds, and are printed as the poses come. Frames
+    without a trustworthy pose have no line. A live stream is read until Ctrl-C.
     """
 
     run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
     """Run folder that training wrote, or a packed run: a .zip file or hf://USER/NAME[@REVISION]."""
-    images: Annotated[tuple[Path, ...], Positional, tyro.conf.arg(metavar="IMAGE...")]
-    """Images, or folders of images."""
+    images: Annotated[tuple[str, ...], Positional, tyro.conf.arg(metavar="IMAGE...|STREAM")]
+    """Images, or folders of images; or one stream."""
     tta_views: int | None = None
     """Number of test-time augmentation views per image, 1-11. More views are slower and more
-    accurate; the rotation spread needs at least 2. Default: 11, or 3 if poses are refined."""
-    smooth: bool = False
-    """Smooth the images of each folder as a video, in the order of the numbers in their names."""
+    accurate; the rotation spread needs at least 2. Default: 11, or 3 if poses are refined, or 1 for
+    streams."""
+    smooth: Smooth = None
+    """Smooth the images of each folder as a video, in the order of the numbers in their names. The
+    poses of a stream are smoothed with those before them if they are refined."""
     refine: Refine = None
     """Refine each pose by local feature matching and PnP, which requires known or measured
     intrinsics of the training images and builds a landmark map on first use. --refine fails if it
@@ -103,6 +114,31 @@ class PredictConfig:
     """Also print the name of the most similar training image."""
     plot: Path | None = None
     """PNG file to plot the estimated poses in, in the order of the images. Default: no plot."""
+    output: Path | None = None
+    """For streams: MP4 file to draw the frames beside a map with the camera path in."""
+    show: bool = False
+    """For streams: show the frames beside the map in a window; q closes it."""
+    realtime: bool = False
+    """For video files: read them at their own speed and drop frames, as of a live stream. Default:
+    use every frame."""
+
+
+@dataclass(frozen=True)
+class AnimateConfig:
+    """Draw the test sequence of a run as a video: each image beside a map with the camera path.
+
+    Estimated and true poses are drawn, with the errors of each image. The poses are those of the
+    evaluation in RUN/evaluation if it is of these images, otherwise the images are localized.
+    """
+
+    run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
+    """Run folder that training wrote."""
+    output: Path | None = None
+    """MP4 file to write. Default: RUN/evaluation/camera_path.mp4."""
+    sequence: str | None = None
+    """Name of the test sequence. Default: all of them, one after the other."""
+    fps: float = 10.0
+    """Images per second, more than 0 and at most 60."""
 
 
 @dataclass(frozen=True)

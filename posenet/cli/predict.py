@@ -13,20 +13,35 @@ if TYPE_CHECKING:
     from posenet.geometry.poses import Poses
     from posenet.localization.estimates import PoseEstimate
     from posenet.run import Run
+    from posenet.streams.source import StreamSource
 
 log = logging.getLogger("posenet")
 
 
 def predict(config: PredictConfig) -> None:
-    """Estimate the poses of images and print one line for each.
+    """Estimate the poses of images and print one line for each, or follow a stream.
 
     Args:
         config: the options.
+
+    Raises:
+        PoseNetError: an option is for streams only.
     """
     from posenet.cli.startup import start_tensorflow
     from posenet.run import open_run
 
     run = open_run(config.run)
+    stream = _stream(config.images)
+    if stream is not None:
+        from posenet.cli.stream import predict_stream
+
+        predict_stream(config, run, stream)
+        return
+    for option in ("output", "show", "realtime"):
+        if getattr(config, option):
+            raise PoseNetError(
+                f"--{option} requires one stream: a video file, the number of a camera or a URL"
+            )
     start_tensorflow()
     from posenet.evaluation.pose_files import PREDICTION_HEADER
     from posenet.localization.localizer import Localizer
@@ -34,7 +49,7 @@ def predict(config: PredictConfig) -> None:
 
     paths = image_files(config.images)
     localizer = Localizer(
-        run, refine=config.refine, smooth=config.smooth, tta_views=config.tta_views
+        run, refine=config.refine, smooth=bool(config.smooth), tta_views=config.tta_views
     )
     rows, estimates = localizer.localize_files(paths)
     retrieved = localizer.retrieve(estimates) if config.show_retrieved else None
@@ -78,6 +93,19 @@ def plot_estimates(run: Run, poses: Poses, path: Path) -> None:
         plot_path(figure.add_subplot(), poses, training, run.unit)
         figure.suptitle(f"{run.scene.name}: {count(len(poses), 'image')}")
         save_figure(figure, path)
+
+
+def _stream(arguments: tuple[str, ...]) -> StreamSource | None:
+    """Return the stream that the arguments mean, None if they are images."""
+    from posenet.streams.source import find_source
+
+    sources = [find_source(argument) for argument in arguments]
+    found = [source for source in sources if source is not None]
+    if found and len(arguments) > 1:
+        raise PoseNetError(
+            f"{found[0]} is a stream, which must be the only input, received {len(arguments)}"
+        )
+    return found[0] if found else None
 
 
 def _columns(estimate: PoseEstimate, retrieved: str | None) -> dict[str, str]:

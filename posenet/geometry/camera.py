@@ -68,6 +68,11 @@ class Camera:
         return self.has_known_focal_length and self.model in PERSPECTIVE_MODELS
 
     @property
+    def hfov_deg(self) -> float:
+        """Horizontal field of view in degrees, distortion ignored."""
+        return float(np.degrees(2 * np.arctan(self.width / (2 * self.fx))))
+
+    @property
     def has_distortion(self) -> bool:
         """Whether the camera is more than a pinhole."""
         return any(self.distortion) or self.model not in PERSPECTIVE_MODELS

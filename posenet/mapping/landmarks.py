@@ -97,6 +97,26 @@ def landmarks_folder(run_folder: Path) -> Path:
     return old if (old / INFO).is_file() and not new.exists() else new
 
 
+def read_map_points(run_folder: Path) -> np.ndarray | None:
+    """Read the 3-D points of a run's map, to draw them.
+
+    Args:
+        run_folder: the run folder.
+
+    Returns:
+        The points in the world frame, shape (n, 3); None if there is no map or it is damaged.
+    """
+    folder = landmarks_folder(run_folder)
+    try:
+        origin, points = (
+            np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("origin", "points")
+        )
+        moved: np.ndarray = points + origin
+    except (OSError, ValueError, EOFError):
+        return None
+    return moved
+
+
 def can_have_landmarks(training: Scene) -> bool:
     """Return whether the intrinsics of any training image are known, which a map requires.
 

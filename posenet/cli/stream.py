@@ -1,0 +1,167 @@
+"""The command `predict` for a video, camera or network stream."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from posenet.cli.options import PredictConfig
+from posenet.errors import PoseNetError, count
+
+if TYPE_CHECKING:
+    from posenet.run import Run
+    from posenet.streams.follower import FollowedFrame, Follower
+    from posenet.streams.path_video import PathVideo
+    from posenet.streams.reader import FrameReader
+    from posenet.streams.source import StreamSource
+    from posenet.streams.window import Window
+
+log = logging.getLogger("posenet")
+
+HEADER = "# frame seconds x y z qw qx qy qz, camera to world; then "
+COLUMNS = ("rotation_spread_deg", "num_inliers", "position_std")
+
+
+@dataclass
+class _Progress:
+    """Counts the frames of a stream."""
+
+    followed: int = 0
+    lost: int = 0
+    is_lost: bool = False
+
+    def add(self, frame: FollowedFrame) -> None:
+        """Count a frame, and log when the camera is lost or found again."""
+        self.followed += not frame.is_lost
+        self.lost += frame.is_lost
+        if frame.is_lost != self.is_lost:
+            state = "lost" if frame.is_lost else "found again"
+            log.info("frame %d, %.1f s: %s", frame.index, frame.seconds, state)
+        self.is_lost = frame.is_lost
+
+
+def predict_stream(config: PredictConfig, run: Run, source: StreamSource) -> None:
+    """Follow the camera of a stream and print one line for each frame with a pose.
+
+    Args:
+        config: the options.
+        run: the run.
+        source: the stream.
+
+    Raises:
+        PoseNetError: an option is for images only, or the stream cannot be opened or followed.
+    """
+    for option in ("plot", "show_retrieved"):
+        if getattr(config, option):
+            name = option.replace("_", "-")
+            raise PoseNetError(f"--{name} requires images, {source} is a stream")
+    from posenet.streams.reader import FrameReader
+    from posenet.streams.video_file import check_video_path
+    from posenet.streams.window import require_window
+
+    # What can fail does so before TensorFlow starts.
+    if config.output:
+        check_video_path(config.output)
+    if config.show:
+        require_window()
+    reader = FrameReader(source, realtime=config.realtime)
+    from posenet.cli.startup import start_tensorflow
+
+    start_tensorflow()
+    from posenet.localization.localizer import Localizer
+    from posenet.streams.follower import Follower, tta_views
+
+    localizer = Localizer(run, refine=config.refine, tta_views=tta_views(config.tta_views))
+    follower = Follower(localizer, smooth=config.smooth is not False)
+    progress = _Progress()
+    started = time.monotonic()
+    ended = "interrupted after "
+    with ExitStack() as stack:
+        video, window = _open_video(config, run, reader, follower, stack)
+        stack.enter_context(reader)
+        try:
+            _follow(follower, reader, progress, video, window)
+            ended = ""
+        except KeyboardInterrupt:  # how a live stream ends
+            pass
+    seconds = time.monotonic() - started
+    log.info("%s%s", ended, _summary(progress, reader.num_dropped, seconds))
+    if config.output and config.output.is_file():
+        log.info("written: %s", config.output)
+
+
+def _follow(
+    follower: Follower,
+    reader: FrameReader,
+    progress: _Progress,
+    video: PathVideo | None,
+    window: Window | None,
+) -> None:
+    """Print and draw the frames of a stream until it ends."""
+    print(HEADER + ", ".join(COLUMNS), flush=True)
+    for frame in follower.follow(reader):
+        progress.add(frame)
+        if not frame.is_lost:
+            print(_line(frame), flush=True)
+        if video is not None:
+            video.add(frame)
+            if window is not None and not window.show(video.latest):
+                return
+
+
+def _line(frame: FollowedFrame) -> str:
+    """Return the line of a frame, with the columns of `predict` for an image."""
+    estimate = frame.estimate
+    pose = (f"{value:.6f}" for value in (*estimate.position, *estimate.quaternion_wxyz))
+    return (
+        f"{frame.index} {frame.seconds:.3f} {' '.join(pose)} {estimate.rotation_spread_deg:.3f} "
+        f"{estimate.num_inliers} {estimate.position_std:.4g}"
+    )
+
+
+def _open_video(
+    config: PredictConfig, run: Run, reader: FrameReader, follower: Follower, stack: ExitStack
+) -> tuple[PathVideo | None, Window | None]:
+    """Open what the stream is drawn in: a file, a window, both or neither."""
+    if not (config.output or config.show):
+        return None, None
+    from posenet.mapping.landmarks import read_map_points
+    from posenet.streams.drawing import MAP_BOX, SIZE, CameraPathDrawing
+    from posenet.streams.map_view import draw_map
+    from posenet.streams.path_video import PathVideo
+    from posenet.streams.video_file import MAX_FPS, VideoFile, output_rate
+    from posenet.streams.window import Window
+
+    refines = follower.tracker is not None
+    view = draw_map(
+        MAP_BOX[2:],
+        follower.localizer.gallery.scene.poses,
+        run.unit,
+        points=read_map_points(run.folder),
+        has_std=refines,
+    )
+    name = reader.source.title
+    drawing = CameraPathDrawing(view, f"{run.scene.name}: {name}", run.unit)
+    file = None
+    if config.output:
+        rate = MAX_FPS if reader.drops else output_rate(reader.fps)
+        file = VideoFile(config.output, rate, SIZE)
+        log.info("%s: encoding with %s", config.output, file.codec)
+    video = stack.enter_context(PathVideo(drawing, file, every=config.show))
+    window = None
+    if config.show:
+        window = Window(f"posenet: {name}")
+        stack.callback(window.close)
+    return video, window
+
+
+def _summary(progress: _Progress, dropped: int, seconds: float) -> str:
+    """Return the summary of a stream."""
+    total = progress.followed + progress.lost
+    text = f"{count(total, 'frame')}: {progress.followed} followed, {progress.lost} lost"
+    if dropped:
+        text += f", {dropped} more dropped"
+    return f"{text}, {total / max(seconds, 1e-9):.1f} images/s"
