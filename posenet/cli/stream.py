@@ -32,15 +32,40 @@ class _Progress:
     followed: int = 0
     lost: int = 0
     is_lost: bool = False
+    started: float = 0.0
 
     def add(self, frame: FollowedFrame) -> None:
         """Count a frame, and log when the camera is lost or found again."""
+        if not self.total:
+            self.started = time.monotonic()
         self.followed += not frame.is_lost
         self.lost += frame.is_lost
         if frame.is_lost != self.is_lost:
             state = "lost" if frame.is_lost else "found again"
-            log.info("frame %d, %.1f s: %s", frame.index, frame.seconds, state)
+            log.info("frame %d, %.1f s: %s", frame.number, frame.seconds, state)
         self.is_lost = frame.is_lost
+
+    @property
+    def total(self) -> int:
+        """Number of frames."""
+        return self.followed + self.lost
+
+    def summary(self, dropped: int) -> str:
+        """Return the summary of a stream. Its rate is that after the first frame.
+
+        Args:
+            dropped: number of frames that were dropped.
+
+        Returns:
+            One line.
+        """
+        text = f"{count(self.total, 'frame')}: {self.followed} followed, {self.lost} lost"
+        if dropped:
+            text += f", {dropped} more dropped"
+        if self.total > 1:
+            seconds = max(time.monotonic() - self.started, 1e-9)
+            text += f", {(self.total - 1) / seconds:.1f} images/s"
+        return text
 
 
 def predict_stream(config: PredictConfig, run: Run, source: StreamSource) -> None:
@@ -77,7 +102,6 @@ def predict_stream(config: PredictConfig, run: Run, source: StreamSource) -> Non
     localizer = Localizer(run, refine=config.refine, tta_views=tta_views(config.tta_views))
     follower = Follower(localizer, smooth=config.smooth is not False)
     progress = _Progress()
-    started = time.monotonic()
     ended = "interrupted after "
     with ExitStack() as stack:
         video, window = _open_video(config, run, reader, follower, stack)
@@ -87,8 +111,7 @@ def predict_stream(config: PredictConfig, run: Run, source: StreamSource) -> Non
             ended = ""
         except KeyboardInterrupt:  # how a live stream ends
             pass
-    seconds = time.monotonic() - started
-    log.info("%s%s", ended, _summary(progress, reader.num_dropped, seconds))
+        log.info("%s%s", ended, progress.summary(reader.num_dropped))
     if config.output and config.output.is_file():
         log.info("written: %s", config.output)
 
@@ -117,7 +140,7 @@ def _line(frame: FollowedFrame) -> str:
     estimate = frame.estimate
     pose = (f"{value:.6f}" for value in (*estimate.position, *estimate.quaternion_wxyz))
     return (
-        f"{frame.index} {frame.seconds:.3f} {' '.join(pose)} {estimate.rotation_spread_deg:.3f} "
+        f"{frame.number} {frame.seconds:.3f} {' '.join(pose)} {estimate.rotation_spread_deg:.3f} "
         f"{estimate.num_inliers} {estimate.position_std:.4g}"
     )
 
@@ -156,12 +179,3 @@ def _open_video(
         window = Window(f"posenet: {name}")
         stack.callback(window.close)
     return video, window
-
-
-def _summary(progress: _Progress, dropped: int, seconds: float) -> str:
-    """Return the summary of a stream."""
-    total = progress.followed + progress.lost
-    text = f"{count(total, 'frame')}: {progress.followed} followed, {progress.lost} lost"
-    if dropped:
-        text += f", {dropped} more dropped"
-    return f"{text}, {total / max(seconds, 1e-9):.1f} images/s"

@@ -32,6 +32,7 @@ TRUTH: Color = (31, 58, 95)
 # Length of the frustum in pixels, and the widest field of view that it is drawn with.
 FRUSTUM = 40.0
 MAX_HFOV_DEG = 100.0
+MINUS = "\N{MINUS SIGN}"
 # OpenCV draws in 1/16 of a pixel.
 SHIFT = 4
 
@@ -87,7 +88,7 @@ class CameraPathDrawing:
             RGB values, shape (720, 1280, 3), uint8.
         """
         canvas = self._canvas.copy()
-        time = f"frame {frame.index}    {_clock(frame.seconds)}"
+        time = f"frame {frame.number}    {_clock(frame.seconds)}"
         draw_text(canvas, time, (SIZE[0] - 24, 44), size=17, color=MUTED, right=True)
         self._draw_image(canvas, frame)
         left, top, width, height = MAP_BOX
@@ -149,10 +150,11 @@ class CameraPathDrawing:
         lines = {"position": "-", "uncertainty": "-", "inliers": "-"}
         if estimate.valid:
             x, y, z = estimate.position
-            lines["position"] = f"x {x:.2f}   y {y:.2f}   z {z:.2f} {self.unit}"
+            text = f"x {x:.2f}   y {y:.2f}   z {z:.2f} {self.unit}"
+            lines["position"] = text.replace("-", MINUS)
             if np.isfinite(estimate.position_std):
                 distance = format_length(estimate.position_std, self.unit)
-                lines["uncertainty"] = f"± {distance},  ± {estimate.rotation_std_deg:.2f}°"
+                lines["uncertainty"] = f"± {distance},  ± {format_angle(estimate.rotation_std_deg)}"
             if estimate.refined:
                 lines["inliers"] = str(estimate.num_inliers)
         if truth is not None:
@@ -179,10 +181,22 @@ def format_length(value: float, unit: str) -> str:
     return f"{value:.3g} {unit}"
 
 
+def format_angle(degrees: float) -> str:
+    """Return an angle with two digits after the point, or two significant ones if it is small.
+
+    Args:
+        degrees: the angle.
+
+    Returns:
+        The angle with its unit.
+    """
+    return f"{degrees:.2f}°" if degrees >= 0.1 else f"{degrees:.2g}°"
+
+
 def _state(frame: FollowedFrame) -> tuple[str, Color]:
     if frame.is_lost:
         return "lost", RED
-    return ("following", GREEN) if frame.estimate.refined else ("network alone", AMBER)
+    return ("refined pose", GREEN) if frame.estimate.refined else ("network alone", AMBER)
 
 
 def _draw_state(canvas: np.ndarray, text: str, color: Color) -> None:
@@ -202,7 +216,7 @@ def _format_error(valid: bool, pose: CameraPose | None, truth: CameraPose, unit:
         return "no estimate"
     distance = float(np.linalg.norm(pose.position - truth.position))
     angle = float(np.degrees((pose.rotation.inv() * truth.rotation).magnitude()))
-    return f"{format_length(distance, unit)},  {angle:.2f}°"
+    return f"{format_length(distance, unit)},  {format_angle(angle)}"
 
 
 def _clock(seconds: float) -> str:

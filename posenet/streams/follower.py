@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from posenet.errors import PoseNetError
 from posenet.localization.estimates import PoseEstimate
 from posenet.localization.localizer import Localizer
 from posenet.localization.pnp import MIN_INLIERS, CameraPose
@@ -28,14 +27,14 @@ class FollowedFrame:
     """An image of a stream with the pose of the camera.
 
     Attributes:
-        index: number of the image in the stream, from 0.
+        number: number of the image in the stream, from 0.
         seconds: its time since the start of the stream.
         image: RGB values, shape (h, w, 3), uint8.
         estimate: the pose, world_from_camera; not `valid` if the camera is lost.
         hfov_deg: horizontal field of view of the camera, degrees.
     """
 
-    index: int
+    number: int
     seconds: float
     image: np.ndarray
     estimate: PoseEstimate
@@ -145,7 +144,7 @@ class Follower:
             else:
                 self.smoother.reset()
         return FollowedFrame(
-            frame.index, frame.seconds, frame.image, estimate, prepared.camera.hfov_deg
+            frame.number, frame.seconds, frame.image, estimate, prepared.camera.hfov_deg
         )
 
     def _estimate(self, prepared: PreparedImage) -> PoseEstimate:

@@ -86,11 +86,12 @@ class Handover(Generic[Item]):
 
     def _put(self, item: tuple[Item | None, BaseException | None]) -> bool:
         """Wait until an item can be handed over; False if the other side has gone."""
+        replaces = self._newest and item[0] is not None
         while not self._closed.is_set():
             with suppress(queue.Full):
-                self._queue.put(item, timeout=0 if self._newest and item[0] is not None else POLL_SECONDS)
+                self._queue.put(item, timeout=0 if replaces else POLL_SECONDS)
                 return True
-            if self._newest and item[0] is not None:
+            if replaces:
                 with suppress(queue.Empty):
                     self._queue.get_nowait()
                     self.num_dropped += 1

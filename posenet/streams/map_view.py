@@ -18,7 +18,8 @@ from posenet.viz.trajectory import Plane, plane_of_motion, split_trajectory
 DPI = 100
 COLORMAP = "viridis"
 POINT_COLOR = "#aab1bc"
-# Largest number of 3-D points (each costs bytes in a video), and the percentile of their coordinates up to which they are shown.
+# Largest number of 3-D points, each of which costs bytes in a video, and the percentile of their
+# coordinates up to which they are shown.
 MAX_POINTS = 4_000
 POINTS_PERCENTILE = 96
 # Points farther from the path than this multiple of its extent do not make the map larger.
@@ -134,13 +135,13 @@ def draw_map(
     ax = figure.add_subplot()
     if points is not None and len(points):
         flat = _central_points(plane.project(points))
-        ax.scatter(*flat.T, s=2.2, lw=0, color=POINT_COLOR, label="map points", zorder=1)
+        ax.scatter(flat[:, 0], flat[:, 1], 2.2, POINT_COLOR, lw=0, label="map points", zorder=1)
         reach = MAX_MARGIN * extent
         low = np.minimum(low, np.maximum(flat.min(axis=0), low - reach))
         high = np.maximum(high, np.minimum(flat.max(axis=0), high + reach))
     dots = plane.project(training.positions)
     color = TRAINING if points is None else "#8d96a3"
-    ax.scatter(*dots.T, s=7, lw=0, color=color, label="training images", zorder=2)
+    ax.scatter(dots[:, 0], dots[:, 1], 7, color, lw=0, label="training images", zorder=2)
     if ground_truth is not None:
         _plot_truth(ax, plane.project(ground_truth.positions), sequences)
     ax.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})", aspect="equal")

@@ -30,12 +30,12 @@ class StreamFrame(NamedTuple):
     """An image of a stream.
 
     Attributes:
-        index: its number, counted from 0 with those that were dropped or could not be decoded.
+        number: its number, counted from 0 with those that were dropped or could not be decoded.
         seconds: its time since the start of the stream.
         image: RGB values, shape (h, w, 3), uint8.
     """
 
-    index: int
+    number: int
     seconds: float
     image: np.ndarray
 

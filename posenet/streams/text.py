@@ -39,7 +39,7 @@ def draw_text(
     part = mask[top : image.shape[0] - y, left : image.shape[1] - x]
     region = image[y + top : y + top + part.shape[0], x + left : x + left + part.shape[1]]
     alpha = part[..., None].astype(np.float32) / 255
-    region[:] = np.rint(region * (1 - alpha) + np.float32(color) * alpha)
+    region[:] = np.rint(region + alpha * (np.array(color, np.float32) - region))
 
 
 def text_width(text: str, size: int, *, bold: bool = False) -> int:

@@ -66,7 +66,7 @@ class VideoFile:
         self._temporary = path.with_name(f".{secrets.token_hex(TOKEN_BYTES)}-{path.name}")
         for fourcc, self.codec in CODECS.items():
             self._writer = cv2.VideoWriter(
-                str(self._temporary), cv2.VideoWriter_fourcc(*fourcc), fps, size
+                str(self._temporary), cv2.VideoWriter.fourcc(*fourcc), fps, size
             )
             if self._writer.isOpened():
                 return
