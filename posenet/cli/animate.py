@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from posenet.cli.options import AnimateConfig
 from posenet.errors import PoseNetError, count, name_first
 
@@ -97,6 +95,8 @@ def _write(
     fps: float,
 ) -> None:
     """Draw the images and write the video."""
+    import numpy as np
+
     from posenet.localization.pnp import CameraPose
     from posenet.mapping.landmarks import read_map_points
     from posenet.streams.drawing import MAP_BOX, SIZE, CameraPathDrawing
@@ -128,6 +128,8 @@ def _frames(
     run: Run, test: Scene, estimates: Sequence[PoseEstimate], fps: float
 ) -> Iterator[FollowedFrame]:
     """Yield the images with their estimates; gray ones for images that cannot be read."""
+    import numpy as np
+
     from posenet.io.images import read_image
     from posenet.streams.drawing import IMAGE_BOX
     from posenet.streams.follower import FollowedFrame

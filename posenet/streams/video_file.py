@@ -21,6 +21,8 @@ log = logging.getLogger("posenet")
 CODECS = {"avc1": "H.264", "mp4v": "MPEG-4 Part 2"}
 # Highest frame rate that is written, so that a minute stays below 15 MB.
 MAX_FPS = 10.0
+# How much earlier than its time in the file a frame may come, in frames: clocks of cameras jitter.
+EARLY = 0.25
 
 
 def output_rate(fps: float) -> float:
@@ -117,7 +119,7 @@ class VideoFile:
 
     def _end(self, seconds: float) -> int:
         """Return the number of frames up to a time, included."""
-        return math.floor(seconds * self.fps + 0.5) + 1
+        return math.floor(seconds * self.fps + EARLY) + 1
 
 
 def check_video_path(path: Path) -> None:
