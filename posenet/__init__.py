@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from posenet.localization.estimates import PoseEstimates as PoseEstimates
     from posenet.localization.localizer import Localizer as Localizer
     from posenet.localization.tracking import PoseTracker as PoseTracker
+    from posenet.streams.follower import follow as follow
 
 __version__ = "0.1.0"
 
@@ -30,13 +31,18 @@ _MODULES = {
     "Localizer": "posenet.localization.localizer",
     "PoseEstimates": "posenet.localization.localizer",
     "PoseTracker": "posenet.localization.tracking",
+    "follow": "posenet.streams.follower",
     "Evaluation": "posenet.evaluation.evaluate",
     "Poses": "posenet.geometry.poses",
     "PoseNetError": "posenet.errors",
 }
 
 # Those that import Keras.
-_KERAS_MODULES = ("posenet.localization.localizer", "posenet.localization.tracking")
+_KERAS_MODULES = (
+    "posenet.localization.localizer",
+    "posenet.localization.tracking",
+    "posenet.streams.follower",
+)
 
 __all__ = [
     "Evaluation",
@@ -48,6 +54,7 @@ __all__ = [
     "Run",
     "Scene",
     "__version__",
+    "follow",
     "load",
     "open_scene",
     "train",

@@ -109,9 +109,9 @@ def find_form(path: Path, names: tuple[str, ...]) -> str:
         raise PoseNetError(f"{path}: a pose file must contain at least one pose, it is empty")
     place, line = lines[0]
     cells = split_columns(line)
-    if len(cells) == KITTI_NUMBERS and all(map(is_number, cells)):
-        return "kitti"
     header = header_columns(read_text(path))
+    if header is None and len(cells) == KITTI_NUMBERS and all(map(is_number, cells)):
+        return "kitti"
     if is_comma_separated(line) and header is None:
         raise PoseNetError(
             f"{place}: a comma-separated file must name its columns in a header, like "

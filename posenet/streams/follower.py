@@ -57,10 +57,8 @@ def follow(
     """Follow the camera of a video, webcam or network stream with a run.
 
     ```python
-    import posenet
-    from posenet.streams import follow
-
-    for frame in follow(posenet.load("runs/courtyard"), "walk.mp4"):
+    run = posenet.load("runs/courtyard")
+    for frame in posenet.follow(run, "walk.mp4"):
         print(frame.seconds, frame.estimate)
     ```
 

@@ -275,3 +275,17 @@ def test_no_warning_about_plainly_wrong_rotations(tmp_path, scene, caplog):
     caplog.clear()
     assert np.median(evaluate_poses(path, folder).errors.rotation_deg) > 20
     assert caplog.messages == []
+
+
+def test_the_lines_of_a_followed_stream(scene, tmp_path):
+    """They have twelve numbers, as those of KITTI, and a header that names them."""
+    test = scene.split("test")
+    pose = np.hstack([test.poses.positions, test.poses.quaternions_wxyz]).tolist()
+    numbers = [[row, row / 10] for row in range(len(test))]
+    header = "# frame seconds x y z qw qx qy qz, camera to world; then rotation_spread_deg, num_inliers, position_std\n"
+    file = tmp_path / "poses.txt"
+    file.write_text(header + rows(numbers, pose, [[0.5, 30, 0.01]] * len(test)))
+    poses, valid = read_poses(file, test)
+    assert valid.all()
+    assert position_errors(poses, test.poses).max() < 1e-9
+    assert rotation_errors_deg(poses, test.poses).max() < 1e-6

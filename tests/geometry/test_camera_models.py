@@ -102,3 +102,7 @@ def test_wrong_count_is_refused():
     with pytest.raises(ValueError, match=r"OPENCV has 8 parameters. Received: 4"):
         camera_from_colmap("OPENCV", 640, 480, (1.0, 1.0, 1.0, 1.0))
     assert project(Camera(4, 4, 1.0, 1.0, 2.0, 2.0), np.zeros((0, 3))).shape == (0, 2)
+
+
+def test_horizontal_field_of_view():
+    assert Camera(200, 100, 100.0, 100.0, 100.0, 50.0).hfov_deg == pytest.approx(90.0)

@@ -1,6 +1,8 @@
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from posenet.geometry.cropping import Crop
 from posenet.geometry.poses import Poses
 from posenet.io.images import read_image
 from posenet.localization.localizer import Localizer
-from posenet.localization.query_images import as_files, image_files, query_camera
+from posenet.localization.query_images import array_camera, as_files, image_files, query_camera
 from posenet.mapping.calibration import IntrinsicsCorrection
 from posenet.run import Run
 from tests.helpers.images import photo, write_image
@@ -156,3 +158,17 @@ def test_a_trajectory_is_plotted_without_its_scene(run, tmp_path, caplog):
         PoseNetError, match="--plot requires at least one image with a pose, received none"
     ):
         plot_estimates(run, poses[:0], tmp_path / "none.png")
+
+
+@pytest.mark.parametrize("size", [(240, 320), (480, 640), (640, 480), (300, 300)])
+def test_an_array_has_the_camera_of_the_same_image_in_a_file(tmp_path, size):
+    run = SimpleNamespace(camera=Camera(640, 480, 500.0, 510.0, 322.0, 238.0), corrections={})
+    image = np.zeros((*size, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), image)
+    assert array_camera(run, image) == query_camera(run, tmp_path / "a.png")
+
+
+def test_an_array_that_is_not_an_image_has_no_camera():
+    run = SimpleNamespace(camera=None, corrections={})
+    with pytest.raises(PoseNetError, match=r"received shape \(4, 6\) and type uint8"):
+        array_camera(run, np.zeros((4, 6), np.uint8))

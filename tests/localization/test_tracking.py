@@ -15,6 +15,7 @@ from tests.helpers.tracking import ELSEWHERE, PATH, FullSearch, at, plane_refine
 
 pytestmark = pytest.mark.slow
 
+
 @pytest.fixture(scope="module")
 def refiner(tmp_path_factory):
     return plane_refiner(tmp_path_factory.mktemp("plane"))

@@ -5,7 +5,7 @@ import pytest
 
 from posenet.errors import PoseNetError
 from posenet.mapping import landmarks, parallel, triangulation
-from posenet.mapping.landmarks import load_or_build_landmarks
+from posenet.mapping.landmarks import load_or_build_landmarks, read_map_points
 from posenet.mapping.triangulation import triangulate_scene
 from tests.helpers.errors import refusal
 from tests.helpers.planes import plane_scene
@@ -35,6 +35,15 @@ def test_map_is_built_once_and_read_again(scene, tmp_path, caplog):
         assert np.median(np.abs(ours.points[:, 2])) < 0.02  # the textured plane
     size = sum(file.stat().st_size for file in (tmp_path / "landmarks").iterdir())
     assert first.megabytes == pytest.approx(size / 1e6, rel=0.05)
+
+
+def test_points_of_a_map_are_read_to_be_drawn(scene, tmp_path):
+    assert read_map_points(tmp_path) is None
+    built = load_or_build_landmarks(tmp_path, scene)
+    points = read_map_points(tmp_path)
+    np.testing.assert_allclose(points[: built.starts[1]], built.observations(0).points)
+    (tmp_path / "landmarks" / "points.npy").write_bytes(b"damaged")
+    assert read_map_points(tmp_path) is None
 
 
 def test_outdated_or_damaged_map_is_built_again(scene, tmp_path, caplog):

@@ -39,7 +39,9 @@ def frame(row, lost=False):
 
 def test_the_map_has_its_size_and_scale(view):
     assert view.image.shape == (MAP_BOX[3], MAP_BOX[2], 3)
-    origin, right, up = view.pixels(view.plane.origin + np.stack([0 * view.plane.axes[0], *view.plane.axes[:2]]))
+    origin, right, up = view.pixels(
+        view.plane.origin + np.stack([0 * view.plane.axes[0], *view.plane.axes[:2]])
+    )
     scale = view.pixels_per_unit
     np.testing.assert_allclose(right - origin, [scale, 0], atol=1e-6)
     np.testing.assert_allclose(up - origin, [0, -scale], atol=1e-6)  # pixels count down

@@ -35,7 +35,8 @@ def test_a_display_that_does_not_answer(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("key", "visible", "goes_on"), [(-1, 1, True), (ord("q"), 1, False), (27, 1, False), (-1, 0, False)]
+    ("key", "visible", "goes_on"),
+    [(-1, 1, True), (ord("q"), 1, False), (27, 1, False), (-1, 0, False)],
 )
 def test_keys_that_close_the_window(monkeypatch, key, visible, goes_on):
     shown = []
