@@ -27,10 +27,21 @@ class Capture(Protocol):
     """The part of cv2.VideoCapture that streams use."""
 
     def read(self) -> tuple[bool, np.ndarray | None]:
-        """Return whether an image could be read, and its BGR values."""
+        """Read the next image.
+
+        Returns:
+            Whether an image could be read, and its BGR values.
+        """
 
     def get(self, property_id: int) -> float:
-        """Return a property of the source."""
+        """Return a property of the source.
+
+        Args:
+            property_id: one of OpenCV's constants CAP_PROP_*.
+
+        Returns:
+            Its value, 0 if it is unknown.
+        """
 
     def release(self) -> None:
         """Close the source."""

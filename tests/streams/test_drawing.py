@@ -133,8 +133,10 @@ def test_a_video_of_a_path(view, tmp_path):
 def test_an_error_of_the_drawing_thread_is_raised(view, tmp_path):
     file = VideoFile(tmp_path / "a.mp4", 10, (1280, 720))
     broken = FollowedFrame(0, 0.0, IMAGE, at((np.zeros(2), Rotation.identity())), 60.0)
-    with pytest.raises(ValueError), PathVideo(CameraPathDrawing(view, "s", "m"), file) as video:
-        video.add(broken)
+    video = PathVideo(CameraPathDrawing(view, "s", "m"), file)
+    video.add(broken)
+    with pytest.raises(ValueError, match="size|shape|mismatch"):
+        video.__exit__(None)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -35,8 +35,7 @@ def test_an_exception_arrives_after_the_items_before_it():
 
     taken = []
     with Handover(produce) as items, pytest.raises(ValueError, match="broken"):
-        for item in items:
-            taken.append(item)
+        taken.extend(items)
     assert taken == [1]
 
 

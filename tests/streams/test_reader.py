@@ -127,8 +127,7 @@ def test_a_broken_stream_comes_back(live):
     second = FakeCapture([2, 3], delay=0.02)
     taken = []
     with live(first, None, second) as reader, pytest.raises(PoseNetError):
-        for frame in reader:
-            taken.append((frame.number, int(frame.image[0, 0, 0])))
+        taken.extend((frame.number, int(frame.image[0, 0, 0])) for frame in reader)
     assert taken == [(0, 0), (1, 1), (2, 2), (3, 3)]
     assert first.released
 
