@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from posenet.cli.options import AnimateConfig
+import tyro
+
+from posenet.cli.options import Positional
 from posenet.errors import PoseNetError, count, name_first
 
 if TYPE_CHECKING:
@@ -22,6 +25,24 @@ DEFAULT_OUTPUT = "camera_path.mp4"
 MAX_FPS = 60.0
 # Field of view of images whose intrinsics are unknown, degrees.
 TYPICAL_HFOV_DEG = 60.0
+
+
+@dataclass(frozen=True)
+class AnimateConfig:
+    """Draw the test sequence of a run as a video: each image beside a map with the camera path.
+
+    Estimated and true poses are drawn, with the errors of each image. The poses are those of the
+    evaluation in RUN/evaluation if it is of these images, otherwise the images are localized.
+    """
+
+    run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
+    """Run folder that training wrote."""
+    output: Path | None = None
+    """MP4 file to write. Default: RUN/evaluation/camera_path.mp4."""
+    sequence: str | None = None
+    """Name of the test sequence. Default: all of them, one after the other."""
+    fps: float = 10.0
+    """Images per second, more than 0 and at most 60."""
 
 
 def animate(config: AnimateConfig) -> None:

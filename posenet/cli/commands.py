@@ -8,11 +8,10 @@ from typing import Annotated, Any
 
 import tyro
 
-from posenet.cli.animate import animate
+from posenet.cli.animate import AnimateConfig, animate
 from posenet.cli.evaluate import evaluate, evaluate_poses
 from posenet.cli.live import LiveConfig, live
 from posenet.cli.options import (
-    AnimateConfig,
     ClassifyConfig,
     ConvertConfig,
     ConvertWeightsConfig,

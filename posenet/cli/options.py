@@ -124,24 +124,6 @@ class PredictConfig:
 
 
 @dataclass(frozen=True)
-class AnimateConfig:
-    """Draw the test sequence of a run as a video: each image beside a map with the camera path.
-
-    Estimated and true poses are drawn, with the errors of each image. The poses are those of the
-    evaluation in RUN/evaluation if it is of these images, otherwise the images are localized.
-    """
-
-    run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
-    """Run folder that training wrote."""
-    output: Path | None = None
-    """MP4 file to write. Default: RUN/evaluation/camera_path.mp4."""
-    sequence: str | None = None
-    """Name of the test sequence. Default: all of them, one after the other."""
-    fps: float = 10.0
-    """Images per second, more than 0 and at most 60."""
-
-
-@dataclass(frozen=True)
 class CourtyardConfig:
     """Generate the built-in synthetic scene, a courtyard in the Cambridge Landmarks format."""
 

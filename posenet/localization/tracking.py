@@ -15,7 +15,13 @@ from posenet.localization.estimates import PoseEstimate
 from posenet.localization.hypotheses import are_near
 from posenet.localization.localizer import Localizer
 from posenet.localization.pnp import CameraPose
-from posenet.localization.query_images import QueryImage, array_camera, as_files, query_camera
+from posenet.localization.query_images import (
+    QueryImage,
+    array_camera,
+    as_files,
+    check_array,
+    query_camera,
+)
 from posenet.mapping.keypoints import Keypoints, detect, detect_in
 from posenet.mapping.landmarks import MAX_KEYPOINTS
 from posenet.run import Run
@@ -139,9 +145,7 @@ class PoseTracker:
         )
 
 
-def prepare_image(
-    run: Run, image: QueryImage, *, camera: Camera | None = None
-) -> PreparedImage:
+def prepare_image(run: Run, image: QueryImage, *, camera: Camera | None = None) -> PreparedImage:
     """Detect the keypoints of an image. Another thread may do this for the next image.
 
     Args:
@@ -157,6 +161,7 @@ def prepare_image(
         PoseNetError: the image cannot be read.
     """
     if isinstance(image, np.ndarray):
+        check_array(image)
         camera = camera or array_camera(run, image)
         return PreparedImage(image, camera, detect_in(image, camera, MAX_KEYPOINTS))
     with as_files([image]) as [path]:
