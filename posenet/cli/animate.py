@@ -55,8 +55,8 @@ def animate(config: AnimateConfig) -> None:
         PoseNetError: the run has no such test sequence, an option is out of range, or the video
             cannot be written.
     """
+    from posenet.cli.startup import start_tensorflow
     from posenet.evaluation.report import make_report_folder
-    from posenet.evaluation.saved import read_estimates
     from posenet.run import open_run
     from posenet.streams.video_file import check_video_path
 
@@ -68,6 +68,9 @@ def animate(config: AnimateConfig) -> None:
     check_video_path(output)
     scene = run.open_scene()
     test = _choose(run.exclude_training_images(scene.split("test")), config.sequence)
+    start_tensorflow()
+    from posenet.evaluation.saved import read_estimates
+
     estimates = read_estimates(folder, test)
     if estimates is None:
         test, estimates = _localize(run, test)
@@ -94,10 +97,7 @@ def _choose(test: Scene, sequence: str | None) -> Scene:
 
 def _localize(run: Run, test: Scene) -> tuple[Scene, list[PoseEstimate]]:
     """Localize those test images that can be read."""
-    from posenet.cli.startup import start_tensorflow
-
     log.info("localizing %s: there is no evaluation of them", count(len(test), "image"))
-    start_tensorflow()
     from posenet.io.image_cache import load_images
     from posenet.localization.localizer import Localizer
 
