@@ -76,5 +76,25 @@ def rotate(quaternion: Any, vectors: Any) -> Any:
         The rotated vectors, shape (..., 3).
     """
     scalar = quaternion[..., :1]
-    axis = ops.broadcast_to(quaternion[..., 1:], ops.shape(vectors))
-    return vectors + 2 * ops.cross(axis, ops.cross(axis, vectors) + scalar * vectors)
+    axis = quaternion[..., 1:]
+    return vectors + 2 * cross(axis, cross(axis, vectors) + scalar * vectors)
+
+
+def cross(first: Any, second: Any) -> Any:
+    """Return cross products, in operations that every export format has, unlike `ops.cross`.
+
+    Args:
+        first: shape (..., 3).
+        second: shape (..., 3); the two are broadcast.
+
+    Returns:
+        Shape (..., 3).
+    """
+    # In the order z, x, y.
+    products = first * _shifted(second) - _shifted(first) * second
+    return _shifted(products)
+
+
+def _shifted(vectors: Any) -> Any:
+    """Return y, z, x of vectors x, y, z."""
+    return ops.concatenate([vectors[..., 1:], vectors[..., :1]], axis=-1)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-from posenet.models.quaternions import distance, unit
+from posenet.models.quaternions import cross, distance, unit
 
 # Number of squarings of the power iteration.
 SQUARINGS = 10
@@ -39,7 +40,7 @@ class ToQuaternion(keras.layers.Layer):
             return ops.concatenate([ops.cos(angle), x * ops.sin(angle) / angle], axis=-1)
         first = unit(x[:, :3])
         second = unit(x[:, 3:] - ops.sum(first * x[:, 3:], axis=-1, keepdims=True) * first)
-        transposed = ops.stack([first, second, ops.cross(first, second)], axis=1)
+        transposed = ops.stack([first, second, cross(first, second)], axis=1)
         return nearest_rotation(transposed)
 
     def get_config(self) -> dict[str, Any]:
@@ -69,16 +70,27 @@ def largest_eigenvector(matrices: Any) -> Any:
     Returns:
         Unit vectors, shape (b, 4).
     """
-    identity = ops.eye(4, dtype=matrices.dtype)
+    identity = ops.convert_to_tensor(np.eye(4), matrices.dtype)
     power = matrices + (_norm(matrices) + 1e-6) * identity
     for _ in range(SQUARINGS):
         power = power / _norm(power)
         power = ops.matmul(power, power)
-    longest = ops.one_hot(
-        ops.argmax(ops.sum(ops.square(power), axis=1), axis=-1), 4, dtype=matrices.dtype
-    )
-    column = ops.sum(power * longest[:, None], axis=-1)
+    column = _longest_column(power)
     return column * ops.rsqrt(ops.sum(ops.square(column), axis=-1, keepdims=True) + 1e-24)
+
+
+def _longest_column(matrices: Any) -> Any:
+    """Return the longest columns (b, 4), the first of equal ones.
+
+    Export formats have neither the argmax nor the identity matrix of `keras.ops`.
+    """
+    squares = ops.sum(ops.square(matrices), axis=1)
+    column, longest = matrices[:, :, 0], squares[:, :1]
+    for index in range(1, 4):
+        length = squares[:, index : index + 1]
+        column = ops.where(length > longest, matrices[:, :, index], column)
+        longest = ops.maximum(length, longest)
+    return column
 
 
 def _horn_matrix(s: Any) -> Any:

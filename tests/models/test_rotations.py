@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from posenet.models.build import build_network, inference_network
+from posenet.models.quaternions import cross
 from posenet.models.rotations import IDENTITY, ToQuaternion, largest_eigenvector
 
 pytestmark = pytest.mark.slow
@@ -78,3 +79,15 @@ def test_largest_eigenvector_is_numpys():
     alike = np.abs((found * vectors[:, :, 3]).sum(axis=1))
     assert clear.sum() > 15
     np.testing.assert_allclose(alike[clear], 1, atol=1e-4)
+
+
+def test_cross_products_are_numpys_and_broadcast():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(5, 1, 3)), rng.normal(size=(5, 7, 3))
+    np.testing.assert_allclose(np.asarray(cross(first, second)), np.cross(first, second), atol=1e-6)
+
+
+def test_equally_long_columns_of_opposite_sign_do_not_cancel():
+    vector = np.array([0.5, -0.5, 0.5, -0.5])  # all four columns of the limit are equally long
+    found = np.asarray(largest_eigenvector(np.outer(vector, vector)[None].astype(np.float32)))
+    np.testing.assert_allclose(found, [vector], atol=1e-6)  # the first column
