@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
 from posenet import environment
+from posenet.errors import PoseNetError
 
 pytestmark = pytest.mark.slow
 
@@ -140,3 +142,9 @@ def test_other_systems_keep_their_memory_settings(monkeypatch, error):
 
     monkeypatch.setattr(environment.ctypes, "CDLL", library)
     environment.keep_freed_memory.__wrapped__()
+
+
+def test_missing_extra_is_named():
+    message = "posenet fly requires the extra `wings`: pip install 'camera-posenet[wings]'"
+    with pytest.raises(PoseNetError, match=re.escape(message)):
+        environment.import_extra("no_such_module", "wings", "posenet fly")

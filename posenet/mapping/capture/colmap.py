@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from posenet.datasets.intrinsics import focal_from_exif
-from posenet.errors import PoseNetError
+from posenet.environment import import_extra
 from posenet.io.image_headers import image_size
 
 # SIFT features per image at most.
@@ -66,12 +66,7 @@ def require_pycolmap() -> Any:
     Raises:
         PoseNetError: it is not installed.
     """
-    try:
-        import pycolmap
-    except ImportError:
-        raise PoseNetError(
-            'reconstruct needs pycolmap: pip install "camera-posenet[capture]"'
-        ) from None
+    pycolmap = import_extra("pycolmap", "capture", "posenet scene reconstruct")
     pycolmap.logging.minloglevel = pycolmap.logging.Level.FATAL.value
     return pycolmap
 

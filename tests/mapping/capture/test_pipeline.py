@@ -195,7 +195,10 @@ def test_missing_pycolmap_raises_error(tmp_path, monkeypatch):
     for name in "abcd":
         write_image(tmp_path / f"in/{name}.jpg")
     line = refusal(reconstruct, (tmp_path / "in",), tmp_path / "out")
-    assert line == 'reconstruct needs pycolmap: pip install "camera-posenet[capture]"'
+    assert line == (
+        "posenet scene reconstruct requires the extra `capture`: "
+        "pip install 'camera-posenet[capture]'"
+    )
 
 
 def test_usage_errors(tmp_path, capsys):
