@@ -37,13 +37,6 @@ _MODULES = {
     "PoseNetError": "posenet.errors",
 }
 
-# Those that import Keras.
-_KERAS_MODULES = (
-    "posenet.localization.localizer",
-    "posenet.localization.tracking",
-    "posenet.streams.follower",
-)
-
 __all__ = [
     "Evaluation",
     "Localizer",
@@ -65,8 +58,6 @@ def __getattr__(name: str) -> Any:
     """Import a public name on first use (PEP 562)."""
     if name not in _MODULES:
         raise AttributeError(f"module 'posenet' has no attribute {name!r}")
-    if _MODULES[name] in _KERAS_MODULES:
-        import_module("posenet.environment").import_keras()
     return getattr(import_module(_MODULES[name]), name)
 
 

@@ -46,7 +46,7 @@ from posenet.localization.uncertainty import (
 from posenet.localization.validation import ValidationPredictions, predict_validation
 from posenet.mapping.landmarks import landmarks_folder, load_or_build_landmarks
 from posenet.mapping.vlad import load_or_build_vlad
-from posenet.models.folding import fold_batch_norm
+from posenet.models.inference import Network
 from posenet.run import MODEL, Run
 
 log = logging.getLogger("posenet")
@@ -91,6 +91,7 @@ class Localizer:
         smooth: bool = False,
         tta_views: int | None = None,
         training: Scene | None = None,
+        network: Network | None = None,
     ) -> None:
         """Load the model of a run.
 
@@ -102,6 +103,8 @@ class Localizer:
             tta_views: number of test-time augmentation views per image, 1 to 11. Default: 3 with
                 refinement, 11 without.
             training: the run's training images, if they are open already.
+            network: the run's network in another runtime, with the output "pooled". Default: its
+                Keras model.
 
         Raises:
             PoseNetError: the model cannot be loaded.
@@ -111,7 +114,7 @@ class Localizer:
         self.training = training
         # Before the model is loaded, since a training may replace the file at any time.
         self.fingerprint = fingerprint_content(run.folder / MODEL)
-        self.network = fold_batch_norm(with_descriptor_output(run.load_model()))
+        self.network = network or _load_network(run)
 
     def __repr__(self) -> str:
         """Return the localizer in one line."""
@@ -384,6 +387,15 @@ class Localizer:
         if self.blending is not None:
             poses = self.blending.blend(poses, self.gallery.nearest_poses(descriptors))
         return poses, valid
+
+
+def _load_network(run: Run) -> Network:
+    """Load the Keras model of a run, with descriptors and without batch normalization."""
+    model = run.load_model()
+    from posenet.models.folding import fold_batch_norm  # imports Keras
+
+    network: Network = fold_batch_norm(with_descriptor_output(model))
+    return network
 
 
 def _smooth_valid(poses: Poses, valid: np.ndarray, sequences: np.ndarray) -> Poses:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from posenet.datasets.scene import Scene
@@ -14,8 +14,11 @@ from posenet.io.files import best_effort_write
 from posenet.io.image_cache import load_images
 from posenet.io.images import DECODER_VERSION
 from posenet.mapping.global_descriptors import nearest_neighbors
-from posenet.models.inference import predict_in_batches
+from posenet.models.inference import Network, predict_in_batches
 from posenet.run import Run
+
+if TYPE_CHECKING:
+    import keras
 
 GALLERY = "gallery.npz"
 # Layers that average the backbone's last feature map, by the network's head.
@@ -68,6 +71,8 @@ def with_descriptor_output(network: keras.Model) -> keras.Model:
     Returns:
         The network with one more output.
     """
+    import keras  # not above: an exported network needs no Keras
+
     layer = next(layer for layer in network.layers if layer.name in POOLING_LAYERS)
     return keras.Model(network.input, {**network.output, "pooled": layer.output})
 
@@ -87,7 +92,7 @@ def normalize_descriptors(pooled: np.ndarray) -> np.ndarray:
 
 
 def load_or_build_gallery(
-    run: Run, network: keras.Model, fingerprint: str, scene: Scene | None = None
+    run: Run, network: Network, fingerprint: str, scene: Scene | None = None
 ) -> Gallery:
     """Return the run's training images with their descriptors, cached in RUN/gallery.npz.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import keras
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -20,7 +19,7 @@ from posenet.geometry.cropping import Crop
 from posenet.geometry.poses import is_valid_quaternion, rotations_from_quaternions
 from posenet.geometry.warping import Warper
 from posenet.io.image_cache import release
-from posenet.models.inference import BATCH, predict_in_batches
+from posenet.models.inference import BATCH, Network, predict_in_batches
 
 # Pitch, yaw and roll of the views in degrees. The first view is the image itself.
 VIEW_ROTATIONS_DEG = np.array(
@@ -95,7 +94,7 @@ class _RotatedViews:
 
 
 def predict_with_tta(
-    network: keras.Model,
+    network: Network,
     images: Images,
     cameras: Sequence[Camera | None],
     crop: Crop,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
-import keras
 import numpy as np
 
 from posenet.geometry.cropping import Crop
@@ -13,8 +12,19 @@ from posenet.io.image_cache import release
 BATCH = 32
 
 
+class Network(Protocol):
+    """A network that predicts batches: a Keras model, or an exported file in its own runtime."""
+
+    def predict_on_batch(self, images: Any, /) -> dict[str, Any]:
+        """Return the outputs by name, shape (n, ...).
+
+        Args:
+            images: raw RGB images 0-255, shape (n, h, w, 3), float32.
+        """
+
+
 def predict_in_batches(
-    network: keras.Model, images: Any, crop: Crop, *, batch_size: int | None = None
+    network: Network, images: Any, crop: Crop, *, batch_size: int | None = None
 ) -> dict[str, np.ndarray]:
     """Predict the central crops of resized images.
 
