@@ -76,6 +76,27 @@ def import_extra(module: str, extra: str, needed_by: str) -> Any:
         ) from None
 
 
+@contextmanager
+def hidden_stderr() -> Iterator[None]:
+    """Hide what libraries in C++ write to stderr during a block.
+
+    Errors still arrive as exceptions.
+
+    Yields:
+        Nothing.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(devnull)
+
+
 def import_matplotlib() -> None:
     """Import matplotlib, even if MPLBACKEND names a backend that is not installed here.
 

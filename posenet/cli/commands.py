@@ -10,6 +10,7 @@ import tyro
 
 from posenet.cli.animate import AnimateConfig, animate
 from posenet.cli.evaluate import evaluate, evaluate_poses
+from posenet.cli.export import ExportConfig, export
 from posenet.cli.live import LiveConfig, live
 from posenet.cli.options import (
     ClassifyConfig,
@@ -65,6 +66,7 @@ AnyCommand = (
     | Annotated[LiveConfig, tyro.conf.subcommand("live")]
     | Annotated[PackConfig, tyro.conf.subcommand("pack")]
     | Annotated[AnimateConfig, tyro.conf.subcommand("animate")]
+    | Annotated[ExportConfig, tyro.conf.subcommand("export")]
     | Annotated[SceneCommand, tyro.conf.subcommand("scene")]
     | Annotated[WeightsCommand, tyro.conf.subcommand("weights")]
     | Annotated[ClassifyConfig, tyro.conf.subcommand("classify")]
@@ -79,6 +81,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     LiveConfig: live,
     PackConfig: pack,
     AnimateConfig: animate,
+    ExportConfig: export,
     InfoConfig: info,
     ConvertConfig: convert,
     ReconstructConfig: reconstruct,

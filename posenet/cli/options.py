@@ -112,6 +112,10 @@ class PredictConfig:
     is not possible, --no-refine prints the poses of the network."""
     show_retrieved: bool = False
     """Also print the name of the most similar training image."""
+    runtime: Literal["tensorflow", "onnx"] = "tensorflow"
+    """What runs the network. onnx starts in a third of the time: it uses RUN/model.onnx, which is
+    exported once, and does not import TensorFlow after that. It requires the extra `onnx`, and
+    `export` for the first time."""
     plot: Path | None = None
     """PNG file to plot the estimated poses in, in the order of the images. Default: no plot."""
     output: Path | None = None

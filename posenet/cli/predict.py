@@ -42,14 +42,24 @@ def predict(config: PredictConfig) -> None:
             raise PoseNetError(
                 f"--{option} requires one stream: a video file, the number of a camera or a URL"
             )
-    start_tensorflow()
+    network = None
+    if config.runtime == "onnx":
+        from posenet.cli.export import exported_network
+
+        network = exported_network(run)
+    else:
+        start_tensorflow()
     from posenet.evaluation.pose_files import PREDICTION_HEADER
     from posenet.localization.localizer import Localizer
     from posenet.localization.query_images import image_files
 
     paths = image_files(config.images)
     localizer = Localizer(
-        run, refine=config.refine, smooth=bool(config.smooth), tta_views=config.tta_views
+        run,
+        refine=config.refine,
+        smooth=bool(config.smooth),
+        tta_views=config.tta_views,
+        network=network,
     )
     rows, estimates = localizer.localize_files(paths)
     retrieved = localizer.retrieve(estimates) if config.show_retrieved else None

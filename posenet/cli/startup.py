@@ -9,7 +9,7 @@ import os
 import sys
 import warnings
 
-from posenet.environment import import_keras
+from posenet.environment import hidden_stderr, import_keras
 
 # Level of FFmpeg's log without any message.
 AV_LOG_QUIET = "-8"
@@ -46,11 +46,7 @@ def start_tensorflow() -> None:
     Errors still arrive as exceptions.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, 2)
-    try:
+    with hidden_stderr():
         import_keras()
         import tensorflow as tf
 
@@ -58,7 +54,3 @@ def start_tensorflow() -> None:
 
         configure_threads()
         tf.constant(0.0) + 1.0
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(devnull)

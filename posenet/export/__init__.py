@@ -1,0 +1,1 @@
+"""Exported networks: ONNX, LiteRT, SavedModel and OpenVINO files, their checks and descriptions."""
