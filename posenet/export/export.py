@@ -77,7 +77,7 @@ def export_run(
     images = check_images(run)
     with _temporary_folder(target) as folder:
         temporary = folder / target.name
-        with _one_line_errors(format_name):
+        with quiet(format_name):
             chosen.write(network, temporary)
             check = compare(chosen.load(temporary), model, images)
         require_agreement(check, run.position_scale)
@@ -120,8 +120,18 @@ def _temporary_folder(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _one_line_errors(format_name: str) -> Iterator[None]:
-    """Hide the messages of other libraries; what they raise becomes one line."""
+def quiet(format_name: str) -> Iterator[None]:
+    """Hide what other libraries print during a block; what they raise becomes one line.
+
+    Args:
+        format_name: name of the format, for the message.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        PoseNetError: the block has failed.
+    """
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
