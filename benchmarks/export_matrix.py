@@ -3,7 +3,9 @@
     python benchmarks/export_matrix.py [--runs RUN ...] [--formats onnx litert] [--output TABLE.md]
 
 The networks have random weights, with the batch statistics of the random images that they are
-compared with Keras on, except those of the given runs. Differences of lengths are fractions of the position scale.
+compared with Keras on, except those of the given runs. Differences of lengths are fractions of the
+position scale. Quaternions of untrained networks are far from unit length before they are
+normalized, which magnifies their rounding errors.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ start_tensorflow()
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
+from posenet.config import Rotation  # noqa: E402
 from posenet.errors import PoseNetError, first_line  # noqa: E402
 from posenet.export.check import CheckImages, CheckResult, check_images, compare  # noqa: E402
 from posenet.export.export import quiet  # noqa: E402
@@ -32,7 +35,7 @@ from posenet.run import open_run  # noqa: E402
 # Height and width of networks that take any size, and side of those of 2015.
 SIZE = (128, 176)
 APPLICATIONS = ("MobileNetV2", "EfficientNetV2B0", "ResNet50")
-ROTATIONS = ("quaternion", "log", "6d")
+ROTATIONS: tuple[Rotation, ...] = ("quaternion", "log", "6d")
 NUM_IMAGES = 8
 
 
