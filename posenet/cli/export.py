@@ -27,8 +27,8 @@ class ExportConfig:
 
     Writes the file and FILE.json, which describes input, preprocessing and outputs. The file is
     loaded in its own runtime and compared with Keras on eight training images; it is kept only if
-    both agree. Prints the file, its size, the largest differences and the time of one image.
-    Requires the extra `export`.
+    both agree. Prints the file, its size, the largest differences and the time of one image. All
+    formats but saved-model require the extra `export`.
     """
 
     run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]

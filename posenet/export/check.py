@@ -25,8 +25,9 @@ NUM_IMAGES = 8
 LENGTH_TOLERANCE = 1e-4
 QUATERNION_TOLERANCE = 1e-5
 DESCRIPTOR_TOLERANCE = 1e-4
-# Images that are predicted one by one for the time, and before that.
-TIMED = 20
+# Images that are predicted one by one for the time, and before that. The shortest time counts:
+# other work of the machine only adds to it.
+TIMED = 30
 WARM_UP = 3
 
 
@@ -50,7 +51,7 @@ class CheckResult:
     Attributes:
         source: the images that they were compared on.
         differences: largest absolute difference of each output; of quaternions up to their sign.
-        milliseconds: median time of one image in the format's runtime.
+        milliseconds: shortest time of one image in the format's runtime.
         keras_milliseconds: the same of the run's network in Keras.
     """
 
@@ -106,8 +107,8 @@ def compare(network: Network, model: keras.Model, check: CheckImages) -> CheckRe
     return CheckResult(
         check.source,
         {name: _difference(name, found[name], value) for name, value in expected.items()},
-        _median_milliseconds(network, one),
-        _median_milliseconds(reference, one),
+        _milliseconds(network, one),
+        _milliseconds(reference, one),
     )
 
 
@@ -151,11 +152,11 @@ def _difference(name: str, found: np.ndarray, expected: np.ndarray) -> float:
     return float(difference.max())
 
 
-def _median_milliseconds(network: Network, image: np.ndarray) -> float:
-    """Return the median time of predicting one image."""
+def _milliseconds(network: Network, image: np.ndarray) -> float:
+    """Return the shortest time of predicting one image."""
     seconds = []
     for _ in range(WARM_UP + TIMED):
         start = time.perf_counter()
         network.predict_on_batch(image)
         seconds.append(time.perf_counter() - start)
-    return float(1000 * np.median(seconds[WARM_UP:]))
+    return 1000 * min(seconds[WARM_UP:])
