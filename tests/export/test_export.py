@@ -203,10 +203,13 @@ def test_existing_output_is_replaced_on_request_only(run, quick, tmp_path):
 
 
 def test_saved_model_is_replaced(run):
-    first = export_run(run, "saved-model")
-    (first.path / "old").write_text("")
+    target = run.folder / "saved_model"
+    target.mkdir()
+    for name in ("saved_model.pb", "old"):
+        (target / name).write_text("")
     export_run(run, "saved-model", overwrite=True)
-    assert not (first.path / "old").exists()
+    assert "old" not in listing(target)
+    assert "saved_model.pb" in listing(target)
 
 
 @pytest.mark.parametrize(
