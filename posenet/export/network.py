@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from posenet.localization.retrieval import with_descriptor_output
@@ -24,7 +25,7 @@ def export_network(model: keras.Model) -> keras.Model:
         run's origin, "quaternion" (b, 4) wxyz of unit length with w >= 0, "pooled" (b, d) of unit
         length and, with the scene-coordinate head, "residual_rms" (b,).
     """
-    folded = fold_batch_norm(with_descriptor_output(_with_plain_names(model)))
+    folded = fold_batch_norm(with_descriptor_output(_with_plain_layers(model)))
     new_keys = {old: new for new, old in OLD_KEYS.items()}
     raw = {new_keys.get(name, name): value for name, value in folded.output.items()}
     quaternion = raw["quaternion"]
@@ -38,13 +39,24 @@ def export_network(model: keras.Model) -> keras.Model:
     return keras.Model(folded.input, outputs, name="posenet")
 
 
-def _with_plain_names(model: keras.Model) -> keras.Model:
-    """Return a copy without underscores at the start of layer names."""
+def _with_plain_layers(model: keras.Model) -> keras.Model:
+    """Return a copy without underscores at the start of layer names, and without `Normalization`.
 
-    def copy(layer: layers.Layer) -> layers.Layer:
-        config = layer.get_config()
-        return type(layer).from_config(config | {"name": layer.name.lstrip("_")})
+    Its constants (EfficientNetV2, ConvNeXt) would become inputs of an ONNX file.
+    """
+    copy = keras.models.clone_model(model, clone_function=_plain_layer)
+    copy.set_weights(model.get_weights())
+    return copy
 
-    renamed = keras.models.clone_model(model, clone_function=copy)
-    renamed.set_weights(model.get_weights())
-    return renamed
+
+def _plain_layer(layer: layers.Layer) -> layers.Layer:
+    if isinstance(layer, keras.Model):  # the backbone of keras.applications
+        inner = keras.models.clone_model(layer, clone_function=_plain_layer)
+        inner.name = layer.name
+        return inner
+    if isinstance(layer, layers.Normalization) and not layer.weights:
+        deviation = np.sqrt(np.asarray(layer.variance).ravel())
+        offset = -np.asarray(layer.mean).ravel() / deviation
+        scale = (1 / deviation).tolist()
+        return layers.Rescaling(scale, offset.tolist(), name=layer.name)
+    return type(layer).from_config(layer.get_config() | {"name": layer.name.lstrip("_")})

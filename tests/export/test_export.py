@@ -165,6 +165,17 @@ def test_layer_names_suit_tensorflow_and_outputs_stay():
     assert (found["quaternion"][:, 0] >= 0).all()
 
 
+def test_constants_of_normalization_become_a_rescaling():
+    model = build_network("EfficientNetV2B0", (64, 64), auxiliary=False)
+    network = export_network(model)
+    kinds = {type(layer).__name__ for layer in network._flatten_layers()}
+    assert "Normalization" not in kinds
+    image = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
+    expected = model.get_layer("backbone").predict_on_batch(image)
+    found = network.get_layer("backbone").predict_on_batch(image)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_options_name_every_format():
     assert get_args(get_type_hints(ExportConfig)["to"]) == tuple(FORMATS)
 
