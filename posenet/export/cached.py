@@ -7,7 +7,7 @@ from pathlib import Path
 
 from posenet.errors import PoseNetError, first_line
 from posenet.export import onnx
-from posenet.io.files import fingerprint_files
+from posenet.io.files import fingerprint_content
 from posenet.models.inference import Network
 from posenet.run import MODEL, Run
 
@@ -36,7 +36,7 @@ def model_stamp(run: Run) -> str:
     Returns:
         32 hexadecimal digits.
     """
-    return fingerprint_files([run.folder / MODEL])
+    return fingerprint_content(run.folder / MODEL)
 
 
 def load_exported(run: Run) -> Network | None:
