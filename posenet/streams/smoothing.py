@@ -1,4 +1,4 @@
-"""Smooth the poses of a stream causally: a robust constant-velocity Kalman filter.
+"""Smooth the poses of a stream causally: a constant-velocity Kalman filter.
 
 A stream has no future, so a pose is drawn towards what the motion until then predicts. How far
 depends on its own uncertainty: precise poses stay nearly unchanged.
@@ -18,10 +18,11 @@ from posenet.localization.pnp import CameraPose
 # squared. Chosen on training sequences whose own images were not matched (docs/stream.md).
 ACCELERATION = 1.0
 ROTATION_ACCELERATION_DEG = 600.0
-# Standard deviations from the predicted pose beyond which a pose is an outlier: the prediction
-# replaces it. The filter starts again from the last of so many in a row.
+# Standard deviations from the predicted pose beyond which the motion was not constant: the filter
+# starts again from the measured pose, which many keypoints support. Where every tenth frame of two
+# training sequences at 10 frames per second was dropped, keeping the prediction once instead gave
+# errors of 1.1 m beside 7 mm.
 MAX_DEVIATIONS = 3.0
-MAX_OUTLIERS = 2
 # Seconds without a pose after which the motion before says nothing about the next pose.
 MAX_GAP_SECONDS = 1.0
 
@@ -83,7 +84,6 @@ class CausalSmoother:
         self._rotation = _MotionFilter(float(np.radians(degrees)))
         self._pose: CameraPose | None = None
         self._seconds = 0.0
-        self._outliers = 0
 
     def reset(self) -> None:
         """Forget the motion, as after the camera was lost."""
@@ -119,21 +119,18 @@ class CausalSmoother:
             self._position.deviations(offset, variances[0]),
             self._rotation.deviations(turn, variances[1]),
         )
-        self._outliers = self._outliers + 1 if worst > MAX_DEVIATIONS else 0
-        if self._outliers >= MAX_OUTLIERS:
+        if worst > MAX_DEVIATIONS:
             return self._start(pose, variances, seconds)
-        if not self._outliers:
-            offset = self._position.correct(offset, variances[0])
-            turn = self._rotation.correct(turn, variances[1])
-            rotation = expected.rotation * Rotation.from_rotvec(turn)
-            expected = CameraPose(expected.position + offset, rotation)
-        self._pose, self._seconds = expected, seconds
-        return expected
+        offset = self._position.correct(offset, variances[0])
+        turn = self._rotation.correct(turn, variances[1])
+        rotation = expected.rotation * Rotation.from_rotvec(turn)
+        self._pose, self._seconds = CameraPose(expected.position + offset, rotation), seconds
+        return self._pose
 
     def _start(
         self, pose: CameraPose, variances: tuple[float, float], seconds: float
     ) -> CameraPose:
         self._position.start(variances[0])
         self._rotation.start(variances[1])
-        self._pose, self._seconds, self._outliers = pose, seconds, 0
+        self._pose, self._seconds = pose, seconds
         return pose
