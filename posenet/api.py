@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from posenet.errors import PoseNetError
 from posenet.run import Run as RunFolder
 
 if TYPE_CHECKING:
+    import keras
+
     from posenet.evaluation.evaluate import Evaluation
     from posenet.localization.localizer import Localizer
     from posenet.localization.tracking import PoseTracker
@@ -111,12 +114,22 @@ def load(folder: str | Path) -> Run:
     return Run.open(folder)
 
 
-def train(scene: str | Path | Scene, output: str | Path | None = None, **options: Any) -> Run:
+def train(
+    scene: str | Path | Scene,
+    output: str | Path | None = None,
+    *,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    **options: Any,
+) -> Run:
     """Train a network on a scene: the same as ``posenet train SCENE --output OUTPUT``.
 
     Args:
         scene: folder of the scene, or the scene as `open_scene` returned it.
         output: run folder to write. Default: runs/ plus the name of the scene's folder.
+        callbacks: Keras callbacks. They run after those of the training, whose `logs` of an epoch
+            are loss, position_error (scene units) and rotation_error_deg, and the same errors with
+            val_ in epochs that were validated (each one if `epochs` is given). `self.model.network`
+            is the network. If one stops the training, the run can be resumed.
         **options: the fields of `posenet.config.TrainConfig`, which are the options of the
             command: minutes, epochs, backbone, split, seed, resume, overwrite and so on.
 
@@ -124,8 +137,8 @@ def train(scene: str | Path | Scene, output: str | Path | None = None, **options
         The trained run.
 
     Raises:
-        PoseNetError: the scene cannot be opened, an option is out of range, the output folder
-            exists, or training diverged.
+        PoseNetError: the scene cannot be opened, an option is out of range, a callback is not a
+            Keras callback, the output folder exists, or training diverged.
         TypeError: there is no such option.
     """
     if isinstance(scene, Scene):
@@ -138,7 +151,7 @@ def train(scene: str | Path | Scene, output: str | Path | None = None, **options
     import_keras()
     from posenet.training.train import train as train_run
 
-    return Run.open(train_run(config).folder)
+    return Run.open(train_run(config, callbacks).folder)
 
 
 def _reopened_root(scene: Scene) -> Path:

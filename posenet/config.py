@@ -137,6 +137,12 @@ class TrainConfig:
     """Random seed, 0 to 4294967295. On a CPU, the same seed with --epochs gives the same model."""
     strict: bool = False
     """Refuse a scene with any label issue instead of reporting it and dropping the image."""
+    log: Annotated[
+        tyro.conf.DisallowNone[Literal["tensorboard"] | None],
+        tyro.conf.arg(help_behavior_hint="(default: none)"),
+    ] = None
+    """Also log losses and errors to a tool. tensorboard: event files in RUN/logs (requires the
+    extra `tensorboard`). RUN/history.csv is always written."""
     evaluate: bool = True
     """Evaluate on the test split and draw figures after training."""
     resume: bool = False

@@ -6,7 +6,8 @@ import gc
 import logging
 import math
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -47,6 +48,7 @@ from posenet.training.prepare import (
 )
 from posenet.training.progress import Progress
 from posenet.training.run_folder import new_run_folder, resumed_run_folder
+from posenet.training.tracking_tools import check_callbacks, tool_callbacks
 from posenet.training.trainer import Trainer
 
 log = logging.getLogger("posenet")
@@ -71,6 +73,7 @@ class _Preparation:
     batches: TrainingBatches
     is_resumed: bool
     trainer: Trainer | None = None
+    callbacks: list[keras.callbacks.Callback] = field(default_factory=list)
 
     @property
     def validation_rows(self) -> np.ndarray:
@@ -78,44 +81,54 @@ class _Preparation:
         return np.flatnonzero(np.isin(self.scene.names, self.run.validation_images))
 
 
-def train(config: TrainConfig) -> Run:
+def train(config: TrainConfig, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Run:
     """Train on the training split of a scene and write the run folder.
 
     Args:
         config: the settings. To resume a run, only its output folder is needed.
+        callbacks: Keras callbacks to run after those of the training.
 
     Returns:
         The run.
 
     Raises:
-        PoseNetError: the settings or the scene are not usable, or training diverged; the best model
-            so far is kept.
+        PoseNetError: the settings, the scene or the callbacks are not usable, or training diverged;
+            the best model so far is kept.
     """
     started = time.monotonic()
     output = config.output
     if output is None:
         raise PoseNetError("training requires an output folder, received none")
+    check_callbacks(callbacks, config.log)
     if config.resume:
         run = open_run(output)
         check_resume_settings(config, run)
+        run = replace(run, config=replace(run.config, log=config.log or run.config.log))
+        check_callbacks(callbacks, run.config.log)
         with resumed_run_folder(output):
-            return _train(run.config, started, run)
+            return _train(run.config, started, run, callbacks)
     if config.scene is None:
         raise PoseNetError("training requires a scene, received none")
     if config.backbone == "auto":
         config = replace(config, backbone=default_backbone())
     check_backbone(config)
     with new_run_folder(output, overwrite=config.overwrite):
-        return _train(config, started, None)
+        return _train(config, started, None, callbacks)
 
 
-def _train(config: TrainConfig, started: float, resumed: Run | None) -> Run:
+def _train(
+    config: TrainConfig,
+    started: float,
+    resumed: Run | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> Run:
     backbone = get_backbone(config.backbone)
     precision = configure_device(
         config.precision, benefits_from_bfloat16=backbone.benefits_from_bfloat16
     )
     keras.utils.set_random_seed(config.seed)
     prepared = _prepare(config, resumed, precision, started)
+    prepared.callbacks = [*tool_callbacks(config.log, prepared.run.folder), *callbacks]
     checkpoint_path = prepared.run.checkpoint_path
     can_resume = prepared.is_resumed and checkpoint_path.is_file()
     planned_head = prepared.run.head
@@ -259,7 +272,8 @@ def _fit(
     callbacks += [
         Progress(budget, prepared.scene.unit, prepared.batches.batch_size),
         History(run.folder / HISTORY, budget, epochs_done=epochs_done),
-        checkpoint,
+        *prepared.callbacks,
+        checkpoint,  # the last, since others may stop the training
     ]
     refreshed = _reserve_refresh(run, budget)
     trainer.fit(

@@ -537,3 +537,85 @@ def test_a_short_training_keeps_the_warmed_up_heads_if_they_are_better(plane, tm
     config = TrainConfig(plane, tmp_path / "run", epochs=1, learning_rate=1e3, **SMALL)
     train(replace(config, backbone="efficientnet_lite0"))
     assert "kept epoch 0: validation" in caplog.text
+
+
+class Recorder(keras.callbacks.Callback):
+    """Remembers the logs of each epoch, and stops after one of them."""
+
+    def __init__(self, stop_after=None):
+        super().__init__()
+        self.stop_after = stop_after
+        self.logs = {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.logs[epoch] = dict(logs)
+        self.model.stop_training |= epoch == self.stop_after
+
+
+def test_callbacks_see_the_logs_and_may_stop_a_training_that_resumes(cambridge, tmp_path):
+    folder = tmp_path / "run"
+    first = Recorder(stop_after=0)
+    train(TrainConfig(cambridge, folder, epochs=3, **QUICK), [first])
+    assert list(first.logs) == [0]
+    row = rows_of(folder)[0]
+    errors = {"position_error", "rotation_error_deg", "val_position_error"}
+    assert errors | {"loss", "val_rotation_error_deg"} == set(first.logs[0])
+    for name, value in first.logs[0].items():
+        assert float(row[name]) == pytest.approx(value, rel=1e-5)
+    second = Recorder()
+    train(TrainConfig(None, folder, resume=True), [second])
+    assert list(second.logs) == [1, 2]
+    assert [row["epoch"] for row in rows_of(folder)] == ["1", "2", "3"]
+
+
+def test_what_is_not_a_callback_is_one_line(cambridge, tmp_path):
+    line = refusal(train, TrainConfig(cambridge, tmp_path / "run", epochs=1, **QUICK), [print])
+    assert line == (
+        "callbacks must be instances of keras.callbacks.Callback, "
+        "received builtin_function_or_method"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_tensorboard_is_one_line_before_the_training(cambridge, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    config = TrainConfig(cambridge, tmp_path / "run", epochs=1, log="tensorboard", **QUICK)
+    assert refusal(train, config) == (
+        "--log tensorboard requires the extra `tensorboard`: "
+        "pip install 'camera-posenet[tensorboard]'"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def scalars(folder, tag):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
+
+    events = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
+    return {event.step: float(make_ndarray(event.tensor_proto)) for event in events.Tensors(tag)}
+
+
+def test_tensorboard_receives_what_history_contains_and_resumes(cambridge, tmp_path):
+    pytest.importorskip("tensorboard")
+    folder = tmp_path / "run"
+    config = TrainConfig(cambridge, folder, epochs=3, log="tensorboard", **QUICK)
+    train(config, [Recorder(stop_after=0)])
+    train(TrainConfig(None, folder, resume=True))  # logs on, as the run did
+    rows = rows_of(folder)
+    for tag, part, column in (
+        ("epoch_loss", "train", "loss"),
+        ("epoch_position_error", "validation", "val_position_error"),
+    ):
+        logged = scalars(folder / "logs" / part, tag)
+        assert list(logged) == [0, 1, 2]
+        expected = [float(row[column]) for row in rows]
+        assert list(logged.values()) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_resumed_training_may_begin_to_log(cambridge, tmp_path):
+    pytest.importorskip("tensorboard")
+    folder = tmp_path / "run"
+    train(TrainConfig(cambridge, folder, epochs=2, **QUICK), [Recorder(stop_after=0)])
+    train(TrainConfig(None, folder, resume=True, log="tensorboard"))
+    assert list(scalars(folder / "logs" / "train", "epoch_loss")) == [1]
+    assert open_run(folder).config.log == "tensorboard"
