@@ -7,7 +7,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
@@ -15,7 +15,9 @@ from posenet.errors import PoseNetError
 
 Head = Literal["pose", "scene-coordinates"]
 Rotation = Literal["quaternion", "log", "6d"]
+FigureFormat = Literal["png", "pdf", "svg"]
 
+FIGURE_FORMATS: tuple[FigureFormat, ...] = get_args(FigureFormat)
 # Default training time for the built-in courtyard and for a user's own scene, minutes.
 COURTYARD_MINUTES = 4.0
 SCENE_MINUTES = 15.0

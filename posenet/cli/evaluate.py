@@ -63,7 +63,7 @@ def evaluate_quietly(config: EvaluateConfig) -> Evaluation:
         tta_views=config.tta_views, smooth=config.smooth, refine=config.refine
     )
     result = evaluate_run(run, config.scene, strict=config.strict, options=options)
-    result.save(folder, plot=config.plot)
+    result.save(folder, plot=config.plot, formats=config.figures)
     log.info("written: %s", folder)
     return result
 
@@ -77,20 +77,30 @@ def evaluate_poses(config: EvaluatePosesConfig) -> None:
     from posenet.evaluation.evaluate import evaluate_poses as evaluate_file
 
     result = evaluate_file(config.file, config.scene, strict=config.strict, split_rule=config.split)
-    print_evaluation(result, config.output, plot=config.plot, as_json=config.json)
+    print_evaluation(
+        result, config.output, plot=config.plot, formats=config.figures, as_json=config.json
+    )
 
 
-def print_evaluation(result: Evaluation, folder: Path | None, *, plot: bool, as_json: bool) -> None:
+def print_evaluation(
+    result: Evaluation,
+    folder: Path | None,
+    *,
+    plot: bool,
+    formats: Sequence[str],
+    as_json: bool,
+) -> None:
     """Write the files of an evaluation and print its report.
 
     Args:
         result: the evaluation.
         folder: the folder to write to, None to write no files.
         plot: draw the figures.
+        formats: formats of the figures.
         as_json: print JSON instead of the report.
     """
     if folder is not None:
-        result.save(folder, plot=plot)
+        result.save(folder, plot=plot, formats=formats)
         log.info("written: %s", folder)
     print(json.dumps(result.summary(), indent=2) if as_json else result)
 

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from posenet.config import TTA_VIEWS
+from posenet.config import FIGURE_FORMATS, TTA_VIEWS, FigureFormat
+from posenet.errors import PoseNetError
 
 Positional = tyro.conf.Positional
 Variant = Literal["caffe", "tensorflow", "keras", "pytorch"]
@@ -23,6 +24,20 @@ Smooth = Annotated[
     tyro.conf.DisallowNone[bool | None],
     tyro.conf.arg(help_behavior_hint="(default: only streams)"),
 ]
+
+
+def check_figure_file(option: str, path: Path | None) -> None:
+    """Check the suffix of a figure before the work starts.
+
+    Args:
+        option: the option that names the file.
+        path: the file, None for no figure.
+
+    Raises:
+        PoseNetError: it has another suffix than those of figures.
+    """
+    if path is not None and path.suffix.lower().removeprefix(".") not in FIGURE_FORMATS:
+        raise PoseNetError(f"{option} must be a .png, .pdf or .svg file, received {path}")
 
 
 @dataclass(frozen=True)
@@ -49,6 +64,8 @@ class EvaluateConfig:
     """Print the content of summary.json instead of the report."""
     plot: bool = True
     """Draw the figures."""
+    figures: tuple[FigureFormat, ...] = ("png",)
+    """Formats of the figures, one or more. Text of PDF and SVG files can be edited."""
     strict: bool = False
     """Refuse a scene with any label issue instead of reporting it and dropping the image."""
 
@@ -75,6 +92,8 @@ class EvaluatePosesConfig:
     """Print the content of summary.json instead of the report."""
     plot: bool = True
     """Draw the figures, if --output is given."""
+    figures: tuple[FigureFormat, ...] = ("png",)
+    """Formats of the figures, one or more. Text of PDF and SVG files can be edited."""
     strict: bool = False
     """Refuse a scene with any label issue instead of reporting it and dropping the image."""
 
@@ -117,7 +136,8 @@ class PredictConfig:
     exported once, and does not import TensorFlow after that. It requires the extra `onnx`, and
     `export` for the first time."""
     plot: Path | None = None
-    """PNG file to plot the estimated poses in, in the order of the images. Default: no plot."""
+    """PNG, PDF or SVG file to plot the estimated poses in, in the order of the images. Default: no
+    plot."""
     output: Path | None = None
     """For streams: MP4 file to draw the frames beside a map with the camera path in."""
     show: bool = False
@@ -154,7 +174,8 @@ class InfoConfig:
     """Test split: auto (the scene's own or its test.txt, otherwise blocks), blocks, sequence:NAME,
     every:8, random:0.25, or a text file that lists the test images."""
     plot_file: Path | None = None
-    """PNG file of the map. Default: the name of the scene and _map.png, in the current folder."""
+    """PNG, PDF or SVG file of the map. Default: the name of the scene and _map.png, in the current
+    folder."""
     plot: bool = True
     """Plot the map."""
     json: bool = False
@@ -285,5 +306,7 @@ class EvaluateWeightsConfig:
     """Print the content of summary.json instead of the report."""
     plot: bool = True
     """Draw the figures, if --output is given."""
+    figures: tuple[FigureFormat, ...] = ("png",)
+    """Formats of the figures, one or more. Text of PDF and SVG files can be edited."""
     strict: bool = False
     """Refuse a scene with any label issue instead of reporting it and dropping the image."""

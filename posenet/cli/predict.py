@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from posenet.cli.options import PredictConfig
+from posenet.cli.options import PredictConfig, check_figure_file
 from posenet.errors import PoseNetError, count
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def predict(config: PredictConfig) -> None:
     from posenet.cli.startup import start_tensorflow
     from posenet.run import open_run
 
+    check_figure_file("--plot", config.plot)
     run = open_run(config.run)
     stream = _stream(config.images)
     if stream is not None:
@@ -83,7 +84,7 @@ def plot_estimates(run: Run, poses: Poses, path: Path) -> None:
     Args:
         run: the run.
         poses: the poses.
-        path: the PNG file to write.
+        path: the figure to write.
 
     Raises:
         PoseNetError: there are no poses, or the file cannot be written.

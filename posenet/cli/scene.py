@@ -7,7 +7,13 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from posenet.cli.options import ConvertConfig, CourtyardConfig, InfoConfig, ReconstructConfig
+from posenet.cli.options import (
+    ConvertConfig,
+    CourtyardConfig,
+    InfoConfig,
+    ReconstructConfig,
+    check_figure_file,
+)
 from posenet.errors import PoseNetError, count
 
 if TYPE_CHECKING:
@@ -35,8 +41,8 @@ def info(config: InfoConfig) -> None:
     from posenet.mapping.label_check import check_labels
     from posenet.mapping.scene_report import create_report, format_report
 
-    if config.plot and config.plot_file and config.plot_file.suffix.lower() != ".png":
-        raise PoseNetError(f"--plot-file must be a .png file, received {config.plot_file}")
+    if config.plot:
+        check_figure_file("--plot-file", config.plot_file)
     raw = read_scene(config.scene)
     has_images = find_images(raw)
     level = log.level

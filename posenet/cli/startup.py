@@ -20,6 +20,8 @@ def start_process() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     # Without a home folder, matplotlib logs where it caches its fonts.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    # Embedding a font in a PDF logs each of its tables.
+    logging.getLogger("fontTools").setLevel(logging.ERROR)
     # OpenCV logs each damaged part of images and videos, thousands for one video.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", AV_LOG_QUIET)

@@ -83,7 +83,9 @@ def evaluate_weights(config: EvaluateWeightsConfig) -> None:
         split=config.split,
         batchnorm_epsilon=config.batchnorm_epsilon,
     )
-    print_evaluation(result, config.output, plot=config.plot, as_json=config.json)
+    print_evaluation(
+        result, config.output, plot=config.plot, formats=config.figures, as_json=config.json
+    )
 
 
 def classify(config: ClassifyConfig) -> None:

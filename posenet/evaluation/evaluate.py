@@ -106,19 +106,22 @@ class Evaluation:
         """
         return create_summary(self)
 
-    def save(self, folder: str | Path, *, plot: bool = True) -> None:
+    def save(
+        self, folder: str | Path, *, plot: bool = True, formats: Sequence[str] = ("png",)
+    ) -> None:
         """Write summary.json, errors.csv, both trajectories and figures.
 
         Args:
             folder: the folder to write to.
             plot: draw the figures.
+            formats: formats of the figures: one or more of "png", "pdf" and "svg".
 
         Raises:
             PoseNetError: the folder cannot be written.
         """
         from posenet.evaluation.report import write_evaluation
 
-        write_evaluation(self, Path(folder), plot=plot)
+        write_evaluation(self, Path(folder), plot=plot, formats=formats)
 
     def __str__(self) -> str:
         """Return the report."""

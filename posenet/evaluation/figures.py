@@ -46,12 +46,15 @@ class _Quantity(NamedTuple):
 
 
 @default_style()
-def write_figures(folder: Path, evaluation: Evaluation) -> list[Path]:
-    """Write the figures of an evaluation as PNG files.
+def write_figures(
+    folder: Path, evaluation: Evaluation, formats: Sequence[str] = ("png",)
+) -> list[Path]:
+    """Write the figures of an evaluation.
 
     Args:
         folder: the folder to write to.
         evaluation: the evaluation.
+        formats: one or more of "png", "pdf" and "svg".
 
     Returns:
         The files: trajectory, trajectory_3d and errors; sparsification if there is an uncertainty;
@@ -69,7 +72,11 @@ def write_figures(folder: Path, evaluation: Evaluation) -> list[Path]:
         figures["worst_images"] = _worst_images(evaluation, worst)
     if evaluation.refinement is not None and evaluation.refinement.refined.any():
         figures["matches"] = _matches(evaluation)
-    return [save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
+    return [
+        save_figure(figure, folder / f"{name}.{suffix}")
+        for name, figure in figures.items()
+        for suffix in dict.fromkeys(formats)
+    ]
 
 
 def draw_contact_sheet(

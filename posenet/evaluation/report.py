@@ -6,11 +6,14 @@ import csv
 import io
 import json
 import math
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from posenet.config import FIGURE_FORMATS
 from posenet.errors import PoseNetError, count
 from posenet.evaluation.baselines import BASELINE_NAMES
 from posenet.evaluation.error_table import format_pair, format_table
@@ -79,7 +82,13 @@ def make_report_folder(folder: Path) -> Path:
     return folder
 
 
-def write_evaluation(evaluation: Evaluation, folder: Path, *, plot: bool = True) -> None:
+def write_evaluation(
+    evaluation: Evaluation,
+    folder: Path,
+    *,
+    plot: bool = True,
+    formats: Sequence[str] = ("png",),
+) -> None:
     """Write summary.json, errors.csv, estimate.tum, groundtruth.tum and figures.
 
     Figures of an earlier evaluation that this one does not draw are removed.
@@ -88,6 +97,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path, *, plot: bool = True)
         evaluation: the evaluation.
         folder: the folder to write to.
         plot: draw the figures.
+        formats: formats of the figures: one or more of "png", "pdf" and "svg".
 
     Raises:
         PoseNetError: the folder cannot be written.
@@ -104,12 +114,12 @@ def write_evaluation(evaluation: Evaluation, folder: Path, *, plot: bool = True)
         from posenet.evaluation.figures import write_figures
         from posenet.evaluation.view import write_view
 
-        written = write_figures(folder, evaluation)
+        written = write_figures(folder, evaluation, formats)
         write_view(folder, evaluation)
     else:
         (folder / VIEW).unlink(missing_ok=True)
-    for name in (*FIGURES, *OLD_FIGURES):
-        path = folder / f"{name}.png"
+    for name, suffix in product((*FIGURES, *OLD_FIGURES), FIGURE_FORMATS):
+        path = folder / f"{name}.{suffix}"
         if path not in written:
             path.unlink(missing_ok=True)
 

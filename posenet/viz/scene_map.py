@@ -13,6 +13,7 @@ from posenet.geometry.alignment import ground_axes
 from posenet.viz.figure import (
     ESTIMATE,
     GROUND_TRUTH,
+    MIN_RASTERIZED,
     TRAINING,
     default_style,
     new_figure,
@@ -45,7 +46,15 @@ def plot_scene_map(ax: Axes, scene: Scene, *, max_frusta: int = 40) -> Axes:
     size = FRUSTUM_SIZE * max(np.ptp(flat, axis=0).max(), 1e-6)
     if scene.points is not None and len(scene.points.positions):
         points = _central_points((scene.points.positions - center) @ axes.T)
-        ax.scatter(points[:, 0], points[:, 1], s=2, color=TRAINING, label="3-D points", zorder=1)
+        ax.scatter(
+            points[:, 0],
+            points[:, 1],
+            s=2,
+            color=TRAINING,
+            label="3-D points",
+            zorder=1,
+            rasterized=len(points) > MIN_RASTERIZED,
+        )
     for split, color, label in (("train", GROUND_TRUTH, "training"), ("test", ESTIMATE, "test")):
         rows = np.flatnonzero(scene.splits == split)
         if len(rows) == 0:
@@ -72,7 +81,7 @@ def plot_scene_map(ax: Axes, scene: Scene, *, max_frusta: int = 40) -> Axes:
 
 @default_style()
 def write_scene_map(path: Path, scene: Scene) -> None:
-    """Draw the map of a scene into a PNG file.
+    """Draw the map of a scene into a PNG, PDF or SVG file.
 
     Args:
         path: the file to write.

@@ -12,7 +12,7 @@ from posenet.datasets.scene import order_by_sequence
 from posenet.errors import count
 from posenet.geometry.alignment import estimate_up, principal_axes
 from posenet.geometry.poses import Poses, concatenate
-from posenet.viz.figure import ESTIMATE, GROUND_TRUTH, NETWORK, TRAINING, style_axes
+from posenet.viz.figure import ESTIMATE, GROUND_TRUTH, MIN_RASTERIZED, NETWORK, TRAINING, style_axes
 
 ERROR_COLORMAP = "viridis"
 ERROR_LINES = "#8a8f98"
@@ -245,7 +245,12 @@ def plot_trajectory_3d(
     if training is not None and len(training):
         known.append(training.positions)
         ax.scatter(
-            *training.positions.T, s=4, color=TRAINING, label="training images", depthshade=False
+            *training.positions.T,
+            s=4,
+            color=TRAINING,
+            label="training images",
+            depthshade=False,
+            rasterized=len(training) > MIN_RASTERIZED,
         )
     pieces = _split_rows(ground_truth.positions, sequences)
     _plot_pieces(
@@ -335,7 +340,15 @@ def _draw_pose_frusta(
 
 
 def _scatter_training(ax: Axes, points: np.ndarray) -> None:
-    ax.scatter(points[:, 0], points[:, 1], s=9, color=TRAINING, label="training images", zorder=1)
+    ax.scatter(
+        points[:, 0],
+        points[:, 1],
+        s=9,
+        color=TRAINING,
+        label="training images",
+        zorder=1,
+        rasterized=len(points) > MIN_RASTERIZED,
+    )
 
 
 def _even_rows(total: int, number: int) -> np.ndarray:

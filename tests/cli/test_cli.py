@@ -526,3 +526,20 @@ def test_a_full_disk_while_writing_a_run(capsys, cambridge, tmp_path, monkeypatc
 def test_courtyard_is_refused_where_something_is(capsys, tmp_path):
     cv2.imwrite(str(tmp_path / "x.png"), np.zeros((2, 2, 3)))
     assert "error: " in failure(capsys, "scene", "courtyard", tmp_path)
+
+
+def test_a_figure_has_one_of_three_suffixes(capsys, cambridge):
+    line = failure(capsys, "predict", "run", cambridge, "--plot", "path.jpg")
+    assert line == "error: --plot must be a .png, .pdf or .svg file, received path.jpg"
+    line = failure(capsys, "scene", "info", cambridge, "--plot-file", "map.tif")
+    assert line == "error: --plot-file must be a .png, .pdf or .svg file, received map.tif"
+
+
+def test_evaluate_poses_writes_the_chosen_figures(cambridge, tmp_path):
+    lines = [f"{row} 0 0 0 0 0 0 1" for row in range(4)]
+    (tmp_path / "poses.txt").write_text("\n".join(lines) + "\n")
+    out = tmp_path / "out"
+    command = ["evaluate-poses", str(tmp_path / "poses.txt"), str(cambridge), "--output", str(out)]
+    assert main([*command, "--figures", "svg", "pdf"]) == 0
+    assert {"trajectory.svg", "trajectory.pdf"} <= {path.name for path in out.iterdir()}
+    assert not list(out.glob("*.png"))

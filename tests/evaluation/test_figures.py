@@ -1,3 +1,5 @@
+from xml.etree import ElementTree
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from posenet.errors import PoseNetError
 from posenet.evaluation.evaluate import Evaluation, PoseErrors
 from posenet.evaluation.figures import write_figures
 from posenet.geometry.poses import Poses
+from posenet.viz.figure import new_figure, save_figure
 from tests.helpers.images import write_image
 from tests.helpers.scenes import circle, scene_of
 
@@ -69,6 +72,48 @@ def test_every_image_is_written(case, missing, tmp_path):
         height, width = cv2.imread(str(path)).shape[:2]
         assert width == 1560
         assert height > 600
+
+
+def test_vector_graphics_contain_their_text(tmp_path):
+    for i in range(6):
+        write_image(tmp_path / f"{i}.png", seed=i)
+    result = evaluation(tmp_path, circle(6), circle(2000), np.linspace(0.1, 2, 6))
+    result.save(tmp_path / "out", formats=("pdf", "svg", "svg"))
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    figures = ("trajectory", "trajectory_3d", "errors", "sparsification", "worst_images")
+    expected = {f"{name}.{suffix}" for name in figures for suffix in ("pdf", "svg")}
+    assert names == expected | {"summary.json", "errors.csv", "estimate.tum", "groundtruth.tum"}
+    svg = (tmp_path / "out" / "trajectory.svg").read_text()
+    ElementTree.fromstring(svg)
+    assert ">position error (scene units)</text>" in svg
+    assert svg.count("<image") == 2  # the training images and the color bar
+    pdf = (tmp_path / "out" / "errors.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF")
+    assert b"/CIDFontType2" in pdf  # TrueType, not Type 3
+    assert b"/Type3" not in pdf
+    for path in (tmp_path / "out").iterdir():
+        assert path.stat().st_size < 2e6
+    result.save(tmp_path / "out")  # replaces them all
+    left = {path.suffix for path in (tmp_path / "out").iterdir()}
+    assert left == {".png", ".json", ".csv", ".tum"}
+
+
+def test_the_same_figure_gives_the_same_file(tmp_path):
+    result = evaluation(tmp_path, circle(3), None, np.ones(3))
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        write_figures(tmp_path / name, result, ("pdf", "svg"))
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_another_format_is_one_line(tmp_path):
+    with pytest.raises(PoseNetError) as raised:
+        save_figure(new_figure(2, 2), tmp_path / "a.jpg")
+    assert str(raised.value) == (
+        f"a figure must be a .png, .pdf or .svg file, received {tmp_path / 'a.jpg'}"
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_old_image_survives_a_failure(tmp_path, monkeypatch):
