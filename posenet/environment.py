@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
-from posenet.errors import PoseNetError, first_line
+from posenet.errors import MissingExtraError, PoseNetError, first_line
 
 log = logging.getLogger("posenet")
 
@@ -66,12 +66,12 @@ def import_extra(module: str, extra: str, needed_by: str) -> Any:
         The module.
 
     Raises:
-        PoseNetError: it is not installed.
+        MissingExtraError: it is not installed.
     """
     try:
         return importlib.import_module(module)
     except ImportError:
-        raise PoseNetError(
+        raise MissingExtraError(
             f"{needed_by} requires the extra `{extra}`: pip install 'camera-posenet[{extra}]'"
         ) from None
 

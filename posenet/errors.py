@@ -18,6 +18,10 @@ class EmptySplitError(PoseNetError):
     """A scene without images to train on, or without test images."""
 
 
+class MissingExtraError(PoseNetError):
+    """An optional package that the input requires is not installed."""
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of another library's error, for use in a message of this package.
 

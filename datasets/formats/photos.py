@@ -16,6 +16,7 @@ from posenet.datasets.formats.image_names import natural_key
 from posenet.errors import PoseNetError, count
 from posenet.io.files import atomic_path
 from posenet.io.folders import list_below, list_folder
+from posenet.io.heif import enable_heif
 from posenet.io.image_headers import (
     EXIF_ORIENTATION,
     IMAGE_SUFFIXES,
@@ -128,6 +129,7 @@ def _read_encoding(path: Path) -> tuple[str | None, Image.Exif]:
     with open(path, "rb") as file:
         if is_radiance(file.peek(16)):
             return "HDR", Image.Exif()
+    enable_heif(path)
     with Image.open(path) as image:
         # MPO: the two-image JPEG of phones.
         return "JPEG" if image.format == "MPO" else image.format, read_exif(image)

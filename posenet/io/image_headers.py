@@ -13,7 +13,15 @@ from typing import Any, BinaryIO, NamedTuple
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from posenet.errors import PoseNetError
+from posenet.errors import MissingExtraError, PoseNetError
+from posenet.io.heif import (
+    HEAD_BYTES,
+    HEIF_SUFFIXES,
+    enable_heif,
+    has_all_boxes,
+    has_zeros_in_pixels,
+    is_heif,
+)
 
 # Suffixes of images that OpenCV or Pillow decodes, the most usual first.
 IMAGE_SUFFIXES = (
@@ -21,12 +29,13 @@ IMAGE_SUFFIXES = (
     *(".jpe", ".jfif", ".mpo", ".apng", ".dib", ".pgm", ".pbm", ".pnm"),
     *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".avif", ".gif"),
     *(".hdr", ".tga", ".qoi", ".ras", ".sr", ".sgi", ".pcx"),
+    *HEIF_SUFFIXES,
 )
 # How many of them messages name.
 NUM_USUAL_SUFFIXES = 8
-# Suffixes of images that neither decodes: HEIF, JPEG XL, raw formats of cameras, and others.
+# Suffixes of images that neither decodes: JPEG XL, raw formats of cameras, and others.
 UNSUPPORTED_SUFFIXES = (
-    *(".heic", ".heif", ".hif", ".jxl", ".exr", ".pfm", ".psd", ".insp"),
+    *(".jxl", ".exr", ".pfm", ".psd", ".insp"),
     *(".raw", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf"),
     *(".rw2", ".raf", ".pef", ".srw", ".x3f", ".3fr", ".iiq", ".gpr", ".rwl", ".kdc", ".dcr"),
 )
@@ -79,10 +88,12 @@ def image_size(path: Path) -> tuple[int, int]:
         (width, height) in pixels, EXIF orientation applied.
 
     Raises:
-        PoseNetError: the file is not an image.
+        PoseNetError: the file is not an image, or requires an extra that is not installed.
     """
     try:
         (width, height), orientation = _read_header(path)
+    except MissingExtraError as error:
+        raise MissingExtraError(f"{path}: {error}") from None
     except PILLOW_ERRORS as error:
         raise PoseNetError(f"{path}: not a valid image ({error})") from None
     return (height, width) if orientation in SWAPPED_ORIENTATIONS else (width, height)
@@ -118,11 +129,12 @@ def read_exif_block(path: Path, block: int) -> dict[int, Any]:
         The value of each tag; none if the file has no such block or is broken.
     """
     try:
+        enable_heif(path)
         with open(path, "rb") as file, Image.open(path) as image:
             # In a PNG the EXIF data may follow the pixels; Pillow then decodes them first.
             is_late = image.format == "PNG" and b"eXIf" in png_chunks(file)
             return dict((image.getexif() if is_late else read_exif(image)).get_ifd(block))
-    except (*PILLOW_ERRORS, TypeError, ArithmeticError):
+    except (*PILLOW_ERRORS, MissingExtraError, TypeError, ArithmeticError):
         return {}
 
 
@@ -137,7 +149,7 @@ def stored_size(path: Path) -> StoredSize:
     """
     try:
         size, orientation = _read_header(path)
-    except PILLOW_ERRORS:
+    except (*PILLOW_ERRORS, MissingExtraError):
         return StoredSize((0, 0), 0)
     return StoredSize(size, QUARTER_TURNS.get(orientation, 0))
 
@@ -176,6 +188,8 @@ def find_image_issue(path: Path) -> str | None:
         return "empty image file"
     try:
         image_size(path)
+    except MissingExtraError as error:
+        return str(error).removeprefix(f"{path}: ")
     except PoseNetError:
         return "file that is not an image"
     with open(path, "rb") as file:
@@ -183,7 +197,7 @@ def find_image_issue(path: Path) -> str | None:
 
 
 def is_complete(file: BinaryIO) -> bool:
-    """Return whether a JPEG or PNG reaches its end marker; a decoder fills missing parts with gray.
+    """Return whether a JPEG, PNG or HEIC reaches its end; a decoder fills missing parts with gray.
 
     Args:
         file: the open file.
@@ -191,10 +205,12 @@ def is_complete(file: BinaryIO) -> bool:
     Returns:
         True for complete files, and for other formats.
     """
-    head = file.read(2)
-    if head == b"\x89P":
+    head = file.read(HEAD_BYTES)
+    if is_heif(head):
+        return has_all_boxes(file)
+    if head[:2] == b"\x89P":
         return b"IEND" in png_chunks(file)
-    if head != b"\xff\xd8":
+    if head[:2] != b"\xff\xd8":
         return True
     size = file.seek(0, 2)
     file.seek(max(0, size - JPEG_TAIL))
@@ -203,7 +219,7 @@ def is_complete(file: BinaryIO) -> bool:
 
 
 def has_zeros_in_scan(content: bytes) -> bool:
-    """Return whether a part of a JPEG is filled with zeros, which decoders show as a gray area.
+    """Return whether a part of a JPEG or HEIC is zeros, which decoders show as a gray area.
 
     Flat areas may be zeros too, of at least two bits per block of 8 x 8 values. Only more zeros
     than those of an image without any content are found.
@@ -214,6 +230,8 @@ def has_zeros_in_scan(content: bytes) -> bool:
     Returns:
         False for other formats.
     """
+    if is_heif(content[:HEAD_BYTES]):
+        return has_zeros_in_pixels(content)
     if content[:2] != b"\xff\xd8":
         return False
     start = _first_scan(content)
@@ -252,6 +270,7 @@ def _read_header(path: Path) -> tuple[tuple[int, int], int]:
     radiance = _radiance_size(path)
     if radiance:
         return radiance, 1
+    enable_heif(path)
     with Image.open(path) as image:
         size = image.size
         if isinstance(image, TiffImageFile):  # Pillow applies the orientation to its size

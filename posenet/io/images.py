@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from posenet.errors import PoseNetError
+from posenet.errors import MissingExtraError, PoseNetError
 from posenet.geometry.cropping import cover_transform
+from posenet.io.heif import DECODER_ERRORS, HEAD_BYTES, is_heif, register_decoder
 from posenet.io.image_headers import (
     PILLOW_ERRORS,
     has_zeros_in_scan,
@@ -49,7 +50,8 @@ def read_image(path: Path, at_least: tuple[int, int] | None = None) -> np.ndarra
         RGB values, shape (h, w, 3), uint8, EXIF orientation applied.
 
     Raises:
-        PoseNetError: the file cannot be read, is not an image, is truncated or partly zero.
+        PoseNetError: the file cannot be read, is not an image, is truncated or partly zero, or
+            requires an extra that is not installed.
     """
     try:
         content = path.read_bytes()
@@ -60,6 +62,8 @@ def read_image(path: Path, at_least: tuple[int, int] | None = None) -> np.ndarra
         image = _decode_8_bit(np.frombuffer(content, np.uint8), flag) if content else None
     except cv2.error:  # a header with an impossible size
         image = None
+    except MissingExtraError as error:
+        raise MissingExtraError(f"{path}: {error}") from None
     if image is None:
         raise PoseNetError(f"{path}: not a valid image (could not decode {len(content)} bytes)")
     if not is_complete(io.BytesIO(content)):
@@ -130,6 +134,9 @@ def _decode_8_bit(data: np.ndarray, flag: int) -> np.ndarray | None:
 
     Returns None for files that do not decode, and for floats other than Radiance HDR.
     """
+    if is_heif(data[:HEAD_BYTES].tobytes()):
+        register_decoder()
+        return _decode_by_pillow(data, ("HEIF",))
     image = None if _is_avif(data) else cv2.imdecode(data, flag | cv2.IMREAD_ANYDEPTH)
     if image is None:
         return _decode_by_pillow(data)
@@ -149,12 +156,14 @@ def _is_avif(data: np.ndarray) -> bool:
     return data[4:12].tobytes() in (b"ftypavif", b"ftypavis")
 
 
-def _decode_by_pillow(data: np.ndarray) -> np.ndarray | None:
+def _decode_by_pillow(
+    data: np.ndarray, formats: tuple[str, ...] = PILLOW_FORMATS
+) -> np.ndarray | None:
     """Decode a format that OpenCV does not read, to BGR uint8; None if Pillow does not either."""
     try:
-        with Image.open(io.BytesIO(data.tobytes()), formats=PILLOW_FORMATS) as image:
+        with Image.open(io.BytesIO(data.tobytes()), formats=formats) as image:
             upright = ImageOps.exif_transpose(image).convert("RGB")
-    except PILLOW_ERRORS:
+    except (*PILLOW_ERRORS, *DECODER_ERRORS):
         return None
     return np.ascontiguousarray(np.asarray(upright)[:, :, ::-1])
 

@@ -103,9 +103,9 @@ def test_frames_come_in_the_order_of_their_numbers(tmp_path, caplog):
         "frame2.png",
         "frame10.png",
     ]
-    (tmp_path / "IMG.HEIC").write_bytes(b"x")
+    (tmp_path / "IMG.DNG").write_bytes(b"x")
     image_files([tmp_path])
-    assert [message for message in caplog.messages if "1 file skipped, such as IMG.HEIC" in message]
+    assert [message for message in caplog.messages if "1 file skipped, such as IMG.DNG" in message]
 
 
 def test_depth_maps_are_not_photos(tmp_path, caplog):

@@ -159,13 +159,13 @@ def test_inputs_with_the_same_name_stay_separate(tmp_path):
 def test_warnings_about_skipped_files_and_subfolders(tmp_path, caplog):
     write_image(tmp_path / "in" / "a.jpg")
     write_image(tmp_path / "in" / "DCIM" / "b.jpg")
-    for name in ("IMG_1.HEIC", "IMG_2.heic", "walk.mp4", "notes.txt", ".DS_Store", "._a.jpg"):
+    for name in ("IMG_1.DNG", "IMG_2.dng", "walk.mp4", "notes.txt", ".DS_Store", "._a.jpg"):
         (tmp_path / "in" / name).write_bytes(b"x")
     write_image(tmp_path / "in" / "@eaDir" / "thumbnail.jpg")
     (tmp_path / "out").mkdir()
     assert collect_photos(tmp_path / "in", tmp_path / "out") == ["a.jpg"]
     assert caplog.messages == [
-        f"{tmp_path / 'in'}: 3 files skipped, such as IMG_1.HEIC: export JPEG",
+        f"{tmp_path / 'in'}: 3 files skipped, such as IMG_1.DNG: export JPEG",
         f"{tmp_path / 'in'}: 1 subfolder skipped, such as DCIM: pass each",
     ]
     caplog.clear()
