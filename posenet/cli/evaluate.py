@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from posenet.cli.bags import EVALUATION_BAG, write_evaluation_bag
 from posenet.cli.options import EvaluateConfig, EvaluatePosesConfig, EvaluateWeightsConfig
 from posenet.errors import PoseNetError
 
@@ -53,6 +54,10 @@ def evaluate_quietly(config: EvaluateConfig) -> Evaluation:
         )
     own = Path(f"{run.scene.name}_evaluation") if packed else run.folder / "evaluation"
     folder = make_report_folder(config.output or own)
+    from posenet.interop.bag_writer import remove_bag, require_bags
+
+    if config.bag:
+        require_bags("--bag")
     from posenet.cli.startup import start_tensorflow
 
     start_tensorflow()
@@ -65,6 +70,9 @@ def evaluate_quietly(config: EvaluateConfig) -> Evaluation:
     result = evaluate_run(run, config.scene, strict=config.strict, options=options)
     result.save(folder, plot=config.plot, formats=config.figures)
     log.info("written: %s", folder)
+    remove_bag(folder / EVALUATION_BAG)
+    if config.bag:
+        write_evaluation_bag(result, folder / EVALUATION_BAG)
     return result
 
 

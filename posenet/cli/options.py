@@ -62,6 +62,9 @@ class EvaluateConfig:
     is not possible, --no-refine evaluates the network alone."""
     json: bool = False
     """Print the content of summary.json instead of the report."""
+    bag: bool = False
+    """Also write a ROS 2 bag with the topics /estimate and /groundtruth, in the folder `bag` of the
+    output (requires the extra `bags`)."""
     plot: bool = True
     """Draw the figures."""
     figures: tuple[FigureFormat, ...] = ("png",)
@@ -116,8 +119,14 @@ class PredictConfig:
 
     run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
     """Run folder that training wrote, or a packed run: a .zip file or hf://USER/NAME[@REVISION]."""
-    images: Annotated[tuple[str, ...], Positional, tyro.conf.arg(metavar="IMAGE...|STREAM")]
-    """Images, or folders of images; or one stream."""
+    images: Annotated[tuple[str, ...], Positional, tyro.conf.arg(metavar="IMAGE...|STREAM|BAG")]
+    """Images, or folders of images; or one stream, or one ROS 2 bag (requires the extra `bags`)."""
+    topic: str | None = None
+    """Topic of the images in a bag. Default: the only one. Intrinsics are read from camera_info
+    beside it."""
+    output_bag: Path | None = None
+    """Folder of a ROS 2 bag to write the poses to as /estimate, PoseWithCovarianceStamped (requires
+    the extra `bags`). Times are those of the bag, or the numbers of the images. Default: no bag."""
     tta_views: int | None = None
     """Number of test-time augmentation views per image, 1-11. More views are slower and more
     accurate; the rotation spread needs at least 2. Default: 11, or 3 if poses are refined, or 1 for

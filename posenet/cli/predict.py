@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from posenet.errors import PoseNetError, count
 
 if TYPE_CHECKING:
     from posenet.geometry.poses import Poses
-    from posenet.localization.estimates import PoseEstimate
+    from posenet.localization.estimates import PoseEstimate, PoseEstimates
     from posenet.run import Run
     from posenet.streams.source import StreamSource
 
@@ -43,6 +44,19 @@ def predict(config: PredictConfig) -> None:
             raise PoseNetError(
                 f"--{option} requires one stream: a video file, the number of a camera or a URL"
             )
+    from posenet.interop.bag_reader import is_bag
+
+    if config.output_bag:
+        from posenet.interop.bag_writer import require_new_bag
+
+        require_new_bag(config.output_bag, "--output-bag")
+    if any(is_bag(Path(image)) for image in config.images):
+        from posenet.cli.bags import predict_bag
+
+        predict_bag(config, run)
+        return
+    if config.topic:
+        raise PoseNetError(f"--topic requires a bag, received {config.images[0]}")
     network = None
     if config.runtime == "onnx":
         from posenet.cli.export import exported_network
@@ -50,7 +64,6 @@ def predict(config: PredictConfig) -> None:
         network = exported_network(run)
     else:
         start_tensorflow()
-    from posenet.evaluation.pose_files import PREDICTION_HEADER
     from posenet.localization.localizer import Localizer
     from posenet.localization.query_images import image_files
 
@@ -64,18 +77,44 @@ def predict(config: PredictConfig) -> None:
     )
     rows, estimates = localizer.localize_files(paths)
     retrieved = localizer.retrieve(estimates) if config.show_retrieved else None
-    columns = _columns(estimates[0], None if retrieved is None else "")
-    print(f"{PREDICTION_HEADER}; then {', '.join(columns)}")
-    for index, row in enumerate(rows):
-        estimate = estimates[index]
-        if not estimate.valid:
-            continue
-        pose = [*estimate.position, *estimate.quaternion_wxyz]
-        values = _columns(estimate, None if retrieved is None else retrieved[index])
-        print(paths[row], *(f"{value:.6f}" for value in pose), *values.values())
+    print_estimates([paths[row] for row in rows], estimates, retrieved)
+    if config.output_bag:
+        from posenet.cli.bags import write_estimates
+        from posenet.interop.bag_writer import to_nanoseconds
+
+        write_estimates(config.output_bag, to_nanoseconds(rows), [estimates])
     if config.plot:
         plot_estimates(run, estimates.poses[estimates.valid], config.plot)
         log.info("written: %s", config.plot)
+
+
+def print_estimates(
+    names: Sequence[object],
+    estimates: PoseEstimates,
+    retrieved: list[str] | None,
+    *,
+    header: bool = True,
+) -> None:
+    """Print one line for each image with a pose.
+
+    Args:
+        names: n names of images.
+        estimates: their estimates.
+        retrieved: names of the most similar training images; None to leave them out.
+        header: print the names of the columns first.
+    """
+    from posenet.evaluation.pose_files import PREDICTION_HEADER
+
+    if header:
+        columns = _columns(estimates[0], None if retrieved is None else "")
+        print(f"{PREDICTION_HEADER}; then {', '.join(columns)}")
+    for row, name in enumerate(names):
+        estimate = estimates[row]
+        if not estimate.valid:
+            continue
+        pose = [*estimate.position, *estimate.quaternion_wxyz]
+        values = _columns(estimate, None if retrieved is None else retrieved[row])
+        print(name, *(f"{value:.6f}" for value in pose), *values.values())
 
 
 def plot_estimates(run: Run, poses: Poses, path: Path) -> None:
