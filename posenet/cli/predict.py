@@ -26,7 +26,7 @@ def predict(config: PredictConfig) -> None:
         config: the options.
 
     Raises:
-        PoseNetError: an option is for streams only.
+        PoseNetError: an option is not usable, or no image can be read.
     """
     from posenet.cli.startup import start_tensorflow
     from posenet.run import open_run
