@@ -11,6 +11,7 @@ import tyro
 from posenet.cli.animate import AnimateConfig, animate
 from posenet.cli.evaluate import evaluate, evaluate_poses
 from posenet.cli.export import ExportConfig, export
+from posenet.cli.export_map import ExportMapConfig, export_map
 from posenet.cli.live import LiveConfig, live
 from posenet.cli.options import (
     ClassifyConfig,
@@ -67,6 +68,7 @@ AnyCommand = (
     | Annotated[PackConfig, tyro.conf.subcommand("pack")]
     | Annotated[AnimateConfig, tyro.conf.subcommand("animate")]
     | Annotated[ExportConfig, tyro.conf.subcommand("export")]
+    | Annotated[ExportMapConfig, tyro.conf.subcommand("export-map")]
     | Annotated[SceneCommand, tyro.conf.subcommand("scene")]
     | Annotated[WeightsCommand, tyro.conf.subcommand("weights")]
     | Annotated[ClassifyConfig, tyro.conf.subcommand("classify")]
@@ -82,6 +84,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     PackConfig: pack,
     AnimateConfig: animate,
     ExportConfig: export,
+    ExportMapConfig: export_map,
     InfoConfig: info,
     ConvertConfig: convert,
     ReconstructConfig: reconstruct,

@@ -16,12 +16,12 @@ import numpy as np
 from posenet.config import FIGURE_FORMATS
 from posenet.errors import PoseNetError, count
 from posenet.evaluation.baselines import BASELINE_NAMES
+from posenet.evaluation.error_file import POSE_COLUMNS
 from posenet.evaluation.error_table import format_pair, format_table
 from posenet.evaluation.evaluate import Evaluation
 from posenet.evaluation.pose_files import write_tum
 from posenet.io.files import write_text
 
-POSE_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz")
 FIGURES = ("trajectory", "trajectory_3d", "errors", "sparsification", "worst_images", "matches")
 # The 3-D page.
 VIEW = "view.html"

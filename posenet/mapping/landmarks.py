@@ -169,6 +169,22 @@ def load_or_build_landmarks(
     return built
 
 
+def load_any_landmarks(folder: Path) -> Landmarks | None:
+    """Return the map in a folder whatever images it was built of, to look at it.
+
+    Args:
+        folder: the folder, which need not exist.
+
+    Returns:
+        The map; None if there is none, or it is damaged.
+    """
+    try:
+        stamp = json.loads((folder / INFO).read_text(encoding="utf-8"))["stamp"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return _load_map(folder, stamp)
+
+
 def estimate_build_seconds(training: Scene, *, cache: KeypointCache | None = None) -> float:
     """Estimate how long building a map takes on this machine, by a few of its images.
 

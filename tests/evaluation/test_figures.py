@@ -77,12 +77,17 @@ def test_every_image_is_written(case, missing, tmp_path):
 def test_vector_graphics_contain_their_text(tmp_path):
     for i in range(6):
         write_image(tmp_path / f"{i}.png", seed=i)
-    result = evaluation(tmp_path, circle(6), circle(2000), np.linspace(0.1, 2, 6))
+    errors = np.linspace(0.1, 2, 6)
+    result = evaluation(tmp_path, circle(6), None, errors)
     result.save(tmp_path / "out", formats=("pdf", "svg", "svg"))
     names = {path.name for path in (tmp_path / "out").iterdir()}
     figures = ("trajectory", "trajectory_3d", "errors", "sparsification", "worst_images")
     expected = {f"{name}.{suffix}" for name in figures for suffix in ("pdf", "svg")}
-    assert names == expected | {"summary.json", "errors.csv", "estimate.tum", "groundtruth.tum"}
+    assert names == expected | {
+        *("summary.json", "errors.csv", "estimate.tum", "groundtruth.tum", "view.html")
+    }
+    many = evaluation(tmp_path, circle(6), circle(2000), errors)
+    write_figures(tmp_path / "out", many, ["svg"])
     svg = (tmp_path / "out" / "trajectory.svg").read_text()
     ElementTree.fromstring(svg)
     assert ">position error (scene units)</text>" in svg
@@ -95,7 +100,7 @@ def test_vector_graphics_contain_their_text(tmp_path):
         assert path.stat().st_size < 2e6
     result.save(tmp_path / "out")  # replaces them all
     left = {path.suffix for path in (tmp_path / "out").iterdir()}
-    assert left == {".png", ".json", ".csv", ".tum"}
+    assert left == {".png", ".json", ".csv", ".tum", ".html"}
 
 
 def test_the_same_figure_gives_the_same_file(tmp_path):
