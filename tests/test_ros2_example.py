@@ -78,8 +78,8 @@ class FakeLocalizer:
         self.estimate = PoseEstimate(**(values | changes))
         self.asked = []
 
-    def localize_files(self, paths, camera=None):
-        self.asked.append((read_image(paths[0]), camera))
+    def localize_files(self, paths, *, cameras):
+        self.asked.append((read_image(paths[0]), cameras[0]))
         found = [self.estimate]
         return np.array([0]), SimpleNamespace(scatter=lambda rows, total: found)
 
@@ -168,7 +168,7 @@ def test_an_image_that_cannot_be_read_does_not_end_the_node(example):
     assert node.published == []
     assert "received bayer_rggb8" in node.logged[0]
 
-    def fail(paths, camera=None):
+    def fail(paths, *, cameras):
         raise PoseNetError("at least one image must decode")
 
     node.localizer.localize_files = fail

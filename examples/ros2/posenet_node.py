@@ -50,7 +50,8 @@ class PosenetNode(Node):
         try:
             with TemporaryDirectory(prefix="posenet-") as folder:
                 path = write_image(message, Path(folder) / "image")
-                rows, estimates = self.localizer.localize_files([path], camera=self.camera)
+                camera = self.camera and self.camera.resized(message.width, message.height)
+                rows, estimates = self.localizer.localize_files([path], cameras=[camera])
         except PoseNetError as error:
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
             return
