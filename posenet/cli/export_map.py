@@ -31,7 +31,7 @@ class ExportMapConfig:
     """
 
     source: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN|SCENE")]
-    """Run folder that training wrote, or a scene folder."""
+    """Run folder that training wrote, a packed run, or a scene folder."""
     output: Annotated[Path, Positional, tyro.conf.arg(metavar="FILE")]
     """File to write: .ply, .glb or .rrd."""
 

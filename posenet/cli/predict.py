@@ -37,6 +37,8 @@ def predict(config: PredictConfig) -> None:
     if stream is not None:
         from posenet.cli.stream import predict_stream
 
+        if config.topic or config.output_bag:
+            raise PoseNetError("--topic and --output-bag cannot be used with a stream")
         predict_stream(config, run, stream)
         return
     for option in ("output", "show", "realtime"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from posenet.interop.map_export import CameraGroup, MapExport
 from posenet.interop.rrd import Recording
 from posenet.mapping.landmarks import landmarks_folder, load_any_landmarks
 from posenet.run import CONFIG, Run, open_run
+from posenet.run_files import is_packed
 from posenet.viewer.build import build_surroundings, make_query_set, no_cameras
 
 log = logging.getLogger("posenet")
@@ -72,7 +74,7 @@ def collect_map(source: Path) -> CollectedMap:
     training images, gray if they are gone.
 
     Args:
-        source: a run folder or a scene folder.
+        source: a run folder, a packed run or a scene folder.
 
     Returns:
         The map; the estimated cameras too if the run was evaluated.
@@ -80,7 +82,7 @@ def collect_map(source: Path) -> CollectedMap:
     Raises:
         PoseNetError: the folder is neither.
     """
-    if (source / CONFIG).is_file():
+    if is_packed(source) or (source / CONFIG).is_file():
         return _collect_run(open_run(source))
     scene = _open_scene(source, "auto")
     is_training = scene.splits == "train"
@@ -93,8 +95,13 @@ def collect_map(source: Path) -> CollectedMap:
 
 
 def _collect_run(run: Run) -> CollectedMap:
-    scene = _open_scene(run.scene, run.split)
-    training = run.known_training_images(scene)
+    training: Scene | None
+    if os.path.isdir(run.scene):
+        scene = _open_scene(run.scene, run.split)
+        training = run.known_training_images(scene)
+    else:
+        scene = training = run.training_scene(need_images=False)
+        log.warning("%s is not there, points are gray", run.scene)
     if training is None:
         raise PoseNetError(f"{scene.root} must contain the images that {run.folder} was trained on")
     groups = [CameraGroup("training images", training.poses, training.cameras, TRAINING_COLOR)]

@@ -88,6 +88,11 @@ def test_wrong_inputs_are_one_line(trained, cambridge, bag, tmp_path, capsys):
     assert line(bag, image) == "error: a bag must be the only input, received 2 inputs"
     assert line(image, "--topic", "/a") == f"error: --topic requires a bag, received {image}"
     assert line(image, "--output-bag", bag) == f"error: output folder already exists: {bag}"
+    video = tmp_path / "walk.mp4"
+    video.write_bytes(b"x")
+    assert line(video, "--output-bag", tmp_path / "new") == (
+        "error: --topic and --output-bag cannot be used with a stream"
+    )
     assert "--topic must be one of /camera/image_raw, received /a" in line(bag, "--topic", "/a")
 
 

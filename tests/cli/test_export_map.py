@@ -1,6 +1,7 @@
 """The command `export-map`."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -73,6 +74,18 @@ def test_points_are_gray_without_images(trained, cambridge, caplog):
     assert set(exported.colors.ravel().tolist()) == {128}
     assert len(exported.positions) == 24
     assert f"{cambridge}: images cannot be read, points are gray" in caplog.messages
+
+
+def test_a_packed_run_is_exported_without_its_scene(trained, cambridge, tmp_path):
+    before = collect_map(trained)
+    write_landmarks(trained / LANDMARKS, before.scene.split("train"), np.array([[1.0, 2, 3]]))
+    assert main(["pack", str(trained), str(tmp_path / "run.zip")]) == 0
+    shutil.rmtree(cambridge)
+    exported = collect_map(tmp_path / "run.zip").exported
+    (group,) = exported.groups
+    np.testing.assert_allclose(
+        group.poses.positions, before.exported.groups[0].poses.positions, atol=1e-9
+    )
 
 
 def test_a_scene_is_exported(cambridge, tmp_path, capsys):
