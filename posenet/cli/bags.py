@@ -41,7 +41,7 @@ def predict_bag(config: PredictConfig, run: Run) -> None:
         PoseNetError: the bag or its images cannot be read, or there are other inputs.
     """
     from posenet.cli.predict import plot_estimates, print_estimates
-    from posenet.cli.startup import start_tensorflow
+    from posenet.cli.runtime import start_runtime
     from posenet.geometry.poses import concatenate
     from posenet.interop.bag_reader import format_stamp, open_bag
 
@@ -50,11 +50,15 @@ def predict_bag(config: PredictConfig, run: Run) -> None:
     with open_bag(Path(config.images[0])) as bag:
         topic = bag.image_topic(config.topic)
         camera = bag.camera(topic)
-        start_tensorflow()
+        network = start_runtime(config.runtime, run)
         from posenet.localization.localizer import Localizer
 
         localizer = Localizer(
-            run, refine=config.refine, smooth=bool(config.smooth), tta_views=config.tta_views
+            run,
+            refine=config.refine,
+            smooth=bool(config.smooth),
+            tta_views=config.tta_views,
+            network=network,
         )
         stamps: list[np.ndarray] = []
         found: list[PoseEstimates] = []

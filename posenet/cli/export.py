@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from posenet.cli.options import Positional
-from posenet.errors import PoseNetError
 
 if TYPE_CHECKING:
-    from posenet.models.inference import Network
-    from posenet.run import Run
+    pass
 
 log = logging.getLogger("posenet")
 
@@ -63,33 +61,3 @@ def export(config: ExportConfig) -> None:
         f"{check.source}: {differences}; one image {check.milliseconds:.1f} ms, Keras "
         f"{check.keras_milliseconds:.1f} ms"
     )
-
-
-def exported_network(run: Run) -> Network:
-    """Load the ONNX file of a run; export it first if there is none for its model.
-
-    Args:
-        run: the run.
-
-    Returns:
-        The network in ONNX Runtime.
-
-    Raises:
-        PoseNetError: a package is missing, or the network cannot be exported.
-    """
-    from posenet.export.cached import load_exported
-
-    network = load_exported(run)
-    if network is not None:
-        return network
-    from posenet.cli.startup import start_tensorflow
-    from posenet.export.export import export_run
-
-    log.info("exporting the network to ONNX, which takes TensorFlow this one time")
-    start_tensorflow()
-    made = export_run(run, "onnx", overwrite=True)
-    log.info("written: %s", made.path)
-    network = load_exported(run)
-    if network is None:
-        raise PoseNetError(f"{run.folder} must not be trained while it is exported")
-    return network

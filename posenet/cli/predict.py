@@ -28,7 +28,7 @@ def predict(config: PredictConfig) -> None:
     Raises:
         PoseNetError: an option is not usable, or no image can be read.
     """
-    from posenet.cli.startup import start_tensorflow
+    from posenet.cli.runtime import start_runtime
     from posenet.run import open_run
 
     check_figure_file("--plot", config.plot)
@@ -59,13 +59,7 @@ def predict(config: PredictConfig) -> None:
         return
     if config.topic:
         raise PoseNetError(f"--topic requires a bag, received {config.images[0]}")
-    network = None
-    if config.runtime == "onnx":
-        from posenet.cli.export import exported_network
-
-        network = exported_network(run)
-    else:
-        start_tensorflow()
+    network = start_runtime(config.runtime, run)
     from posenet.localization.localizer import Localizer
     from posenet.localization.query_images import image_files
 

@@ -93,13 +93,15 @@ def predict_stream(config: PredictConfig, run: Run, source: StreamSource) -> Non
     if config.show:
         require_window()
     reader = FrameReader(source, realtime=config.realtime)
-    from posenet.cli.startup import start_tensorflow
+    from posenet.cli.runtime import start_runtime
 
-    start_tensorflow()
+    network = start_runtime(config.runtime, run)
     from posenet.localization.localizer import Localizer
     from posenet.streams.follower import Follower, tta_views
 
-    localizer = Localizer(run, refine=config.refine, tta_views=tta_views(config.tta_views))
+    localizer = Localizer(
+        run, refine=config.refine, tta_views=tta_views(config.tta_views), network=network
+    )
     follower = Follower(localizer, smooth=config.smooth is not False)
     progress = _Progress()
     ended = "interrupted after "
