@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from posenet.cli.bags import EVALUATION_BAG, write_evaluation_bag
 from posenet.cli.options import EvaluateConfig, EvaluatePosesConfig, EvaluateWeightsConfig
 from posenet.errors import PoseNetError
 
@@ -70,6 +69,8 @@ def evaluate_quietly(config: EvaluateConfig) -> Evaluation:
     result = evaluate_run(run, config.scene, strict=config.strict, options=options)
     result.save(folder, plot=config.plot, formats=config.figures)
     log.info("written: %s", folder)
+    from posenet.cli.bags import EVALUATION_BAG, write_evaluation_bag
+
     remove_bag(folder / EVALUATION_BAG)
     if config.bag:
         write_evaluation_bag(result, folder / EVALUATION_BAG)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,7 +119,6 @@ def hub_errors(address: HubAddress) -> Iterator[None]:
     Raises:
         PoseNetError: the block failed.
     """
-    import httpx
     from huggingface_hub import errors
 
     try:
@@ -143,5 +144,11 @@ def hub_errors(address: HubAddress) -> Iterator[None]:
                 f"{address} requires a token with the right to do this: hf auth login"
             ) from None
         raise PoseNetError(f"{address}: {first_line(error)}") from None
-    except (errors.HFValidationError, httpx.HTTPError, OSError, ValueError) as error:
+    except (errors.HFValidationError, *_http_errors(), OSError, ValueError) as error:
         raise PoseNetError(f"{address}: {first_line(error)}") from None
+
+
+def _http_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of the HTTP library: httpx, or httpx2 since huggingface_hub 2.4."""
+    installed = [name for name in ("httpx", "httpx2") if find_spec(name)]
+    return tuple(import_module(name).HTTPError for name in installed)

@@ -260,10 +260,16 @@ def test_options_of_predict_reach_the_localizer(monkeypatch):
     monkeypatch.setattr("posenet.localization.query_images.image_files", lambda images: images)
     monkeypatch.setattr("posenet.localization.localizer.Localizer", localizer)
     for given, expected in (
-        ([], {"refine": None, "smooth": False, "tta_views": None}),
-        (["--smooth", "--tta-views", "3"], {"refine": None, "smooth": True, "tta_views": 3}),
-        (["--refine", "--show-retrieved"], {"refine": True, "smooth": False, "tta_views": None}),
-        (["--no-refine"], {"refine": False, "smooth": False, "tta_views": None}),
+        ([], {"refine": None, "smooth": False, "tta_views": None, "network": None}),
+        (
+            ["--smooth", "--tta-views", "3"],
+            {"refine": None, "smooth": True, "tta_views": 3, "network": None},
+        ),
+        (
+            ["--refine", "--show-retrieved"],
+            {"refine": True, "smooth": False, "tta_views": None, "network": None},
+        ),
+        (["--no-refine"], {"refine": False, "smooth": False, "tta_views": None, "network": None}),
     ):
         with pytest.raises(Called) as called:
             main(["predict", "run", "a.png", *given])
