@@ -121,6 +121,12 @@ def hub_errors(address: HubAddress) -> Iterator[None]:
     """
     from huggingface_hub import errors
 
+    others: tuple[type[Exception], ...] = (
+        errors.HFValidationError,
+        *_http_errors(),
+        OSError,
+        ValueError,
+    )
     try:
         yield
     except errors.GatedRepoError:
@@ -144,7 +150,7 @@ def hub_errors(address: HubAddress) -> Iterator[None]:
                 f"{address} requires a token with the right to do this: hf auth login"
             ) from None
         raise PoseNetError(f"{address}: {first_line(error)}") from None
-    except (errors.HFValidationError, *_http_errors(), OSError, ValueError) as error:
+    except others as error:
         raise PoseNetError(f"{address}: {first_line(error)}") from None
 
 
