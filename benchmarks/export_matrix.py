@@ -97,7 +97,8 @@ def run_cases(folders: list[Path]) -> Iterator[Case]:
     for folder in folders:
         run = open_run(folder)
         images = check_images(run)
-        name = f"{run.config.backbone}, {run.head}, trained ({images.source})"
+        head = run.config.rotation if run.head == "pose" else run.head
+        name = f"{run.config.backbone}, {head}, trained ({images.source})"
         yield Case(name, run.load_model(), images, run.position_scale)
 
 
