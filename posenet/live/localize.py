@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
+import tempfile
 import time
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -121,14 +124,25 @@ class LiveLocalizer:
         return self._scene.names[self.localizer.refiner.nearest_views(poses, 0)[0]]
 
     def _warm_up(self) -> None:
-        """Localize a training image: the first image takes seconds longer than the next."""
-        if self._scene is None:
-            return
-        path = self._scene.paths[0]
-        try:
-            self(Query(path, *image_size(path)))
-        except PoseNetError as error:
-            log.warning("a training image cannot be localized: %s", error)
+        """Localize an image: the first one takes seconds longer than the next.
+
+        It is a training image, or noise where those are not there, as in a packed run.
+        """
+        path = self._scene.paths[0] if self._scene is not None else None
+        with tempfile.TemporaryDirectory(prefix="posenet-live-") as folder:
+            if path is None or not path.is_file():
+                path = _write_noise(Path(folder) / "noise.png", self.localizer.run.crop.resized)
+            try:
+                self(Query(path, *image_size(path)))
+            except PoseNetError as error:
+                log.warning("no image can be localized: %s", error)
+
+
+def _write_noise(path: Path, size: tuple[int, int]) -> Path:
+    """Write an image of noise of a size (height, width)."""
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    cv2.imwrite(str(path), noise)
+    return path
 
 
 def _training_scene(localizer: Localizer) -> Scene | None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -195,3 +196,20 @@ def test_requests_to_a_real_run(live, test_images, tmp_path):
             live.localizer.run.camera.width,
             live.localizer.run.camera.height,
         )
+
+
+def test_without_training_images_noise_warms_up(live, caplog, monkeypatch):
+    tried = []
+    monkeypatch.setattr(Path, "is_file", lambda path: False)
+    monkeypatch.setattr(
+        LiveLocalizer, "__call__", lambda self, query: tried.append(load_size(query.path))
+    )
+    live._warm_up()
+    assert tried == [live.localizer.run.crop.resized]
+    assert not caplog.messages
+
+
+def load_size(path):
+    import cv2
+
+    return cv2.imread(str(path)).shape[:2]
