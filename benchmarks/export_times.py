@@ -33,7 +33,7 @@ def program_seconds(run: Path, image: Path, runtime: str) -> float:
 
 
 def network_milliseconds(run: Path) -> dict[str, float]:
-    """Return the time of the network alone in each runtime and in Keras, as its export states it."""
+    """Return the time of the network alone in each runtime and in Keras."""
     times = {}
     for name in FORMATS:
         description = run / f"{get_format(name).FILE}.json"
