@@ -61,7 +61,7 @@ def view(config: ViewConfig) -> None:
         return
     if (config.source / CONFIG).is_file():
         if config.output is not None:
-            raise PoseNetError("--output is for scenes: the page of a run is in its evaluation")
+            raise PoseNetError(f"--output requires a scene, received the run {config.source}")
         page = _run_page(open_run(config.source))
     else:
         page = _scene_page(config)
