@@ -41,6 +41,8 @@ class AnimateConfig:
     """MP4 file to write. Default: RUN/evaluation/camera_path.mp4."""
     sequence: str | None = None
     """Name of the test sequence. Default: all of them, one after the other."""
+    overwrite: bool = False
+    """Replace the file of --output if it exists."""
     fps: float = 10.0
     """Images per second, more than 0 and at most 60."""
 
@@ -58,14 +60,17 @@ def animate(config: AnimateConfig) -> None:
     from posenet.cli.startup import start_tensorflow
     from posenet.evaluation.report import make_report_folder
     from posenet.run import open_run
+    from posenet.run_files import is_packed
     from posenet.streams.video_file import check_video_path
 
     if not 0 < config.fps <= MAX_FPS:
         raise PoseNetError(f"--fps must be above 0 and at most {MAX_FPS:g}, got {config.fps:g}")
     run = open_run(config.run)
+    if is_packed(config.run):
+        raise PoseNetError(f"animate draws the images of the scene, {config.run} contains none")
     folder = run.folder / "evaluation"
     output = config.output or make_report_folder(folder) / DEFAULT_OUTPUT
-    check_video_path(output)
+    check_video_path(output, overwrite=config.overwrite or config.output is None)
     scene = run.open_scene()
     test = _choose(run.exclude_training_images(scene.split("test")), config.sequence)
     start_tensorflow()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from posenet.cli.options import Positional, Refine
+from posenet.cli.startup import OncePerMessage
 
 if TYPE_CHECKING:
     from posenet.live.access import Access
@@ -77,7 +78,7 @@ def live(config: LiveConfig) -> None:
 
         localizer = Localizer(run, refine=config.refine)
         worker = Worker(LiveLocalizer(localizer, limits.max_tracks))
-        log.addFilter(_OncePerMessage())
+        log.addFilter(OncePerMessage())
         with tempfile.TemporaryDirectory(
             prefix="posenet-live-", ignore_cleanup_errors=True
         ) as folder:
@@ -139,16 +140,3 @@ def _has_display() -> bool:
     if sys.platform in ("darwin", "win32"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-class _OncePerMessage(logging.Filter):
-    """Passes a message once, not for each image."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._seen: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        is_new = str(record.msg) not in self._seen
-        self._seen.add(str(record.msg))
-        return is_new

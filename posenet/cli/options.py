@@ -149,6 +149,8 @@ class PredictConfig:
     plot."""
     output: Path | None = None
     """For streams: MP4 file to draw the frames beside a map with the camera path in."""
+    overwrite: bool = False
+    """Replace the video of --output if it exists."""
     show: bool = False
     """For streams: show the frames beside the map in a window; q closes it."""
     realtime: bool = False

@@ -52,7 +52,7 @@ def pack(config: PackConfig) -> None:
     """
     from posenet.io.hub import import_hub, is_hub_address, parse_hub_address
     from posenet.run import open_run
-    from posenet.run_files import ARCHIVE_SUFFIX
+    from posenet.run_files import ARCHIVE_SUFFIX, is_packed
 
     is_upload = is_hub_address(config.target)
     if is_upload:
@@ -69,6 +69,8 @@ def pack(config: PackConfig) -> None:
     from posenet.sharing.pack import pack_run
     from posenet.sharing.upload import upload_run
 
+    if is_packed(config.run) and config.license is None:
+        log.warning("the license that %s states is not copied: use --license", config.run)
     options = PackOptions(config.license, config.title, config.figures)
     if is_upload:
         address = parse_hub_address(config.target)

@@ -41,7 +41,7 @@ def predict(config: PredictConfig) -> None:
             raise PoseNetError("--topic and --output-bag cannot be used with a stream")
         predict_stream(config, run, stream)
         return
-    for option in ("output", "show", "realtime"):
+    for option in ("output", "overwrite", "show", "realtime"):
         if getattr(config, option):
             raise PoseNetError(
                 f"--{option} requires one stream: a video file, the number of a camera or a URL"

@@ -13,6 +13,8 @@ from posenet.environment import hidden_stderr, import_keras
 
 # Level of FFmpeg's log without any message.
 AV_LOG_QUIET = "-8"
+# Number of messages that are remembered, so that a server's memory stays flat.
+MAX_REMEMBERED = 1000
 
 
 def start_process() -> None:
@@ -56,3 +58,19 @@ def start_tensorflow() -> None:
 
         configure_threads()
         tf.constant(0.0) + 1.0
+
+
+class OncePerMessage(logging.Filter):
+    """Pass a message once, not for each image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        if len(self._seen) >= MAX_REMEMBERED:
+            self._seen.clear()
+        is_new = message not in self._seen
+        self._seen.add(message)
+        return is_new

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from posenet.cli.options import PredictConfig
+from posenet.cli.startup import OncePerMessage
 from posenet.errors import PoseNetError, count
 
 if TYPE_CHECKING:
@@ -89,7 +90,9 @@ def predict_stream(config: PredictConfig, run: Run, source: StreamSource) -> Non
 
     # What can fail does so before TensorFlow starts.
     if config.output:
-        check_video_path(config.output)
+        check_video_path(config.output, overwrite=config.overwrite)
+        if config.output.exists() and config.output.samefile(source.name):
+            raise PoseNetError(f"--output must be another file than the input, got {source}")
     if config.show:
         require_window()
     reader = FrameReader(source, realtime=config.realtime)
@@ -102,10 +105,13 @@ def predict_stream(config: PredictConfig, run: Run, source: StreamSource) -> Non
     localizer = Localizer(
         run, refine=config.refine, tta_views=tta_views(config.tta_views), network=network
     )
+    once = OncePerMessage()
     follower = Follower(localizer, smooth=config.smooth is not False)
     progress = _Progress()
     ended = "interrupted after "
     with ExitStack() as stack:
+        log.addFilter(once)
+        stack.callback(log.removeFilter, once)
         video, window = _open_video(config, run, reader, follower, stack)
         stack.enter_context(reader)
         try:
@@ -114,7 +120,7 @@ def predict_stream(config: PredictConfig, run: Run, source: StreamSource) -> Non
         except KeyboardInterrupt:  # how a live stream ends
             pass
         log.info("%s%s", ended, progress.summary(reader.num_dropped))
-    if config.output and config.output.is_file():
+    if config.output and progress.total:
         log.info("written: %s", config.output)
 
 

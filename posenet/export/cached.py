@@ -65,5 +65,5 @@ def load_exported(run: Run) -> Network | None:
         raise
     except Exception as error:
         raise PoseNetError(
-            f"{path} must be an ONNX file, cannot load it ({first_line(error)})"
+            f"{path} must be an ONNX file, cannot load it: delete it ({first_line(error)})"
         ) from None

@@ -54,7 +54,8 @@ class CameraPathDrawing:
         self._last: np.ndarray | None = None
         self._pose: CameraPose | None = None
         self._canvas = np.full((SIZE[1], SIZE[0], 3), 255, np.uint8)
-        draw_text(self._canvas, title, (24, 44), size=22, bold=True)
+        printable = "".join(letter if letter.isprintable() else " " for letter in title)
+        draw_text(self._canvas, printable, (24, 44), size=22, bold=True)
         cv2.line(self._canvas, (24, 58), (SIZE[0] - 24, 58), RULE, 1)
 
     def advance(self, frame: FollowedFrame, *, breaks: bool = False) -> None:

@@ -66,6 +66,10 @@ class VideoFile:
         self.fps = fps
         self.num_frames = 0
         self._temporary = path.with_name(f".{secrets.token_hex(TOKEN_BYTES)}-{path.name}")
+        try:
+            self._temporary.touch()
+        except OSError as error:
+            raise PoseNetError(f"{path} cannot be written: {error.strerror}") from None
         for fourcc, self.codec in CODECS.items():
             self._writer = cv2.VideoWriter(
                 str(self._temporary), cv2.VideoWriter.fourcc(*fourcc), fps, size
@@ -85,7 +89,7 @@ class VideoFile:
         self._writer.release()
         try:
             if self.num_frames:
-                if not self._temporary.stat().st_size:
+                if self._count_frames() != self.num_frames:
                     raise OSError(errno.ENOSPC, "the disk may be full")
                 self._temporary.replace(self.path)
         except OSError as error:
@@ -117,19 +121,29 @@ class VideoFile:
             self._writer.write(bgr)
             self.num_frames += 1
 
+    def _count_frames(self) -> int:
+        """Return the number of frames that can be read back; OpenCV reports no failed write."""
+        capture = cv2.VideoCapture(str(self._temporary))
+        try:
+            return int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+        finally:
+            capture.release()
+
     def _end(self, seconds: float) -> int:
         """Return the number of frames up to a time, included."""
         return math.floor(seconds * self.fps + EARLY) + 1
 
 
-def check_video_path(path: Path) -> None:
+def check_video_path(path: Path, *, overwrite: bool = True) -> None:
     """Check that a video can be written to a path.
 
     Args:
         path: the file to write.
+        overwrite: the file may exist already.
 
     Raises:
-        PoseNetError: its suffix is not .mp4, its folder does not exist, or it is a folder.
+        PoseNetError: its suffix is not .mp4, its folder does not exist, it is a folder, or it
+            exists and must not be replaced.
     """
     if path.suffix.lower() != ".mp4":
         raise PoseNetError(f"a video must be written to a file *.mp4, received {path}")
@@ -137,3 +151,5 @@ def check_video_path(path: Path) -> None:
         raise PoseNetError(f"{path} cannot be written: folder not found: {path.parent}")
     if path.is_dir():
         raise PoseNetError(f"{path} cannot be written: it is a folder")
+    if path.exists() and not overwrite:
+        raise PoseNetError(f"output file already exists: {path} (use --overwrite to replace it)")

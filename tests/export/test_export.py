@@ -362,7 +362,9 @@ def test_damaged_file_is_refused_with_its_name(exported, tmp_path):
     run = open_run(tmp_path / "run")
     (run.folder / "model.onnx").write_bytes(b"no network")
     line = refusal(cached.load_exported, run)
-    assert line.startswith(f"{run.folder}/model.onnx must be an ONNX file, cannot load it (")
+    assert line.startswith(
+        f"{run.folder}/model.onnx must be an ONNX file, cannot load it: delete it ("
+    )
 
 
 def test_missing_onnx_runtime_names_the_extra(exported, monkeypatch):

@@ -101,3 +101,32 @@ def test_a_file_that_cannot_be_renamed(tmp_path):
     (tmp_path / "a.mp4").mkdir()
     assert refusal(video.__exit__).startswith(f"{tmp_path}/a.mp4 cannot be written: ")
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_existing_file_is_kept_unless_it_may_be_replaced(tmp_path):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"from before")
+    line = refusal(lambda: check_video_path(path, overwrite=False))
+    assert line == f"output file already exists: {path} (use --overwrite to replace it)"
+    check_video_path(path)
+
+
+def test_a_full_disk_leaves_no_broken_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"from before")
+    video = VideoFile(path, 10, SIZE)
+    for row in range(5):
+        video.write(FRAME, row / 10)
+    release = video._writer.release
+
+    class FullDisk:
+        def release(self):
+            release()
+            whole = video._temporary.read_bytes()
+            video._temporary.write_bytes(whole[: len(whole) // 2])
+
+    monkeypatch.setattr(video, "_writer", FullDisk())
+    line = refusal(lambda: video.__exit__(None))
+    assert line == f"{path} cannot be written: the disk may be full"
+    assert path.read_bytes() == b"from before"
+    assert len(list(tmp_path.iterdir())) == 1
