@@ -68,6 +68,14 @@ class OncePerMessage(logging.Filter):
         self._seen: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is logged.
+
+        Args:
+            record: the record.
+
+        Returns:
+            False if its text was logged before.
+        """
         message = record.getMessage()
         if len(self._seen) >= MAX_REMEMBERED:
             self._seen.clear()
