@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from posenet.cli.options import Positional
+from posenet.errors import PoseNetError
 
 if TYPE_CHECKING:
     pass
@@ -36,7 +37,7 @@ class ExportConfig:
     TensorFlow, openvino for Intel's processors."""
     output: Path | None = None
     """File to write, a folder for saved-model. Default: model.onnx, model.tflite, saved_model or
-    model.xml in RUN."""
+    model.xml in RUN, unless RUN is a packed run."""
     overwrite: bool = False
     """Replace the file if it exists."""
 
@@ -46,11 +47,17 @@ def export(config: ExportConfig) -> None:
 
     Args:
         config: the options.
+
+    Raises:
+        PoseNetError: the network cannot be exported, or a packed run has no place for the file.
     """
     from posenet.cli.startup import start_tensorflow
     from posenet.export.export import export_run
     from posenet.run import open_run
+    from posenet.run_files import is_packed
 
+    if is_packed(config.run) and config.output is None:
+        raise PoseNetError(f"exporting the packed run {config.run} requires --output FILE")
     run = open_run(config.run)
     start_tensorflow()
     made = export_run(run, config.to, config.output, overwrite=config.overwrite)

@@ -201,3 +201,15 @@ def test_an_evaluation_that_does_not_fit(trained, damage):
     if folder.exists():
         (folder / "errors.csv").write_text("\n".join(lines))
     assert read_estimates(folder, open_run(trained).open_scene().split("test")) is None
+
+
+def test_the_input_is_never_overwritten(trained, video, capsys):
+    video = video.rename(video.with_suffix(".mp4"))
+    content = video.read_bytes()
+    for given, message in (
+        ([], f"output file already exists: {video} (use --overwrite to replace it)"),
+        (["--overwrite"], f"--output must be another file than the input, got {video}"),
+    ):
+        assert main(["predict", str(trained), str(video), "--output", str(video), *given]) == 1
+        assert f"error: {message}\n" in capsys.readouterr().err
+    assert video.read_bytes() == content

@@ -69,6 +69,19 @@ def test_predict_takes_a_packed_run(packed, tmp_path, capsys):
     assert (tmp_path / "path.png").is_file()
 
 
+def test_what_a_packed_run_cannot_do_alone(packed, capsys, caplog, tmp_path):
+    assert main(["animate", str(packed.archive)]) == 1
+    line = f"error: animate draws the images of the scene, {packed.archive} contains none\n"
+    assert line in capsys.readouterr().err
+    assert main(["export", str(packed.archive), "--to", "onnx"]) == 1
+    line = f"error: exporting the packed run {packed.archive} requires --output FILE\n"
+    assert line in capsys.readouterr().err
+    main(["pack", str(packed.archive), str(tmp_path / "copy.zip")])
+    assert (
+        f"the license that {packed.archive} states is not copied: use --license" in caplog.messages
+    )
+
+
 def test_evaluate_takes_a_packed_run_and_its_scene(packed, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("posenet.mapping.landmarks._build", None)  # the map is valid for it
