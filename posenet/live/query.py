@@ -14,6 +14,9 @@ from posenet.live.limits import MAX_NAME, MAX_TRACK_NAME
 INTRINSICS = ("fx", "fy", "cx", "cy")
 PARAMETERS = ("name", "track", *INTRINSICS, "fov_deg")
 DEFAULT_NAME = "image"
+# Focal lengths that are accepted, in larger sides of the image: fields of view of 3 to 157 degrees.
+MIN_FOCAL = 0.1
+MAX_FOCAL = 20.0
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def stated_camera(parameters: Mapping[str, str], width: int, height: int) -> Cam
         if not 0 < degrees < 180:
             raise PoseNetError(f"fov_deg must be between 0 and 180, received {degrees:g}")
         focal = width / 2 / math.tan(math.radians(degrees) / 2)
-        return Camera(width, height, focal, focal, width / 2, height / 2)
+        return _plausible(Camera(width, height, focal, focal, width / 2, height / 2))
     if not given:
         return None
     if "fx" not in parameters:
@@ -112,14 +115,33 @@ def stated_camera(parameters: Mapping[str, str], width: int, height: int) -> Cam
         if values.get(name, 1.0) <= 0:
             raise PoseNetError(f"{name} must be greater than 0, received {values[name]:g}")
     fx = values["fx"]
-    return Camera(
-        width,
-        height,
-        fx,
-        values.get("fy", fx),
-        values.get("cx", width / 2),
-        values.get("cy", height / 2),
+    return _plausible(
+        Camera(
+            width,
+            height,
+            fx,
+            values.get("fy", fx),
+            values.get("cx", width / 2),
+            values.get("cy", height / 2),
+        )
     )
+
+
+def _plausible(camera: Camera) -> Camera:
+    """Return a camera whose images can be warped in bounded time and memory."""
+    side = max(camera.width, camera.height)
+    for name in ("fx", "fy"):
+        focal = getattr(camera, name)
+        if not MIN_FOCAL * side <= focal <= MAX_FOCAL * side:
+            raise PoseNetError(
+                f"{name} must be {MIN_FOCAL:g} to {MAX_FOCAL:g} times the larger side of the "
+                f"image, {side} pixels, received {focal:g}"
+            )
+    for name, length in (("cx", camera.width), ("cy", camera.height)):
+        place = getattr(camera, name)
+        if not 0 <= place <= length:
+            raise PoseNetError(f"{name} must be within the image, 0 to {length}, got {place:g}")
+    return camera
 
 
 def printable(text: str) -> str:

@@ -49,6 +49,16 @@ def test_intrinsics_default_to_square_pixels_and_the_center():
         ({"fx": "inf"}, "fx must be a number, received inf"),
         ({"fx": "0"}, "fx must be greater than 0, received 0"),
         ({"fx": "500", "fy": "-500"}, "fy must be greater than 0, received -500"),
+        (
+            {"fx": "1e9"},
+            "fx must be 0.1 to 20 times the larger side of the image, 1 pixels, received 1e+09",
+        ),
+        (
+            {"fov_deg": "0.000001"},
+            "fx must be 0.1 to 20 times the larger side of the image, 1 pixels, received "
+            "5.72958e+07",
+        ),
+        ({"fx": "1", "cx": "1e6"}, "cx must be within the image, 0 to 1, got 1e+06"),
         ({"cx": "5", "cy": "6"}, "cx, cy must be given with fx"),
         ({"fov_deg": "180"}, "fov_deg must be between 0 and 180, received 180"),
         ({"fov_deg": "60", "fx": "5"}, "fov_deg must be given without fx"),

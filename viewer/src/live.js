@@ -154,7 +154,10 @@ export const startLive = (viewer) => {
   element("live").hidden = false;
   // The token of the address is in a cookie from now on; it need not stay visible.
   history.replaceState(null, "", location.pathname);
-  element("files").addEventListener("change", (event) => localizeFiles(viewer, event.target.files));
+  element("files").addEventListener("change", (event) => {
+    localizeFiles(viewer, [...event.target.files]);
+    event.target.value = ""; // the same file can be chosen again
+  });
   element("webcam").addEventListener("click", () => toggleWebcam(viewer));
   element("webcam").hidden = !navigator.mediaDevices;
   addEventListener("dragover", (event) => {
