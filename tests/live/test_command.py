@@ -15,6 +15,7 @@ import pytest
 
 from posenet.cli import live as command
 from posenet.cli.main import main
+from posenet.cli.startup import OncePerMessage
 from posenet.live.server import listen
 
 pytestmark = pytest.mark.slow
@@ -125,7 +126,7 @@ def test_the_page_is_opened_if_there_is_a_display(
 
 
 def test_messages_of_each_image_are_logged_once(caplog):
-    filtered = command._OncePerMessage()
+    filtered = OncePerMessage()
     command.log.addFilter(filtered)
     try:
         for _ in range(3):
