@@ -21,6 +21,8 @@ def main() -> None:
     parser.add_argument("images", nargs="+", help="image files")
     arguments = parser.parse_args()
     description = json.loads(Path(f"{arguments.network}.json").read_text(encoding="utf-8"))
+    if description.get("area_offsets"):
+        parser.error("a place of several areas requires `posenet predict`, which knows the area")
     session = onnxruntime.InferenceSession(arguments.network, providers=["CPUExecutionProvider"])
     for path in arguments.images:
         image = load_input(path, description["preprocessing"])

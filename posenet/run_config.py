@@ -9,8 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from posenet.config import FORMAT_1_HEADS, Head, TrainConfig, TrainingPlan
 from posenet.datasets.splits import TEST_LIST
+from posenet.geometry.areas import Areas
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Crop
 from posenet.mapping.calibration import Corrections, IntrinsicsCorrection
@@ -38,8 +41,9 @@ class RunConfig:
         scene: folder of the scene.
         unit: unit of the scene's positions, such as "m" or "scene units".
         crop: how an image is resized and cropped to the network's input.
-        position_mean: mean (x, y, z) of the training positions, relative to `origin`.
-        position_scale: mean distance of the training positions from their mean, in `unit`.
+        position_mean: mean (x, y, z) of the training positions, relative to the origin of their
+            area.
+        position_scale: mean distance of the training positions from that mean, in `unit`.
         validation_images: names of the training images that select the best model.
         precision: "float32" or "bfloat16".
         split: the rule that set the test images apart.
@@ -49,6 +53,8 @@ class RunConfig:
         single_camera: whether all training images have the field of view of `camera`.
         origin: the network's origin in the scene's world frame. It is zero unless the scene is too
             far from its own origin for float32.
+        area_offsets: the origin of the network's positions in each area of a large place, relative
+            to `origin`; empty if the scene is one area.
         training_images: names of all training images, those of the validation included.
         corrections: corrections of the scene's intrinsics, by their source.
         plan: what the training did with its time; None for runs made before 0.1.0.
@@ -71,6 +77,14 @@ class RunConfig:
     training_images: tuple[str, ...] = ()
     corrections: Corrections = field(default_factory=dict)
     plan: TrainingPlan | None = None
+    area_offsets: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def areas(self) -> Areas:
+        """The areas of the scene: a single one unless the place is large."""
+        offsets = np.array(self.area_offsets, float).reshape(-1, 3)
+        origins = np.array(self.origin) + (offsets if len(offsets) else np.zeros((1, 3)))
+        return Areas(origins, origins + self.position_mean)
 
 
 def format_config(run: RunConfig) -> dict[str, Any]:
@@ -91,6 +105,7 @@ def format_config(run: RunConfig) -> dict[str, Any]:
         "resized_hw": list(run.crop.resized),
         "crop_hw": list(run.crop.size),
         "origin": list(run.origin),
+        "area_offsets": [list(offset) for offset in run.area_offsets],
         "position_mean": list(run.position_mean),
         "position_scale": run.position_scale,
         "head": run.head,
@@ -133,14 +148,15 @@ def parse_config(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
         "split": split,
         "unit": str(values["unit"]),
         "crop": Crop(tuple(values["resized_hw"]), tuple(values["crop_hw"])),
-        "position_mean": tuple(float(value) for value in values["position_mean"][:3]),
+        "position_mean": _parse_point(values["position_mean"]),
         "position_scale": float(values["position_scale"]),
         "validation_images": tuple(values["validation_images"]),
         "training_images": tuple(values.get("training_images", ())),
         "precision": values["precision"],
         "head": FORMAT_1_HEADS.get(head, head),
         "single_camera": bool(values.get("single_camera", False)),
-        "origin": tuple(float(value) for value in values.get("origin", (0, 0, 0))[:3]),
+        "origin": _parse_point(values.get("origin", (0, 0, 0))),
+        "area_offsets": tuple(map(_parse_point, values.get("area_offsets", ()))),
         "corrections": {
             source: IntrinsicsCorrection(*map(float, numbers))
             for source, numbers in corrections.items()
@@ -148,6 +164,10 @@ def parse_config(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
         "camera": _parse_camera(values.get("camera")),
         "plan": TrainingPlan(**values["plan"]) if values.get("plan") else None,
     }
+
+
+def _parse_point(values: list[float]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values[:3])
 
 
 def _parse_camera(values: dict[str, Any] | None) -> Camera | None:

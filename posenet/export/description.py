@@ -16,6 +16,7 @@ AXES = (
     "rotates camera axes (x right, y down, z forward) to world axes"
 )
 ORIGIN = "add it to position in double precision to get the scene's world frame"
+AREAS = "of a place of several areas: also add the offset of the area that the image was taken in"
 
 
 def describe(
@@ -56,6 +57,8 @@ def describe(
         "axes": AXES,
         "unit": run.unit,
         "origin": list(run.origin),
+        "area_offsets": [list(offset) for offset in run.area_offsets],
+        "area_note": AREAS,
         "origin_included": False,
         "origin_note": ORIGIN,
         "position_scale": run.position_scale,

@@ -174,7 +174,7 @@ def valid_poses(
 
     Args:
         outputs: "position" (n, 3) and "quaternion" (n, 4).
-        origin: the network's origin in the world frame, shape (3,).
+        origin: the network's origin in the world frame, shape (3,), or that of each image, (n, 3).
 
     Returns:
         n poses, and a mask (n,) of those that are finite and have a rotation.

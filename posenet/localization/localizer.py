@@ -383,10 +383,15 @@ class Localizer:
         self, outputs: dict[str, np.ndarray], descriptors: np.ndarray
     ) -> tuple[Poses, np.ndarray]:
         """Return poses in the world frame, blended with retrieved ones, and which are valid."""
-        poses, valid = valid_poses(outputs, self.run.origin)
+        poses, valid = valid_poses(outputs, self._origins(descriptors))
         if self.blending is not None:
             poses = self.blending.blend(poses, self.gallery.nearest_poses(descriptors))
         return poses, valid
+
+    def _origins(self, descriptors: np.ndarray) -> np.ndarray:
+        """Return the network's origin for each image, in the area of the most similar images."""
+        areas = self.run.areas
+        return areas.origins[0] if len(areas) == 1 else self.gallery.route(descriptors, areas)
 
 
 def _load_network(run: Run) -> Network:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from posenet.datasets.scene import Scene
+from posenet.geometry.areas import Areas
 from posenet.geometry.poses import Poses
 from posenet.io.files import best_effort_write
 from posenet.io.image_cache import load_images
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 GALLERY = "gallery.npz"
 # Layers that average the backbone's last feature map, by the network's head.
 POOLING_LAYERS = ("points_pool", "cls3_pool")
+# Training images that vote for the area of a query.
+ROUTING_NEIGHBORS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +64,24 @@ class Gallery:
         """
         poses: Poses = self.scene.poses[self.nearest(queries)[:, 0]]
         return poses
+
+    def route(self, queries: np.ndarray, areas: Areas) -> np.ndarray:
+        """Return the origin of the area that each query was probably taken in.
+
+        Args:
+            queries: unit descriptors, shape (q, d).
+            areas: the areas of the scene.
+
+        Returns:
+            Origins in the world frame, shape (q, 3): of the area that most of the ten most similar
+            training images belong to; of those with as many, that of the more similar image.
+        """
+        nearest = self.nearest(queries, min(ROUTING_NEIGHBORS, len(self.scene)))
+        positions = self.scene.poses.positions[nearest.reshape(-1)]
+        votes = areas.nearest(positions).reshape(nearest.shape)
+        chosen = [Counter(row.tolist()).most_common(1)[0][0] for row in votes]
+        origins: np.ndarray = areas.origins[chosen]
+        return origins
 
 
 def with_descriptor_output(network: keras.Model) -> keras.Model:

@@ -74,15 +74,19 @@ def predict_validation(
     images = load_images(scene.paths, run.crop.resized, "validation images")
     scene = scene.subset(images.scene_rows)
     outputs = predict(images, scene.cameras)
-    regressed, valid = valid_poses(outputs, run.origin)
     moments = gallery.scene.dense_moments
     excluded = np.isin(moments, moments[rows])
-    if not valid.any() or excluded.all():
+    if excluded.all():
         return None
-    descriptors = normalize_descriptors(outputs["pooled"])[valid]
     near = excluded | _near_in_time(gallery.scene, rows)
     remote = ~(excluded if near.all() else near)
     others = Gallery(gallery.scene.subset(remote), gallery.descriptors[remote])
+    descriptors = normalize_descriptors(outputs["pooled"])
+    origins = others.route(descriptors, run.areas)
+    regressed, valid = valid_poses(outputs, origins)
+    if not valid.any():
+        return None
+    descriptors = descriptors[valid]
     return ValidationPredictions(
         scene=scene.subset(valid),
         regressed=regressed[valid],

@@ -7,6 +7,7 @@ import glob
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,9 @@ from posenet.config import Head, TrainConfig, TrainingPlan
 from posenet.datasets.registry import resolve_split
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
+from posenet.geometry.areas import Areas, find_areas
 from posenet.geometry.cropping import Crop, full_image_crop, square_crop
+from posenet.geometry.poses import Poses
 from posenet.io.image_cache import ImageArray
 from posenet.io.image_headers import sample_sizes
 from posenet.mapping.calibration import (
@@ -47,6 +50,22 @@ MAX_TRANSLATION = 0.5
 MIN_DEPTH_FRACTION = 0.5
 # Short side of the resized images of the posenet backbones, pixels.
 POSENET_SHORT_SIDE = 256
+
+
+class PositionFrame(NamedTuple):
+    """The frame of the positions that the network regresses.
+
+    Attributes:
+        origin: its origin in the world frame, shape (3,).
+        mean: mean position in the frame, shape (3,).
+        scale: mean distance of the positions from the mean of their area, scene units.
+        area_offsets: origins of the areas relative to `origin`, shape (k, 3); none for one area.
+    """
+
+    origin: np.ndarray
+    mean: np.ndarray
+    scale: float
+    area_offsets: np.ndarray
 
 
 def check_backbone(config: TrainConfig) -> None:
@@ -133,11 +152,7 @@ def create_run(
     scene = apply_corrections(scene, corrections)
     short_side = SHORT_SIDE_OF_EPOCHS if config.epochs is not None else MEASURED_SIDE
     crop = choose_crop(config, scene, short_side)
-    positions = scene.poses.positions
-    center = positions.mean(axis=0)
-    scale = float(np.linalg.norm(positions - center, axis=1).mean()) or 1.0
-    is_far = np.abs(center).max() > MAX_ORIGIN_DISTANCE * scale
-    origin = center if is_far else np.zeros(3)
+    frame = describe_positions(scene.poses.positions)
     mask = validation_mask(scene, config.validation_split)
     if not all(camera and camera.is_perspective for camera in scene.cameras):
         log.warning(
@@ -152,18 +167,40 @@ def create_run(
         scene=scene.root.absolute(),
         unit=scene.unit,
         crop=crop,
-        position_mean=tuple((center - origin).tolist()),
-        position_scale=scale,
+        position_mean=tuple(frame.mean.tolist()),
+        position_scale=frame.scale,
         validation_images=tuple(np.array(scene.names)[mask].tolist()),
         precision=precision,
         split=resolve_split(scene.root, config.split),
         camera=camera,
         single_camera=is_single_camera(scene, camera),
-        origin=tuple(origin.tolist()),
+        origin=tuple(frame.origin.tolist()),
+        area_offsets=tuple(tuple(offset) for offset in frame.area_offsets.tolist()),
         training_images=scene.names,
         corrections=corrections,
     )
     return run, scene
+
+
+def describe_positions(positions: np.ndarray) -> PositionFrame:
+    """Choose the frame of the positions that the network regresses.
+
+    Args:
+        positions: positions of the training images, world frame, shape (n, 3).
+
+    Returns:
+        The frame. In a place of several areas positions are relative to the center of their own.
+    """
+    centers = find_areas(positions)
+    if len(centers) > 1:
+        areas = Areas(centers, centers)
+        scale = np.linalg.norm(positions - areas.origins_at(positions), axis=1).mean()
+        return PositionFrame(np.zeros(3), np.zeros(3), float(scale) or 1.0, centers)
+    center = centers[0]
+    scale = float(np.linalg.norm(positions - center, axis=1).mean()) or 1.0
+    is_far = np.abs(center).max() > MAX_ORIGIN_DISTANCE * scale
+    origin = center if is_far else np.zeros(3)
+    return PositionFrame(origin, center - origin, scale, np.zeros((0, 3)))
 
 
 def training_batches(
@@ -180,7 +217,7 @@ def training_batches(
 
     Args:
         config: the settings.
-        scene: n images.
+        scene: n images, in the world frame.
         images: the n resized images.
         run: the run.
         chosen: a mask (n,) of the images to train on.
@@ -193,7 +230,7 @@ def training_batches(
     rows = np.flatnonzero(chosen)
     observed = None
     if landmarks is not None:
-        observed = [landmarks.observations(row).points - run.origin for row in rows.tolist()]
+        observed = [landmarks.observations(row).points for row in rows.tolist()]
     scene = scene.subset(rows)
     images = images.subset(rows)
     supports_points = get_backbone(config.backbone).feature_maps is not None
@@ -205,8 +242,9 @@ def training_batches(
         augmentation = replace(augmentation, translation=0.0)
     # Where the cameras hardly move, synthetic views must not be far from them either.
     augmentation = replace(augmentation, max_translation=MAX_TRANSLATION * run.position_scale)
+    positions = scene.poses.positions - run.areas.origins_at(scene.poses.positions)
     return TrainingBatches(
-        scene,
+        replace(scene, poses=Poses(positions, scene.poses.rotations), points=None),
         images,
         run.crop,
         augmentation,

@@ -187,7 +187,6 @@ def _prepare(
     images = load_images(scene.paths, run.crop.resized, "training images")
     scene = scene.subset(images.scene_rows)
     landmarks = prepare_landmarks(run, scene, keypoints)
-    scene = scene.translated(-np.array(run.origin))
     is_validation = np.isin(scene.names, run.validation_images)
     run.save()
     height, width = run.crop.size
@@ -237,12 +236,14 @@ def _create_validation(
         return None
     images = prepared.images.subset(rows)
     ground_truth = prepared.scene.poses[rows]
+    # Images are routed to their areas by the training images, not by the network.
+    origins = run.areas.origins_at(ground_truth.positions)
 
     def measure() -> MedianErrors:
         outputs = predict_in_batches(trainer.final_head, images, run.crop)
         if not all(np.isfinite(values).all() for values in outputs.values()):
             return MedianErrors(math.nan, math.nan)
-        estimate = Poses.from_quaternions(outputs["position"], outputs["quaternion"])
+        estimate = Poses.from_quaternions(outputs["position"] + origins, outputs["quaternion"])
         return MedianErrors(
             float(np.median(position_errors(estimate, ground_truth))),
             float(np.median(rotation_errors_deg(estimate, ground_truth))),

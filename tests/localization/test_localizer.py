@@ -13,6 +13,7 @@ from PIL import Image
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
+from posenet.geometry.areas import Areas
 from posenet.geometry.metrics import position_errors, rotation_errors_deg
 from posenet.io.image_cache import load_images
 from posenet.io.images import read_image
@@ -171,7 +172,7 @@ def test_validation_excludes_all_images_of_a_moment(monkeypatch):
     # The validation images of a run that was trained when moments were divided.
     run = SimpleNamespace(
         crop=SimpleNamespace(resized=(6, 8)),
-        origin=(1.0, 0, 0),
+        areas=Areas(np.array([[1.0, 0, 0]]), np.zeros((1, 3))),
         validation_images=(scene.names[0], scene.names[2]),
     )
     found = predict_validation(run, gallery, lambda *_args: outputs)
