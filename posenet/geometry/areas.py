@@ -108,8 +108,9 @@ def _groups(positions: np.ndarray, gap: float) -> np.ndarray:
     )
     pairs = cKDTree(cells * CELL * gap).query_pairs(gap, output_type="ndarray")
     links = coo_matrix((np.ones(len(pairs), bool), tuple(pairs.T)), shape=(len(cells),) * 2)
-    labels: np.ndarray = connected_components(links, directed=False)[1]
-    return labels[cell_of.reshape(-1)]
+    labels = np.asarray(connected_components(links, directed=False)[1])
+    groups: np.ndarray = labels[cell_of.reshape(-1)]
+    return groups
 
 
 def _mean_distance(positions: np.ndarray, center: np.ndarray) -> float:
