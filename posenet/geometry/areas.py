@@ -98,7 +98,7 @@ def find_areas(positions: ArrayLike) -> np.ndarray:
         if len(large) > 1 and max(sizes) <= gap:
             return centers
         gap /= GAP_STEP
-    return center[None]
+    return center.reshape(1, 3)
 
 
 def _groups(positions: np.ndarray, gap: float) -> np.ndarray:
@@ -108,8 +108,7 @@ def _groups(positions: np.ndarray, gap: float) -> np.ndarray:
     )
     pairs = cKDTree(cells * CELL * gap).query_pairs(gap, output_type="ndarray")
     links = coo_matrix((np.ones(len(pairs), bool), tuple(pairs.T)), shape=(len(cells),) * 2)
-    labels = np.asarray(connected_components(links, directed=False)[1])
-    groups: np.ndarray = labels[cell_of.reshape(-1)]
+    groups: np.ndarray = connected_components(links, directed=False)[1][cell_of.reshape(-1)]
     return groups
 
 
