@@ -80,19 +80,19 @@ def find_areas(positions: ArrayLike) -> np.ndarray:
     Returns:
         The centers of the areas, shape (k, 3); a single one if there are no such groups.
     """
-    positions = np.asarray(positions, float)
-    center = positions.mean(axis=0)
-    size = _mean_distance(positions, center)
+    places = np.asarray(positions, float)
+    center: np.ndarray = places.mean(axis=0)
+    size = _mean_distance(places, center)
     gap = size
     while gap > SMALLEST_GAP * size:
-        groups = _groups(positions, gap)
+        groups = _groups(places, gap)
         counts = np.bincount(groups)
         large = np.flatnonzero(counts >= MIN_IMAGES)
-        if counts[large].sum() < MIN_FRACTION * len(positions):
+        if counts[large].sum() < MIN_FRACTION * len(places):
             break  # even smaller gaps only give smaller groups
-        centers = np.stack([positions[groups == group].mean(axis=0) for group in large])
+        centers = np.stack([places[groups == group].mean(axis=0) for group in large])
         sizes = [
-            _mean_distance(positions[groups == group], own)
+            _mean_distance(places[groups == group], own)
             for group, own in zip(large, centers, strict=True)
         ]
         if len(large) > 1 and max(sizes) <= gap:
