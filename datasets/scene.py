@@ -72,6 +72,8 @@ class Scene:
         split_rule: the value of --split that the scene was opened with.
         file_stats: sizes and modification times of the image files when the scene was saved, shape
             (n, 2), see `posenet.io.files.file_stats`. None: those of the files.
+        files: the image files of joined scenes, which have several folders. None: below `root`.
+        parts: which of the joined scenes each image is from, shape (n,). None: there is only one.
     """
 
     name: str
@@ -90,6 +92,8 @@ class Scene:
     moments: np.ndarray | None = None
     split_rule: str = "auto"
     file_stats: np.ndarray | None = None
+    files: tuple[Path, ...] | None = None
+    parts: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -110,7 +114,7 @@ class Scene:
     @property
     def paths(self) -> list[Path]:
         """The image files."""
-        return [self.root / name for name in self.names]
+        return list(self.files) if self.files else [self.root / name for name in self.names]
 
     @property
     def timestamps(self) -> np.ndarray:
@@ -196,6 +200,8 @@ class Scene:
             times=None if self.times is None else self.times[rows],
             moments=None if self.moments is None else self.moments[rows],
             file_stats=None if self.file_stats is None else self.file_stats[rows],
+            files=None if self.files is None else tuple(self.files[row] for row in rows),
+            parts=None if self.parts is None else self.parts[rows],
         )
 
     def translated(self, translation: ArrayLike) -> Scene:

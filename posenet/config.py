@@ -76,9 +76,13 @@ class TrainConfig:
         None
     )
     """Scene folder, or a video to reconstruct a scene from. Default: the built-in courtyard, which
-    is generated on first use."""
+    is generated on first use. With --add: the run folder."""
     output: Path | None = None
     """Run folder to write. Default: runs/ plus the name of the scene."""
+    add: Annotated[Path | None, tyro.conf.arg(metavar="SCENE")] = None
+    """Add another scene to a run: `posenet train RUN --add SCENE`. Its poses must be in the same
+    world frame. Landmark map and gallery are extended, then the network trains on old and new
+    images (3 minutes, unless --minutes or --epochs state another time)."""
     backbone: str = "auto"
     """Backbone network: efficientnet_lite0, googlenet (with batch normalization), inception_v4, any
     network of keras.applications (MobileNetV2, ResNet50, ...), or PoseNet of 2015 as posenet (Caffe
@@ -165,6 +169,9 @@ class TrainConfig:
             )
         if self.resume and self.overwrite:
             raise PoseNetError("--resume and --overwrite exclude each other, received both")
+        if self.add is not None and (self.resume or self.output is not None):
+            option = "--resume" if self.resume else "--output"
+            raise PoseNetError(f"--add and {option} exclude each other, received both")
         if not 0 <= self.seed < 2**32:
             raise PoseNetError(f"--seed must be from 0 to {2**32 - 1}, received {self.seed}")
         if not 0 <= self.validation_split < 0.9:
@@ -216,7 +223,7 @@ class TrainConfig:
         fields = {field.name for field in dataclasses.fields(cls)}
         if unknown := set(values) - fields:
             raise ValueError(f"unknown setting {sorted(unknown)[0]!r}")
-        for name in ("scene", "output"):
+        for name in ("scene", "output", "add"):
             if values.get(name) is not None:
                 values[name] = Path(values[name])
         return cls(**values)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from posenet.datasets.join import join_scenes
 from posenet.datasets.registry import open_scene
 from posenet.datasets.saved_scene import load_scene, save_scene, saved_digest, with_saved_stats
 from posenet.datasets.scene import Scene
@@ -19,7 +20,13 @@ from posenet.environment import import_keras
 from posenet.errors import PoseNetError, count, first_line
 from posenet.io.files import atomic_path, best_effort_write, write_text
 from posenet.mapping.calibration import apply_corrections
-from posenet.run_config import RunConfig, format_config, parse_config, relocate_split
+from posenet.run_config import (
+    AddedScene,
+    RunConfig,
+    format_config,
+    parse_config,
+    relocate_split,
+)
 from posenet.run_files import locate_run
 
 if TYPE_CHECKING:
@@ -33,6 +40,7 @@ HISTORY = "history.csv"
 # Names, poses and cameras of the training images.
 TRAINING_SCENE = "training_scene.npz"
 CHECKPOINT = "checkpoint/state.npz"
+ADDED_CHECKPOINT = "checkpoint/state-{}.npz"
 # Where the version before 0.1.0 kept the checkpoint.
 OLD_CHECKPOINT = "backup/state.npz"
 
@@ -78,12 +86,19 @@ class Run(RunConfig):
 
     @property
     def checkpoint_path(self) -> Path:
-        """The checkpoint for --resume, or the one of a run made before 0.1.0."""
+        """The checkpoint for --resume, or the one of a run made before 0.1.0.
+
+        Each scene that is added has a checkpoint of its own.
+        """
+        if self.added:
+            return self.folder / ADDED_CHECKPOINT.format(len(self.added))
         old, new = self.folder / OLD_CHECKPOINT, self.folder / CHECKPOINT
         return old if old.is_file() and not new.is_file() else new
 
     def open_scene(self, path: str | Path | None = None, *, strict: bool = False) -> Scene:
         """Open the run's scene, images included, with the run's split and corrected intrinsics.
+
+        Scenes that were added to the run are joined to it.
 
         Args:
             path: where the scene is now, if it is not where it was in training.
@@ -99,7 +114,10 @@ class Run(RunConfig):
             raise PoseNetError(f"scene folder not found: {self.scene}: its images are required")
         split = relocate_split(Path(path), self.split, self.scene) if path else self.split
         scene = open_scene(path or self.scene, strict=strict, split=split)
-        return apply_corrections(scene, self.corrections)
+        scene = apply_corrections(scene, self.corrections)
+        if not self.added:
+            return scene
+        return join_scenes(scene, [_open_added(added, strict=strict) for added in self.added])
 
     def training_scene(self, *, strict: bool = False, need_images: bool = True) -> Scene:
         """Return the training images that the run started with, whatever the split gives today.
@@ -115,8 +133,9 @@ class Run(RunConfig):
         Raises:
             PoseNetError: none of the training images is there any more.
         """
-        if not need_images and not os.path.isdir(self.scene):
-            saved = load_scene(self.folder / TRAINING_SCENE, self.scene)
+        missing_folder = self._missing_folder
+        if not need_images and missing_folder is not None:
+            saved = load_scene(self.folder / TRAINING_SCENE, missing_folder)
             if saved is not None:
                 return saved
         scene = self.open_scene(strict=strict)
@@ -132,6 +151,12 @@ class Run(RunConfig):
         if missing := total - len(rows):
             log.warning("%s: %d of %d training images are missing", scene.root, missing, total)
         return scene.subset(rows)
+
+    @property
+    def _missing_folder(self) -> Path | None:
+        """The first folder of the run's scenes that is not there, None if all are."""
+        folders = (self.scene, *(added.scene for added in self.added))
+        return next((folder for folder in folders if not os.path.isdir(folder)), None)
 
     def save_training_scene(self, training: Scene) -> None:
         """Save what the run needs of its training images where its scene is not there.
@@ -161,7 +186,7 @@ class Run(RunConfig):
         if not chosen.any():
             return None
         training = scene.subset(chosen)
-        if os.path.isdir(self.scene):
+        if self._missing_folder is None:
             return training
         saved = load_scene(self.folder / TRAINING_SCENE, self.scene)
         return with_saved_stats(training, saved) if saved else training
@@ -211,6 +236,19 @@ class Run(RunConfig):
         with atomic_path(self.folder / MODEL) as temporary:
             network.save(temporary)
 
+    def restore_weights(self, network: keras.Model) -> None:
+        """Give a network that is to be trained further the weights of model.keras.
+
+        Args:
+            network: the network of this run's training.
+
+        Raises:
+            PoseNetError: model.keras is missing or cannot be read.
+        """
+        for layer in self.load_model().layers:
+            if layer.weights:
+                network.get_layer(layer.name).set_weights(layer.get_weights())
+
     def load_model(self) -> keras.Model:
         """Load model.keras. Marshalled code in it is never executed.
 
@@ -236,6 +274,17 @@ class Run(RunConfig):
             raise PoseNetError(
                 f"{path} must be a model written by posenet, cannot read it ({first_line(error)})"
             ) from None
+
+
+def _open_added(added: AddedScene, *, strict: bool) -> tuple[str, Scene]:
+    """Open a scene that was added to a run, and return it after its label."""
+    if not os.path.isdir(added.scene):
+        raise PoseNetError(
+            f"scene folder not found: {added.scene}: it was added to the run, its images are "
+            "required"
+        )
+    scene = open_scene(added.scene, strict=strict, split=added.split)
+    return added.name, apply_corrections(scene, added.corrections)
 
 
 def open_run(folder: str | Path) -> Run:

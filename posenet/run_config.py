@@ -32,6 +32,23 @@ FORMAT_1_KEYS = {
 
 
 @dataclass(frozen=True)
+class AddedScene:
+    """A scene that was added to a run: more of the same place, or another area.
+
+    Attributes:
+        name: the start of the names of its images in the run.
+        scene: its folder.
+        split: the rule that set its test images apart.
+        corrections: corrections of its intrinsics, by their source.
+    """
+
+    name: str
+    scene: Path
+    split: str = "auto"
+    corrections: Corrections = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """A run folder and the contents of its config.json.
 
@@ -55,6 +72,7 @@ class RunConfig:
             far from its own origin for float32.
         area_offsets: the origin of the network's positions in each area of a large place, relative
             to `origin`; empty if the scene is one area.
+        added: scenes that were added to the run later.
         training_images: names of all training images, those of the validation included.
         corrections: corrections of the scene's intrinsics, by their source.
         plan: what the training did with its time; None for runs made before 0.1.0.
@@ -78,6 +96,7 @@ class RunConfig:
     corrections: Corrections = field(default_factory=dict)
     plan: TrainingPlan | None = None
     area_offsets: tuple[tuple[float, ...], ...] = ()
+    added: tuple[AddedScene, ...] = ()
 
     @property
     def areas(self) -> Areas:
@@ -85,6 +104,14 @@ class RunConfig:
         offsets = np.array(self.area_offsets, float).reshape(-1, 3)
         origins = np.array(self.origin) + (offsets if len(offsets) else np.zeros((1, 3)))
         return Areas(origins, origins + self.position_mean)
+
+    @property
+    def last_added_images(self) -> frozenset[str]:
+        """Names of the training images that were added last; none if nothing was added."""
+        if not self.added:
+            return frozenset()
+        prefix = f"{self.added[-1].name}/"
+        return frozenset(name for name in self.training_images if name.startswith(prefix))
 
 
 def format_config(run: RunConfig) -> dict[str, Any]:
@@ -111,15 +138,31 @@ def format_config(run: RunConfig) -> dict[str, Any]:
         "head": run.head,
         "single_camera": run.single_camera,
         "corrections": {source: list(each) for source, each in run.corrections.items()},
+        "added": [_format_added(run.folder, added) for added in run.added],
         "camera": asdict(run.camera) if run.camera else None,
         "settings": json.loads(run.config.to_json()),
         "plan": asdict(run.plan) if run.plan else None,
         "validation_images": list(run.validation_images),
         "training_images": list(run.training_images),
     }
+    return values | _relative(run.folder, run.scene)
+
+
+def _format_added(folder: Path, added: AddedScene) -> dict[str, Any]:
+    values = {
+        "name": added.name,
+        "scene": str(added.scene),
+        "split": added.split,
+        "corrections": {source: list(each) for source, each in added.corrections.items()},
+    }
+    return values | _relative(folder, added.scene)
+
+
+def _relative(folder: Path, scene: Path) -> dict[str, str]:
+    """Return where a scene is relative to the run, which finds it if both have moved."""
     with suppress(ValueError):  # on another drive
-        values["scene_from_run"] = os.path.relpath(run.scene.resolve(), run.folder.resolve())
-    return values
+        return {"scene_from_run": os.path.relpath(scene.resolve(), folder.resolve())}
+    return {}
 
 
 def parse_config(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
@@ -140,8 +183,7 @@ def parse_config(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"format {values['format']}, this version reads formats 1 and {FORMAT}")
     values = {FORMAT_1_KEYS.get(name, name): value for name, value in values.items()}
     head = values.get("head", "pose")
-    scene, split = _locate_scene(folder, values)
-    corrections = values.get("corrections", {})
+    scene, split = _locate_scene(folder, values, folder / TEST_LIST)
     return {
         "config": TrainConfig.from_dict(values["settings"]),
         "scene": scene,
@@ -157,13 +199,23 @@ def parse_config(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
         "single_camera": bool(values.get("single_camera", False)),
         "origin": _parse_point(values.get("origin", (0, 0, 0))),
         "area_offsets": tuple(map(_parse_point, values.get("area_offsets", ()))),
-        "corrections": {
-            source: IntrinsicsCorrection(*map(float, numbers))
-            for source, numbers in corrections.items()
-        },
+        "corrections": _parse_corrections(values),
+        "added": tuple(_parse_added(folder, added) for added in values.get("added", ())),
         "camera": _parse_camera(values.get("camera")),
         "plan": TrainingPlan(**values["plan"]) if values.get("plan") else None,
     }
+
+
+def _parse_corrections(values: dict[str, Any]) -> dict[str, IntrinsicsCorrection]:
+    return {
+        source: IntrinsicsCorrection(*map(float, numbers))
+        for source, numbers in values.get("corrections", {}).items()
+    }
+
+
+def _parse_added(folder: Path, values: dict[str, Any]) -> AddedScene:
+    scene, split = _locate_scene(folder, values)
+    return AddedScene(str(values["name"]), scene, split, _parse_corrections(values))
 
 
 def _parse_point(values: list[float]) -> tuple[float, ...]:
@@ -177,15 +229,17 @@ def _parse_camera(values: dict[str, Any] | None) -> Camera | None:
     return Camera(**{"model" if name == "lens" else name: v for name, v in values.items()})
 
 
-def _locate_scene(folder: Path, values: dict[str, Any]) -> tuple[Path, str]:
+def _locate_scene(
+    folder: Path, values: dict[str, Any], test_list: Path | None = None
+) -> tuple[Path, str]:
     """Return scene folder and split: as saved, or relative to the run if both have moved."""
     scene = Path(values["scene"])
     if not scene.is_absolute():  # that of a packed run is only a name
         scene = folder.absolute() / scene.name
     split = str(values.get("split", "auto"))
     is_list = os.path.isabs(split) and os.path.isfile(split)
-    if (folder / TEST_LIST).is_file() and not is_list:
-        split = str((folder / TEST_LIST).resolve())
+    if test_list is not None and test_list.is_file() and not is_list:
+        split = str(test_list.resolve())
     if os.path.isdir(scene) or "scene_from_run" not in values:  # Path.is_dir raises without rights
         return scene, split
     moved = (folder.resolve() / values["scene_from_run"]).resolve()

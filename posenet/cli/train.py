@@ -21,13 +21,15 @@ COURTYARD = Path("scenes") / "courtyard"
 def train(config: TrainConfig) -> None:
     """Train a network on a scene, then evaluate it and draw figures.
 
-    Without a scene, the courtyard is generated; a video is reconstructed first.
+    Without a scene, the courtyard is generated; a video is reconstructed first. With --add, another
+    scene is added to a run.
 
     Args:
         config: the options.
     """
-    config = _with_scene(config)
-    if config.output is None and config.scene is not None:
+    if config.add is None:
+        config = _with_scene(config)
+    if config.add is None and config.output is None and config.scene is not None:
         config = replace(config, output=Path("runs") / Path(config.scene).resolve().name)
     from posenet.cli.startup import start_tensorflow
 

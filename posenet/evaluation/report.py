@@ -51,6 +51,10 @@ def format_report(evaluation: Evaluation) -> str:
         lines += format_table(evaluation.title, summary["predicted_only"], unit)[1:]
     if "refined" in summary:
         lines.append(_format_refined(summary["refined"], summary["images"], unit))
+    lines += [
+        f"{name}: {format_pair(values, 'median', unit)} (median of {values['images']})"
+        for name, values in summary.get("scenes", {}).items()
+    ]
     if summary["recall"]:
         lines.append(_format_recall(summary["recall"]))
     if "at_coverage" in summary:

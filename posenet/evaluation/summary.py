@@ -49,6 +49,17 @@ def create_summary(evaluation: Evaluation) -> dict[str, Any]:
         values["at_coverage"] = _at_coverage(errors, evaluation.uncertainty)
     if evaluation.refinement is not None:
         values["refined"] = _refined(evaluation)
+    if scene.parts is not None:
+        values["scenes"] = _by_scene(errors, scene.parts)
+    return values
+
+
+def _by_scene(errors: PoseErrors, parts: np.ndarray) -> dict[str, Any]:
+    """Return the errors of the images of each of the joined scenes."""
+    values = {}
+    for part in dict.fromkeys(parts.tolist()):
+        rows = np.flatnonzero(parts == part)
+        values[part] = {"images": len(rows)} | statistics(errors.select(rows))
     return values
 
 

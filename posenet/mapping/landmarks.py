@@ -24,6 +24,8 @@ log = logging.getLogger("posenet")
 
 LANDMARKS = "landmarks"
 UNFINISHED = "landmarks.unfinished"
+# An extended map, before it replaces the map.
+EXTENDED = "landmarks.extended"
 # Where runs made before 0.1.0 have their map.
 OLD_LANDMARKS = "map"
 INFO = "map.json"
@@ -134,6 +136,8 @@ def load_or_build_landmarks(
 ) -> Landmarks:
     """Return the landmarks of a run's training images; build the map if it is missing or outdated.
 
+    A map of the first of these images, to which others were added, is extended.
+
     Args:
         run_folder: the run folder.
         training: the training images.
@@ -155,10 +159,18 @@ def load_or_build_landmarks(
             f"--refine requires the intrinsics of the training images, {training.root} has none"
         )
     training.require_images("building the landmark map")
-    log.info("building the map of %s", count(len(training), "training image"))
+    start = _load_start(run_folder, training)
+    if start is not None:
+        added = count(len(training) - len(start.pixels), "training image")
+        log.info("extending the map by %s", added)
+    else:
+        log.info("building the map of %s", count(len(training), "training image"))
     target = run_folder / LANDMARKS
     try:
-        _build(run_folder, training, stamp, cache)
+        if start is not None:
+            _extend(run_folder, training, stamp, start, cache)
+        else:
+            _build(run_folder, training, stamp, cache)
     except PoseNetError:
         if _load_map(target, stamp) is None:  # otherwise another process was faster
             raise
@@ -229,6 +241,31 @@ def _build(run_folder: Path, training: Scene, stamp: str, cache: KeypointCache |
     with atomic_directory(run_folder / LANDMARKS) as unfinished:
         _write(unfinished, observations, training.poses.positions.mean(axis=0), stamp)
     shutil.rmtree(run_folder / UNFINISHED, ignore_errors=True)
+
+
+def _load_start(run_folder: Path, training: Scene) -> Landmarks | None:
+    """Return a map of the first of the training images; None if there is none."""
+    folder = landmarks_folder(run_folder)
+    start = load_any_landmarks(folder)
+    if start is None or len(start.pixels) >= len(training):
+        return None
+    stamp = _stamp(training.subset(np.arange(len(start.pixels))))
+    return _load_map(folder, stamp)
+
+
+def _extend(
+    run_folder: Path, training: Scene, stamp: str, start: Landmarks, cache: KeypointCache | None
+) -> None:
+    from posenet.mapping.map_extension import triangulate_new_images  # imports this module
+
+    new = triangulate_new_images(training, start, cache=cache)
+    old = [start.observations(row) for row in range(len(start.pixels))]
+    extended = run_folder / EXTENDED
+    shutil.rmtree(extended, ignore_errors=True)
+    with atomic_directory(extended) as unfinished:
+        _write(unfinished, [*old, *new], start.origin, stamp)
+    shutil.rmtree(landmarks_folder(run_folder), ignore_errors=True)
+    extended.rename(run_folder / LANDMARKS)
 
 
 def _open_checkpoint(folder: Path, stamp: str) -> Path:

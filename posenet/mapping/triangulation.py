@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -53,8 +53,14 @@ class RayIntersections(NamedTuple):
     parallax: np.ndarray
 
 
-class _NeighborMatches(NamedTuple):
-    """Matches of an image with one neighbor: index of the neighbor, keypoints of both."""
+class NeighborMatches(NamedTuple):
+    """Matches of an image with one neighbor.
+
+    Attributes:
+        neighbor: index of the neighbor.
+        own: rows of the image's keypoints, shape (k,).
+        other: rows of the neighbor's keypoints, shape (k,).
+    """
 
     neighbor: int
     own: np.ndarray
@@ -100,12 +106,12 @@ def triangulate_scene(
         return match(first, second)
 
     matches = in_parallel_resumable(match_pair, pairs, "matching", checkpoint)
-    by_image: list[list[_NeighborMatches]] = [[] for _ in keypoints]
+    by_image: list[list[NeighborMatches]] = [[] for _ in keypoints]
     for (first, second), (first_rows, second_rows) in zip(pairs, matches, strict=True):
-        by_image[first].append(_NeighborMatches(second, first_rows, second_rows))
-        by_image[second].append(_NeighborMatches(first, second_rows, first_rows))
+        by_image[first].append(NeighborMatches(second, first_rows, second_rows))
+        by_image[second].append(NeighborMatches(first, second_rows, first_rows))
     return [
-        _triangulate_image(row, keypoints, scene.poses, by_image[row]) for row in range(len(scene))
+        triangulate_image(row, keypoints, scene.poses, by_image[row]) for row in range(len(scene))
     ]
 
 
@@ -194,10 +200,23 @@ def epipolar_errors(base: np.ndarray, rays: np.ndarray, other_rays: np.ndarray) 
     return np.abs(missed) / np.sqrt(np.maximum(slopes, 1e-24))
 
 
-def _triangulate_image(
-    row: int, keypoints: list[Keypoints], poses: Poses, matches: Sequence[_NeighborMatches]
+def triangulate_image(
+    row: int,
+    keypoints: Mapping[int, Keypoints] | Sequence[Keypoints],
+    poses: Poses,
+    matches: Sequence[NeighborMatches],
 ) -> Observations:
-    """Place an image's keypoints on their rays, where most neighbors' rays pass closest."""
+    """Place an image's keypoints on their rays, where most neighbors' rays pass closest.
+
+    Args:
+        row: index of the image.
+        keypoints: those of the image and of its neighbors, by index.
+        poses: the poses of all images.
+        matches: its matches with its neighbors.
+
+    Returns:
+        The keypoints that were triangulated.
+    """
     own = keypoints[row]
     rays = world_rays(own.rays, poses, row)
     center = poses.positions[row]

@@ -95,6 +95,7 @@ class TrainingBatches:
         batch_size: int,
         seed: int,
         depths: np.ndarray | None = None,
+        new: np.ndarray | None = None,
     ) -> None:
         """Prepare the batches.
 
@@ -106,13 +107,18 @@ class TrainingBatches:
             batch_size: images per batch.
             seed: random seed.
             depths: inverse depths of the images on grids, shape (n, rows, columns), NaN if unknown.
+            new: a mask (n,) of images that were added to others. An epoch has as many of the
+                others, chosen at random, so that they are neither forgotten nor hide the new ones.
+                Default: an epoch has all images.
         """
         self.scene = scene
         self.images = images
         self.crop = crop
         self.seed = seed
-        self.batch_size = min(batch_size, len(scene))
-        self.steps = len(scene) // self.batch_size
+        self.new = new
+        epoch_size = len(self._order(np.random.default_rng(0)))
+        self.batch_size = min(batch_size, epoch_size)
+        self.steps = epoch_size // self.batch_size
         self.augmenter = Augmenter(crop, augmentation)
         self.depths: list[np.ndarray | None] = [None] * len(scene)
         if depths is not None:
@@ -139,7 +145,7 @@ class TrainingBatches:
             "scene_coordinates" in the world frame, (b, rows, columns, 3), NaN if unknown.
         """
         rng = np.random.default_rng((self.seed, number))
-        order = rng.permutation(len(self.scene))
+        order = self._order(rng)
         for step in range(self.steps):
             yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size], rng)
             self.images.release()
@@ -163,6 +169,14 @@ class TrainingBatches:
         signature = batch_signature(self.crop, self.batch_size)
         dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
         return without_tuner(dataset.prefetch(PREFETCH))
+
+    def _order(self, rng: np.random.Generator) -> np.ndarray:
+        """Return the images of an epoch in their order."""
+        if self.new is None or not self.new.any():
+            return rng.permutation(len(self.scene))
+        new, old = np.flatnonzero(self.new), np.flatnonzero(~self.new)
+        repeated = rng.choice(old, min(len(new), len(old)), replace=False)
+        return rng.permutation(np.concatenate([new, repeated]))
 
     def _batch(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
         views = [

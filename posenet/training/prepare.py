@@ -40,7 +40,7 @@ from posenet.training.validation_split import validation_mask
 log = logging.getLogger("posenet")
 
 # Settings that apply to one call of train and are not part of the run.
-NOT_RESUMED = ("output", "resume", "overwrite", "evaluate", "log")
+NOT_RESUMED = ("output", "resume", "overwrite", "evaluate", "log", "add")
 # Distance of the scene from its own origin, in multiples of its size, from which positions are
 # relative to the scene's center: float32 would resolve only ten thousandths of the size.
 MAX_ORIGIN_DISTANCE = 1000.0
@@ -228,6 +228,7 @@ def training_batches(
         The batches.
     """
     rows = np.flatnonzero(chosen)
+    new_names = run.last_added_images
     observed = None
     if landmarks is not None:
         observed = [landmarks.observations(row).points for row in rows.tolist()]
@@ -243,6 +244,7 @@ def training_batches(
     # Where the cameras hardly move, synthetic views must not be far from them either.
     augmentation = replace(augmentation, max_translation=MAX_TRANSLATION * run.position_scale)
     positions = scene.poses.positions - run.areas.origins_at(scene.poses.positions)
+    is_new = [name in new_names for name in scene.names]
     return TrainingBatches(
         replace(scene, poses=Poses(positions, scene.poses.rotations), points=None),
         images,
@@ -251,6 +253,7 @@ def training_batches(
         batch_size=run.plan.batch_size if run.plan else _batch_size(config, len(rows), run.crop),
         seed=config.seed,
         depths=depths,
+        new=np.array(is_new) if new_names else None,
     )
 
 

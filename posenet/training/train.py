@@ -25,6 +25,7 @@ from posenet.models.build import get_backbone
 from posenet.models.inference import predict_in_batches
 from posenet.models.weights.pretrained import default_backbone, initialize_backbone
 from posenet.run import HISTORY, Run, open_run
+from posenet.training.adding import check_add_settings, extend_run
 from posenet.training.batch_norm import num_batches, refresh_averages
 from posenet.training.batches import TrainingBatches
 from posenet.training.budget import TrainingBudget, WarmupCosine
@@ -53,6 +54,8 @@ from posenet.training.trainer import Trainer
 
 log = logging.getLogger("posenet")
 
+# Peak learning rate of a training that adds a scene, relative to that of a new network.
+ADDED_RATE = 0.5
 # Number of epochs that is never reached when the time counts.
 ENDLESS_EPOCHS = 10**6
 # Smallest scales of the validation errors: of images from one place the baseline's are meaningless.
@@ -97,10 +100,13 @@ def train(config: TrainConfig, callbacks: Sequence[keras.callbacks.Callback] = (
     """
     started = time.monotonic()
     output = config.output
+    if config.add is not None:
+        return _add(config, started, callbacks)
     if output is None:
         raise PoseNetError("training requires an output folder, received none")
     check_callbacks(callbacks, config.log)
     if config.resume:
+        assert output is not None
         run = open_run(output)
         check_resume_settings(config, run)
         run = replace(run, config=replace(run.config, log=config.log or run.config.log))
@@ -114,6 +120,16 @@ def train(config: TrainConfig, callbacks: Sequence[keras.callbacks.Callback] = (
     check_backbone(config)
     with new_run_folder(output, overwrite=config.overwrite):
         return _train(config, started, None, callbacks)
+
+
+def _add(config: TrainConfig, started: float, callbacks: Sequence[keras.callbacks.Callback]) -> Run:
+    """Add a scene to a run: first to its map, then to its network."""
+    folder = check_add_settings(config)
+    run = open_run(folder)
+    check_callbacks(callbacks, config.log or run.config.log)
+    with resumed_run_folder(folder):
+        run = extend_run(run, config, KeypointCache())
+        return _train(run.config, started, run, callbacks)
 
 
 def _train(
@@ -132,7 +148,7 @@ def _train(
     checkpoint_path = prepared.run.checkpoint_path
     can_resume = prepared.is_resumed and checkpoint_path.is_file()
     planned_head = prepared.run.head
-    if not checkpoint_path.is_file():
+    if not checkpoint_path.is_file() and not prepared.run.added:
         head = choose_head(config, prepared.batches, prepared.run.plan)
         prepared.run = replace(prepared.run, head=head)
         prepared.run.save()
@@ -214,6 +230,9 @@ def _prepare(
 def _initialize(trainer: Trainer, run: Run, batches: TrainingBatches) -> bool:
     """Load pretrained weights of the backbone and warm the heads up; False if they stay random."""
     config = run.config
+    if run.added:
+        run.restore_weights(trainer.network)
+        return True
     report = initialize_backbone(trainer.network, config.backbone, config.weights)
     if not report:
         return False
@@ -238,16 +257,18 @@ def _create_validation(
     ground_truth = prepared.scene.poses[rows]
     # Images are routed to their areas by the training images, not by the network.
     origins = run.areas.origins_at(ground_truth.positions)
+    parts = _parts(prepared.scene.subset(rows))
 
     def measure() -> MedianErrors:
         outputs = predict_in_batches(trainer.final_head, images, run.crop)
         if not all(np.isfinite(values).all() for values in outputs.values()):
             return MedianErrors(math.nan, math.nan)
         estimate = Poses.from_quaternions(outputs["position"] + origins, outputs["quaternion"])
-        return MedianErrors(
-            float(np.median(position_errors(estimate, ground_truth))),
-            float(np.median(rotation_errors_deg(estimate, ground_truth))),
-        )
+        position = position_errors(estimate, ground_truth)
+        rotation_deg = rotation_errors_deg(estimate, ground_truth)
+        # Old and added scenes count the same, so that neither is given up for the other.
+        medians = [(np.median(position[part]), np.median(rotation_deg[part])) for part in parts]
+        return MedianErrors(*np.mean(medians, axis=0).tolist())
 
     position, rotation_deg = mean_pose_errors(ground_truth, ground_truth)
     scales = MedianErrors(
@@ -255,6 +276,13 @@ def _create_validation(
         max(float(np.median(rotation_deg)), MIN_ROTATION_SCALE_DEG),
     )
     return BestModel(measure, lambda: _save_model(trainer, run), scales, budget)
+
+
+def _parts(scene: Scene) -> list[np.ndarray]:
+    """Return the rows of each of the joined scenes; of all images if there is only one."""
+    if scene.parts is None:
+        return [np.arange(len(scene))]
+    return [np.flatnonzero(scene.parts == part) for part in dict.fromkeys(scene.parts)]
 
 
 def _fit(
@@ -268,6 +296,7 @@ def _fit(
     run = prepared.run
     config = run.config
     peak = config.learning_rate or get_backbone(config.backbone).learning_rate
+    peak *= ADDED_RATE if run.added else 1.0
     callbacks: list[Any] = [WarmupCosine(budget, peak), StopOnNaN()]
     callbacks += [best_model] if best_model else []
     callbacks += [

@@ -62,9 +62,9 @@ def claim_focal(folder, factor) -> None:
         file.write_text(json.dumps(values))
 
 
-def plane_scene(folder, count=10, seed=0, camera=CAMERA) -> Scene:
+def plane_scene(folder, count=10, seed=0, camera=CAMERA, poses_seed=None) -> Scene:
     """A scene of images of the painting, on the disk."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed if poses_seed is None else poses_seed)
     image, poses = painting(seed), [towards_plane(rng) for _ in range(count)]
     names = tuple(f"{row:03d}.png" for row in range(count))
     folder.mkdir(parents=True, exist_ok=True)
