@@ -20,6 +20,8 @@ from posenet.geometry.camera import Camera
 NEAR = 0.05
 # A face does not hide a point on itself: the last part of a ray, as a fraction, is ignored.
 ON_FACE = 1e-3
+# Faces have at most this many corners.
+MAX_CORNERS = 9
 # The outline (s, t) of a whole rectangle.
 SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
@@ -94,6 +96,20 @@ class Face:
             (square + np.array((i, j))) / counts for j in range(counts[1]) for i in range(counts[0])
         ]
 
+    @cached_property
+    def padded_tiles(self) -> np.ndarray:
+        """The outlines in (s, t, 1), shape (n, MAX_CORNERS, 3), with the last corner repeated."""
+        tiles = np.ones((len(self.tiles), MAX_CORNERS, 3))
+        for tile, outline in zip(tiles, self.tiles, strict=True):
+            tile[: len(outline), :2] = outline
+            tile[len(outline) :, :2] = outline[-1]
+        return tiles
+
+    @cached_property
+    def tile_centers(self) -> np.ndarray:
+        """The mean corner of each outline in (s, t, 1), shape (n, 3)."""
+        return np.array([(*outline.mean(axis=0), 1.0) for outline in self.tiles])
+
     def points(self, coordinates: np.ndarray) -> np.ndarray:
         """Return points of the face.
 
@@ -122,6 +138,15 @@ class Solid:
     parts: list[list[Face]]
     low: np.ndarray
     high: np.ndarray
+
+    @cached_property
+    def heights(self) -> list[tuple[float, float]]:
+        """Lowest and highest z of each part, meters."""
+        heights = [
+            np.concatenate([face.points(np.array(face.outline))[:, 2] for face in part])
+            for part in self.parts
+        ]
+        return [(float(each.min()), float(each.max())) for each in heights]
 
 
 def visible(

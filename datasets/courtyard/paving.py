@@ -62,9 +62,12 @@ def _add_stains(rng: np.random.Generator, ground: Surface, width: float, depth: 
         radius = size * (1 + np.sum(waves, axis=0))[:, None] * DENSITY
         directions = np.column_stack([np.cos(angle), np.sin(angle)])
         stain = np.array([x, y]) * DENSITY + radius * directions
-        mask = np.zeros(ground.weather.shape, np.uint8)
-        cv2.fillPoly(mask, [stain.astype(np.int32)], 1)
-        ground.weather -= darkness * mask
+        corners = stain.astype(np.int32)
+        low = np.maximum(corners.min(axis=0), 0)
+        part = ground.weather[low[1] : corners[:, 1].max() + 1, low[0] : corners[:, 0].max() + 1]
+        mask = np.zeros(part.shape, np.uint8)
+        cv2.fillPoly(mask, [corners - low], 1)
+        part -= darkness * mask
 
 
 def paint_tiles(rng: np.random.Generator, width: float, height: float, color: Color) -> np.ndarray:

@@ -182,16 +182,25 @@ class Surface:
             count: number of leaves.
             colors: RGB of the leaves.
         """
-        for _ in range(count):
-            x, y = self.rng.normal(center, spread)
-            color = np.array(colors[int(self.rng.integers(len(colors)))]) * self.rng.uniform(
-                0.8, 1.15
+        rng = self.rng
+        leaves = [
+            (
+                *rng.normal(center, spread),
+                int(rng.integers(len(colors))),
+                rng.uniform(0.8, 1.15),
+                rng.uniform(0.05, 0.12),
+                rng.uniform(0, np.pi),
             )
-            size = self.rng.uniform(0.05, 0.12)
-            angle = self.rng.uniform(0, np.pi) + np.arange(4) * np.pi / 2
-            corners = np.column_stack([np.cos(angle), np.sin(angle)])
-            offsets = size * corners * [[1], [0.5], [1], [0.5]]
-            self.shape(np.array([x, y]) + offsets, color.tolist())
+            for _ in range(count)
+        ]
+        x, y, color, tone, size, angle = np.array(leaves).reshape(-1, 6).T
+        angles = angle[:, None] + np.arange(4) * np.pi / 2
+        corners = np.stack([np.cos(angles), np.sin(angles)], axis=2)
+        offsets = size[:, None, None] * corners * [[1], [0.5], [1], [0.5]]
+        outlines = np.stack([x, y], axis=1)[:, None] + offsets
+        tones = np.array(colors)[color.astype(int)] * tone[:, None]
+        for outline, rgb in zip(outlines, tones.tolist(), strict=True):
+            self.shape(outline, rgb)
 
     def to_image(self, *, damp: bool = True) -> np.ndarray:
         """Return the surface with its stains and grain.
