@@ -105,7 +105,7 @@ def _write_scene(folder: Path, train: int, test: int, seed: int, *, progress: bo
     )
 
 
-def walk(sequence: int, count: int) -> Poses:
+def walk(sequence: int, count: int, start: float = 4.1) -> Poses:
     """Return the poses of a walk on a spiral between the fountain and the walls.
 
     The three training walks (0 to 2) go round twice in the same lanes, one of them inwards, so that
@@ -116,6 +116,7 @@ def walk(sequence: int, count: int) -> Poses:
     Args:
         sequence: number of the walk, 0 to 3.
         count: number of poses.
+        start: where the walk starts, radians from x towards y.
 
     Returns:
         `count` world_from_camera poses, meters.
@@ -126,7 +127,7 @@ def walk(sequence: int, count: int) -> Poses:
     if sequence == 1:
         share = share[::-1]
     rounds = 1 if test else 2
-    angle = 4.1 + 2 * rounds * np.pi * share
+    angle = start + 2 * rounds * np.pi * share
     lane = 0.25 + share / 2 if test else share
     ring = np.clip(lane + 0.06 * np.sin(5 * angle + phase), 0, 1)
     height = EYE_HEIGHT + 0.05 * np.sin(7 * angle + phase) + 0.03 * np.sin(19 * angle)

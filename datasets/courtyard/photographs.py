@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from posenet.datasets.courtyard.meshes import Face, Solid, Texture
 from posenet.datasets.courtyard.renderer import render
-from posenet.datasets.courtyard.world import HALF_X, HALF_Y, WALL_HEIGHTS, World
+from posenet.datasets.courtyard.world import HALF_X, HALF_Y, World
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 
@@ -64,14 +64,18 @@ LIGHTS = (
 )
 
 
-def courtyard_camera() -> Camera:
+def courtyard_camera(width: int = WIDTH, height: int = HEIGHT) -> Camera:
     """Return the camera of all images.
+
+    Args:
+        width: width of the images in pixels.
+        height: height of the images in pixels.
 
     Returns:
         A pinhole camera.
     """
-    focal = WIDTH / 2 / np.tan(np.radians(FIELD_OF_VIEW / 2))
-    return Camera(WIDTH, HEIGHT, focal, focal, WIDTH / 2, HEIGHT / 2)
+    focal = width / 2 / np.tan(np.radians(FIELD_OF_VIEW / 2))
+    return Camera(width, height, focal, focal, width / 2, height / 2)
 
 
 def _sun(light: Light) -> np.ndarray:
@@ -101,7 +105,8 @@ def lit_ground(world: World, light: Light) -> Face:
     boxes = [(solid.low[:2], solid.high) for solid in world.solids]
     walls = np.array([(-1, 1), (1, 1), (1, -1), (-1, -1)]) * (HALF_X, HALF_Y)
     boxes += [
-        (walls[i], np.array([*walls[(i + 1) % 4], height])) for i, height in enumerate(WALL_HEIGHTS)
+        (walls[i], np.array([*walls[(i + 1) % 4], height]))
+        for i, height in enumerate(world.wall_heights)
     ]
     lightness: np.ndarray = np.full((HEIGHT * 2, WIDTH * 2), 1.0, np.float32)
     scale = np.array([lightness.shape[1] / (2 * HALF_X), -lightness.shape[0] / (2 * HALF_Y)])
@@ -118,7 +123,12 @@ def lit_ground(world: World, light: Light) -> Face:
 
 
 def photograph(
-    world: World, ground: Face, sequence: int, pose: Poses, rng: np.random.Generator
+    world: World,
+    ground: Face,
+    sequence: int,
+    pose: Poses,
+    rng: np.random.Generator,
+    camera: Camera | None = None,
 ) -> np.ndarray:
     """Render one image with people, in the light of its walk, with slight noise.
 
@@ -128,10 +138,12 @@ def photograph(
         sequence: number of the walk, 0 to 3.
         pose: one world_from_camera pose.
         rng: source of randomness.
+        camera: the camera. Default: that of `courtyard_camera`.
 
     Returns:
-        RGB image, shape (360, 480, 3), uint8.
+        RGB image, shape (height, width, 3), uint8.
     """
+    camera = camera or courtyard_camera()
     light = LIGHTS[sequence]
     sun = _sun(light)
     position = pose.positions[0]
@@ -140,9 +152,9 @@ def photograph(
         return 1 - 0.5 * light.sun + 0.8 * light.sun * max(0.0, float(face.normal @ sun))
 
     solids = world.solids + _passers_by(world, position, rng)
-    backdrop = _sky(world.sky, CLOUD_SHIFT * sequence, pose.rotations[0])
+    backdrop = _sky(world.sky, CLOUD_SHIFT * sequence, pose.rotations[0], camera)
     image = render(
-        courtyard_camera(),
+        camera,
         position,
         pose.rotations[0],
         backdrop,
@@ -184,9 +196,9 @@ def _person_at(foot: np.ndarray, reach: np.ndarray, height: float, texture: Text
     return Solid([[face]], bottom - half, bottom + half + (0, 0, height))
 
 
-def _sky(panorama: np.ndarray, shift: float, rotation: Rotation) -> np.ndarray:
+def _sky(panorama: np.ndarray, shift: float, rotation: Rotation, camera: Camera) -> np.ndarray:
     """Return the sky behind an image, at half its size; `shift` rotates the clouds, degrees."""
-    camera = courtyard_camera().resized(WIDTH // 2, HEIGHT // 2)
+    camera = camera.resized(camera.width // 2, camera.height // 2)
     x, y = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
     local = np.stack(
         [(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, np.ones_like(x)], axis=-1

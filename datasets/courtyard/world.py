@@ -37,7 +37,8 @@ class World:
 
     Attributes:
         ground: the ground, drawn first.
-        walls: facades and roofs, drawn before solids.
+        walls: the four roofs, then the four facades (north, east, south, west); they are drawn
+            before solids.
         solids: the objects.
         people: RGBA textures of people, all 2 m high.
         sky: panorama of the sky, RGB, shape (256, 1024, 3), uint8.
@@ -48,6 +49,11 @@ class World:
     solids: list[Solid]
     people: list[Texture]
     sky: np.ndarray
+
+    @property
+    def wall_heights(self) -> list[float]:
+        """Heights of the north, east, south and west facades, meters."""
+        return [-float(wall.down[2]) for wall in self.walls[4:]]
 
     @property
     def faces(self) -> list[Face]:

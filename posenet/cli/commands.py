@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from posenet.cli.animate import AnimateConfig, animate
+from posenet.cli.city import CityConfig, city
 from posenet.cli.evaluate import evaluate, evaluate_poses
 from posenet.cli.export import ExportConfig, export
 from posenet.cli.export_map import ExportMapConfig, export_map
@@ -55,6 +56,7 @@ class SceneCommand:
         | Annotated[ConvertConfig, tyro.conf.subcommand("convert")]
         | Annotated[ReconstructConfig, tyro.conf.subcommand("reconstruct")]
         | Annotated[CourtyardConfig, tyro.conf.subcommand("courtyard")]
+        | Annotated[CityConfig, tyro.conf.subcommand("city")]
     )
 
 
@@ -89,6 +91,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     ConvertConfig: convert,
     ReconstructConfig: reconstruct,
     CourtyardConfig: courtyard,
+    CityConfig: city,
     ClassifyConfig: classify,
     InspectConfig: inspect_weights,
     ConvertWeightsConfig: convert_weights,

@@ -11,6 +11,7 @@ from typing import Any
 
 import tyro
 
+from posenet.cli.city import CityConfig
 from posenet.cli.commands import COMMANDS, AnyCommand, SceneCommand, WeightsCommand
 from posenet.cli.options import ReconstructConfig
 from posenet.cli.startup import start_process
@@ -82,6 +83,6 @@ def _resume_hint(config: Any) -> str:
         return "; an unfinished landmark map is resumed by the same command"
     if isinstance(config, TrainConfig):
         return "; resume from the last finished epoch with --resume"
-    if isinstance(config, ReconstructConfig):
+    if isinstance(config, ReconstructConfig | CityConfig):
         return "; the same command resumes"
     return ""
