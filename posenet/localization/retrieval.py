@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from posenet.datasets.scene import Scene
 from posenet.geometry.areas import Areas
+from posenet.geometry.cropping import Crop
 from posenet.geometry.poses import Poses
 from posenet.io.files import best_effort_write
-from posenet.io.image_cache import load_images
+from posenet.io.image_cache import ImageArray, load_images
 from posenet.io.images import DECODER_VERSION
+from posenet.io.stored_arrays import DAMAGED, BlockArray, map_array, save_arrays
+from posenet.mapping.descriptor_index import DescriptorIndex, open_index
 from posenet.mapping.global_descriptors import nearest_neighbors
-from posenet.models.inference import Network, predict_in_batches
+from posenet.models.inference import BATCH, Network, predict_in_batches
 from posenet.run import Run
 
 if TYPE_CHECKING:
     import keras
 
 GALLERY = "gallery.npz"
+# Images whose descriptors are predicted before they are written.
+BLOCK_IMAGES = 64 * BATCH
 # Layers that average the backbone's last feature map, by the network's head.
 POOLING_LAYERS = ("points_pool", "cls3_pool")
 # Training images that vote for the area of a query.
@@ -35,48 +42,59 @@ class Gallery:
 
     Attributes:
         scene: n training images and their poses.
-        descriptors: unit descriptors, shape (n, d), float32.
+        descriptors: unit descriptors, shape (n, d), float16, usually memory-mapped.
+        index: finds similar descriptors without comparing all; None compares all.
     """
 
     scene: Scene
     descriptors: np.ndarray
+    index: DescriptorIndex | None = None
 
-    def nearest(self, queries: np.ndarray, count: int = 1) -> np.ndarray:
+    def nearest(
+        self, queries: np.ndarray, count: int = 1, *, usable: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the training images most similar to each query.
 
         Args:
             queries: unit descriptors, shape (q, d).
-            count: number of images per query.
+            count: number of images per query; all if there are fewer.
+            usable: mask of the training images to choose from, shape (n,). Default: all.
 
         Returns:
             Indices of training images, most similar first, shape (q, count).
         """
-        return nearest_neighbors(self.descriptors, queries, count)
+        if self.index is not None and usable is None:
+            return self.index.nearest(queries, count)
+        return nearest_neighbors(self.descriptors, queries, count, usable=usable)
 
-    def nearest_poses(self, queries: np.ndarray) -> Poses:
+    def nearest_poses(self, queries: np.ndarray, *, usable: np.ndarray | None = None) -> Poses:
         """Return the pose of the training image most similar to each query.
 
         Args:
             queries: unit descriptors, shape (q, d).
+            usable: mask of the training images to choose from, shape (n,). Default: all.
 
         Returns:
             q poses.
         """
-        poses: Poses = self.scene.poses[self.nearest(queries)[:, 0]]
+        poses: Poses = self.scene.poses[self.nearest(queries, usable=usable)[:, 0]]
         return poses
 
-    def route(self, queries: np.ndarray, areas: Areas) -> np.ndarray:
+    def route(
+        self, queries: np.ndarray, areas: Areas, *, usable: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the origin of the area that each query was probably taken in.
 
         Args:
             queries: unit descriptors, shape (q, d).
             areas: the areas of the scene.
+            usable: mask of the training images that vote, shape (n,). Default: all.
 
         Returns:
             Origins in the world frame, shape (q, 3): of the area that most of the ten most similar
             training images belong to; of those with as many, that of the more similar image.
         """
-        nearest = self.nearest(queries, min(ROUTING_NEIGHBORS, len(self.scene)))
+        nearest = self.nearest(queries, ROUTING_NEIGHBORS, usable=usable)
         positions = self.scene.poses.positions[nearest.reshape(-1)]
         votes = areas.nearest(positions).reshape(nearest.shape)
         chosen = [Counter(row.tolist()).most_common(1)[0][0] for row in votes]
@@ -137,18 +155,51 @@ def load_or_build_gallery(
     run.save_training_scene(training)
     stamp = f"{DECODER_VERSION} {fingerprint} {training.files_digest()}"
     path = run.folder / GALLERY
+    saved = _open_gallery(path, stamp)
+    if saved is None:
+        training.require_images(f"making {path}")
+        images = load_images(training.paths, run.crop.resized, "training images")
+        saved = _build_gallery(path, stamp, network, images, run.crop)
+    rows, descriptors = saved
+    if len(rows) < len(training):
+        training = training.subset(rows)
+    return Gallery(training, descriptors, open_index(path, "descriptors", descriptors))
+
+
+def _open_gallery(path: Path, stamp: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return rows and descriptors of a saved gallery; None if it is missing, old or damaged."""
     try:
         with np.load(path, allow_pickle=False) as saved:
-            if str(saved["stamp"]) == stamp:
-                descriptors = saved["descriptors"].astype(np.float32)
-                return Gallery(training.subset(saved["rows"]), descriptors)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        pass  # there is none, or it is damaged
-    training.require_images(f"making {path}")
-    images = load_images(training.paths, run.crop.resized, "training images")
-    pooled = predict_in_batches(network, images, run.crop)["pooled"]
-    # Stored as float16: the same whether the gallery was just built or loaded.
-    stored = normalize_descriptors(pooled).astype(np.float16)
+            if str(saved["stamp"]) != stamp:
+                return None
+            rows = saved["rows"]
+        descriptors = map_array(path, "descriptors")
+    except DAMAGED:
+        return None
+    return (rows, descriptors) if len(rows) == len(descriptors) else None
+
+
+def _build_gallery(
+    path: Path, stamp: str, network: Network, images: ImageArray, crop: Crop
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predict the descriptors of images block by block, and write them as they come."""
+    blocks = _predict_descriptors(network, images, crop)
+    first = next(blocks)
+    array = BlockArray((len(images), first.shape[1]), np.float16, chain([first], blocks))
+    rows = images.scene_rows
     with best_effort_write(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, stamp=stamp, rows=images.scene_rows, descriptors=stored)
-    return Gallery(training.subset(images.scene_rows), stored.astype(np.float32))
+        save_arrays(file, {"stamp": np.array(stamp), "rows": rows, "descriptors": array})
+    saved = _open_gallery(path, stamp)
+    if saved is not None:
+        return saved
+    # It cannot be written: the descriptors stay in memory.
+    return rows, np.concatenate(list(_predict_descriptors(network, images, crop)))
+
+
+def _predict_descriptors(network: Network, images: ImageArray, crop: Crop) -> Iterator[np.ndarray]:
+    """Yield the descriptors of consecutive images, shapes (k, d), float16."""
+    size = min(BATCH, len(images))
+    for start in range(0, len(images), BLOCK_IMAGES):
+        block = images.subset(np.arange(start, min(start + BLOCK_IMAGES, len(images))))
+        pooled = predict_in_batches(network, block, crop, batch_size=size)["pooled"]
+        yield normalize_descriptors(pooled).astype(np.float16)

@@ -7,14 +7,18 @@ vocabulary is that of the scene, so that nothing needs to be trained elsewhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from posenet.io.files import best_effort_write
+from posenet.io.stored_arrays import DAMAGED, BlockArray, map_array, save_arrays
+from posenet.mapping.descriptor_index import DescriptorIndex, open_index
+from posenet.mapping.global_descriptors import nearest_neighbors, to_float32
 from posenet.mapping.landmarks import Landmarks
 from posenet.mapping.matching import root_sift
 
@@ -23,6 +27,15 @@ VLAD = "vlad.npz"
 WORDS = 64
 CLUSTERED_DESCRIPTORS = 20000
 KMEANS_ITERATIONS = 15
+# Number of images up to which descriptors are stored as they are: 16 kB each, which are all read
+# for each query. Those of more images are compressed to 256 bytes. On the validation images of
+# RedKitchen and the courtyard, the first 14 images share as many points with the query either way,
+# even with 64 bytes.
+FULL_IMAGES = 10_000
+COMPONENTS = 256
+# Images that the principal components are found with, and images that are described at once.
+SAMPLED_IMAGES = 2048
+BLOCK_IMAGES = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,23 +44,37 @@ class VladIndex:
 
     Attributes:
         words: the vocabulary, shape (k, 128), float32.
-        descriptors: unit descriptors of n images, shape (n, 128 k), float32.
+        descriptors: descriptors of n images, usually memory-mapped: unit descriptors (n, 128 k),
+            float16, or those of many images, compressed to (n, 256), int8.
+        projection: takes descriptors to their principal components, shape (256, 128 k), float16;
+            None if they are not compressed.
+        index: finds similar descriptors without comparing all; None compares all.
     """
 
     words: np.ndarray
     descriptors: np.ndarray
+    projection: np.ndarray | None = None
+    index: DescriptorIndex | None = None
 
-    def rank(self, local_descriptors: np.ndarray) -> np.ndarray:
-        """Rank the training images by similarity with a query image.
+    def rank(
+        self, local_descriptors: np.ndarray, count: int, *, usable: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return the training images most similar to a query image.
 
         Args:
             local_descriptors: RootSIFT descriptors of the query, shape (m, 128).
+            count: number of images; all if there are fewer.
+            usable: mask of the training images to choose from, shape (n,). Default: all.
 
         Returns:
-            Indices of all training images, most similar first.
+            Indices of training images, most similar first, shape (count,).
         """
-        similarity = self.descriptors @ aggregate(local_descriptors, self.words)
-        return np.argsort(-similarity, kind="stable")
+        query = aggregate(local_descriptors, self.words)[None]
+        if self.projection is not None:
+            query = query @ to_float32(self.projection).T
+        if self.index is not None and usable is None:
+            return self.index.nearest(query, count)[0]
+        return nearest_neighbors(self.descriptors, query, count, usable=usable)[0]
 
 
 def aggregate(local_descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
@@ -82,22 +109,82 @@ def load_or_build_vlad(landmarks: Landmarks, folder: Path) -> VladIndex:
     Returns:
         The index.
     """
-    num_images = len(landmarks.starts) - 1
+    index = _open(folder / VLAD, len(landmarks.starts) - 1)
+    if index is None:
+        index = _build(landmarks, folder / VLAD)
+    return replace(index, index=open_index(folder / VLAD, "descriptors", index.descriptors))
+
+
+def _open(path: Path, num_images: int) -> VladIndex | None:
+    """Return a saved index; None if it is missing, damaged or of another number of images."""
+    is_compressed = num_images > FULL_IMAGES
     try:
-        with np.load(folder / VLAD, allow_pickle=False) as saved:
+        with np.load(path, allow_pickle=False) as saved:
             words = saved["words"]
-            descriptors = saved["descriptors"].astype(np.float32)
-        if descriptors.shape == (num_images, words.size) and words.shape[1] == 128:
-            return VladIndex(words, descriptors)
-    except (OSError, ValueError, TypeError, LookupError, EOFError, RuntimeError, BadZipFile):
-        pass  # there is none, or it is damaged
+            projection = saved["projection"] if is_compressed else None
+        descriptors = map_array(path, "descriptors")
+    except DAMAGED:
+        return None
+    length = COMPONENTS if is_compressed else words.size
+    if words.shape[1:] != (128,) or descriptors.shape != (num_images, length):
+        return None
+    if projection is not None and projection.shape != (COMPONENTS, words.size):
+        return None
+    return VladIndex(words, descriptors, projection)
+
+
+def _build(landmarks: Landmarks, path: Path) -> VladIndex:
+    """Compute the descriptors block by block, and write them as they come."""
+    num_images = len(landmarks.starts) - 1
     words = _cluster(landmarks)
-    # Stored as float16: the same whether the index was just built or loaded.
-    stored = np.stack([_describe(landmarks, row, words) for row in range(num_images)])
-    stored = stored.astype(np.float16)
-    with best_effort_write(folder / VLAD) as temporary, open(temporary, "wb") as file:
-        np.savez(file, words=words, descriptors=stored)
-    return VladIndex(words, stored.astype(np.float32))
+    compress = _fit_compression(landmarks, words) if num_images > FULL_IMAGES else None
+    projection = compress.projection if compress else None
+
+    def blocks() -> Iterator[np.ndarray]:
+        for start in range(0, num_images, BLOCK_IMAGES):
+            rows = range(start, min(start + BLOCK_IMAGES, num_images))
+            block = np.stack([_describe(landmarks, row, words) for row in rows])
+            yield compress(block) if compress else block.astype(np.float16)
+
+    shape = (num_images, COMPONENTS if compress else words.size)
+    dtype = np.int8 if compress else np.float16
+    arrays: dict[str, np.ndarray | BlockArray] = {"words": words}
+    if projection is not None:
+        arrays["projection"] = projection
+    arrays["descriptors"] = BlockArray(shape, dtype, blocks())
+    with best_effort_write(path) as temporary, open(temporary, "wb") as file:
+        save_arrays(file, arrays)
+    index = _open(path, num_images)
+    if index is not None:
+        return index
+    # It cannot be written: the descriptors stay in memory.
+    return VladIndex(words, np.concatenate(list(blocks())), projection)
+
+
+class _Compression(NamedTuple):
+    """Principal components, rotated so that all have the same variance and fit into 8 bits."""
+
+    projection: np.ndarray
+    step: float
+
+    def __call__(self, descriptors: np.ndarray) -> np.ndarray:
+        """Return descriptors (n, 128 k) as (n, 256), int8."""
+        values = descriptors @ to_float32(self.projection).T / self.step
+        return np.clip(np.round(values), -127, 127).astype(np.int8)
+
+
+def _fit_compression(landmarks: Landmarks, words: np.ndarray) -> _Compression:
+    """Find the principal components of some images, evenly taken."""
+    num_images = len(landmarks.starts) - 1
+    rows = np.unique(np.linspace(0, num_images - 1, SAMPLED_IMAGES).astype(int))
+    sample = np.stack([_describe(landmarks, row, words) for row in rows])
+    variances, vectors = np.linalg.eigh(sample @ sample.T)
+    scales = np.sqrt(np.maximum(variances[-COMPONENTS:], 1e-9))
+    components = (vectors[:, -COMPONENTS:] / scales).T @ sample
+    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(COMPONENTS, COMPONENTS)))[0]
+    projection = (rotation @ components).astype(np.float16)
+    largest = np.abs(sample @ to_float32(projection).T).max()
+    return _Compression(projection, max(float(largest), 1e-9) / 127)
 
 
 def _describe(landmarks: Landmarks, row: int, words: np.ndarray) -> np.ndarray:

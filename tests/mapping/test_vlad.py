@@ -57,7 +57,7 @@ def test_an_image_is_most_similar_to_itself_and_to_a_half_of_it(tmp_path):
     for row in range(6):
         local = root_sift(landmarks.observations(row).keypoints.descriptors)
         for shown in (local, local[::2]):
-            ranks = index.rank(shown)
+            ranks = index.rank(shown, 6)
             assert ranks[0] == row
             assert sorted(ranks) == list(range(6))
 
@@ -66,7 +66,7 @@ def test_an_image_without_landmarks_is_not_similar_to_any(tmp_path):
     landmarks = map_of((40, 0, 30))
     index = load_or_build_vlad(landmarks, tmp_path)
     np.testing.assert_array_equal(index.descriptors[1], 0)
-    assert index.rank(root_sift(landmarks.observations(2).keypoints.descriptors))[0] == 2
+    assert index.rank(root_sift(landmarks.observations(2).keypoints.descriptors), 3)[0] == 2
 
 
 def test_descriptors_are_units_and_the_vocabulary_is_that_of_the_map(tmp_path):
@@ -85,7 +85,7 @@ def test_a_built_index_equals_the_loaded_one(tmp_path, monkeypatch):
     loaded = load_or_build_vlad(landmarks, tmp_path)
     np.testing.assert_array_equal(loaded.words, built.words)
     np.testing.assert_array_equal(loaded.descriptors, built.descriptors)
-    assert loaded.descriptors.dtype == built.descriptors.dtype == np.float32
+    assert loaded.descriptors.dtype == built.descriptors.dtype == np.float16
 
 
 def test_two_maps_alike_have_the_same_index(tmp_path):
@@ -138,3 +138,62 @@ def test_an_index_that_cannot_be_written_is_a_warning(tmp_path, caplog):
     assert "vlad.npz cannot be written" in caplog.text
     expected = load_or_build_vlad(map_of(), tmp_path / "new")
     np.testing.assert_array_equal(found.descriptors, expected.descriptors)
+
+
+@pytest.fixture
+def compressed(monkeypatch):
+    """Maps of more than 20 images are compressed to 16 numbers each."""
+    monkeypatch.setattr(vlad, "FULL_IMAGES", 20)
+    monkeypatch.setattr(vlad, "COMPONENTS", 16)
+    monkeypatch.setattr(vlad, "BLOCK_IMAGES", 7)
+
+
+def test_the_images_of_a_large_map_are_compressed(tmp_path, compressed):
+    landmarks = map_of((40,) * 30)
+    index = load_or_build_vlad(landmarks, tmp_path)
+    assert index.descriptors.shape == (30, 16)
+    assert index.descriptors.dtype == np.int8
+    assert index.projection.shape == (16, 64 * 128)
+    # The projection is orthogonal, and takes descriptors to the stored ones in steps of 1 / 127 of
+    # the largest value.
+    axes = index.projection.astype(float)
+    np.testing.assert_allclose(axes @ axes.T, np.eye(16), atol=2e-3)
+    full = load_or_build_vlad(map_of((40,) * 20), tmp_path / "full")
+    assert full.projection is None
+    exact = [
+        axes @ aggregate(root_sift(landmarks.observations(row).keypoints.descriptors), index.words)
+        for row in range(30)
+    ]
+    step = np.abs(exact).max() / 127
+    np.testing.assert_allclose(index.descriptors * step, exact, atol=0.6 * step)
+    for row in (0, 13, 29):
+        local = root_sift(landmarks.observations(row).keypoints.descriptors)
+        assert index.rank(local, 3)[0] == row
+        usable = np.arange(30) != row
+        assert row not in index.rank(local, 29, usable=usable)
+
+
+def test_a_compressed_index_is_loaded_again(tmp_path, compressed, monkeypatch):
+    landmarks = map_of((40,) * 30)
+    built = load_or_build_vlad(landmarks, tmp_path)
+    monkeypatch.setattr(vlad, "_cluster", None)  # not needed again
+    loaded = load_or_build_vlad(landmarks, tmp_path)
+    for name in ("words", "projection", "descriptors"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(built, name))
+
+
+def test_a_large_map_with_uncompressed_descriptors_is_compressed(tmp_path, monkeypatch):
+    landmarks = map_of((40,) * 30)
+    assert load_or_build_vlad(landmarks, tmp_path).descriptors.dtype == np.float16
+    monkeypatch.setattr(vlad, "FULL_IMAGES", 20)
+    monkeypatch.setattr(vlad, "COMPONENTS", 16)
+    assert load_or_build_vlad(landmarks, tmp_path).descriptors.shape == (30, 16)
+
+
+def test_a_compressed_index_that_cannot_be_written_stays_in_memory(tmp_path, compressed, caplog):
+    (tmp_path / "vlad.npz").mkdir()
+    found = load_or_build_vlad(map_of((40,) * 30), tmp_path)
+    assert "vlad.npz cannot be written" in caplog.text
+    expected = load_or_build_vlad(map_of((40,) * 30), tmp_path / "new")
+    np.testing.assert_array_equal(found.descriptors, expected.descriptors)
+    np.testing.assert_array_equal(found.projection, expected.projection)
