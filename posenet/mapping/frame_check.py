@@ -79,7 +79,7 @@ def check_world_frame(scene: Scene, landmarks: Landmarks, folder: Path) -> Frame
         descriptors = root_sift(found.descriptors)
         counts = [
             _count_matches(scene, row, found, descriptors, landmarks, int(neighbor))
-            for neighbor in vlad.rank(descriptors)[:NEIGHBORS]
+            for neighbor in vlad.rank(descriptors, NEIGHBORS)
         ]
         return max(counts, default=(0, 0))
 
