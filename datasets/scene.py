@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -130,6 +131,18 @@ class Scene:
             return np.arange(len(self))
         dense: np.ndarray = np.unique(self.moments, return_inverse=True)[1].reshape(-1)
         return dense
+
+    def mask_names(self, names: Collection[str]) -> np.ndarray:
+        """Find images by their names.
+
+        Args:
+            names: names of images, which need not be in the scene.
+
+        Returns:
+            A mask of the images with these names, shape (n,).
+        """
+        wanted = set(names)
+        return np.fromiter((name in wanted for name in self.names), bool, len(self))
 
     def digest(self) -> str:
         """Return a fingerprint of the image files, poses and cameras, to validate cached results.

@@ -141,7 +141,7 @@ class Run(RunConfig):
         scene = self.open_scene(strict=strict)
         if not self.training_images:
             return scene.split("train")
-        rows = np.flatnonzero(np.isin(scene.names, self.training_images))
+        rows = np.flatnonzero(scene.mask_names(self.training_images))
         total = len(self.training_images)
         if len(rows) == 0:
             raise PoseNetError(
@@ -180,7 +180,7 @@ class Run(RunConfig):
         Returns:
             Those images; the training split if the run knows none of them; None if that is empty.
         """
-        chosen = np.isin(scene.names, self.training_images)
+        chosen = scene.mask_names(self.training_images)
         if not chosen.any():
             chosen = scene.splits == "train"
         if not chosen.any():
@@ -206,7 +206,7 @@ class Run(RunConfig):
             PoseNetError: no image is left.
         """
         moments = test.dense_moments
-        known = np.isin(test.names, self.training_images)
+        known = test.mask_names(self.training_images)
         fresh = ~np.isin(moments, moments[known])
         if not fresh.any():
             raise PoseNetError(

@@ -29,6 +29,9 @@ FORMAT_1_KEYS = {
     "trained_on": "training_images",
     "one_camera": "single_camera",
 }
+# Most validation images that are predicted, after each epoch and to calibrate: a median of 1000
+# errors is exact to 4 %. Scenes of 12,500 images have no more of them by default.
+MAX_VALIDATION_IMAGES = 1000
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,22 @@ class RunConfig:
             return frozenset()
         prefix = f"{self.added[-1].name}/"
         return frozenset(name for name in self.training_images if name.startswith(prefix))
+
+
+def spread_evenly(rows: np.ndarray, count: int) -> np.ndarray:
+    """Return some of the rows, evenly taken.
+
+    Args:
+        rows: n indices.
+        count: largest number of them.
+
+    Returns:
+        All of them if they are not more, otherwise `count` of them.
+    """
+    if len(rows) <= count:
+        return rows
+    chosen: np.ndarray = rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]
+    return chosen
 
 
 def format_config(run: RunConfig) -> dict[str, Any]:

@@ -121,7 +121,7 @@ class LiveLocalizer:
             return None
         rotation = Rotation.from_quat(estimate.quaternion_wxyz[None], scalar_first=True)
         poses = Poses(estimate.position[None], rotation)
-        return self._scene.names[self.localizer.refiner.nearest_views(poses, 0)[0]]
+        return self._scene.names[self.localizer.refiner.nearest_views(poses, 0, 1)[0]]
 
     def _warm_up(self) -> None:
         """Localize an image: the first one takes seconds longer than the next.

@@ -53,6 +53,8 @@ log = logging.getLogger("posenet")
 
 # Fewest validation images that the uncertainty is calibrated with.
 MIN_VALIDATION_IMAGES = 8
+# Most validation images that are refined for it: two minutes on two cores.
+MAX_CALIBRATION_IMAGES = 400
 # Uncertainty that is assumed otherwise: of the position as a fraction of the scene's depth, of the
 # rotation in degrees, and the inflation of refined poses.
 ASSUMED_POSITION_STD = 0.05
@@ -165,6 +167,7 @@ class Localizer:
             )
             position_std = ASSUMED_POSITION_STD * self.refiner.depth
             return UncertaintyModel(position_std, ASSUMED_ROTATION_STD_DEG, ASSUMED_INFLATION)
+        validation = validation.thinned(MAX_CALIBRATION_IMAGES)
         regressed = validation.regressed
         if self.blending is not None:
             regressed = self.blending.blend(regressed, validation.retrieved)

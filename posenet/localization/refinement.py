@@ -23,6 +23,7 @@ from posenet.io.images import read_image
 from posenet.localization.absolute_pose import AbsolutePose, estimate_absolute_pose
 from posenet.localization.acceptance import choose_pose, is_determined, log_odds
 from posenet.localization.covisibility import Covisibility
+from posenet.localization.nearest_views import ViewIndex
 from posenet.localization.pnp import CameraPose
 from posenet.localization.query_matches import QueryMatcher, cached_landmarks
 from posenet.localization.retrieval import Gallery
@@ -47,6 +48,11 @@ RETRY_SCALES = (1.5, 0.6)
 RETRY_KEYPOINTS = 5000
 # Inliers of a pose without a rival for which no more training images are matched.
 ENOUGH_INLIERS = 60
+# Landmarks that the scene's depth is measured with. Each is read by itself, or, of more landmarks
+# than the second number, with its neighbors: reading 20,000 places of a cold disk takes a minute.
+SAMPLED_LANDMARKS = 20000
+SCATTERED_LANDMARKS = 10**7
+NEIGHBORS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,10 +107,10 @@ class PnPRefiner:
         self.landmarks = landmarks
         self.vlad = vlad
         self.cached_landmarks = cached_landmarks(landmarks.observations)
-        self.covisibility = Covisibility(gallery.scene.poses, landmarks)
         self.poses = gallery.scene.poses
-        self.forward = self.poses.rotations.apply([0.0, 0, 1])
+        self.covisibility = Covisibility(self.poses, landmarks)
         self.depth = _median_depth(self.poses, landmarks)
+        self.views = ViewIndex(self.poses, self.depth)
 
     def refine(
         self,
@@ -153,8 +159,10 @@ class PnPRefiner:
                 positions[row] = pose.position
                 quaternions[row] = pose.rotation.as_quat(canonical=True, scalar_first=True)
         poses = Poses.from_quaternions(positions, quaternions)
-        neighbors = np.array([self.nearest_views(poses, row)[0] for row in range(len(poses))], int)
-        return RefinementResult(poses, accepted, neighbors, self.gallery.scene, uncertainty)
+        neighbors = [self.nearest_views(poses, row, 1)[0] for row in range(len(poses))]
+        return RefinementResult(
+            poses, accepted, np.array(neighbors, int), self.gallery.scene, uncertainty
+        )
 
     def estimate(
         self,
@@ -177,10 +185,14 @@ class PnPRefiner:
         Returns:
             n poses, None where too few matches agree.
         """
-        usable = np.ones(len(self.poses), bool)
+        usable = None
+        views = self.views
         if excluded is not None:
+            usable = np.ones(len(self.poses), bool)
             usable[excluded] = False
-        similar = self.gallery.nearest(descriptors, MAX_NEIGHBORS + int((~usable).sum()))
+            views = ViewIndex(self.poses, self.depth, usable)
+        similar = self.gallery.nearest(descriptors, MAX_NEIGHBORS, usable=usable)
+        forward = regressed.rotations.apply([0.0, 0, 1])
 
         # Several images are refined at the same time, each in one thread.
         threads = NUM_CORES if len(paths) == 1 else 1
@@ -189,8 +201,8 @@ class PnPRefiner:
             camera = cameras[row]
             if camera is None:
                 return None
-            rankings = [similar[row], self.nearest_views(regressed, row)]
-            rankings = [ranking[usable[ranking]] for ranking in rankings]
+            nearest = views.nearest(regressed.positions[row], forward[row], MAX_NEIGHBORS)
+            rankings = [similar[row], nearest]
             best: AbsolutePose | None = None
             for keypoints in _detections(paths[row], camera):
                 pose = self._estimate_one(
@@ -218,7 +230,7 @@ class PnPRefiner:
             The pose, None if too few matches agree.
         """
         poses = Poses(predicted.position[None], Rotation.concatenate([predicted.rotation]))
-        images = self.nearest_views(poses, 0)[:NEAR_NEIGHBORS].tolist()
+        images = self.nearest_views(poses, 0, NEAR_NEIGHBORS).tolist()
         with one_blas_thread():
             return estimate_absolute_pose(
                 QueryMatcher(keypoints, self.cached_landmarks, threads=NUM_CORES),
@@ -228,35 +240,33 @@ class PnPRefiner:
                 has_known_focal_length=has_known_focal_length,
             )
 
-    def nearest_views(self, poses: Poses, row: int) -> np.ndarray:
-        """Rank the training images by how similar their view is to that of a pose.
+    def nearest_views(self, poses: Poses, row: int, count: int) -> np.ndarray:
+        """Return the training images whose view is most similar to that of a pose.
 
         Args:
             poses: some poses.
             row: index of the pose in question.
+            count: number of images; all if there are fewer.
 
         Returns:
-            Indices of all training images, nearest first, by the angle between the viewing
-            directions plus the distance in multiples of the scene's depth.
+            Indices of training images, nearest first, by the angle between the viewing directions
+            plus the distance in multiples of the scene's depth, shape (count,).
         """
         forward = poses.rotations[row].apply([0.0, 0, 1])
-        angles = np.arccos(np.clip(self.forward @ forward, -1, 1))
-        distances = np.linalg.norm(self.poses.positions - poses.positions[row], axis=1)
-        return np.argsort(distances / self.depth + angles, kind="stable")
+        return self.views.nearest(poses.positions[row], forward, count)
 
     def _estimate_one(
         self,
         keypoints: Keypoints,
         rankings: Sequence[np.ndarray],
-        usable: np.ndarray,
+        usable: np.ndarray | None,
         has_known_focal_length: bool,
         threads: int,
     ) -> AbsolutePose | None:
         """Match with the first candidates, then with all unless the pose is certain."""
         matcher = QueryMatcher(keypoints, self.cached_landmarks, threads=threads)
-        by_keypoints = self.vlad.rank(matcher.descriptors)
-        rankings = [by_keypoints[usable[by_keypoints]], *rankings]
-        candidates = _in_turns([ranking[:MAX_NEIGHBORS] for ranking in rankings])
+        by_keypoints = self.vlad.rank(matcher.descriptors, MAX_NEIGHBORS, usable=usable)
+        candidates = _in_turns([by_keypoints, *rankings])
         rounds = [candidates[:FIRST_NEIGHBORS]]
         if len(candidates) > FIRST_NEIGHBORS:
             rounds.append(candidates)
@@ -295,8 +305,13 @@ def _in_turns(rankings: Sequence[np.ndarray]) -> list[int]:
 
 def _median_depth(poses: Poses, landmarks: Landmarks) -> float:
     """Return the median distance of the landmarks from the images that observe them."""
-    rows = np.repeat(np.arange(len(poses)), np.diff(landmarks.starts))
-    step = max(1, len(rows) // 20000)
-    points = landmarks.origin + landmarks.points[::step]
-    distances = np.linalg.norm(points - poses.positions[rows[::step]], axis=1)
+    total = len(landmarks.points)
+    step = max(1, total // SAMPLED_LANDMARKS)
+    rows = np.arange(0, total, step)
+    if total > SCATTERED_LANDMARKS:
+        rows = (rows[::NEIGHBORS, None] + np.arange(NEIGHBORS)).ravel()
+        rows = rows[rows < total]
+    images = np.searchsorted(landmarks.starts, rows, side="right") - 1
+    points = landmarks.origin + landmarks.points[rows]
+    distances = np.linalg.norm(points - poses.positions[images], axis=1)
     return max(float(np.median(distances)), 1e-9)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,8 @@ BLOCK_IMAGES = 64 * BATCH
 POOLING_LAYERS = ("points_pool", "cls3_pool")
 # Training images that vote for the area of a query.
 ROUTING_NEIGHBORS = 10
+# Neighbors that are found for every query: as many as refinement matches.
+REMEMBERED_NEIGHBORS = 14
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,8 @@ class Gallery:
     scene: Scene
     descriptors: np.ndarray
     index: DescriptorIndex | None = None
+    # The last queries with their neighbors, which an image is routed, blended and refined with.
+    _latest: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list, repr=False)
 
     def nearest(
         self, queries: np.ndarray, count: int = 1, *, usable: np.ndarray | None = None
@@ -63,9 +67,18 @@ class Gallery:
         Returns:
             Indices of training images, most similar first, shape (q, count).
         """
-        if self.index is not None and usable is None:
+        if usable is not None:
+            return nearest_neighbors(self.descriptors, queries, count, usable=usable)
+        latest, found = self._latest[0] if self._latest else (None, np.zeros((0, 0)))
+        if latest is not queries or found.shape[1] < min(count, len(self.scene)):
+            found = self._search(queries, max(count, REMEMBERED_NEIGHBORS))
+            self._latest[:] = [(queries, found)]
+        return found[:, :count]
+
+    def _search(self, queries: np.ndarray, count: int) -> np.ndarray:
+        if self.index is not None:
             return self.index.nearest(queries, count)
-        return nearest_neighbors(self.descriptors, queries, count, usable=usable)
+        return nearest_neighbors(self.descriptors, queries, count)
 
     def nearest_poses(self, queries: np.ndarray, *, usable: np.ndarray | None = None) -> Poses:
         """Return the pose of the training image most similar to each query.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from posenet.io.image_cache import ImageArray, load_images
 from posenet.localization.estimates import valid_poses
 from posenet.localization.retrieval import Gallery, normalize_descriptors
 from posenet.run import Run
+from posenet.run_config import MAX_VALIDATION_IMAGES, spread_evenly
 
 log = logging.getLogger("posenet")
 
@@ -29,6 +30,8 @@ Predict = Callable[[ImageArray, Sequence[Camera | None]], dict[str, np.ndarray]]
 @dataclass(frozen=True, eq=False)
 class ValidationPredictions:
     """What a network predicts for n validation images, which it was not trained on.
+
+    Of more than 1000 validation images, 1000 are evenly taken.
 
     Attributes:
         scene: the images with their true poses.
@@ -49,6 +52,24 @@ class ValidationPredictions:
         """Return the number of images."""
         return len(self.scene)
 
+    def thinned(self, count: int) -> ValidationPredictions:
+        """Return the predictions for some of the images, evenly taken.
+
+        Args:
+            count: largest number of images.
+
+        Returns:
+            The predictions for these images; as many images are excluded as before.
+        """
+        rows = spread_evenly(np.arange(len(self)), count)
+        return replace(
+            self,
+            scene=self.scene.subset(rows),
+            regressed=self.regressed[rows],
+            retrieved=self.retrieved[rows],
+            descriptors=self.descriptors[rows],
+        )
+
 
 def predict_validation(
     run: Run, gallery: Gallery, predict: Predict
@@ -63,10 +84,10 @@ def predict_validation(
     Returns:
         The predictions; None if no validation image has a valid one or the images are not there.
     """
-    names = gallery.scene.names
-    rows = np.flatnonzero(np.isin(names, run.validation_images))
-    if len(rows) == 0 or len(rows) == len(names):
+    held_out = gallery.scene.mask_names(run.validation_images)
+    if not held_out.any() or held_out.all():
         return None
+    rows = spread_evenly(np.flatnonzero(held_out), MAX_VALIDATION_IMAGES)
     scene = gallery.scene.subset(rows)
     if not scene.has_images:
         log.warning("poses are not calibrated: the validation images in %s not found", scene.root)
@@ -75,14 +96,13 @@ def predict_validation(
     scene = scene.subset(images.scene_rows)
     outputs = predict(images, scene.cameras)
     moments = gallery.scene.dense_moments
-    excluded = np.isin(moments, moments[rows])
+    excluded = np.isin(moments, moments[held_out])
     if excluded.all():
         return None
     near = excluded | _near_in_time(gallery.scene, rows)
     remote = ~(excluded if near.all() else near)
-    others = Gallery(gallery.scene.subset(remote), gallery.descriptors[remote])
     descriptors = normalize_descriptors(outputs["pooled"])
-    origins = others.route(descriptors, run.areas)
+    origins = gallery.route(descriptors, run.areas, usable=remote)
     regressed, valid = valid_poses(outputs, origins)
     if not valid.any():
         return None
@@ -90,7 +110,7 @@ def predict_validation(
     return ValidationPredictions(
         scene=scene.subset(valid),
         regressed=regressed[valid],
-        retrieved=others.nearest_poses(descriptors),
+        retrieved=gallery.nearest_poses(descriptors, usable=remote),
         descriptors=descriptors,
         excluded=np.flatnonzero(excluded),
     )

@@ -25,6 +25,7 @@ from posenet.models.build import get_backbone
 from posenet.models.inference import predict_in_batches
 from posenet.models.weights.pretrained import default_backbone, initialize_backbone
 from posenet.run import HISTORY, Run, open_run
+from posenet.run_config import MAX_VALIDATION_IMAGES, spread_evenly
 from posenet.training.adding import check_add_settings, extend_run
 from posenet.training.batch_norm import num_batches, refresh_averages
 from posenet.training.batches import TrainingBatches
@@ -80,8 +81,9 @@ class _Preparation:
 
     @property
     def validation_rows(self) -> np.ndarray:
-        """Indices of the validation images."""
-        return np.flatnonzero(np.isin(self.scene.names, self.run.validation_images))
+        """Indices of the validation images; of more than 1000, as many are evenly taken."""
+        rows = np.flatnonzero(self.scene.mask_names(self.run.validation_images))
+        return spread_evenly(rows, MAX_VALIDATION_IMAGES)
 
 
 def train(config: TrainConfig, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Run:
@@ -203,7 +205,7 @@ def _prepare(
     images = load_images(scene.paths, run.crop.resized, "training images")
     scene = scene.subset(images.scene_rows)
     landmarks = prepare_landmarks(run, scene, keypoints)
-    is_validation = np.isin(scene.names, run.validation_images)
+    is_validation = scene.mask_names(run.validation_images)
     run.save()
     height, width = run.crop.size
     log.info(

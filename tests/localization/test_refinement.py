@@ -242,7 +242,7 @@ def test_an_assumed_focal_length_is_found_with_the_pose(refiner, tmp_path, caplo
 def test_the_nearest_see_the_same_first(refiner):
     scene = refiner.gallery.scene
     for row in range(len(scene)):
-        assert refiner.nearest_views(scene.poses, row)[0] == row
+        assert refiner.nearest_views(scene.poses, row, 1)[0] == row
     assert refiner.depth == pytest.approx(2.0, rel=0.15)  # the plane is two meters away
 
 
