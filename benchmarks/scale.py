@@ -1,0 +1,187 @@
+"""Memory, time and disk of a run by its number of images, on simulated cities.
+
+    python benchmarks/scale.py FOLDER [--images 1000 10000 100000] [--size 160x120]
+
+Makes a city for each number (kept in FOLDER for the next call, as the runs are), then runs each
+step in a process of its own and prints its peak RSS, wall and CPU minutes, and what it wrote:
+
+- epoch: one epoch of training, all preparation included
+- map: the landmark map
+- gallery: the descriptors of the training images
+- query: single photographs by a localizer that is open, and errors of test images of all courtyards
+
+10^5 images of 160 x 120 pixels take 5 GB of disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+STEPS = ("epoch", "map", "gallery", "query")
+# Images of the query step: single ones that are timed, and those that errors are computed of.
+TIMED_QUERIES = 40
+TEST_IMAGES = 300
+KILOBYTES_PER_GIGABYTE = 1e6
+SECONDS_PER_MINUTE = 60.0
+
+
+def run_step(step: str, scene: Path, folder: Path) -> dict[str, Any]:
+    """Run one step in this process.
+
+    Args:
+        step: one of `STEPS`.
+        scene: the city.
+        folder: the run folder.
+
+    Returns:
+        What the step measured.
+    """
+    work = {"epoch": train_epoch, "map": make_map, "gallery": make_gallery, "query": ask_queries}
+    return work[step](scene, folder)
+
+
+def train_epoch(scene: Path, folder: Path) -> dict[str, Any]:
+    """Train one epoch."""
+    from posenet.config import TrainConfig
+    from posenet.training.train import train
+
+    run = train(TrainConfig(scene, folder, epochs=1, short_side=128, evaluate=False))
+    return {"images": len(run.training_images), "areas": len(run.areas)}
+
+
+def make_map(scene: Path, folder: Path) -> dict[str, Any]:
+    """Make the landmark map again."""
+    from posenet.mapping.landmarks import landmarks_folder, load_or_build_landmarks
+    from posenet.run import open_run
+
+    run = open_run(folder)
+    shutil.rmtree(landmarks_folder(folder), ignore_errors=True)
+    landmarks = load_or_build_landmarks(folder, run.training_scene())
+    images = len(run.training_images)
+    size = folder_size(landmarks_folder(folder))
+    return {
+        "kB_per_image": round(size / 1e3 / images, 1),
+        "landmarks_per_image": round(float(landmarks.starts[-1]) / images, 1),
+        "GB": round(size / 1e9, 3),
+    }
+
+
+def make_gallery(scene: Path, folder: Path) -> dict[str, Any]:
+    """Make the gallery again, and the retrieval by keypoints."""
+    from posenet.localization.localizer import Localizer
+    from posenet.run import open_run
+
+    for path in folder.glob("gallery*"):
+        path.unlink()
+    localizer = Localizer(open_run(folder), refine=True)
+    _ = localizer.gallery
+    _ = localizer.refiner
+    return {"GB": round((folder / "gallery.npz").stat().st_size / 1e9, 3)}
+
+
+def ask_queries(scene: Path, folder: Path) -> dict[str, Any]:
+    """Localize test images of all courtyards."""
+    from posenet.geometry.metrics import position_errors, rotation_errors_deg
+    from posenet.localization.localizer import Localizer
+    from posenet.run import open_run
+
+    started = time.perf_counter()
+    run = open_run(folder)
+    test = run.open_scene().split("test")
+    opened = time.perf_counter()
+    test = test.subset(np.unique(np.linspace(0, len(test) - 1, TEST_IMAGES).round().astype(int)))
+    localizer = Localizer(run, refine=True)
+    localizer.localize(test.paths[0])
+    first = time.perf_counter()
+    seconds = []
+    for path in test.paths[1 : 1 + TIMED_QUERIES]:
+        begun = time.perf_counter()
+        localizer.localize(path)
+        seconds.append(time.perf_counter() - begun)
+    rows, found = localizer.localize_files(test.paths, cameras=test.cameras)
+    truth = test.poses[rows]
+    assert found.refinement is not None
+    refined = found.refinement.refined
+    errors = position_errors(found.poses, truth)
+    regressed = position_errors(found.regressed, truth)
+    return {
+        "open_scene_s": round(opened - started, 1),
+        "first_query_s": round(first - opened, 1),
+        "query_ms": round(1e3 * float(np.median(seconds)), 1),
+        "refined": round(float(refined.mean()), 4),
+        "median_m": round(float(np.median(errors[refined])), 5),
+        "median_deg": round(float(np.median(rotation_errors_deg(found.poses, truth)[refined])), 4),
+        "within_0.25_m": round(float(np.mean(errors < 0.25)), 4),
+        "network_m": round(float(np.median(regressed)), 3),
+        "right_area": round(float(np.mean(regressed < 20.0)), 4),
+    }
+
+
+def folder_size(folder: Path) -> int:
+    """Return the bytes of the files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def measure(step: str, scene: Path, folder: Path) -> dict[str, Any]:
+    """Run a step in a process of its own.
+
+    Args:
+        step: one of `STEPS`.
+        scene: the city.
+        folder: the run folder.
+
+    Returns:
+        Peak memory, time, and what the step measured.
+    """
+    command = [sys.executable, __file__, str(folder), "--step", step, "--scene", str(scene)]
+    started = time.monotonic()
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    output = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=environment
+    ).stdout
+    minutes = (time.monotonic() - started) / SECONDS_PER_MINUTE
+    return {"minutes": round(minutes, 2)} | json.loads(output.splitlines()[-1])
+
+
+def main() -> None:
+    """Measure all numbers of images and print a table of each step."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path, help="folder for cities and runs")
+    parser.add_argument("--images", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--size", default="160x120")
+    parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS)
+    parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
+    parser.add_argument("--scene", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.step:
+        found = run_step(options.step, options.scene, options.folder)
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        found["peak_GB"] = round(usage.ru_maxrss / KILOBYTES_PER_GIGABYTE, 2)
+        found["cpu_minutes"] = round((usage.ru_utime + usage.ru_stime) / SECONDS_PER_MINUTE, 2)
+        print(json.dumps(found))
+        return
+    for images in options.images:
+        scene = options.folder / f"city{images}"
+        run = options.folder / f"run{images}"
+        city = ["scene", "city", "--output", str(scene), "--images", str(images)]
+        subprocess.run([sys.executable, "-m", "posenet", *city, "--size", options.size], check=True)
+        for step in options.steps:
+            if step == "epoch":
+                shutil.rmtree(run, ignore_errors=True)
+            found = measure(step, scene, run)
+            print(f"{images:7d} {step:8s}", *(f"{k} {v}" for k, v in found.items()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
