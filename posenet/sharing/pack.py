@@ -91,7 +91,7 @@ def packed_content(run: Run, address: str, options: PackOptions) -> PackedConten
         content[TEST_LIST] = Path(run.split)
     if with_images := sorted(FILES_WITH_IMAGES & content.keys()):
         log.info("%s show images of the scene (--no-figures)", ", ".join(with_images))
-    content[CONFIG] = json.dumps(_portable_config(run), indent=2).encode() + b"\n"
+    content[CONFIG] = json.dumps(portable_config(run), indent=2).encode() + b"\n"
     content[CARD] = format_card(run, content, address, options).encode()
     return content
 
@@ -111,8 +111,15 @@ def _make_missing(run: Run) -> dict[str, tuple[str, ...]]:
     return {"": GALLERY_FILES, f"{LANDMARKS}/": MAP_FILES}
 
 
-def _portable_config(run: Run) -> dict[str, object]:
-    """Return the contents of config.json with names in place of paths."""
+def portable_config(run: Run) -> dict[str, object]:
+    """Return the contents of config.json with names in place of paths.
+
+    Args:
+        run: the run.
+
+    Returns:
+        Values that JSON can store.
+    """
     scene = Path(run.scene.name)
     has_list = os.path.isabs(run.split)
     settings = replace(
@@ -123,9 +130,13 @@ def _portable_config(run: Run) -> dict[str, object]:
         split=TEST_LIST if has_list else run.config.split,
     )
     split = TEST_LIST if has_list else run.split
-    portable = replace(run, config=settings, scene=scene, split=split)
+    added = [
+        replace(each, scene=Path(each.name), split=Path(each.split).name) for each in run.added
+    ]
+    portable = replace(run, config=settings, scene=scene, split=split, added=tuple(added))
     values = format_config(portable)
-    values.pop("scene_from_run", None)
+    for entry in (values, *values["added"]):
+        entry.pop("scene_from_run", None)
     return values
 
 

@@ -16,9 +16,10 @@ from posenet.geometry.poses import Poses
 from posenet.localization.localizer import Localizer
 from posenet.mapping.landmarks import ARRAYS, INFO
 from posenet.run import open_run
+from posenet.run_config import AddedScene
 from posenet.run_files import EVALUATION_FILES, MAP_FILES, PACKED_FILES
 from posenet.sharing.card import PackOptions
-from posenet.sharing.pack import pack_run
+from posenet.sharing.pack import pack_run, portable_config
 from tests.helpers.errors import refusal
 
 pytestmark = pytest.mark.slow
@@ -183,6 +184,16 @@ def test_nothing_names_a_path_of_the_machine(packed):
     original = json.loads((packed.home / "run" / "config.json").read_text())
     for name in set(original) - {"scene", "settings", "scene_from_run"}:
         assert config[name] == original[name]
+
+
+def test_added_scenes_are_packed_as_names(trained, tmp_path):
+    added = AddedScene("walk", tmp_path / "walk", split=str(tmp_path / "lists" / "night.txt"))
+    run = replace(open_run(trained), added=(added,))
+    values = portable_config(run)
+    assert str(tmp_path) not in json.dumps(values)
+    assert values["added"] == [
+        {"name": "walk", "scene": "walk", "split": "night.txt", "corrections": {}}
+    ]
 
 
 def test_the_scene_of_a_packed_run_is_not_searched_in_the_current_folder(
