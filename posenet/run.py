@@ -18,7 +18,15 @@ from posenet.datasets.scene import Scene
 from posenet.datasets.splits import TEST_LIST
 from posenet.environment import import_keras
 from posenet.errors import PoseNetError, count, first_line
-from posenet.io.files import atomic_path, best_effort_write, write_text
+from posenet.io.files import (
+    atomic_path,
+    best_effort_write,
+    fingerprint_files,
+    load_stamped,
+    save_stamped,
+    write_text,
+)
+from posenet.io.folder_state import folder_state
 from posenet.mapping.calibration import apply_corrections
 from posenet.run_config import (
     AddedScene,
@@ -39,6 +47,13 @@ MODEL = "model.keras"
 HISTORY = "history.csv"
 # Names, poses and cameras of the training images.
 TRAINING_SCENE = "training_scene.npz"
+# What the scene folder contained when they were saved. Such a file per image, and this many more,
+# are looked at to find out whether it still does.
+SCENE_STATE = "scene_state.json"
+SCENE_FILES = 10
+MIN_SCENE_FILES = 10_000
+# Raised whenever the same files give another scene.
+VERSION = 1
 CHECKPOINT = "checkpoint/state.npz"
 ADDED_CHECKPOINT = "checkpoint/state-{}.npz"
 # Where the version before 0.1.0 kept the checkpoint.
@@ -124,8 +139,9 @@ class Run(RunConfig):
 
         Args:
             strict: refuse any label issue.
-            need_images: open the scene folder. False: if it is not there, return what the run
-                folder contains of the training images, which is everything but the images.
+            need_images: open the scene folder. False: if it is not there, or not changed since the
+                last call, return what the run folder contains of the training images, which is
+                everything but the images.
 
         Returns:
             The part of the scene that the run was trained on.
@@ -133,11 +149,23 @@ class Run(RunConfig):
         Raises:
             PoseNetError: none of the training images is there any more.
         """
+        if need_images:
+            return self._read_training_scene(strict)
         missing_folder = self._missing_folder
-        if not need_images and missing_folder is not None:
+        if missing_folder is not None:
             saved = load_scene(self.folder / TRAINING_SCENE, missing_folder)
-            if saved is not None:
-                return saved
+            return saved or self._read_training_scene(strict)
+        state = self._scene_state()
+        saved = self._load_unchanged(state)
+        if saved is not None:
+            return saved
+        training = self._read_training_scene(strict)
+        self.save_training_scene(training)
+        if state and len(training) == len(self.training_images):
+            save_stamped(self.folder / SCENE_STATE, state, {"digest": training.digest()})
+        return training
+
+    def _read_training_scene(self, strict: bool) -> Scene:
         scene = self.open_scene(strict=strict)
         if not self.training_images:
             return scene.split("train")
@@ -157,6 +185,27 @@ class Run(RunConfig):
         """The first folder of the run's scenes that is not there, None if all are."""
         folders = (self.scene, *(added.scene for added in self.added))
         return next((folder for folder in folders if not os.path.isdir(folder)), None)
+
+    def _scene_state(self) -> str | None:
+        """Return a fingerprint of everything that the training images are read from.
+
+        None for joined scenes, whose image files are not saved, and for folders that contain much
+        else.
+        """
+        if self.added:
+            return None
+        state = folder_state(self.scene, MIN_SCENE_FILES + SCENE_FILES * len(self.training_images))
+        if state is None:
+            return None
+        own = fingerprint_files([self.folder / CONFIG, Path(self.split)])
+        return f"{VERSION} {state} {own}"
+
+    def _load_unchanged(self, state: str | None) -> Scene | None:
+        """Return the saved training images if nothing has changed since they were saved."""
+        if state is None or (known := load_stamped(self.folder / SCENE_STATE, state)) is None:
+            return None
+        saved = load_scene(self.folder / TRAINING_SCENE, self.scene)
+        return saved if saved is not None and saved.digest() == known.get("digest") else None
 
     def save_training_scene(self, training: Scene) -> None:
         """Save what the run needs of its training images where its scene is not there.
