@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -231,8 +232,11 @@ def fingerprint_file(path: Path, name: str) -> bytes:
 
 
 def _size_and_time(path: Path) -> tuple[int, int]:
-    stat = path.stat() if path.is_file() else None
-    return (stat.st_size, stat.st_mtime_ns) if stat else (0, 0)
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):  # a name that no file system can hold is a ValueError
+        return 0, 0
+    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else (0, 0)
 
 
 def _fingerprint(name: str, size: int, time: int) -> bytes:

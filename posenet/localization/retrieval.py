@@ -144,6 +144,19 @@ def normalize_descriptors(pooled: np.ndarray) -> np.ndarray:
     return descriptors
 
 
+def gallery_stamp(fingerprint: str, training: Scene) -> str:
+    """Return what the descriptors of a gallery depend on.
+
+    Args:
+        fingerprint: fingerprint of the file that the network was loaded from.
+        training: the training images.
+
+    Returns:
+        The stamp that a saved gallery must have.
+    """
+    return f"{DECODER_VERSION} {fingerprint} {training.files_digest()}"
+
+
 def load_or_build_gallery(
     run: Run, network: Network, fingerprint: str, scene: Scene | None = None
 ) -> Gallery:
@@ -166,7 +179,7 @@ def load_or_build_gallery(
     """
     training = scene or run.training_scene(need_images=False)
     run.save_training_scene(training)
-    stamp = f"{DECODER_VERSION} {fingerprint} {training.files_digest()}"
+    stamp = gallery_stamp(fingerprint, training)
     path = run.folder / GALLERY
     saved = _open_gallery(path, stamp)
     if saved is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import cv2
 import numpy as np
 
@@ -88,7 +86,7 @@ def _largest_keys(
     best = np.zeros((len(queries), 0), np.int64)
     step = max(1, BLOCK_VALUES // max(1, training.shape[1]))
     queries = np.asarray(queries, np.float32)
-    with one_blas_thread() if len(queries) == 1 else nullcontext():
+    with one_blas_thread():  # the products are small
         for start in range(0, len(training), step):
             block = training[start : start + step]
             rows = np.arange(start, start + len(block))

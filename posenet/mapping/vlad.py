@@ -21,6 +21,7 @@ from posenet.mapping.descriptor_index import DescriptorIndex, open_index
 from posenet.mapping.global_descriptors import nearest_neighbors, to_float32
 from posenet.mapping.landmarks import Landmarks
 from posenet.mapping.matching import root_sift
+from posenet.mapping.parallel import one_blas_thread
 
 VLAD = "vlad.npz"
 # Number of words, and of descriptors that they are clustered from.
@@ -111,7 +112,8 @@ def load_or_build_vlad(landmarks: Landmarks, folder: Path) -> VladIndex:
     """
     index = _open(folder / VLAD, len(landmarks.starts) - 1)
     if index is None:
-        index = _build(landmarks, folder / VLAD)
+        with one_blas_thread():  # the products are small: two threads take a hundred times as long
+            index = _build(landmarks, folder / VLAD)
     return replace(index, index=open_index(folder / VLAD, "descriptors", index.descriptors))
 
 
