@@ -188,3 +188,73 @@ def test_test_images_of_a_moment_that_was_trained_on_are_excluded(run, caplog):
     caplog.clear()
     assert run.exclude_training_images(rig).names == ("y", "z")
     assert caplog.messages == ["place: excluded 2 test images that the run was trained on"]
+
+
+@pytest.fixture
+def opened(trained, monkeypatch):
+    """Return a run whose training images were saved, and how often its scene was opened since."""
+    from posenet import run as module
+
+    run, count = open_run(trained), []
+    monkeypatch.setattr(
+        module,
+        "open_scene",
+        lambda *paths, real=module.open_scene, **options: (
+            count.append(1) or real(*paths, **options)
+        ),
+    )
+    run.training_scene(need_images=False)
+    count.clear()
+    return run, count
+
+
+@pytest.mark.slow
+def test_an_unchanged_scene_is_not_read_again(opened):
+    run, count = opened
+    saved, read = run.training_scene(need_images=False), run.training_scene()
+    assert len(count) == 1  # the images were required once
+    assert saved.names == read.names
+    assert saved.digest() == read.digest()
+    assert saved.files_digest() == read.files_digest()
+    assert saved.has_images
+    np.testing.assert_array_equal(saved.poses.quaternions_wxyz, read.poses.quaternions_wxyz)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", ["labels", "image", "new", "config", "damaged", "other"])
+def test_a_changed_scene_is_read_again(opened, change):
+    run, count = opened
+    labels = run.scene / "dataset_train.txt"
+    image = run.scene / run.training_images[3]
+    if change == "labels":
+        text = labels.read_text().splitlines()
+        text[3] = f"{text[3].split()[0]} 9.5 0 0 1 0 0 0"
+        labels.write_text("\n".join(text) + "\n")
+    elif change == "image":
+        os.utime(image, ns=(0, 1))
+    elif change == "new":
+        (run.scene / "notes.txt").write_text("new")
+    elif change == "config":
+        run.save()
+        os.utime(run.folder / "config.json", ns=(0, 1))
+    elif change == "damaged":
+        (run.folder / "training_scene.npz").write_bytes(b"damaged")
+    else:  # as an evaluation may, of a copy of the scene
+        run.save_training_scene(run.training_scene().subset(np.arange(5)))
+    count.clear()
+    found = run.training_scene(need_images=False)
+    assert len(count) == 1
+    assert len(found) == 12
+    if change == "labels":
+        assert found.poses.positions[:, 0].max() == 9.5
+    assert run.training_scene(need_images=False).digest() == found.digest()
+    assert len(count) == 1
+
+
+@pytest.mark.slow
+def test_missing_training_images_are_warned_of_every_time(opened, caplog):
+    run, _ = opened
+    (run.scene / run.training_images[0]).unlink()
+    for number in (1, 2):
+        assert len(run.training_scene(need_images=False)) == 11
+        assert caplog.text.count("1 of 12 training images are missing") == number

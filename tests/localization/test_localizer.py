@@ -187,6 +187,43 @@ def test_validation_excludes_all_images_of_a_moment(monkeypatch):
     assert predict_validation(run, gallery, lambda *_args: outputs) is None
 
 
+def test_of_many_validation_images_some_are_evenly_taken(monkeypatch):
+    monkeypatch.setattr("posenet.localization.validation.MAX_VALIDATION_IMAGES", 5)
+    scene = replace(scene_of(walk(60)), root=Path("x"))
+
+    def load(paths, *_args):
+        return SimpleNamespace(scene_rows=np.arange(len(paths)))
+
+    def predict(images, _cameras):
+        count = len(images.scene_rows)
+        return {
+            "position": np.arange(3.0 * count).reshape(count, 3),
+            "quaternion": np.tile([1.0, 0, 0, 0], (count, 1)),
+            "pooled": np.ones((count, 3)),
+        }
+
+    monkeypatch.setattr("posenet.localization.validation.load_images", load)
+    run = SimpleNamespace(
+        crop=SimpleNamespace(resized=(6, 8)),
+        areas=Areas(np.zeros((1, 3)), np.zeros((1, 3))),
+        validation_images=scene.names[20:41],
+    )
+    gallery = Gallery(scene, np.ones((60, 3), np.float32))
+    found = predict_validation(run, gallery, predict)
+    assert found.scene.names == tuple(scene.names[row] for row in (20, 25, 30, 35, 40))
+    # All 21 are excluded, and image 19, which is near in time, is not retrieved: of equally
+    # similar images the first one is.
+    assert found.excluded.tolist() == list(range(20, 41))
+    np.testing.assert_array_equal(
+        found.retrieved.positions, np.tile(scene.poses.positions[0], (5, 1))
+    )
+    thinned = found.thinned(3)
+    assert thinned.scene.names == tuple(scene.names[row] for row in (20, 30, 40))
+    np.testing.assert_array_equal(thinned.regressed.positions[:, 0], [0, 6, 12])
+    assert thinned.excluded.tolist() == found.excluded.tolist()
+    assert len(found.thinned(99)) == 5
+
+
 def test_poses_are_blended_with_retrieved_ones(ready):
     run, known = ready
     localizer = Localizer(run, tta_views=1)

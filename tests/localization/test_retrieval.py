@@ -3,14 +3,19 @@ import numpy as np
 import pytest
 
 from posenet.datasets.registry import open_scene
+from posenet.localization import retrieval
 from posenet.localization.retrieval import (
     GALLERY,
+    Gallery,
+    gallery_stamp,
     load_or_build_gallery,
     normalize_descriptors,
     with_descriptor_output,
 )
+from posenet.mapping.global_descriptors import nearest_neighbors
 from posenet.models.inference import predict_in_batches
 from posenet.run import open_run
+from tests.helpers.scenes import scene_of, walk
 
 pytestmark = pytest.mark.slow
 
@@ -86,3 +91,46 @@ def test_a_run_that_cannot_be_written_to_still_has_a_gallery(run, caplog):
         == 12
     )
     assert "gallery.npz cannot be written" in caplog.text
+
+
+def test_a_gallery_is_written_in_blocks(run, monkeypatch):
+    network = with_descriptor_output(run.load_model())
+    whole = load_or_build_gallery(run, network, "first")
+    content = (run.folder / GALLERY).read_bytes()
+    (run.folder / GALLERY).unlink()
+    monkeypatch.setattr(retrieval, "BLOCK_IMAGES", 5)
+    blocks = load_or_build_gallery(run, network, "first")
+    np.testing.assert_array_equal(blocks.descriptors, whole.descriptors)
+    assert (run.folder / GALLERY).read_bytes() == content
+
+
+def test_a_gallery_of_numpy_opens(run):
+    network = with_descriptor_output(run.load_model())
+    descriptors = np.eye(12, 7).astype(np.float16)
+    stamp = gallery_stamp("first", run.training_scene())
+    path = run.folder / GALLERY
+    np.savez_compressed(path, stamp=stamp, rows=np.arange(12), descriptors=descriptors)
+    np.testing.assert_array_equal(
+        load_or_build_gallery(run, network, "first").descriptors, descriptors
+    )
+
+
+def test_neighbors_are_found_once_for_the_same_queries(monkeypatch):
+    counts = []
+
+    def search(descriptors, queries, count, **options):
+        counts.append(count)
+        return nearest_neighbors(descriptors, queries, count, **options)
+
+    monkeypatch.setattr(retrieval, "nearest_neighbors", search)
+    gallery = Gallery(scene_of(walk(30)), np.eye(30, dtype=np.float16))
+    queries = np.linspace(1, 0, 30, dtype=np.float32)[None]
+    assert gallery.nearest(queries).tolist() == [[0]]
+    assert gallery.nearest(queries, 3).tolist() == [[0, 1, 2]]
+    assert counts == [14]
+    assert gallery.nearest(queries, 20).tolist() == [list(range(20))]
+    assert gallery.nearest(queries[:, ::-1], 2).tolist() == [[29, 28]]
+    usable = np.arange(30) > 3
+    assert gallery.nearest(queries, 2, usable=usable).tolist() == [[4, 5]]
+    assert gallery.nearest(queries, 99).tolist() == [list(range(30))]
+    assert counts == [14, 20, 14, 2, 99]
