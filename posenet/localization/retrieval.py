@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -163,7 +163,8 @@ def load_or_build_gallery(
     """Return the run's training images with their descriptors, cached in RUN/gallery.npz.
 
     Names, poses and cameras of the training images are saved in the run folder too, so that the run
-    can be used without its scene.
+    can be used without its scene. Of images that were added to the run since, only those are
+    predicted.
 
     Args:
         run: the run.
@@ -184,12 +185,35 @@ def load_or_build_gallery(
     saved = _open_gallery(path, stamp)
     if saved is None:
         training.require_images(f"making {path}")
-        images = load_images(training.paths, run.crop.resized, "training images")
-        saved = _build_gallery(path, stamp, network, images, run.crop)
+        start = _open_start(path, fingerprint, training)
+        known = start.images if start else 0
+        images = load_images(training.paths[known:], run.crop.resized, "training images")
+        saved = _build_gallery(path, stamp, network, images, run.crop, start)
     rows, descriptors = saved
     if len(rows) < len(training):
         training = training.subset(rows)
     return Gallery(training, descriptors, open_index(path, "descriptors", descriptors))
+
+
+class _Start(NamedTuple):
+    """A gallery of the first of the training images, to which others were added."""
+
+    images: int  # number of those images
+    rows: np.ndarray  # those with descriptors
+    descriptors: np.ndarray
+
+
+def _open_start(path: Path, fingerprint: str, training: Scene) -> _Start | None:
+    """Return a saved gallery of the same network and the first training images, None if none is."""
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            images = int(saved["rows"][-1]) + 1
+    except DAMAGED:
+        return None
+    if images >= len(training):
+        return None
+    opened = _open_gallery(path, gallery_stamp(fingerprint, training.subset(np.arange(images))))
+    return _Start(images, *opened) if opened else None
 
 
 def _open_gallery(path: Path, stamp: str) -> tuple[np.ndarray, np.ndarray] | None:
@@ -206,20 +230,35 @@ def _open_gallery(path: Path, stamp: str) -> tuple[np.ndarray, np.ndarray] | Non
 
 
 def _build_gallery(
-    path: Path, stamp: str, network: Network, images: ImageArray, crop: Crop
+    path: Path,
+    stamp: str,
+    network: Network,
+    images: ImageArray,
+    crop: Crop,
+    start: _Start | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Predict the descriptors of images block by block, and write them as they come."""
-    blocks = _predict_descriptors(network, images, crop)
+    new = _predict_descriptors(network, images, crop)
+    blocks = chain(_copy_blocks(start.descriptors), new) if start else new
     first = next(blocks)
-    array = BlockArray((len(images), first.shape[1]), np.float16, chain([first], blocks))
     rows = images.scene_rows
+    if start:
+        rows = np.concatenate([start.rows, start.images + rows])
+    array = BlockArray((len(rows), first.shape[1]), np.float16, chain([first], blocks))
     with best_effort_write(path) as temporary, open(temporary, "wb") as file:
         save_arrays(file, {"stamp": np.array(stamp), "rows": rows, "descriptors": array})
     saved = _open_gallery(path, stamp)
     if saved is not None:
         return saved
     # It cannot be written: the descriptors stay in memory.
-    return rows, np.concatenate(list(_predict_descriptors(network, images, crop)))
+    own = [start.descriptors] if start else []
+    return rows, np.concatenate([*own, *_predict_descriptors(network, images, crop)])
+
+
+def _copy_blocks(descriptors: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the descriptors of consecutive images."""
+    for first in range(0, len(descriptors), BLOCK_IMAGES):
+        yield np.array(descriptors[first : first + BLOCK_IMAGES])
 
 
 def _predict_descriptors(network: Network, images: ImageArray, crop: Crop) -> Iterator[np.ndarray]:

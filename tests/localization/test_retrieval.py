@@ -134,3 +134,30 @@ def test_neighbors_are_found_once_for_the_same_queries(monkeypatch):
     assert gallery.nearest(queries, 2, usable=usable).tolist() == [[4, 5]]
     assert gallery.nearest(queries, 99).tolist() == [list(range(30))]
     assert counts == [14, 20, 14, 2, 99]
+
+
+def test_images_that_were_added_extend_the_gallery(run):
+    network = with_descriptor_output(run.load_model())
+    whole = load_or_build_gallery(run, network, "first")
+    expected = np.array(whole.descriptors)
+    training = run.training_scene()
+    predicted = []
+
+    class Counting:
+        output = network.output
+
+        def predict_on_batch(self, images):
+            predicted.append(len(images))
+            return network.predict_on_batch(images)
+
+    (run.folder / GALLERY).unlink()
+    load_or_build_gallery(run, network, "first", training.subset(np.arange(9)))
+    extended = load_or_build_gallery(run, Counting(), "first", training)
+    assert sum(predicted) == 3
+    assert extended.scene.names == training.names
+    np.testing.assert_allclose(extended.descriptors, expected, atol=1e-3)
+    # Another network's is made of all images.
+    predicted.clear()
+    load_or_build_gallery(run, network, "second", training.subset(np.arange(9)))
+    load_or_build_gallery(run, Counting(), "first", training)
+    assert sum(predicted) >= 12
