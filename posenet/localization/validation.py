@@ -84,10 +84,10 @@ def predict_validation(
     Returns:
         The predictions; None if no validation image has a valid one or the images are not there.
     """
-    held_out = gallery.scene.mask_names(run.validation_images)
-    if not held_out.any() or held_out.all():
+    is_validation = gallery.scene.mask_names(run.validation_images)
+    if not is_validation.any() or is_validation.all():
         return None
-    rows = spread_evenly(np.flatnonzero(held_out), MAX_VALIDATION_IMAGES)
+    rows = spread_evenly(np.flatnonzero(is_validation), MAX_VALIDATION_IMAGES)
     scene = gallery.scene.subset(rows)
     if not scene.has_images:
         log.warning("poses are not calibrated: the validation images in %s not found", scene.root)
@@ -96,7 +96,7 @@ def predict_validation(
     scene = scene.subset(images.scene_rows)
     outputs = predict(images, scene.cameras)
     moments = gallery.scene.dense_moments
-    excluded = np.isin(moments, moments[held_out])
+    excluded = np.isin(moments, moments[is_validation])
     if excluded.all():
         return None
     near = excluded | _near_in_time(gallery.scene, rows)

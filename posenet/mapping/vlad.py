@@ -28,7 +28,7 @@ VLAD = "vlad.npz"
 WORDS = 64
 CLUSTERED_DESCRIPTORS = 20000
 KMEANS_ITERATIONS = 15
-# Number of images up to which descriptors are stored as they are: 16 kB each, which are all read
+# Number of images up to which descriptors are not compressed: 16 kB each, which are all read
 # for each query. Those of more images are compressed to 256 bytes. On the validation images of
 # RedKitchen and the courtyard, the first 14 images share as many points with the query either way,
 # even with 64 bytes.
