@@ -13,6 +13,7 @@ ratios of neighboring turns.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import subprocess
 import sys
@@ -60,19 +61,20 @@ class Worker:
 
 def serve(precision: str) -> None:
     """Answer requests on standard input with posenet's network until it ends."""
-    from posenet.cli.startup import start_tensorflow
+    from posenet.cli.startup import start_keras
 
-    start_tensorflow()
+    start_keras()
     import keras
     import tensorflow as tf
 
     from posenet.geometry.cropping import Crop
     from posenet.models.build import build_network, inference_network
     from posenet.models.folding import fold_batch_norm
-    from posenet.training.batches import batch_signature, without_tuner
+    from posenet.training.batches import random_batch
     from posenet.training.device import configure_device
     from posenet.training.losses.learned import LearnedWeightsLoss
     from posenet.training.optimizer import FastMuon
+    from posenet.training.prefetch import for_fit
     from posenet.training.trainer import Trainer
 
     configure_device(precision)
@@ -82,11 +84,8 @@ def serve(precision: str) -> None:
     adam = FastMuon(exclude_layers=[""], adam_lr_ratio=1.0, adam_beta_2=0.999)
     trainer.compile(optimizer=adam, jit_compile=False)
     adam.learning_rate = 1e-4
-    spec = batch_signature(Crop(SIZE, SIZE), BATCH)
     rng = np.random.default_rng(0)
-    images = tf.constant(rng.integers(0, 255, spec[0].shape, np.uint8))
-    truth = {name: tf.constant(rng.normal(size=s.shape), tf.float32) for name, s in spec[1].items()}
-    batches = without_tuner(tf.data.Dataset.from_tensors((images, truth)).repeat())
+    batches = for_fit(itertools.repeat(random_batch(Crop(SIZE, SIZE), BATCH)))
     predictor = fold_batch_norm(inference_network(network, "googlenet", SIZE))
     inputs = {n: rng.uniform(0, 255, (n, *SIZE, 3)).astype(np.float32) for n in (1, PREDICTED)}
     print(f"posenet, Keras {keras.__version__}, TensorFlow {tf.__version__}", end="\t")

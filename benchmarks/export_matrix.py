@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from posenet.cli.startup import start_tensorflow
+from posenet.cli.startup import start_keras
 
-start_tensorflow()
+start_keras()
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402

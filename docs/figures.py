@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from posenet.cli.startup import start_tensorflow
+from posenet.cli.startup import start_keras
 
-start_tensorflow()
+start_keras()
 import keras  # noqa: E402
 
 from posenet.datasets.scene import Scene  # noqa: E402

@@ -148,7 +148,7 @@ def train(
         root = Path(scene)
     folder = Path(output) if output is not None else Path("runs") / root.resolve().name
     config = TrainConfig(scene=root, output=folder, **options)
-    import_keras()
+    import_keras(config.backend)
     from posenet.training.train import train as train_run
 
     return Run.open(train_run(config, callbacks).folder)

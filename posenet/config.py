@@ -136,9 +136,13 @@ class TrainConfig:
     validation_split: float = 0.08
     """Fraction of the training images, 0 to 0.9, held out as whole sequences or blocks to select
     the best model. 0 disables validation."""
+    backend: Literal["auto", "tensorflow", "jax", "torch"] = "auto"
+    """Library that Keras computes with. auto: that of KERAS_BACKEND, or the first of TensorFlow,
+    JAX and PyTorch that is installed; TensorFlow is the fastest on CPUs. A run can be used and
+    resumed with any of them."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Numeric precision of training. auto: bfloat16 on GPUs that compute it natively, and on such
-    CPUs for the backbones that it speeds up; otherwise float32."""
+    """Numeric precision of training. auto: bfloat16 on GPUs and TPUs that compute it natively,
+    and with TensorFlow on such CPUs for the backbones that it speeds up; otherwise float32."""
     seed: int = 0
     """Random seed, 0 to 4294967295. On a CPU, the same seed with --epochs gives the same model."""
     strict: bool = False

@@ -1,15 +1,15 @@
 """Settings of the process: memory of the C library, and imports of matplotlib and Keras.
 
-Notebooks set MPLBACKEND, other programs KERAS_BACKEND and ~/.keras/keras.json. Both libraries read
-them on import and fail, or compute something else. They are imported independently of these
-variables and files; `os.environ` is restored afterwards.
+Notebooks set MPLBACKEND, other programs write ~/.keras/keras.json. Both libraries read them on
+import and fail, or compute something else. They are imported independently of these; `os.environ`
+is restored afterwards. Of Keras' settings, only KERAS_BACKEND counts.
 """
 
 from __future__ import annotations
 
 import ctypes
 import importlib
-import logging
+import importlib.util
 import os
 import sys
 import traceback
@@ -21,10 +21,10 @@ from typing import Any
 
 from posenet.errors import MissingExtraError, PoseNetError, first_line
 
-log = logging.getLogger("posenet")
-
+# Backends of Keras, which are also names of packages and of extras that install them. The first
+# that is installed is the default: TensorFlow is the fastest on CPUs (docs/backends.md).
+BACKENDS = ("tensorflow", "jax", "torch")
 # The settings of Keras that the networks are written for.
-BACKEND = "tensorflow"
 IMAGE_DATA_FORMAT = "channels_last"
 FLOATX = "float32"
 # Keras' default of the small number that prevents divisions by zero.
@@ -71,9 +71,22 @@ def import_extra(module: str, extra: str, needed_by: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
-        raise MissingExtraError(
-            f"{needed_by} requires the extra `{extra}`: pip install 'camera-posenet[{extra}]'"
-        ) from None
+        raise missing_extra(extra, needed_by) from None
+
+
+def missing_extra(extra: str, needed_by: str) -> MissingExtraError:
+    """Return the error about an optional dependency that is not installed.
+
+    Args:
+        extra: the extra of this package that installs it.
+        needed_by: what requires it, the start of the message.
+
+    Returns:
+        The error.
+    """
+    return MissingExtraError(
+        f"{needed_by} requires the extra `{extra}`: pip install 'camera-posenet[{extra}]'"
+    )
 
 
 @contextmanager
@@ -111,19 +124,69 @@ def import_matplotlib() -> None:
         matplotlib.rcParams["backend"] = backend  # as matplotlib does at the end of its import
 
 
-def import_keras() -> None:
-    """Import Keras with TensorFlow and with the settings that the networks are written for.
+def choose_backend(wanted: str = "auto") -> str:
+    """Choose the backend of Keras.
+
+    Args:
+        wanted: one of `BACKENDS`, or "auto": that of KERAS_BACKEND, or the first that is installed.
+
+    Returns:
+        One of `BACKENDS`.
 
     Raises:
-        PoseNetError: the configuration file of Keras is invalid.
+        PoseNetError: there is no such backend.
+        MissingExtraError: it is not installed, or none is.
+    """
+    source = "--backend"
+    if wanted == "auto":
+        source = "KERAS_BACKEND"
+        wanted = os.environ.get(source) or "auto"
+    if wanted == "auto":
+        for name in BACKENDS:
+            if is_installed(name):
+                return name
+        raise MissingExtraError(
+            "posenet requires TensorFlow, JAX or PyTorch: pip install 'camera-posenet[jax]'"
+        )
+    if wanted not in BACKENDS:
+        raise PoseNetError(f"{source} must be tensorflow, jax or torch, received {wanted}")
+    if not is_installed(wanted):
+        raise missing_extra(wanted, f"{source} {wanted}")
+    return wanted
+
+
+def is_installed(module: str) -> bool:
+    """Return whether a module can be imported, without importing it.
+
+    Args:
+        module: name of a module at the top level.
+
+    Returns:
+        Whether Python finds it.
+    """
+    return importlib.util.find_spec(module) is not None
+
+
+def import_keras(backend: str = "auto") -> None:
+    """Import Keras with the settings that the networks are written for.
+
+    Args:
+        backend: as for `choose_backend`.
+
+    Raises:
+        PoseNetError: the backend cannot be used, Keras runs on another one already, or its
+            configuration file is invalid.
     """
     if "keras" in sys.modules:  # with the settings of the user's program, see configure_device
+        current = sys.modules["keras"].config.backend()
+        if backend not in ("auto", current):
+            raise PoseNetError(
+                f"--backend must be {current}, on which Keras runs in this process already, "
+                f"received {backend}"
+            )
         return
-    backend = os.environ.get("KERAS_BACKEND") or BACKEND
-    if backend != BACKEND:
-        log.warning("KERAS_BACKEND=%s is ignored: posenet runs Keras on TensorFlow", backend)
+    variables = dict.fromkeys(KERAS_LIMITS) | {"KERAS_BACKEND": choose_backend(backend)}
     import_matplotlib()  # Keras imports it too
-    variables = dict.fromkeys(KERAS_LIMITS) | {"KERAS_BACKEND": BACKEND}
     with _changed_variables(variables), _ignored_warnings():
         try:
             import keras

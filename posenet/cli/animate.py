@@ -57,7 +57,7 @@ def animate(config: AnimateConfig) -> None:
         PoseNetError: the run has no such test sequence, an option is out of range, or the video
             cannot be written.
     """
-    from posenet.cli.startup import start_tensorflow
+    from posenet.cli.startup import start_keras
     from posenet.evaluation.report import make_report_folder
     from posenet.run import open_run
     from posenet.run_files import is_packed
@@ -73,7 +73,7 @@ def animate(config: AnimateConfig) -> None:
     check_video_path(output, overwrite=config.overwrite or config.output is None)
     scene = run.open_scene()
     test = _choose(run.exclude_training_images(scene.split("test")), config.sequence)
-    start_tensorflow()
+    start_keras()
     from posenet.evaluation.saved import read_estimates
 
     estimates = read_estimates(folder, test)

@@ -57,9 +57,9 @@ def evaluate_quietly(config: EvaluateConfig) -> Evaluation:
 
     if config.bag:
         require_bags("--bag")
-    from posenet.cli.startup import start_tensorflow
+    from posenet.cli.startup import start_keras
 
-    start_tensorflow()
+    start_keras()
     from posenet.evaluation.evaluate import evaluate_run
     from posenet.localization.localizer import LocalizationOptions
 

@@ -51,7 +51,7 @@ def export(config: ExportConfig) -> None:
     Raises:
         PoseNetError: the network cannot be exported, or a packed run has no place for the file.
     """
-    from posenet.cli.startup import start_tensorflow
+    from posenet.cli.startup import start_keras
     from posenet.export.export import export_run
     from posenet.run import open_run
     from posenet.run_files import is_packed
@@ -59,7 +59,7 @@ def export(config: ExportConfig) -> None:
     if is_packed(config.run) and config.output is None:
         raise PoseNetError(f"exporting the packed run {config.run} requires --output FILE")
     run = open_run(config.run)
-    start_tensorflow()
+    start_keras()
     made = export_run(run, config.to, config.output, overwrite=config.overwrite)
     check = made.check
     differences = ", ".join(f"{name} {value:.1e}" for name, value in check.differences.items())

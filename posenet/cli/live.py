@@ -58,7 +58,7 @@ def live(config: LiveConfig) -> None:
     limits = Limits()
     # OpenCV reads it when it is imported. Some headers state another size than the decoder finds.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(limits.max_pixels))
-    from posenet.cli.startup import start_tensorflow
+    from posenet.cli.startup import start_keras
     from posenet.live.access import choose_access
     from posenet.live.server import listen
     from posenet.run import open_run
@@ -68,7 +68,7 @@ def live(config: LiveConfig) -> None:
         address, port = listener.getsockname()[:2]
         access = choose_access(config.host, address, port)
         log.info("loading %s", run)
-        start_tensorflow()
+        start_keras()
         from posenet.live.app import LiveApp
         from posenet.live.localize import LiveLocalizer
         from posenet.live.page import make_page

@@ -62,9 +62,9 @@ def pack(config: PackConfig) -> None:
             f"a run is packed into FILE.zip or hf://USER/NAME, received {config.target}"
         )
     run = open_run(config.run)
-    from posenet.cli.startup import start_tensorflow
+    from posenet.cli.startup import start_keras
 
-    start_tensorflow()
+    start_keras()
     from posenet.sharing.card import PackOptions
     from posenet.sharing.pack import pack_run
     from posenet.sharing.upload import upload_run

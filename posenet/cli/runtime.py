@@ -15,23 +15,23 @@ log = logging.getLogger("posenet")
 
 
 def start_runtime(name: str, run: Run) -> Network | None:
-    """Start TensorFlow, or load the exported network of a run instead.
+    """Start Keras, or load the exported network of a run instead.
 
     Args:
-        name: the value of --runtime, "tensorflow" or "onnx".
+        name: the value of --runtime: "onnx", or a backend of Keras.
         run: the run.
 
     Returns:
-        The network in ONNX Runtime; None with TensorFlow, where a localizer loads the Keras model.
+        The network in ONNX Runtime; None with Keras, where a localizer loads the Keras model.
 
     Raises:
         PoseNetError: a package is missing, or the network cannot be exported.
     """
     if name == "onnx":
         return _exported_network(run)
-    from posenet.cli.startup import start_tensorflow
+    from posenet.cli.startup import start_keras
 
-    start_tensorflow()
+    start_keras(name)
     return None
 
 
@@ -42,11 +42,11 @@ def _exported_network(run: Run) -> Network:
     network = load_exported(run)
     if network is not None:
         return network
-    from posenet.cli.startup import start_tensorflow
+    from posenet.cli.startup import start_keras
     from posenet.export.export import export_run
 
     log.info("exporting the network to ONNX, which takes TensorFlow this one time")
-    start_tensorflow()
+    start_keras()
     made = export_run(run, "onnx", overwrite=True)
     log.info("written: %s", made.path)
     network = load_exported(run)

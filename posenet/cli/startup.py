@@ -1,4 +1,4 @@
-"""Start a command, and TensorFlow quietly."""
+"""Start a command, and Keras quietly."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ def start_process() -> None:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     # Embedding a font in a PDF logs each of its tables.
     logging.getLogger("fontTools").setLevel(logging.ERROR)
+    # JAX logs which accelerators are not there.
+    logging.getLogger("jax").setLevel(logging.WARNING)
     # OpenCV logs each damaged part of images and videos, thousands for one video.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", AV_LOG_QUIET)
@@ -44,20 +46,27 @@ def _encode_file_name(error: UnicodeError) -> tuple[bytes, int]:
     return text.encode("utf-8", "surrogateescape"), error.end
 
 
-def start_tensorflow() -> None:
-    """Import TensorFlow and run one operation without its dozen start-up messages on stderr.
+def start_keras(backend: str = "auto") -> None:
+    """Import Keras and run one operation without a dozen start-up messages on stderr.
 
     Errors still arrive as exceptions.
+
+    Args:
+        backend: "tensorflow", "jax" or "torch"; "auto" for that of KERAS_BACKEND, or the first that
+            is installed.
+
+    Raises:
+        PoseNetError: the backend is unknown or not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with hidden_stderr():
-        import_keras()
-        import tensorflow as tf
+        import_keras(backend)
+        import keras
 
         from posenet.training.device import configure_threads
 
         configure_threads()
-        tf.constant(0.0) + 1.0
+        keras.ops.convert_to_numpy(keras.ops.zeros(()) + 1.0)
 
 
 class OncePerMessage(logging.Filter):

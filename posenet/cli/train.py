@@ -31,9 +31,9 @@ def train(config: TrainConfig) -> None:
         config = _with_scene(config)
     if config.add is None and config.output is None and config.scene is not None:
         config = replace(config, output=Path("runs") / Path(config.scene).resolve().name)
-    from posenet.cli.startup import start_tensorflow
+    from posenet.cli.startup import start_keras
 
-    start_tensorflow()
+    start_keras(config.backend)
     from posenet.training import train as training
 
     run = training.train(config)

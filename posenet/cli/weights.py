@@ -20,9 +20,9 @@ def inspect_weights(config: InspectConfig) -> None:
     Args:
         config: the options.
     """
-    from posenet.cli.startup import start_tensorflow
+    from posenet.cli.startup import start_keras
 
-    start_tensorflow()
+    start_keras()
     from posenet.models.weights.load import read_weights, weight_format
 
     name = weight_format(config.file)
@@ -47,9 +47,9 @@ def convert_weights(config: ConvertWeightsConfig) -> None:
     Args:
         config: the options.
     """
-    from posenet.cli.startup import start_tensorflow
+    from posenet.cli.startup import start_keras
 
-    start_tensorflow()
+    start_keras()
     from posenet.models.weights import convert
 
     report = convert.convert_weights(
@@ -68,9 +68,9 @@ def evaluate_weights(config: EvaluateWeightsConfig) -> None:
     Args:
         config: the options.
     """
-    from posenet.cli.startup import start_tensorflow
+    from posenet.cli.startup import start_keras
 
-    start_tensorflow()
+    start_keras()
     from posenet.evaluation import published
 
     result = published.evaluate_weights(
@@ -94,9 +94,9 @@ def classify(config: ClassifyConfig) -> None:
     Args:
         config: the options.
     """
-    from posenet.cli.startup import start_tensorflow
+    from posenet.cli.startup import start_keras
 
-    start_tensorflow()
+    start_keras()
     from posenet.models import classify as classification
 
     for name, probability in classification.classify(config.image, config.backbone, config.weights):

@@ -87,7 +87,7 @@ class FastBatchNorm(keras.layers.BatchNormalization):
         gamma = self.gamma if self.scale else ops.ones_like(self.beta)
         fused = fused_batch_norm(inputs, gamma, self.beta, self.epsilon, moving=moving)
         if fused is None:
-            return super().call(inputs, training=training, mask=mask)
+            return super().call(inputs, training=use_batch, mask=mask)
         if use_batch:
             self._update(self.moving_mean, fused.mean)
             self._update(self.moving_variance, fused.variance)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import keras
-import tensorflow as tf
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
 
 # oneDNN's gradient of depthwise kernels is fast for this number of columns.
 FAST_COLUMNS = 3

@@ -53,13 +53,8 @@ def refresh_averages(trainer: Trainer, batches: TrainingBatches, count: int) -> 
     if not means.layers:
         return
     trainer.optimizer.learning_rate = 0.0
-    trainer.fit(
-        batches.stream(EPOCH),
-        steps_per_epoch=count,
-        callbacks=[means],
-        verbose=0,
-        shuffle=False,
-    )
+    with batches.stream(EPOCH) as stream:
+        trainer.fit(stream, steps_per_epoch=count, callbacks=[means], verbose=0, shuffle=False)
     means.assign()
 
 
@@ -83,6 +78,7 @@ class _BatchMeans(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Add the statistics of a batch: after = momentum * before + (1 - momentum) * batch."""
+        assert self.model  # on JAX, to ask for it brings the layers' variables up to date
         for row, layer in enumerate(self.layers):
             after = self._averages(layer)
             self.sums[row] += (after - layer.momentum * self.before[row]) / (1 - layer.momentum)

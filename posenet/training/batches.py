@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from scipy.spatial.transform import Rotation
 
 from posenet.datasets.scene import Scene
 from posenet.geometry.cropping import Crop
 from posenet.io.image_cache import ImageArray
 from posenet.training.augmentation import Augmentation, Augmenter
+from posenet.training.prefetch import for_fit, prefetched
 
 # Pixels of a batch, which keep the peak memory of training at 2 to 3.5 GB, by the backbone.
 BATCH_PIXELS = 32 * 192 * 256
@@ -20,8 +23,6 @@ BATCH_PIXELS = 32 * 192 * 256
 MAX_BATCH = 32
 SMALL_SCENE = 500
 SMALL_SCENE_BATCH = 16
-# Number of batches that are prepared ahead.
-PREFETCH = 3
 
 Batch = tuple[np.ndarray, dict[str, np.ndarray]]
 
@@ -40,16 +41,17 @@ def default_batch_size(num_images: int, size: tuple[int, int]) -> int:
     return max(1, min(largest, BATCH_PIXELS // (size[0] * size[1])))
 
 
-def batch_signature(crop: Crop, batch_size: int) -> tuple[tf.TensorSpec, dict[str, tf.TensorSpec]]:
-    """Return shapes and types of a batch.
+def random_batch(crop: Crop, batch_size: int) -> Batch:
+    """Return a batch of noise, to measure the speed with.
 
     Args:
         crop: how images are cropped.
         batch_size: images per batch.
 
     Returns:
-        Those of the images, and of the truth by name, as `TrainingBatches.epoch` describes them.
+        Images and truth, as `TrainingBatches.epoch` describes them.
     """
+    rng = np.random.default_rng(0)
     cells = (*crop.grid, 3)
     shapes: dict[str, tuple[int, ...]] = {
         "position": (3,),
@@ -57,24 +59,12 @@ def batch_signature(crop: Crop, batch_size: int) -> tuple[tf.TensorSpec, dict[st
         "camera_coordinates": cells,
         "scene_coordinates": cells,
     }
-    return (
-        tf.TensorSpec((batch_size, *crop.size, 3), tf.uint8),
-        {name: tf.TensorSpec((batch_size, *shape), tf.float32) for name, shape in shapes.items()},
-    )
-
-
-def without_tuner(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Switch the tuner of tf.data off: at the end `fit` would wait for it, which may sleep.
-
-    Args:
-        dataset: a dataset that has nothing to tune.
-
-    Returns:
-        The same elements.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return dataset.with_options(options)
+    images = rng.integers(0, 255, (batch_size, *crop.size, 3), np.uint8)
+    truth = {
+        name: rng.normal(size=(batch_size, *shape)).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+    return images, truth
 
 
 class TrainingBatches:
@@ -150,25 +140,19 @@ class TrainingBatches:
             yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size], rng)
             self.images.release()
 
-    def stream(self, first_epoch: int = 0) -> tf.data.Dataset:
-        """Return all epochs, endless and prefetched.
+    @contextmanager
+    def stream(self, first_epoch: int = 0) -> Iterator[Any]:
+        """Prepare the batches of all epochs, endless, in a thread that ends with the block.
 
         Args:
             first_epoch: number of the first epoch.
 
-        Returns:
-            A dataset of batches as `epoch` yields them.
+        Yields:
+            Batches as `epoch` yields them, in the form that `fit` takes.
         """
-
-        def batches() -> Iterator[Batch]:
-            number = first_epoch
-            while True:
-                yield from self.epoch(number)
-                number += 1
-
-        signature = batch_signature(self.crop, self.batch_size)
-        dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-        return without_tuner(dataset.prefetch(PREFETCH))
+        batches = (batch for number in count(first_epoch) for batch in self.epoch(number))
+        with prefetched(batches) as prepared:
+            yield for_fit(prepared)
 
     def _order(self, rng: np.random.Generator) -> np.ndarray:
         """Return the images of an epoch in their order."""

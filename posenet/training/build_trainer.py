@@ -15,6 +15,7 @@ from posenet.models.build import NetworkSpec, get_backbone
 from posenet.models.weights.pretrained import has_pretrained_weights
 from posenet.run import Run
 from posenet.training.batches import default_batch_size
+from posenet.training.device import compiles_by_xla
 from posenet.training.losses.registry import create_loss
 from posenet.training.optimizer import create_optimizer
 from posenet.training.plan import (
@@ -77,7 +78,7 @@ def build_trainer(run: Run) -> Trainer:
         backbone.freeze(network, run.plan.frozen_stages)
     loss = create_loss(config.loss, scale=run.position_scale, beta=config.beta)
     trainer = Trainer(network, loss)
-    trainer.compile(optimizer=create_optimizer(), jit_compile=False)
+    trainer.compile(optimizer=create_optimizer(), jit_compile=compiles_by_xla())
     trainer.optimizer.build(trainer.trainable_variables)
     return trainer
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from posenet.models.folding import fold_batch_norm
 from posenet.training.batches import TrainingBatches
+from posenet.training.device import compiles_by_xla
 from posenet.training.trainer import Trainer
 
 log = logging.getLogger("posenet")
@@ -53,7 +54,7 @@ def warm_up_heads(trainer: Trainer, batches: TrainingBatches, share: float) -> N
     inputs = [trainer.network.get_layer(name).input for name in first_layers]
     backbone = fold_batch_norm(keras.Model(trainer.network.input, inputs))
     heads = Trainer(keras.Model(inputs, trainer.network.output), trainer.pose_loss)
-    heads.compile(optimizer=keras.optimizers.Adam(PEAK_RATE), jit_compile=False)
+    heads.compile(optimizer=keras.optimizers.Adam(PEAK_RATE), jit_compile=compiles_by_xla())
     steps = max(1, round(share * STEPS))
     features = _compute_features(backbone, batches, share)
     rng = np.random.default_rng(batches.seed)
@@ -63,7 +64,12 @@ def warm_up_heads(trainer: Trainer, batches: TrainingBatches, share: float) -> N
         heads.optimizer.learning_rate = PEAK_RATE * decay
         rows = np.sort(rng.choice(total, min(BATCH, total), replace=False))
         maps = [feature_map[rows].astype(np.float32) for feature_map in features.maps]
-        heads.train_on_batch(maps, {name: values[rows] for name, values in features.truth.items()})
+        truth = {
+            # Keras on PyTorch does not convert the truth itself.
+            name: keras.ops.convert_to_tensor(values[rows])
+            for name, values in features.truth.items()
+        }
+        heads.train_on_batch(maps, truth)
     seconds = time.monotonic() - started
     log.info("warmed up the heads on features of %d views in %.0f s", total, seconds)
 

@@ -40,7 +40,7 @@ from posenet.training.validation_split import validation_mask
 log = logging.getLogger("posenet")
 
 # Settings that apply to one call of train and are not part of the run.
-NOT_RESUMED = ("output", "resume", "overwrite", "evaluate", "log", "add")
+NOT_RESUMED = ("output", "resume", "overwrite", "evaluate", "log", "add", "backend")
 # Distance of the scene from its own origin, in multiples of its size, from which positions are
 # relative to the scene's center: float32 would resolve only ten thousandths of the size.
 MAX_ORIGIN_DISTANCE = 1000.0

@@ -16,6 +16,7 @@ import numpy as np
 from posenet.config import TrainConfig
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
+from posenet.environment import hidden_stderr
 from posenet.errors import PoseNetError, count
 from posenet.geometry.metrics import mean_pose_errors, position_errors, rotation_errors_deg
 from posenet.geometry.poses import Poses
@@ -144,7 +145,8 @@ def _train(
     precision = configure_device(
         config.precision, benefits_from_bfloat16=backbone.benefits_from_bfloat16
     )
-    keras.utils.set_random_seed(config.seed)
+    with hidden_stderr():  # it imports TensorFlow if that is installed, on other backends too
+        keras.utils.set_random_seed(config.seed)
     prepared = _prepare(config, resumed, precision, started)
     prepared.callbacks = [*tool_callbacks(config.log, prepared.run.folder), *callbacks]
     checkpoint_path = prepared.run.checkpoint_path
@@ -308,20 +310,21 @@ def _fit(
         checkpoint,  # the last, since others may stop the training
     ]
     refreshed = _reserve_refresh(run, budget)
-    trainer.fit(
-        prepared.batches.stream(epochs_done),
-        epochs=config.epochs or ENDLESS_EPOCHS,
-        initial_epoch=epochs_done,
-        steps_per_epoch=prepared.batches.steps,
-        callbacks=callbacks,
-        verbose=0,
-        shuffle=False,
-    )
+    with prepared.batches.stream(epochs_done) as stream:
+        trainer.fit(
+            stream,
+            epochs=config.epochs or ENDLESS_EPOCHS,
+            initial_epoch=epochs_done,
+            steps_per_epoch=prepared.batches.steps,
+            callbacks=callbacks,
+            verbose=0,
+            shuffle=False,
+        )
     if refreshed:
         refresh_averages(trainer, prepared.batches, refreshed)
         if best_model:
             best_model.validate(best_model.last_epoch)
-    gc.collect()  # the thread of the batches must end before Python does
+    gc.collect()  # TensorFlow's own thread of the batches must end before Python does
 
 
 def _reserve_refresh(run: Run, budget: TrainingBudget) -> int:
