@@ -6,7 +6,7 @@ Each image has a grid of inverse depths, which follows the points and is smooth 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -18,7 +18,8 @@ from posenet.geometry.camera_models import project
 from posenet.geometry.cropping import Crop, grid_shape
 from posenet.geometry.poses import Poses
 from posenet.mapping.keypoints import KeypointCache
-from posenet.mapping.triangulation import pairs_from_poses, triangulate_scene
+from posenet.mapping.neighbors import pairs_from_poses
+from posenet.mapping.triangulation import triangulate_blocks
 
 log = logging.getLogger("posenet")
 
@@ -99,11 +100,9 @@ def estimate_depths(
     if scene.points is not None:
         observed = _own_points(scene)
     elif observed is None:
-        found = triangulate_scene(scene, MAX_KEYPOINTS, cache=keypoints)
-        observed = [observations.points for observations in found]
-    weighted = [WeightedPoints(points, np.ones(len(points))) for points in observed]
+        observed = _triangulate(scene, keypoints)
     camera_from_world = scene.poses.inverse()
-    for row, points in enumerate(_add_neighbors(weighted, scene.poses)):
+    for row, points in enumerate(_add_neighbors(observed, scene.poses)):
         camera = scene.cameras[row]
         if camera is not None and camera.is_perspective:
             grid = _fit_image(points, camera_from_world, row, camera, crop)
@@ -146,24 +145,36 @@ def _own_points(scene: Scene) -> list[np.ndarray]:
     """Return the scene's own points that each image observes."""
     assert scene.points is not None
     rows, points = scene.points.observations.T
-    return [scene.points.positions[points[rows == row]] for row in range(len(scene))]
+    order = np.argsort(rows, kind="stable")
+    ends = np.searchsorted(rows[order], np.arange(1, len(scene)))
+    return [scene.points.positions[seen] for seen in np.split(points[order], ends)]
 
 
-def _add_neighbors(observed: list[WeightedPoints], poses: Poses) -> list[WeightedPoints]:
-    """Give images with few points those of their neighbors too."""
-    neighbors: list[list[int]] = [[] for _ in observed]
-    for first, second in pairs_from_poses(poses, NEIGHBOR_RANKS):
-        neighbors[first].append(second)
-        neighbors[second].append(first)
-    joined = []
-    for row, (points, weights) in enumerate(observed):
+def _triangulate(scene: Scene, keypoints: KeypointCache | None) -> list[np.ndarray]:
+    """Return triangulated points that each image observes."""
+    observed: dict[int, np.ndarray] = {}
+    for block in triangulate_blocks(scene, MAX_KEYPOINTS, cache=keypoints):
+        for row, observations in zip(block.rows.tolist(), block.observations, strict=True):
+            observed[row] = observations.points
+    return [observed[row] for row in range(len(scene))]
+
+
+def _add_neighbors(observed: Sequence[np.ndarray], poses: Poses) -> Iterator[WeightedPoints]:
+    """Yield the points of each image; those of its neighbors too if they are few."""
+    pairs = pairs_from_poses(poses, NEIGHBOR_RANKS)
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    # Sorted by image; its neighbors in the order of the pairs.
+    both = both[np.argsort(both[:, 0], kind="stable")]
+    ends = np.searchsorted(both[:, 0], np.arange(1, len(observed)))
+    for row, neighbors in enumerate(np.split(both[:, 1], ends)):
+        points = observed[row]
+        weights = np.ones(len(points))
         if len(points) < ENOUGH_POINTS:
-            others = [observed[neighbor].points for neighbor in neighbors[row]]
+            others = [observed[neighbor] for neighbor in neighbors.tolist()]
             other_weights = [np.full(len(other), NEIGHBOR_WEIGHT) for other in others]
             points = np.concatenate([points, *others])
             weights = np.concatenate([weights, *other_weights])
-        joined.append(WeightedPoints(points, weights))
-    return joined
+        yield WeightedPoints(points, weights)
 
 
 def _fit_image(

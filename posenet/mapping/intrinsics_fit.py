@@ -11,8 +11,9 @@ from posenet.datasets.scene import Scene
 from posenet.geometry.poses import Poses
 from posenet.mapping.keypoints import KeypointCache, Keypoints, detect_or_empty
 from posenet.mapping.matching import match, root_sift
+from posenet.mapping.neighbors import pairs_from_poses
 from posenet.mapping.parallel import in_parallel
-from posenet.mapping.triangulation import epipolar_errors, pairs_from_poses, world_rays
+from posenet.mapping.rays import epipolar_errors, world_rays
 
 # Neighbors that images are matched with, by rank of distance; pairs in all; keypoints per image.
 RANKS = (1, 3, 6, 10, 16)
@@ -76,10 +77,10 @@ def match_pairs(scene: Scene, *, cache: KeypointCache | None = None) -> list[Pai
         The matches; none if there are too few.
     """
     pairs = pairs_from_poses(scene.poses, RANKS)
-    if pairs:
+    if len(pairs):
         chosen = np.unique(np.linspace(0, len(pairs) - 1, MAX_PAIRS).astype(int))
-        pairs = [pairs[row] for row in chosen]
-    rows = sorted({row for pair in pairs for row in pair})
+        pairs = pairs[chosen]
+    rows = np.unique(pairs).tolist()
 
     def detect_row(row: int) -> Keypoints:
         return detect_or_empty(scene.paths[row], scene.cameras[row], MAX_KEYPOINTS, cache=cache)
@@ -87,7 +88,7 @@ def match_pairs(scene: Scene, *, cache: KeypointCache | None = None) -> list[Pai
     keypoints = dict(zip(rows, in_parallel(detect_row, rows, "focal length"), strict=True))
     rng = np.random.default_rng(0)
     matches = []
-    for first, second in pairs:
+    for first, second in pairs.tolist():
         own = keypoints[first]
         other = keypoints[second]
         own_rows, other_rows = match(root_sift(own.descriptors), root_sift(other.descriptors))

@@ -6,26 +6,44 @@ import json
 import logging
 import shutil
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar, overload
 
 import numpy as np
 
 from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError, count
-from posenet.io.files import atomic_directory, load_stamped, write_text
+from posenet.io.files import atomic_directory, write_text
 from posenet.io.images import DECODER_VERSION
 from posenet.mapping.keypoints import KeypointCache, Keypoints, detect_or_empty
+from posenet.mapping.landmark_arrays import (
+    Cameras,
+    PackedDescriptors,
+    PackedPoints,
+    PackedRays,
+)
+from posenet.mapping.landmark_writer import (
+    count_points,
+    is_saved,
+    save_block,
+    save_mapped,
+    write_arrays,
+)
 from posenet.mapping.matching import match, root_sift
 from posenet.mapping.parallel import in_parallel
-from posenet.mapping.triangulation import Observations, triangulate_scene
+from posenet.mapping.triangulation import Observations, triangulate_blocks
 
 log = logging.getLogger("posenet")
 
+Value = TypeVar("Value")
+
 LANDMARKS = "landmarks"
 UNFINISHED = "landmarks.unfinished"
-# An extended map, before it replaces the map.
-EXTENDED = "landmarks.extended"
+# A finished map, before it replaces the map.
+NEW = "landmarks.new"
 # Where runs made before 0.1.0 have their map.
 OLD_LANDMARKS = "map"
 INFO = "map.json"
@@ -36,30 +54,36 @@ RANKS = (1, 3, 6, 10, 16, 25, 40)
 TRIED_IMAGES = 6
 # Fewest landmarks per image of a useful map.
 MIN_PER_IMAGE = 10
-ARRAYS = ("starts", "points", "origin", "rays", "descriptors", "pixels")
 # Raised whenever the same images give another map.
-VERSION = 2
+VERSION = 3
+ARRAYS = ("starts", "pixels", "origin", "rays", "descriptors")
+PACKED_ARRAYS = ("distances", "ray_scales", "log_distances", "positions", "quaternions")
+# Version of maps whose arrays are not packed, which are read too.
+UNPACKED_VERSION = 2
+# Largest number of points that are drawn.
+MAX_DRAWN = 500_000
 
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
     """m keypoints of n images with the 3-D points that they show, memory-mapped.
 
+    The rows of points, rays and descriptors are read by slices or indices; reading decodes them.
+
     Attributes:
         starts: where the rows of each image start, shape (n + 1,).
-        points: the points relative to `origin`, shape (m, 3), float32.
-        origin: a point of the world frame, shape (3,), float64. The world's own origin may be too
-            far away for float32.
+        points: the points relative to `origin`, shape (m, 3).
+        origin: a point of the world frame, shape (3,), float64.
         rays: the keypoints on the plane z = 1, shape (m, 2), float32.
         descriptors: SIFT, shape (m, 128), uint8.
         pixels: width of a pixel on that plane for each image, shape (n,).
     """
 
     starts: np.ndarray
-    points: np.ndarray
+    points: np.ndarray | PackedPoints
     origin: np.ndarray
-    rays: np.ndarray
-    descriptors: np.ndarray
+    rays: np.ndarray | PackedRays
+    descriptors: np.ndarray | PackedDescriptors
     pixels: np.ndarray
 
     def observations(self, row: int) -> Observations:
@@ -77,12 +101,69 @@ class Landmarks:
             np.array(self.descriptors[rows]),
             float(self.pixels[row]),
         )
-        return Observations(keypoints, self.origin + self.points[rows])
+        return Observations(keypoints, self.points_of(row))
+
+    def points_of(self, row: int) -> np.ndarray:
+        """Return the points that one image observes.
+
+        Args:
+            row: index of the image.
+
+        Returns:
+            Points in the world frame, shape (k, 3).
+        """
+        rows = slice(self.starts[row], self.starts[row + 1])
+        points: np.ndarray = self.origin + self.points[rows]
+        return points
+
+    @property
+    def observed_keypoints(self) -> OnDemand[Keypoints]:
+        """The keypoints of each image that have points."""
+        return OnDemand(lambda row: self.observations(row).keypoints, np.arange(len(self.pixels)))
+
+    def observed_points(self, rows: np.ndarray) -> OnDemand[np.ndarray]:
+        """Return the points that each of some images observes, read when they are needed.
+
+        Args:
+            rows: indices of the images.
+
+        Returns:
+            Points in the world frame, shapes (k, 3).
+        """
+        return OnDemand(self.points_of, rows)
 
     @property
     def megabytes(self) -> float:
         """Size on disk in millions of bytes."""
         return sum(array.nbytes for array in (self.points, self.rays, self.descriptors)) / 1e6
+
+
+class OnDemand(Sequence[Value]):
+    """A value for each of some images, read whenever it is asked for."""
+
+    def __init__(self, read: Callable[[int], Value], rows: np.ndarray) -> None:
+        """Choose images.
+
+        Args:
+            read: returns the value of an image.
+            rows: indices of the images.
+        """
+        self._read = read
+        self._rows = rows
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Value: ...
+    @overload
+    def __getitem__(self, place: slice) -> OnDemand[Value]: ...
+    def __getitem__(self, place: int | slice) -> Value | OnDemand[Value]:
+        """Return the value of one image, or those of some of the images."""
+        if isinstance(place, slice):
+            return OnDemand(self._read, self._rows[place])
+        return self._read(int(self._rows[place]))
 
 
 def landmarks_folder(run_folder: Path) -> Path:
@@ -106,16 +187,14 @@ def read_map_points(run_folder: Path) -> np.ndarray | None:
         run_folder: the run folder.
 
     Returns:
-        The points in the world frame, shape (n, 3); None if there is no map or it is damaged.
+        The points in the world frame, shape (n, 3), an even choice of half a million if there are
+        more; None if there is no map or it is damaged.
     """
-    folder = landmarks_folder(run_folder)
-    try:
-        origin, points = (
-            np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("origin", "points")
-        )
-        moved: np.ndarray = points + origin
-    except (OSError, ValueError, EOFError):
+    landmarks = load_any_landmarks(landmarks_folder(run_folder))
+    if landmarks is None:
         return None
+    step = max(1, -(-len(landmarks.points) // MAX_DRAWN))
+    moved: np.ndarray = landmarks.origin + landmarks.points[::step]
     return moved
 
 
@@ -150,8 +229,8 @@ def load_or_build_landmarks(
         PoseNetError: the intrinsics are unknown, hardly any point can be triangulated, or the map
             must be built and the images are not there.
     """
-    stamp = _stamp(training)
-    loaded = _load_map(landmarks_folder(run_folder), stamp)
+    stamps = _stamps(training)
+    loaded = _load_map(landmarks_folder(run_folder), stamps)
     if loaded is not None:
         return loaded
     if not can_have_landmarks(training):
@@ -167,14 +246,11 @@ def load_or_build_landmarks(
         log.info("building the map of %s", count(len(training), "training image"))
     target = run_folder / LANDMARKS
     try:
-        if start is not None:
-            _extend(run_folder, training, stamp, start, cache)
-        else:
-            _build(run_folder, training, stamp, cache)
+        _build(run_folder, training, stamps[0], start, cache)
     except PoseNetError:
-        if _load_map(target, stamp) is None:  # otherwise another process was faster
+        if _load_map(target, stamps) is None:  # otherwise another process was faster
             raise
-    built = _load_map(target, stamp)
+    built = _load_map(target, stamps)
     if built is None:
         raise PoseNetError(f"{target} is being built by another process: try again")
     log.info("written: %s, %d points, %.0f MB", target, len(built.points), built.megabytes)
@@ -190,11 +266,7 @@ def load_any_landmarks(folder: Path) -> Landmarks | None:
     Returns:
         The map; None if there is none, or it is damaged.
     """
-    try:
-        stamp = json.loads((folder / INFO).read_text(encoding="utf-8"))["stamp"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return _load_map(folder, stamp)
+    return _load_map(folder, None)
 
 
 def estimate_build_seconds(training: Scene, *, cache: KeypointCache | None = None) -> float:
@@ -226,20 +298,41 @@ def estimate_build_seconds(training: Scene, *, cache: KeypointCache | None = Non
     return per_image * len(training)
 
 
-def _build(run_folder: Path, training: Scene, stamp: str, cache: KeypointCache | None) -> None:
+def _build(
+    run_folder: Path,
+    training: Scene,
+    stamp: str,
+    start: Landmarks | None,
+    cache: KeypointCache | None,
+) -> None:
     checkpoint = _open_checkpoint(run_folder / UNFINISHED, stamp)
-    observations = triangulate_scene(
-        training, MAX_KEYPOINTS, ranks=RANKS, checkpoint=checkpoint, cache=cache
+    blocks = triangulate_blocks(
+        training,
+        MAX_KEYPOINTS,
+        ranks=RANKS,
+        checkpoint=checkpoint,
+        cache=cache,
+        is_finished=partial(is_saved, checkpoint),
+        mapped=start.observed_keypoints if start is not None else (),
     )
-    total = sum(len(observed.points) for observed in observations)
-    if total < MIN_PER_IMAGE * len(observations):
+    for block in blocks:
+        save_block(checkpoint, block, training.poses)
+    if start is not None:
+        save_mapped(checkpoint, start.observations, len(start.pixels), training.poses)
+    total = int(count_points(checkpoint, len(training)).sum())
+    if total < MIN_PER_IMAGE * len(training):
         raise PoseNetError(
             f"refinement requires at least {MIN_PER_IMAGE} shared 3-D points per training image; "
-            f"the {count(len(observations), 'image')} in {training.root} share only {total}"
+            f"the {count(len(training), 'image')} in {training.root} share only {total}"
         )
-    shutil.rmtree(run_folder / LANDMARKS, ignore_errors=True)
-    with atomic_directory(run_folder / LANDMARKS) as unfinished:
-        _write(unfinished, observations, training.poses.positions.mean(axis=0), stamp)
+    # The map that is extended is read until its successor is written.
+    new = run_folder / NEW
+    shutil.rmtree(new, ignore_errors=True)
+    with atomic_directory(new) as unfinished:
+        write_arrays(checkpoint, unfinished, training.poses)
+        (unfinished / INFO).write_text(json.dumps({"stamp": stamp}) + "\n")
+    shutil.rmtree(landmarks_folder(run_folder), ignore_errors=True)
+    new.rename(run_folder / LANDMARKS)
     shutil.rmtree(run_folder / UNFINISHED, ignore_errors=True)
 
 
@@ -249,23 +342,7 @@ def _load_start(run_folder: Path, training: Scene) -> Landmarks | None:
     start = load_any_landmarks(folder)
     if start is None or len(start.pixels) >= len(training):
         return None
-    stamp = _stamp(training.subset(np.arange(len(start.pixels))))
-    return _load_map(folder, stamp)
-
-
-def _extend(
-    run_folder: Path, training: Scene, stamp: str, start: Landmarks, cache: KeypointCache | None
-) -> None:
-    from posenet.mapping.map_extension import triangulate_new_images  # imports this module
-
-    new = triangulate_new_images(training, start, cache=cache)
-    old = [start.observations(row) for row in range(len(start.pixels))]
-    extended = run_folder / EXTENDED
-    shutil.rmtree(extended, ignore_errors=True)
-    with atomic_directory(extended) as unfinished:
-        _write(unfinished, [*old, *new], start.origin, stamp)
-    shutil.rmtree(landmarks_folder(run_folder), ignore_errors=True)
-    extended.rename(run_folder / LANDMARKS)
+    return _load_map(folder, _stamps(training.subset(np.arange(len(start.pixels)))))
 
 
 def _open_checkpoint(folder: Path, stamp: str) -> Path:
@@ -286,44 +363,49 @@ def _open_checkpoint(folder: Path, stamp: str) -> Path:
     return folder
 
 
-def _write(folder: Path, observations: list[Observations], origin: np.ndarray, stamp: str) -> None:
-    counts = [len(observed.points) for observed in observations]
-    points = np.concatenate([observed.points - origin for observed in observations])
-    keypoints = [observed.keypoints for observed in observations]
-    arrays = {
-        "origin": origin,
-        "points": points.astype(np.float32),
-        "rays": np.concatenate([found.rays for found in keypoints]).astype(np.float32),
-        "descriptors": np.concatenate([found.descriptors for found in keypoints]),
-        "starts": np.concatenate([[0], np.cumsum(counts)]),
-        "pixels": np.array([found.pixel for found in keypoints]),
-    }
-    for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array)
-    (folder / INFO).write_text(json.dumps({"stamp": stamp}) + "\n")
-
-
-def _load_map(folder: Path, stamp: str) -> Landmarks | None:
-    """Return the map in a folder; None if there is none, it is of other images, or damaged."""
-    if load_stamped(folder / INFO, stamp) is None:
-        return None
+def _load_map(folder: Path, stamps: Sequence[str] | None) -> Landmarks | None:
+    """Return the map in a folder; None if there is none, it has another stamp, or is damaged."""
     try:
+        stamp = json.loads((folder / INFO).read_text(encoding="utf-8"))["stamp"]
+        if stamps is not None and stamp not in stamps:
+            return None
+        is_packed = (folder / "distances.npy").is_file()
+        names = (*ARRAYS, *PACKED_ARRAYS) if is_packed else (*ARRAYS, "points")
         arrays = {
             name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            for name in ARRAYS
+            for name in names
         }
-        rows = len(arrays["points"])
+        landmarks = _unpack(arrays) if is_packed else Landmarks(**arrays)
+        rows = len(landmarks.points)
         is_complete = (
-            len(arrays["rays"]) == rows
-            and len(arrays["descriptors"]) == rows
-            and len(arrays["starts"]) == len(arrays["pixels"]) + 1
-            and arrays["starts"][-1] == rows
+            len(landmarks.rays) == rows
+            and len(landmarks.descriptors) == rows
+            and len(landmarks.starts) == len(landmarks.pixels) + 1
+            and landmarks.starts[-1] == rows
         )
     except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError):
         return None
-    return Landmarks(**arrays) if is_complete else None
+    return landmarks if is_complete else None
 
 
-def _stamp(training: Scene) -> str:
-    """Return the fingerprint of a map: its images, and how it is built."""
-    return f"{training.digest()} {VERSION} {DECODER_VERSION} {MAX_KEYPOINTS} {RANKS}"
+def _unpack(arrays: dict[str, np.ndarray]) -> Landmarks:
+    starts = arrays["starts"]
+    rays = PackedRays(arrays["rays"], starts, arrays["ray_scales"])
+    cameras = Cameras(arrays["positions"], arrays["quaternions"], arrays["log_distances"])
+    return Landmarks(
+        starts=starts,
+        points=PackedPoints(arrays["distances"], rays, cameras),
+        origin=arrays["origin"],
+        rays=rays,
+        descriptors=PackedDescriptors(arrays["descriptors"]),
+        pixels=arrays["pixels"],
+    )
+
+
+def _stamps(training: Scene) -> list[str]:
+    """Return the fingerprints of maps of these images that can be read, that of new ones first."""
+    digest = training.digest()
+    return [
+        f"{digest} {version} {DECODER_VERSION} {MAX_KEYPOINTS} {RANKS}"
+        for version in (VERSION, UNPACKED_VERSION)
+    ]

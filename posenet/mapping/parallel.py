@@ -1,14 +1,12 @@
-"""Work on all cores, with progress; interrupted work can be resumed."""
+"""Work on all cores, with progress."""
 
 from __future__ import annotations
 
 import sys
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 import cv2
@@ -17,11 +15,8 @@ from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
 from posenet.environment import available_cores
-from posenet.io.files import atomic_path
 
 NUM_CORES = available_cores()
-# Number of results in a saved file.
-CHUNK = 200
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -42,19 +37,35 @@ def in_parallel(work: Callable[[Item], Result], items: Sequence[Item], label: st
     Returns:
         The results in order.
     """
+    return list(in_parallel_iter(work, items, label))
+
+
+def in_parallel_iter(
+    work: Callable[[Item], Result], items: Sequence[Item], label: str
+) -> Iterator[Result]:
+    """Call a function for each item as `in_parallel`, and yield each result once it is ready.
+
+    Args:
+        work: the function.
+        items: its arguments.
+        label: name of the work, for the progress bar.
+
+    Yields:
+        The results in order.
+    """
     if len(items) == 1:
         with one_blas_thread():
-            return [work(items[0])]
+            yield work(items[0])
+        return
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     pool = ThreadPoolExecutor(NUM_CORES)
     try:
         with one_blas_thread():
             results = pool.map(work, items)
-            bar = tqdm(
+            yield from tqdm(
                 results, total=len(items), desc=label, leave=False, disable=None, file=sys.stderr
             )
-            return list(bar)
     finally:
         pool.shutdown(cancel_futures=True)  # interrupted work ends soon
         cv2.setNumThreads(threads)
@@ -98,53 +109,3 @@ def one_blas_thread() -> AbstractContextManager[Any]:
 def _blas() -> ThreadpoolController:
     """Return the thread pools of BLAS. Finding them takes 4 ms."""
     return ThreadpoolController()
-
-
-def in_parallel_resumable(
-    work: Callable[[Item], Arrays], items: Sequence[Item], label: str, folder: Path | None
-) -> list[Arrays]:
-    """Call a function for each item as `in_parallel`, and save the results so that work resumes.
-
-    Args:
-        work: the function; it returns arrays.
-        items: its arguments.
-        label: name of the work.
-        folder: where to save; it must not contain results of other work. None: do not save.
-
-    Returns:
-        The results in order.
-    """
-    results: list[Arrays] = []
-    for start in range(0, len(items), CHUNK):
-        file = folder / f"{label}-{start:06d}.npz" if folder else None
-        chunk = _load_chunk(file) if file else None
-        if chunk is None:
-            part = items[start : start + CHUNK]
-            title = label if len(items) <= CHUNK else f"{label}, {start} of {len(items)} done"
-            chunk = in_parallel(work, part, title)
-            if file:
-                _save_chunk(file, chunk)
-        results += chunk
-    return results
-
-
-def _save_chunk(file: Path, results: list[Arrays]) -> None:
-    arrays: dict[str, Any] = {
-        f"{row:06d}-{place}": array
-        for row, result in enumerate(results)
-        for place, array in enumerate(result)
-    }
-    with atomic_path(file) as temporary, open(temporary, "wb") as opened:
-        np.savez(opened, **arrays)
-
-
-def _load_chunk(file: Path) -> list[Arrays] | None:
-    """Return the results in a file, None if there is none or it is damaged."""
-    try:
-        with np.load(file, allow_pickle=False) as saved:
-            rows: dict[str, list[np.ndarray]] = {}
-            for name in sorted(saved.files):
-                rows.setdefault(name.split("-")[0], []).append(saved[name])
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-        return None
-    return [tuple(arrays) for arrays in rows.values()]

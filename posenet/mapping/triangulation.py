@@ -1,29 +1,44 @@
-"""Triangulate 3-D points from images of known pose: keypoints are matched between neighbors."""
+"""Triangulate 3-D points from images of known pose: keypoints are matched between neighbors.
+
+Images are worked through in blocks of images near each other. Keypoints and matches are on the disk
+from the first block that requires them to the last, so that neither memory nor disk grows with the
+number of images by more than what lies along the border between finished and unfinished blocks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
 
 from posenet.datasets.scene import Scene
+from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
+from posenet.mapping.keypoint_store import KeypointStore, MatchStore, to_arrays
 from posenet.mapping.keypoints import KeypointCache, Keypoints, detect_or_empty
 from posenet.mapping.matching import match, root_sift
-from posenet.mapping.parallel import Arrays, in_parallel_resumable
+from posenet.mapping.neighbors import pairs_from_poses
+from posenet.mapping.parallel import Arrays, in_parallel_iter
+from posenet.mapping.rays import triangulate_rays, world_rays
+from posenet.mapping.sweep import BLOCK_IMAGES, Sweep, plan_sweep
+
+log = logging.getLogger("posenet")
 
 # Neighbors that an image is matched with, by rank of distance among those with a similar viewing
 # direction. Near ones match best, distant ones determine depth best.
 NEIGHBOR_RANKS = (2, 5, 9, 15, 24, 40)
-# Largest angle between the viewing directions of neighbors, degrees.
-MAX_VIEW_ANGLE_DEG = 35.0
 # Sine of the smallest angle between rays that determines depth: 1 degree.
 MIN_PARALLAX = np.sin(np.radians(1.0))
 # Largest reprojection error of a triangulated point, pixels.
 MAX_ERROR_PIXELS = 3.0
+# Bytes of a stored keypoint.
+KEYPOINT_BYTES = 136
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,18 +54,18 @@ class Observations:
     points: np.ndarray
 
 
-class RayIntersections(NamedTuple):
-    """Where n pairs of rays come closest.
+class ObservedBlock(NamedTuple):
+    """What a block of images observes.
 
     Attributes:
-        distances: distances along the first rays, shape (n,).
-        misses: sine of the angle by which the second rays miss the points, shape (n,).
-        parallax: sine of the angle between the rays, shape (n,).
+        number: number of the block.
+        rows: indices of its images, shape (k,).
+        observations: what each of them observes.
     """
 
-    distances: np.ndarray
-    misses: np.ndarray
-    parallax: np.ndarray
+    number: int
+    rows: np.ndarray
+    observations: list[Observations]
 
 
 class NeighborMatches(NamedTuple):
@@ -67,142 +82,187 @@ class NeighborMatches(NamedTuple):
     other: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Detect:
+    """A task: detect the keypoints of an image file."""
+
+    max_keypoints: int
+    cache: KeypointCache | None = None
+
+    def __call__(self, item: tuple[Path, Camera | None]) -> Arrays:
+        path, camera = item
+        detected = detect_or_empty(path, camera, self.max_keypoints, cache=self.cache)
+        return to_arrays(detected)
+
+
+@dataclass(frozen=True)
+class _Match:
+    """A task: match the stored keypoints of two images."""
+
+    store: KeypointStore
+
+    def __call__(self, pair: tuple[int, int]) -> Arrays:
+        # Converted for each pair: as floats all descriptors would take four times the memory.
+        first, second = (root_sift(self.store.load(row).descriptors) for row in pair)
+        found = match(first, second)
+        return found.first.astype(np.uint16), found.second.astype(np.uint16)
+
+
 def triangulate_scene(
+    scene: Scene,
+    max_keypoints: int = 1200,
+    *,
+    ranks: Iterable[int] = NEIGHBOR_RANKS,
+    cache: KeypointCache | None = None,
+) -> list[Observations]:
+    """Triangulate the points that each image of a scene observes, all in memory.
+
+    Args:
+        scene: n images of known pose.
+        max_keypoints: largest number of keypoints per image.
+        ranks: which neighbors are matched.
+        cache: keypoints that were detected before.
+
+    Returns:
+        The observations of each image; none for images that do not decode or without intrinsics.
+    """
+    observed: dict[int, Observations] = {}
+    for block in triangulate_blocks(scene, max_keypoints, ranks=ranks, cache=cache):
+        observed.update(zip(block.rows.tolist(), block.observations, strict=True))
+    return [observed[row] for row in range(len(scene))]
+
+
+def triangulate_blocks(
     scene: Scene,
     max_keypoints: int = 1200,
     *,
     ranks: Iterable[int] = NEIGHBOR_RANKS,
     checkpoint: Path | None = None,
     cache: KeypointCache | None = None,
-) -> list[Observations]:
-    """Triangulate the points that each image of a scene observes.
+    is_finished: Callable[[int], bool] | None = None,
+    mapped: Sequence[Keypoints] = (),
+) -> Iterator[ObservedBlock]:
+    """Triangulate the points that the images of a scene observe, block by block.
+
+    Images without intrinsics are nobody's neighbors. Images that do not decode or show nothing are
+    found too late for that: their neighbors are matched with fewer images.
 
     Args:
         scene: n images of known pose.
         max_keypoints: largest number of keypoints per image.
         ranks: which neighbors are matched.
-        checkpoint: folder for finished parts, so that interrupted work resumes; it must not contain
-            those of other work.
+        checkpoint: folder for keypoints and matches, so that interrupted work resumes; it must not
+            contain those of other work. By default a temporary one.
         cache: keypoints that were detected before.
+        is_finished: returns whether the results of a block are not needed any more, for a number
+            of a block. By default all are needed.
+        mapped: the keypoints of the first k images, which are matched but not triangulated.
 
-    Returns:
-        The observations of each image; none for images that do not decode or without intrinsics.
+    Yields:
+        The blocks in any order of the images. When the next block is asked for, the last one must
+        have been saved: what only it required is deleted.
     """
-
-    def detect_arrays(row: int) -> Arrays:
-        camera = scene.cameras[row]
-        known = camera if camera is not None and camera.has_known_focal_length else None
-        detected = detect_or_empty(scene.paths[row], known, max_keypoints, cache=cache)
-        return detected.rays, detected.descriptors, np.array(detected.pixel)
-
-    arrays = in_parallel_resumable(detect_arrays, range(len(scene)), "keypoints", checkpoint)
-    keypoints = [Keypoints(rays, descriptors, float(pixel)) for rays, descriptors, pixel in arrays]
-    rows = np.flatnonzero([len(found) > 0 for found in keypoints])
-    pairs = [(int(rows[a]), int(rows[b])) for a, b in pairs_from_poses(scene.poses[rows], ranks)]
-
-    def match_pair(pair: tuple[int, int]) -> Arrays:
-        # Converted for each pair: as floats all descriptors would take four times the memory.
-        first, second = (root_sift(keypoints[row].descriptors) for row in pair)
-        return match(first, second)
-
-    matches = in_parallel_resumable(match_pair, pairs, "matching", checkpoint)
-    by_image: list[list[NeighborMatches]] = [[] for _ in keypoints]
-    for (first, second), (first_rows, second_rows) in zip(pairs, matches, strict=True):
-        by_image[first].append(NeighborMatches(second, first_rows, second_rows))
-        by_image[second].append(NeighborMatches(first, second_rows, first_rows))
-    return [
-        triangulate_image(row, keypoints, scene.poses, by_image[row]) for row in range(len(scene))
-    ]
+    rows = np.flatnonzero([_known(camera) is not None for camera in scene.cameras])
+    pairs = rows[pairs_from_poses(scene.poses[rows], ranks)]
+    # The second is the larger index.
+    sweep = plan_sweep(scene.poses, pairs[pairs[:, 1] >= len(mapped)], len(mapped))
+    gigabytes = sweep.max_stored_images * max_keypoints * KEYPOINT_BYTES / 1e9
+    if gigabytes > 1:
+        log.info("unfinished work takes up to %.0f GB of disk, besides the points", gigabytes)
+    with ExitStack() as stack:
+        folder = checkpoint or Path(stack.enter_context(TemporaryDirectory(prefix="posenet-")))
+        work = _Work(scene, sweep, folder, _Detect(max_keypoints, cache), mapped)
+        for block in range(sweep.num_blocks):
+            if is_finished is None or not is_finished(block):
+                yield work.triangulate(block)
+            work.release(block)
 
 
-def pairs_from_poses(poses: Poses, ranks: Iterable[int]) -> list[tuple[int, int]]:
-    """Return pairs of images to match, from their poses.
+class _Work:
+    """The steps of a block."""
 
-    Args:
-        poses: n poses.
-        ranks: for each image, those of these ranks by distance, among the images whose viewing
-            direction differs by less than 35 degrees.
+    def __init__(
+        self,
+        scene: Scene,
+        sweep: Sweep,
+        folder: Path,
+        detect: _Detect,
+        mapped: Sequence[Keypoints],
+    ) -> None:
+        self.scene = scene
+        self.sweep = sweep
+        self.detect = detect
+        self.mapped = mapped
+        self.keypoints = KeypointStore(folder)
+        self.matches = MatchStore(folder)
+        self._done = 0
 
-    Returns:
-        Pairs of indices, the smaller one first, sorted.
-    """
-    ranks = tuple(ranks)
-    forward = poses.rotations.apply([0.0, 0, 1])
-    min_cosine = np.cos(np.radians(MAX_VIEW_ANGLE_DEG))
-    pairs = set()
-    for row in range(len(poses)):
-        similar = np.flatnonzero(forward @ forward[row] > min_cosine)
-        similar = similar[similar != row]
-        distances = np.linalg.norm(poses.positions[similar] - poses.positions[row], axis=1)
-        order = similar[np.argsort(distances, kind="stable")]
-        for rank in ranks:
-            if rank < len(order):
-                other = int(order[rank])
-                pairs.add((min(row, other), max(row, other)))
-    return sorted(pairs)
+    def triangulate(self, block: int) -> ObservedBlock:
+        """Detect and match what is missing, and triangulate the images of a block."""
+        pairs = self.sweep.pairs_of(block)
+        rows = self.sweep.rows_of(block)
+        self._detect(np.union1d(self.sweep.pairs[pairs], rows))
+        by_image: dict[int, list[NeighborMatches]] = {row: [] for row in rows.tolist()}
+        matches = self._match(block, pairs)
+        for (first, second), (own, other) in zip(
+            self.sweep.pairs[pairs].tolist(), matches, strict=True
+        ):
+            if first in by_image:
+                by_image[first].append(NeighborMatches(second, own, other))
+            if second in by_image:
+                by_image[second].append(NeighborMatches(first, other, own))
+        poses = self.scene.poses
+        observations = [
+            triangulate_image(row, self.keypoints.load, poses, found)
+            for row, found in by_image.items()
+        ]
+        return ObservedBlock(block, rows, observations)
+
+    def release(self, block: int) -> None:
+        """Delete what no later block requires."""
+        self._done += len(self.sweep.rows_of(block))
+        for row in self.sweep.rows_released_by(block).tolist():
+            self.keypoints.remove(row)
+        for other in self.sweep.matches_released_by(block).tolist():
+            self.matches.remove(other)
+
+    def _detect(self, rows: np.ndarray) -> None:
+        """Store the keypoints that are not stored: those of a map, or else detected ones."""
+        missing = [row for row in rows.tolist() if not self.keypoints.contains(row)]
+        for row in missing:
+            if row < len(self.mapped):
+                self.keypoints.save(row, to_arrays(self.mapped[row]))
+        missing = [row for row in missing if row >= len(self.mapped)]
+        items = [(self.scene.paths[row], _known(self.scene.cameras[row])) for row in missing]
+        results = in_parallel_iter(self.detect, items, self._label("keypoints"))
+        for row, arrays in zip(missing, results, strict=True):
+            self.keypoints.save(row, arrays)
+
+    def _match(self, block: int, pairs: np.ndarray) -> list[Arrays]:
+        """Return the matches of pairs; those that are not stored are matched and stored."""
+        stored: dict[int, Arrays] = {}
+        for other in np.unique(self.sweep.matched_in[pairs]).tolist():
+            stored |= self.matches.load(other)
+        missing = [pair for pair in pairs.tolist() if pair not in stored]
+        items = [tuple(pair) for pair in self.sweep.pairs[missing].tolist()]
+        results = in_parallel_iter(_Match(self.keypoints), items, self._label("matching"))
+        stored |= self.matches.save_all(block, missing, results)
+        return [stored[pair] for pair in pairs.tolist()]
+
+    def _label(self, name: str) -> str:
+        """Return the name of a progress bar."""
+        total = len(self.scene)
+        return name if total <= BLOCK_IMAGES else f"{name}, {self._done} of {total} images done"
 
 
-def world_rays(rays: np.ndarray, poses: Poses, row: int) -> np.ndarray:
-    """Return the directions of rays in the world frame.
-
-    Args:
-        rays: points on the plane z = 1 of a camera, shape (n, 2).
-        poses: some poses.
-        row: index of the camera's pose.
-
-    Returns:
-        Unit vectors, shape (n, 3).
-    """
-    directions = poses.rotations[row].apply(np.column_stack([rays, np.ones(len(rays))]))
-    return directions / np.linalg.norm(directions, axis=1, keepdims=True)
-
-
-def triangulate_rays(
-    center: np.ndarray, rays: np.ndarray, other_center: np.ndarray, other_rays: np.ndarray
-) -> RayIntersections:
-    """Intersect rays of one camera with those of another: where they appear to meet.
-
-    Args:
-        center: center of the first camera, shape (3,).
-        rays: its unit rays, shape (n, 3).
-        other_center: center of the second camera, shape (3,).
-        other_rays: its unit rays, shape (n, 3).
-
-    Returns:
-        The intersections as the second camera sees them.
-    """
-    across = rays - (rays * other_rays).sum(axis=1, keepdims=True) * other_rays
-    base = other_center - center
-    offset = base - (other_rays @ base)[:, None] * other_rays
-    distances = (across * offset).sum(axis=1) / np.maximum((across**2).sum(axis=1), 1e-12)
-    missed = np.linalg.norm(distances[:, None] * across - offset, axis=1)
-    depth = np.linalg.norm(distances[:, None] * rays - base, axis=1)
-    parallax = np.linalg.norm(across, axis=1)
-    return RayIntersections(distances, missed / np.maximum(depth, 1e-12), parallax)
-
-
-def epipolar_errors(base: np.ndarray, rays: np.ndarray, other_rays: np.ndarray) -> np.ndarray:
-    """Return the angles by which rays of two cameras miss each other.
-
-    Sampson's distance from a common epipolar plane (Hartley and Zisserman, 2004, 11.4.3).
-
-    Args:
-        base: center of the second camera relative to the first, shape (3,).
-        rays: unit rays of the first camera, shape (n, 3).
-        other_rays: unit rays of the second camera, shape (n, 3).
-
-    Returns:
-        Angles in radians, for small ones, shape (n,).
-    """
-    missed = (base * np.cross(rays, other_rays)).sum(axis=1)
-    slopes = (np.cross(other_rays, base) ** 2).sum(axis=1)
-    slopes = slopes + (np.cross(base, rays) ** 2).sum(axis=1)
-    return np.abs(missed) / np.sqrt(np.maximum(slopes, 1e-24))
+def _known(camera: Camera | None) -> Camera | None:
+    """Return a camera if its focal length is known."""
+    return camera if camera is not None and camera.has_known_focal_length else None
 
 
 def triangulate_image(
     row: int,
-    keypoints: Mapping[int, Keypoints] | Sequence[Keypoints],
+    load: Callable[[int], Keypoints],
     poses: Poses,
     matches: Sequence[NeighborMatches],
 ) -> Observations:
@@ -210,25 +270,26 @@ def triangulate_image(
 
     Args:
         row: index of the image.
-        keypoints: those of the image and of its neighbors, by index.
+        load: returns the keypoints of an image, by index.
         poses: the poses of all images.
         matches: its matches with its neighbors.
 
     Returns:
         The keypoints that were triangulated.
     """
-    own = keypoints[row]
+    own = load(row)
     rays = world_rays(own.rays, poses, row)
     center = poses.positions[row]
     inverse = np.full((len(own), max(1, len(matches))), np.nan)  # 1 / distance, by each neighbor
     parallax = np.zeros_like(inverse)
     for column, (neighbor, own_rows, other_rows) in enumerate(matches):
-        other_rays = world_rays(keypoints[neighbor].rays[other_rows], poses, neighbor)
+        other = load(neighbor)
+        other_rays = world_rays(other.rays[other_rows], poses, neighbor)
         found = triangulate_rays(center, rays[own_rows], poses.positions[neighbor], other_rays)
         good = (
             (found.distances > 0)
             & (found.parallax > MIN_PARALLAX)
-            & (found.misses < MAX_ERROR_PIXELS * keypoints[neighbor].pixel)
+            & (found.misses < MAX_ERROR_PIXELS * other.pixel)
         )
         inverse[own_rows[good], column] = 1 / found.distances[good]
         parallax[own_rows[good], column] = found.parallax[good]

@@ -231,7 +231,7 @@ def training_batches(
     new_names = run.last_added_images
     observed = None
     if landmarks is not None:
-        observed = [landmarks.observations(row).points for row in rows.tolist()]
+        observed = landmarks.observed_points(rows)
     scene = scene.subset(rows)
     images = images.subset(rows)
     supports_points = get_backbone(config.backbone).feature_maps is not None

@@ -1,12 +1,13 @@
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from posenet.errors import PoseNetError
-from posenet.mapping import landmarks, parallel, triangulation
+from posenet.mapping import keypoint_store, landmarks, sweep, triangulation
+from posenet.mapping.landmark_writer import save_block
 from posenet.mapping.landmarks import load_or_build_landmarks, read_map_points
-from posenet.mapping.triangulation import triangulate_scene
 from tests.helpers.errors import refusal
 from tests.helpers.planes import plane_scene
 
@@ -26,7 +27,7 @@ def test_map_is_built_once_and_read_again(scene, tmp_path, caplog):
     caplog.clear()
     again = load_or_build_landmarks(tmp_path, scene)
     assert caplog.text == ""
-    assert isinstance(again.descriptors, np.memmap)
+    assert isinstance(again.descriptors.stored, np.memmap)
     for row in range(6):
         ours, theirs = first.observations(row), again.observations(row)
         assert len(ours.points) > 30
@@ -37,12 +38,14 @@ def test_map_is_built_once_and_read_again(scene, tmp_path, caplog):
     assert first.megabytes == pytest.approx(size / 1e6, rel=0.05)
 
 
-def test_points_of_a_map_are_read_to_be_drawn(scene, tmp_path):
+def test_points_of_a_map_are_read_to_be_drawn(scene, tmp_path, monkeypatch):
     assert read_map_points(tmp_path) is None
     built = load_or_build_landmarks(tmp_path, scene)
     points = read_map_points(tmp_path)
     np.testing.assert_allclose(points[: built.starts[1]], built.observations(0).points)
-    (tmp_path / "landmarks" / "points.npy").write_bytes(b"damaged")
+    monkeypatch.setattr(landmarks, "MAX_DRAWN", len(points) // 3 - 1)
+    np.testing.assert_array_equal(read_map_points(tmp_path), points[::4])
+    (tmp_path / "landmarks" / "distances.npy").write_bytes(b"damaged")
     assert read_map_points(tmp_path) is None
 
 
@@ -54,7 +57,7 @@ def test_outdated_or_damaged_map_is_built_again(scene, tmp_path, caplog):
     np.testing.assert_allclose(np.median(found.observations(0).points[:, 2]), 1.0, atol=0.02)
     np.save(tmp_path / "none.npy", np.zeros(0, int))
     for name, damage in (
-        ("points", b"damaged"),
+        ("distances", b"damaged"),
         ("rays", b""),
         ("starts", (tmp_path / "none.npy").read_bytes()),
     ):
@@ -107,17 +110,16 @@ def test_scene_far_from_the_origin_has_an_equally_accurate_map(scene, tmp_path):
 
 
 def test_concurrent_processes_share_one_map(scene, tmp_path, monkeypatch):
-    def overtaken(training, max_keypoints, *, ranks, checkpoint, cache):
-        observations = triangulate_scene(training, max_keypoints, ranks=ranks)
-        folder = tmp_path / "landmarks"
-        landmarks._write(folder, observations, np.zeros(3), landmarks._stamp(training))
+    load_or_build_landmarks(tmp_path / "other", scene)
+
+    def overtaken(*_, **__):
+        (tmp_path / "other" / "landmarks").rename(tmp_path / "landmarks")
         raise PoseNetError("landmarks.unfinished cannot be written: No such file or directory")
 
-    (tmp_path / "landmarks").mkdir()
-    monkeypatch.setattr(landmarks, "triangulate_scene", overtaken)
+    monkeypatch.setattr(landmarks, "triangulate_blocks", overtaken)
     assert len(load_or_build_landmarks(tmp_path, scene).points) > 180
     landmarks.shutil.rmtree(tmp_path / "landmarks")
-    monkeypatch.setattr(landmarks, "triangulate_scene", fail)
+    monkeypatch.setattr(landmarks, "triangulate_blocks", fail)
     assert refusal(load_or_build_landmarks, tmp_path, scene) == "the disk is full"
 
 
@@ -125,25 +127,84 @@ def fail(*_, **__):
     raise PoseNetError("the disk is full")
 
 
+def stop(*_, **__):
+    raise KeyboardInterrupt
+
+
+def assert_same_map(ours, theirs):
+    for name in ("starts", "points", "rays", "descriptors", "pixels"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
+
+
 def test_interrupted_map_resumes(scene, tmp_path, monkeypatch):
     whole = load_or_build_landmarks(tmp_path / "whole", scene)
-    monkeypatch.setattr(parallel, "CHUNK", 2)
-
-    def stop(*_, **__):
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
         patch.setattr(triangulation, "match", stop)
         with pytest.raises(KeyboardInterrupt):
             load_or_build_landmarks(tmp_path, scene)
     assert not (tmp_path / "landmarks").exists()
-    assert len(list((tmp_path / "landmarks.unfinished").glob("keypoints-*.npz"))) == 3
+    unfinished = tmp_path / "landmarks.unfinished"
+    assert len(list(unfinished.glob("keypoints-*.npz"))) == 6
+    (unfinished / "keypoints-0000003.npz").write_bytes(b"damaged")
+    detected = []
+    detect = triangulation.detect_or_empty
+
+    def detect_again(path, *arguments, **options):
+        detected.append(path)
+        return detect(path, *arguments, **options)
+
     with monkeypatch.context() as patch:
-        patch.setattr(triangulation, "detect_or_empty", stop)  # not needed again
+        patch.setattr(triangulation, "detect_or_empty", detect_again)
         again = load_or_build_landmarks(tmp_path, scene)
-    np.testing.assert_array_equal(again.points, whole.points)
-    np.testing.assert_array_equal(again.descriptors, whole.descriptors)
-    assert not (tmp_path / "landmarks.unfinished").exists()
+    assert detected == [scene.paths[3]]
+    assert_same_map(again, whole)
+    assert not unfinished.exists()
+
+
+def test_map_in_blocks_is_the_same_and_resumes(scene, tmp_path, monkeypatch):
+    whole = load_or_build_landmarks(tmp_path / "whole", scene)
+    monkeypatch.setattr(sweep, "BLOCK_IMAGES", 2)
+    monkeypatch.setattr(keypoint_store, "CHUNK", 1)
+    saved = []
+
+    def stop_at_third(folder, block, poses):
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+        saved.append(block.number)
+        save_block(folder, block, poses)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(landmarks, "save_block", stop_at_third)
+        with pytest.raises(KeyboardInterrupt):
+            load_or_build_landmarks(tmp_path, scene)
+    names = [file.name for file in (tmp_path / "landmarks.unfinished").glob("points-*")]
+    assert sorted(names) == ["points-000000.npz", "points-000001.npz"]
+    with monkeypatch.context() as patch:
+        patch.setattr(triangulation, "match", stop)  # all pairs were matched
+        patch.setattr(triangulation, "detect_or_empty", stop)
+        again = load_or_build_landmarks(tmp_path, scene)
+    assert_same_map(again, whole)
+
+
+def test_map_with_unpacked_arrays_is_read(scene, tmp_path, caplog):
+    packed = load_or_build_landmarks(tmp_path / "new", scene)
+    folder = tmp_path / "landmarks"
+    folder.mkdir()
+    origin = np.array([0.5, 0, 0])
+    points = (packed.points[:] + packed.origin - origin).astype(np.float32)
+    arrays = {"points": points, "origin": origin}
+    for name in ("starts", "rays", "descriptors", "pixels"):
+        arrays[name] = np.asarray(getattr(packed, name))
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    (folder / "map.json").write_text(json.dumps({"stamp": landmarks._stamps(scene)[1]}))
+    caplog.set_level("INFO")
+    old = load_or_build_landmarks(tmp_path, scene)
+    assert caplog.text == ""
+    for row in range(6):
+        ours, theirs = old.observations(row), packed.observations(row)
+        np.testing.assert_allclose(ours.points, theirs.points, atol=1e-6)
+        np.testing.assert_array_equal(ours.keypoints.descriptors, theirs.keypoints.descriptors)
 
 
 def test_checkpoint_of_another_map_is_discarded(scene, tmp_path):

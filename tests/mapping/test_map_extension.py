@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from posenet.mapping import keypoints, landmarks, map_extension
+from posenet.mapping import keypoints, landmarks
 from posenet.mapping.frame_check import check_world_frame
 from posenet.mapping.landmarks import load_or_build_landmarks
 from tests.helpers.planes import plane_scene
@@ -15,8 +15,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def scene(tmp_path, monkeypatch):
-    for module in (landmarks, map_extension):
-        monkeypatch.setattr(module, "MAX_KEYPOINTS", 300)
+    monkeypatch.setattr(landmarks, "MAX_KEYPOINTS", 300)
     return plane_scene(tmp_path / "plane", 8)
 
 
@@ -43,7 +42,7 @@ def test_only_new_images_are_detected_and_old_ones_keep_their_landmarks(
     read.clear()
     load_or_build_landmarks(tmp_path, scene)
     assert not read
-    assert not (tmp_path / "landmarks.extended").exists()
+    assert not (tmp_path / "landmarks.new").exists()
 
 
 def test_a_map_of_other_images_is_not_extended(scene, tmp_path, caplog):

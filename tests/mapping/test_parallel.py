@@ -2,12 +2,10 @@ import threading
 import time
 
 import cv2
-import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from posenet.mapping import parallel
-from posenet.mapping.parallel import in_parallel, in_parallel_resumable, in_threads
+from posenet.mapping.parallel import in_parallel, in_parallel_iter, in_threads
 
 
 def test_results_are_in_order_and_opencv_threads_are_restored():
@@ -29,35 +27,12 @@ def test_exception_is_raised_and_opencv_threads_are_restored():
     assert threading.active_count() < 50
 
 
-def test_saved_results_are_not_computed_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(parallel, "CHUNK", 3)
-    computed = []
-
-    def work(item):
-        computed.append(item)
-        return np.full(item, item), np.array(float(item))
-
-    first = in_parallel_resumable(work, range(8), "x", tmp_path)
-    assert sorted(file.name for file in tmp_path.iterdir()) == [
-        "x-000000.npz",
-        "x-000003.npz",
-        "x-000006.npz",
-    ]
-    (tmp_path / "x-000003.npz").write_bytes(b"damaged")
-    computed.clear()
-    again = in_parallel_resumable(work, range(8), "x", tmp_path)
-    assert sorted(computed) == [3, 4, 5]
-    for row, (ones, others) in enumerate(zip(first, again, strict=True)):
-        np.testing.assert_array_equal(ones[0], np.full(row, row))
-        np.testing.assert_array_equal(others[0], ones[0])
-        assert float(others[1]) == row
-    assert [len(each[0]) for each in in_parallel_resumable(work, range(4), "y", None)] == [
-        0,
-        1,
-        2,
-        3,
-    ]
-    assert not list(tmp_path.glob("y*"))
+def test_results_are_yielded_as_they_are_ready():
+    results = in_parallel_iter(lambda item: time.sleep(0.1 * item) or item, range(4), "x")
+    started = time.monotonic()
+    assert next(results) == 0
+    assert time.monotonic() - started < 0.25  # the others take 0.3 s on at most two cores
+    assert list(results) == [1, 2, 3]
 
 
 def test_every_worker_has_one_blas_thread():

@@ -6,11 +6,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from posenet.geometry.poses import Poses
-from posenet.mapping.triangulation import (
-    pairs_from_poses,
-    triangulate_rays,
-    triangulate_scene,
-)
+from posenet.mapping import sweep
+from posenet.mapping.neighbors import pairs_from_poses
+from posenet.mapping.rays import triangulate_rays
+from posenet.mapping.triangulation import triangulate_blocks, triangulate_scene
 from tests.helpers.planes import CAMERA, image_of_plane, painting, plane_scene
 
 pytestmark = pytest.mark.slow
@@ -35,14 +34,6 @@ def test_ray_misses_the_point_by_its_angle():
     distances, misses, _ = triangulate_rays(np.zeros(3), np.array([[0, 0, 1.0]]), other, ray[None])
     np.testing.assert_allclose(distances, 2.0, atol=0.02)
     np.testing.assert_allclose(np.arcsin(misses), np.arctan(0.1 / np.sqrt(5)), rtol=0.01)
-
-
-def test_neighbors_have_similar_viewing_directions_and_pairs_are_unique():
-    positions = np.array([[0.0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0], [1.1, 0, 0]])
-    turned = Rotation.from_euler("y", [[0], [10], [20], [0], [180]], degrees=True)
-    assert pairs_from_poses(Poses(positions, turned), (0,)) == [(0, 1), (1, 2), (2, 3)]
-    assert pairs_from_poses(Poses(positions, turned), (0, 9)) == [(0, 1), (1, 2), (2, 3)]
-    assert pairs_from_poses(Poses(positions[:1], turned[:1]), (0, 1)) == []
 
 
 def test_points_of_textured_plane_are_on_it(tmp_path):
@@ -96,3 +87,22 @@ def test_images_without_intrinsics_or_damaged_ones_have_no_observations(tmp_path
     seen = triangulate_scene(scene, 300, ranks=(0, 1, 2))
     assert [len(each.points) > 0 for each in seen] == [False, False, True, True, True]
     assert "001.png" in caplog.text
+
+
+def test_blocks_observe_the_same_and_keep_only_what_is_needed(tmp_path, monkeypatch):
+    scene = plane_scene(tmp_path / "plane", 12)
+    whole = triangulate_scene(scene, 300, ranks=(0, 1))
+    monkeypatch.setattr(sweep, "BLOCK_IMAGES", 2)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    seen, stored = {}, []
+    for block in triangulate_blocks(scene, 300, ranks=(0, 1), checkpoint=folder):
+        assert len(block.rows) == 2
+        seen.update(zip(block.rows.tolist(), block.observations, strict=True))
+        stored.append(len(list(folder.glob("keypoints-*"))))
+    for row, expected in enumerate(whole):
+        np.testing.assert_array_equal(seen[row].points, expected.points)
+    assert max(stored) < 12
+    plan = sweep.plan_sweep(scene.poses, pairs_from_poses(scene.poses, (0, 1)))
+    assert max(stored) == plan.max_stored_images
+    assert list(folder.iterdir()) == []
