@@ -44,6 +44,7 @@ ACCEPTED = (
     "strict",
     "evaluate",
     "log",
+    "backend",
 )
 
 
