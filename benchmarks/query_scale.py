@@ -168,9 +168,11 @@ def enlarge(real: Scene, tiles: np.ndarray, rows: np.ndarray, folder: Path) -> S
     )
     folder.mkdir(parents=True)
     written = WRITERS["transforms"](scene, folder, [])
+    for parent in {(folder / name).parent for name in written}:
+        parent.mkdir(parents=True, exist_ok=True)
+    images = [str(path.absolute()) for path in real.paths]
     for name, row in zip(written, rows, strict=True):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        os.symlink(real.paths[row].absolute(), folder / name)
+        os.symlink(images[row], folder / name)
     return replace(scene, names=tuple(written))
 
 

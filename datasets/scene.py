@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from posenet.errors import EmptySplitError, PoseNetError
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from posenet.io.files import fingerprint_files
+from posenet.io.files import fingerprint_files, fingerprint_stats
 
 
 def order_by_sequence(sequences: ArrayLike) -> np.ndarray:
@@ -174,7 +174,14 @@ class Scene:
         Returns:
             32 hexadecimal digits.
         """
-        return fingerprint_files(self.paths, self.file_stats)
+        return fingerprint_files(self.paths) if self.file_stats is None else self._saved_files
+
+    @cached_property
+    def _saved_files(self) -> str:
+        """The fingerprint of the image files when the scene was saved."""
+        assert self.file_stats is not None
+        names = [path.name for path in self.files] if self.files else self.names
+        return fingerprint_stats([name.rpartition("/")[2] for name in names], self.file_stats)
 
     @property
     def has_images(self) -> bool:

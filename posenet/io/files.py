@@ -173,20 +173,31 @@ def load_stamped(path: Path, stamp: str) -> dict[str, Any] | None:
         return None
 
 
-def fingerprint_files(paths: Sequence[Path], stats: np.ndarray | None = None) -> str:
+def fingerprint_files(paths: Sequence[Path]) -> str:
     """Return a fingerprint of the names, sizes and times of files, to validate cached results.
 
     Args:
         paths: the files.
-        stats: what `file_stats` returned earlier, for files that need not exist any more.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    return fingerprint_stats([path.name for path in paths], file_stats(paths))
+
+
+def fingerprint_stats(names: Sequence[str], stats: np.ndarray) -> str:
+    """Return the fingerprint that `fingerprint_files` returned when files had other stats.
+
+    Args:
+        names: names of n files, without their folders. They need not exist any more.
+        stats: what `file_stats` returned earlier, shape (n, 2).
 
     Returns:
         32 hexadecimal digits.
     """
     digest = hashlib.sha256()
-    stats = file_stats(paths) if stats is None else stats
-    for path, (size, time) in zip(paths, stats.tolist(), strict=True):
-        digest.update(_fingerprint(path.name, size, time))
+    for name, (size, time) in zip(names, stats.tolist(), strict=True):
+        digest.update(_fingerprint(name, size, time))
     return digest.hexdigest()[:32]
 
 

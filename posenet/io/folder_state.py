@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 
@@ -36,18 +37,25 @@ def folder_state(folder: Path, max_files: int) -> str | None:
             left -= len(found)
             if left < 0:
                 return None
-            waiting += [entry.path for entry in found if entry.is_dir()]
-            text = "\0".join([path, *map(_describe, found)])
-            digest.update(text.encode(errors="surrogateescape"))
+            text = [path]
+            for entry in found:
+                is_folder, description = _describe(entry)
+                text.append(description)
+                if is_folder:
+                    waiting.append(entry.path)
+            digest.update("\0".join(text).encode(errors="surrogateescape"))
     except OSError:
         return None
     return digest.hexdigest()[:32]
 
 
-def _describe(entry: os.DirEntry[str]) -> str:
-    """Return name, size and time of a file, the name of a folder or of a broken link."""
+def _describe(entry: os.DirEntry[str]) -> tuple[bool, str]:
+    """Return whether an entry is a folder, and its name, for files with size and time."""
+    if entry.is_dir(follow_symlinks=False):
+        return True, entry.name
     try:
-        status = None if entry.is_dir() else entry.stat()
-    except OSError:
-        status = None
-    return f"{entry.name}\0{status.st_size}\0{status.st_mtime_ns}" if status else entry.name
+        status = entry.stat()
+    except OSError:  # a broken link
+        return False, entry.name
+    text = f"{entry.name}\0{status.st_size}\0{status.st_mtime_ns}"
+    return stat.S_ISDIR(status.st_mode), text

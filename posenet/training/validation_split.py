@@ -34,7 +34,8 @@ def validation_mask(scene: Scene, fraction: float) -> np.ndarray:
     moments = scene.dense_moments
     # One image for each moment, in the order of time.
     rows = np.unique(moments, return_index=True)[1]
-    sequences = merge_sequences(scene.sequences, moments)[rows]
+    # As numbers, since they are compared for each block.
+    sequences = np.unique(merge_sequences(scene.sequences, moments)[rows], return_inverse=True)[1]
     wanted = fraction * len(sequences)
     num_blocks = min(NUM_BLOCKS, round(wanted) if wanted >= 1 else 0)
     chosen = _choose_blocks(sequences, num_blocks, wanted)

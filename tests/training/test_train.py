@@ -512,6 +512,17 @@ def test_scales_of_validation_cameras_that_do_not_move(cambridge):
     assert best_model.scales.rotation_deg > 1
 
 
+def test_of_many_validation_images_some_are_evenly_predicted(monkeypatch):
+    monkeypatch.setattr("posenet.training.train.MAX_VALIDATION_IMAGES", 4)
+    scene = scene_of(walk(60))
+    rows = {}
+    for count in (4, 31):
+        run = SimpleNamespace(validation_images=scene.names[10 : 10 + count])
+        prepared = _Preparation(run, scene, images=None, batches=None, is_resumed=False)
+        rows[count] = prepared.validation_rows.tolist()
+    assert rows == {4: [10, 11, 12, 13], 31: [10, 20, 30, 40]}
+
+
 def test_a_timed_training_plans_itself_and_maps_the_scene(plane, tmp_path, caplog):
     caplog.set_level("INFO", logger="posenet")
     config = TrainConfig(plane, tmp_path / "run", minutes=0.5, seed=1, **SMALL)
