@@ -35,7 +35,7 @@ from posenet.training.train import (
 )
 from tests.helpers.errors import refusal
 from tests.helpers.planes import claim_focal
-from tests.helpers.scenes import QUICK, SMALL
+from tests.helpers.scenes import QUICK, SMALL, scene_of, walk
 
 pytestmark = pytest.mark.slow
 
