@@ -54,7 +54,7 @@ def make_city(
     *,
     images: int = 1000,
     courtyards: int | None = None,
-    size: tuple[int, int] = (320, 240),
+    size: tuple[int, int] = (160, 120),
     seed: int = 0,
     processes: int | None = None,
     progress: bool = True,

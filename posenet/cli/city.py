@@ -25,7 +25,7 @@ class CityConfig:
     """Number of images, training and test images together, at least 4 for each courtyard."""
     courtyards: int | None = None
     """Number of courtyards. Default: one for 400 images, so that a walk has about 100."""
-    size: str = "320x240"
+    size: str = "160x120"
     """Width and height of the images in pixels."""
     seed: int = 0
     """Random seed; another seed gives another city."""
