@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from posenet.datasets.scene import Scene
+from posenet.datasets.validation import share_cameras
 from posenet.errors import count
 from posenet.geometry.camera import Camera
 from posenet.io.image_headers import image_size, read_exif_block
@@ -92,7 +93,7 @@ def guess_missing_cameras(scene: Scene) -> Scene:
             count(assumed, "image"),
             TYPICAL_VIEW_DEG,
         )
-    return replace(scene, cameras=tuple(cameras))
+    return replace(scene, cameras=share_cameras(cameras))
 
 
 def focal_from_exif(path: Path, width: int, height: int) -> float | None:

@@ -120,23 +120,24 @@ def _number_by_time(moments: Sequence[str], sequences: Sequence[str]) -> list[in
 
     Moments that only a later sequence has are inserted next to those that it shares.
     """
-    order: list[str] = []
-    known: set[str] = set()
-    for sequence in dict.fromkeys(sequences):
-        own = [
-            moment for moment, other in zip(moments, sequences, strict=True) if other == sequence
-        ]
-        first = next((moment for moment in own if moment in known), None)
-        place = len(order) if first is None else order.index(first)
-        last = None
+    by_sequence: dict[str, list[str]] = {}
+    for moment, sequence in zip(moments, sequences, strict=True):
+        by_sequence.setdefault(sequence, []).append(moment)
+    # A linked ring, since insertion into a long list takes long; None is before its first moment.
+    after: dict[str | None, str | None] = {None: None}
+    before: dict[str | None, str | None] = {None: None}
+    for own in by_sequence.values():
+        first = next((moment for moment in own if moment in before), None)
+        last = before[first]
         for moment in own:
-            if moment in known:
-                last = moment
-                continue
-            place = place if last is None else order.index(last) + 1
-            order.insert(place, moment)
-            known.add(moment)
-            place += 1
-            last = last and moment
-    numbers = {moment: number for number, moment in enumerate(order)}
+            if moment not in before:
+                after[moment], before[moment] = after[last], last
+                before[after[last]] = moment
+                after[last] = moment
+            last = moment
+    numbers: dict[str, int] = {}
+    following = after[None]
+    while following is not None:
+        numbers[following] = len(numbers)
+        following = after[following]
     return [numbers[moment] for moment in moments]

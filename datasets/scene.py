@@ -113,9 +113,9 @@ class Scene:
 
     __repr__ = __str__
 
-    @property
+    @cached_property
     def paths(self) -> list[Path]:
-        """The image files."""
+        """The image files; the same list each time, since making it takes long for many images."""
         return list(self.files) if self.files else [self.root / name for name in self.names]
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -172,7 +173,7 @@ def validate_scene(
         root=raw.root,
         names=tuple(raw.names),
         poses=Poses.from_quaternions(raw.positions, quaternions),
-        cameras=tuple(raw.cameras),
+        cameras=share_cameras(raw.cameras),
         splits=splits,
         sequences=np.array(raw.sequences),
         unit=raw.unit,
@@ -185,6 +186,19 @@ def validate_scene(
         split_rule=raw.split_rule,
     )
     return scene.subset(np.flatnonzero(rows.keep)), rows.issues
+
+
+def share_cameras(cameras: Iterable[Camera | None]) -> tuple[Camera | None, ...]:
+    """Replace equal cameras by one of them, which saves memory and time.
+
+    Args:
+        cameras: n cameras, None if unknown.
+
+    Returns:
+        n cameras.
+    """
+    shared: dict[Camera | None, Camera | None] = {}
+    return tuple(shared.setdefault(camera, camera) for camera in cameras)
 
 
 def _number_within_split(splits: np.ndarray, good: np.ndarray) -> np.ndarray:

@@ -2,13 +2,19 @@
 
 import json
 import logging
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from posenet.datasets.convert import convert
-from posenet.datasets.moments import describe_shared_moments, merge_sequences, number_moments
+from posenet.datasets.moments import (
+    _number_by_time,
+    describe_shared_moments,
+    merge_sequences,
+    number_moments,
+)
 from posenet.datasets.registry import open_scene, read_scene
 from posenet.datasets.rig_names import RigImage
 from posenet.datasets.scene import order_by_sequence
@@ -215,3 +221,39 @@ def test_conversions_that_lose_the_moments(tmp_path, to, caplog):
         f"{to} does not store which images were taken at the same moment: use its split, not "
         "another one"
     ) in caplog.messages
+
+
+def number_slowly(moments, sequences):
+    """Insert into a list: quadratic, but plain."""
+    order = []
+    for sequence in dict.fromkeys(sequences):
+        own = [m for m, s in zip(moments, sequences, strict=True) if s == sequence]
+        first = next((m for m in own if m in order), None)
+        place = len(order) if first is None else order.index(first)
+        for moment in own:
+            if moment in order:
+                place = order.index(moment) + 1
+            else:
+                order.insert(place, moment)
+                place += 1
+    return [order.index(moment) for moment in moments]
+
+
+def test_moments_are_numbered_as_by_insertion_into_a_list():
+    # B has 2 before 3, which it shares with A, and 5 after it: 1 2 3 5 4.
+    assert _number_by_time(list("134235"), list("AAABBB")) == [0, 2, 4, 1, 2, 3]
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        count = rng.integers(1, 30)
+        moments = [str(number) for number in rng.integers(0, 15, count)]
+        sequences = [str(number) for number in rng.integers(0, 4, count)]
+        assert _number_by_time(moments, sequences) == number_slowly(moments, sequences)
+
+
+def test_100_000_moments_are_numbered_in_a_moment():
+    # The second camera lacks every other image of the first, and has one of its own instead.
+    first = [str(2 * number) for number in range(100_000)]
+    second = [str(4 * number + shift) for number in range(50_000) for shift in (0, 1)]
+    start = time.process_time()
+    _number_by_time([*first, *second], ["A"] * len(first) + ["B"] * len(second))
+    assert time.process_time() - start < 5

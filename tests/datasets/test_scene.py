@@ -48,6 +48,11 @@ def test_paths_lie_below_the_root(scene):
     assert len(scene) == 4
 
 
+def test_paths_are_made_once(scene):
+    assert scene.paths is scene.paths
+    assert scene.subset([2, 0]).paths == [Path("somewhere/s/c.png"), Path("somewhere/s/a.png")]
+
+
 def test_subset_takes_rows_in_the_given_order(scene):
     chosen = scene.subset([2, 1])
     assert chosen.names == ("s/c.png", "s/b.png")

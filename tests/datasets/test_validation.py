@@ -1,6 +1,7 @@
 """Label hygiene: every issue is counted, its first place named, and refused when strict."""
 
 import logging
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from posenet.datasets.scene import ScenePoints
 from posenet.datasets.validation import LabelIssue, RawScene, validate_scene
 from posenet.errors import PoseNetError
+from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from tests.helpers.images import write_image
 
@@ -221,3 +223,10 @@ def test_points_that_nobody_sees_are_none(raw):
         np.zeros((1, 3)), np.zeros((0, 2), int)
     )  # as of a model that has only poses
     assert validate_scene(raw)[0].points is None
+
+
+def test_equal_cameras_become_one_object(raw):
+    cameras = [Camera(64, 48, 50.0 + number % 2, 50, 32, 24) for number in range(COUNT)]
+    scene, _ = validate_scene(replace(raw, cameras=cameras))
+    assert scene.cameras == tuple(cameras)
+    assert len({id(camera) for camera in scene.cameras}) == 2
