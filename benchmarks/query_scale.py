@@ -37,7 +37,7 @@ from posenet.mapping.landmarks import (
     INFO,
     LANDMARKS,
     Landmarks,
-    _stamp,
+    _stamps,
     landmarks_folder,
     load_any_landmarks,
 )
@@ -85,10 +85,10 @@ def main() -> None:
 
 def measure(folder: Path, original: Path, count: int) -> dict[str, float]:
     """Return times in seconds, the peak memory in MB, and how many queries were refined."""
-    from posenet.cli.startup import start_process, start_tensorflow
+    from posenet.cli.startup import start_keras, start_process
 
     start_process()
-    start_tensorflow()
+    start_keras()
     from posenet.localization.localizer import Localizer
 
     queries = open_run(original).open_scene().split("test").paths[:count]
@@ -240,7 +240,7 @@ def write_map(
     for name in MAP_FILES:
         if name == "uncertainty.json" and (source / name).is_file():
             shutil.copy(source / name, target)
-    (target / INFO).write_text(json.dumps({"stamp": _stamp(training)}) + "\n")
+    (target / INFO).write_text(json.dumps({"stamp": _stamps(training)[-1]}) + "\n")
 
 
 def invented(real: Landmarks, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
