@@ -124,7 +124,8 @@ def train(
     """Train a network on a scene: the same as ``posenet train SCENE --output OUTPUT``.
 
     Args:
-        scene: folder of the scene, or the scene as `open_scene` returned it.
+        scene: folder of the scene, or the scene as `open_scene` returned it. With the option `add`,
+            the folder of a run that this other scene is added to.
         output: run folder to write. Default: runs/ plus the name of the scene's folder.
         callbacks: Keras callbacks. They run after those of the training, whose `logs` of an epoch
             are loss, position_error (scene units) and rotation_error_deg, and the same errors with
@@ -146,7 +147,11 @@ def train(
         root = _reopened_root(scene)
     else:
         root = Path(scene)
-    folder = Path(output) if output is not None else Path("runs") / root.resolve().name
+    folder = Path(output) if output is not None else None
+    if options.get("add") is not None:
+        options["add"] = Path(options["add"])
+    elif folder is None:
+        folder = Path("runs") / root.resolve().name
     config = TrainConfig(scene=root, output=folder, **options)
     import_keras(config.backend)
     from posenet.training.train import train as train_run

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+import posenet
 from posenet.cli.main import main
 from posenet.config import TrainConfig
 from posenet.datasets.convert import convert
@@ -107,6 +108,13 @@ def test_scenes_with_the_same_folder_name_are_told_apart(trained, cambridge, tmp
     shutil.rmtree(tmp_path.with_name("moved") / "elsewhere")
     assert refusal(moved.open_scene).startswith("scene folder not found: ")
     shutil.move(tmp_path.with_name("moved"), tmp_path)
+
+
+def test_the_python_interface_adds_a_scene(trained, tmp_path):
+    walk = write_cambridge(tmp_path / "walk", seed=3)
+    run = posenet.train(str(trained), add=str(walk), epochs=1)
+    assert run.folder == trained
+    assert [added.name for added in run.added] == ["walk"]
 
 
 def test_a_walk_far_away_is_a_new_area(trained, tmp_path):
