@@ -33,7 +33,6 @@ from posenet.io.files import fingerprint_content
 from posenet.io.stored_arrays import BlockArray, map_array, save_arrays
 from posenet.localization.retrieval import GALLERY, gallery_stamp
 from posenet.mapping.landmarks import (
-    ARRAYS,
     INFO,
     LANDMARKS,
     Landmarks,
@@ -212,15 +211,16 @@ def write_map(
     arrays = {"starts": starts, "origin": real.origin, "pixels": np.array(real.pixels)[rows]}
     for name, array in arrays.items():
         np.save(target / f"{name}.npy", array)
+    # The arrays of maps before they were packed, which are still read.
     mapped = {
         name: np.lib.format.open_memmap(
-            target / f"{name}.npy",
-            mode="w+",
-            dtype=getattr(real, name).dtype,
-            shape=(int(starts[-1]), *getattr(real, name).shape[1:]),
+            target / f"{name}.npy", mode="w+", dtype=dtype, shape=(int(starts[-1]), columns)
         )
-        for name in ARRAYS
-        if name not in arrays
+        for name, dtype, columns in (
+            ("points", np.float32, 3),
+            ("rays", np.float32, 2),
+            ("descriptors", np.uint8, 128),
+        )
     }
     rng = np.random.default_rng(1)
     for image, row in enumerate(rows):
