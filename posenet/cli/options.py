@@ -145,6 +145,10 @@ class PredictConfig:
     TensorFlow, JAX and PyTorch that is installed. onnx starts in a third of the time: it uses
     RUN/model.onnx, which is exported once, and does not import Keras after that. It requires the
     extra `onnx`, and `export` for the first time."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler, such as tcp://10.0.0.1:8786, on whose workers the map is built
+    and the images are localized (requires the extra `cluster`). Workers must see run, scene and
+    images under the same paths. Default: this machine alone."""
     plot: Path | None = None
     """PNG, PDF or SVG file to plot the estimated poses in, in the order of the images. Default: no
     plot."""

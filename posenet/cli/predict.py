@@ -34,6 +34,8 @@ def predict(config: PredictConfig) -> None:
     check_figure_file("--plot", config.plot)
     run = open_run(config.run)
     stream = _stream(config.images)
+    if config.scheduler and stream is not None:
+        raise PoseNetError("--scheduler requires images, not a stream or bag")
     if stream is not None:
         from posenet.cli.stream import predict_stream
 
@@ -53,12 +55,19 @@ def predict(config: PredictConfig) -> None:
 
         require_new_bag(config.output_bag, "--output-bag")
     if any(is_bag(Path(image)) for image in config.images):
+        if config.scheduler:
+            raise PoseNetError("--scheduler requires images, not a stream or bag")
         from posenet.cli.bags import predict_bag
 
         predict_bag(config, run)
         return
     if config.topic:
         raise PoseNetError(f"--topic requires a bag, received {config.images[0]}")
+    if config.scheduler:
+        from posenet.cli.cluster import predict_on_cluster
+
+        predict_on_cluster(config, run)
+        return
     network = start_runtime(config.runtime, run)
     from posenet.localization.localizer import Localizer
     from posenet.localization.query_images import image_files
@@ -86,7 +95,7 @@ def predict(config: PredictConfig) -> None:
 
 def print_estimates(
     names: Sequence[object],
-    estimates: PoseEstimates,
+    estimates: PoseEstimates | Sequence[PoseEstimate],
     retrieved: list[str] | None,
     *,
     header: bool = True,

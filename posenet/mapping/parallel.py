@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing, contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -23,11 +24,91 @@ Result = TypeVar("Result")
 Arrays = tuple[np.ndarray, ...]
 
 
-def in_parallel(work: Callable[[Item], Result], items: Sequence[Item], label: str) -> list[Result]:
-    """Call a function for each item, in one thread per core.
+class Executor(Protocol):
+    """Calls functions for many items, on this machine or on others."""
+
+    def map(
+        self, work: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Generator[Result, None, None]:
+        """Call a function for each item.
+
+        Args:
+            work: the function.
+            items: its arguments.
+
+        Returns:
+            The results in order, each once it is ready.
+        """
+        ...
+
+
+class LocalThreads:
+    """Calls functions in one thread per core of this machine.
 
     OpenCV's and BLAS's own threads are off meanwhile, since they would compete. A single item has
     OpenCV's threads, and may use more by `in_threads`.
+    """
+
+    def map(
+        self, work: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Generator[Result, None, None]:
+        """Call a function for each item, as `Executor.map` states."""
+        if len(items) == 1:
+            with one_blas_thread():
+                yield work(items[0])
+            return
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        pool = ThreadPoolExecutor(NUM_CORES)
+        try:
+            with one_blas_thread():
+                yield from pool.map(work, items)
+        finally:
+            pool.shutdown(cancel_futures=True)  # interrupted work ends soon
+            cv2.setNumThreads(threads)
+
+
+# The executor in use; None for `LocalThreads`.
+_executor: ContextVar[Executor | None] = ContextVar("executor", default=None)
+
+
+@contextmanager
+def use_executor(executor: Executor) -> Iterator[None]:
+    """Let an executor run the tasks of a block.
+
+    Args:
+        executor: the executor.
+
+    Yields:
+        Nothing.
+    """
+    token = _executor.set(executor)
+    try:
+        yield
+    finally:
+        _executor.reset(token)
+
+
+def run_tasks(
+    work: Callable[[Item], Result], items: Sequence[Item], label: str
+) -> Iterator[Result]:
+    """Call a function for each item by the executor in use, by default `LocalThreads`.
+
+    Args:
+        work: the function. It and the items can be pickled, and files have the same paths on other
+            machines.
+        items: its arguments.
+        label: name of the work, for the progress bar.
+
+    Returns:
+        The results in order, each once it is ready.
+    """
+    executor = _executor.get() or LocalThreads()
+    return _with_progress(executor.map(work, items), len(items), label)
+
+
+def in_parallel(work: Callable[[Item], Result], items: Sequence[Item], label: str) -> list[Result]:
+    """Call a function for each item, by `LocalThreads`.
 
     Args:
         work: the function.
@@ -37,38 +118,20 @@ def in_parallel(work: Callable[[Item], Result], items: Sequence[Item], label: st
     Returns:
         The results in order.
     """
-    return list(in_parallel_iter(work, items, label))
+    return list(_with_progress(LocalThreads().map(work, items), len(items), label))
 
 
-def in_parallel_iter(
-    work: Callable[[Item], Result], items: Sequence[Item], label: str
+def _with_progress(
+    results: Generator[Result, None, None], total: int, label: str
 ) -> Iterator[Result]:
-    """Call a function for each item as `in_parallel`, and yield each result once it is ready.
-
-    Args:
-        work: the function.
-        items: its arguments.
-        label: name of the work, for the progress bar.
-
-    Yields:
-        The results in order.
-    """
-    if len(items) == 1:
-        with one_blas_thread():
-            yield work(items[0])
-        return
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    pool = ThreadPoolExecutor(NUM_CORES)
-    try:
-        with one_blas_thread():
-            results = pool.map(work, items)
+    """Yield results and show how many there are; there is no bar for a single one."""
+    with closing(results):
+        if total == 1:
+            yield from results
+        else:
             yield from tqdm(
-                results, total=len(items), desc=label, leave=False, disable=None, file=sys.stderr
+                results, total=total, desc=label, leave=False, disable=None, file=sys.stderr
             )
-    finally:
-        pool.shutdown(cancel_futures=True)  # interrupted work ends soon
-        cv2.setNumThreads(threads)
 
 
 def in_threads(work: Callable[[Item], Result], items: Sequence[Item], threads: int) -> list[Result]:

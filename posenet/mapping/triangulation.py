@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from posenet.mapping.keypoint_store import KeypointStore, MatchStore, to_arrays
 from posenet.mapping.keypoints import KeypointCache, Keypoints, detect_or_empty
 from posenet.mapping.matching import match, root_sift
 from posenet.mapping.neighbors import pairs_from_poses
-from posenet.mapping.parallel import Arrays, in_parallel_iter
+from posenet.mapping.parallel import Arrays, run_tasks
 from posenet.mapping.rays import triangulate_rays, world_rays
 from posenet.mapping.sweep import BLOCK_IMAGES, Sweep, plan_sweep
 
@@ -89,6 +89,10 @@ class _Detect:
     max_keypoints: int
     cache: KeypointCache | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without the cache, which is larger than the images."""
+        return _Detect, (self.max_keypoints,)
+
     def __call__(self, item: tuple[Path, Camera | None]) -> Arrays:
         path, camera = item
         detected = detect_or_empty(path, camera, self.max_keypoints, cache=self.cache)
@@ -106,6 +110,30 @@ class _Match:
         first, second = (root_sift(self.store.load(row).descriptors) for row in pair)
         found = match(first, second)
         return found.first.astype(np.uint16), found.second.astype(np.uint16)
+
+
+class _ImageMatches(NamedTuple):
+    """An image with its neighbors: their indices, the image first, their poses and its matches.
+
+    The neighbors of matches are places in the list of indices.
+    """
+
+    rows: list[int]
+    poses: Poses
+    matches: list[NeighborMatches]
+
+
+@dataclass(frozen=True)
+class _Triangulate:
+    """A task: triangulate the stored keypoints of an image."""
+
+    store: KeypointStore
+
+    def __call__(self, item: _ImageMatches) -> Observations:
+        def load(place: int) -> Keypoints:
+            return self.store.load(item.rows[place])
+
+        return triangulate_image(0, load, item.poses, item.matches)
 
 
 def triangulate_scene(
@@ -211,11 +239,9 @@ class _Work:
                 by_image[first].append(NeighborMatches(second, own, other))
             if second in by_image:
                 by_image[second].append(NeighborMatches(first, other, own))
-        poses = self.scene.poses
-        observations = [
-            triangulate_image(row, self.keypoints.load, poses, found)
-            for row, found in by_image.items()
-        ]
+        items = [self._with_neighbors(row, found) for row, found in by_image.items()]
+        task = _Triangulate(self.keypoints)
+        observations = list(run_tasks(task, items, self._label("triangulation")))
         return ObservedBlock(block, rows, observations)
 
     def release(self, block: int) -> None:
@@ -234,7 +260,7 @@ class _Work:
                 self.keypoints.save(row, to_arrays(self.mapped[row]))
         missing = [row for row in missing if row >= len(self.mapped)]
         items = [(self.scene.paths[row], _known(self.scene.cameras[row])) for row in missing]
-        results = in_parallel_iter(self.detect, items, self._label("keypoints"))
+        results = run_tasks(self.detect, items, self._label("keypoints"))
         for row, arrays in zip(missing, results, strict=True):
             self.keypoints.save(row, arrays)
 
@@ -245,9 +271,14 @@ class _Work:
             stored |= self.matches.load(other)
         missing = [pair for pair in pairs.tolist() if pair not in stored]
         items = [tuple(pair) for pair in self.sweep.pairs[missing].tolist()]
-        results = in_parallel_iter(_Match(self.keypoints), items, self._label("matching"))
+        results = run_tasks(_Match(self.keypoints), items, self._label("matching"))
         stored |= self.matches.save_all(block, missing, results)
         return [stored[pair] for pair in pairs.tolist()]
+
+    def _with_neighbors(self, row: int, matches: list[NeighborMatches]) -> _ImageMatches:
+        rows = [row, *(found.neighbor for found in matches)]
+        numbered = [found._replace(neighbor=1 + place) for place, found in enumerate(matches)]
+        return _ImageMatches(rows, self.scene.poses[rows], numbered)
 
     def _label(self, name: str) -> str:
         """Return the name of a progress bar."""

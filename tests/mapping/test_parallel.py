@@ -5,7 +5,7 @@ import cv2
 import pytest
 from threadpoolctl import threadpool_info
 
-from posenet.mapping.parallel import in_parallel, in_parallel_iter, in_threads
+from posenet.mapping.parallel import LocalThreads, in_parallel, in_threads, run_tasks, use_executor
 
 
 def test_results_are_in_order_and_opencv_threads_are_restored():
@@ -28,7 +28,7 @@ def test_exception_is_raised_and_opencv_threads_are_restored():
 
 
 def test_results_are_yielded_as_they_are_ready():
-    results = in_parallel_iter(lambda item: time.sleep(0.1 * item) or item, range(4), "x")
+    results = run_tasks(lambda item: time.sleep(0.1 * item) or item, range(4), "x")
     started = time.monotonic()
     assert next(results) == 0
     assert time.monotonic() - started < 0.25  # the others take 0.3 s on at most two cores
@@ -86,3 +86,16 @@ def test_one_thread_is_the_own_one():
         in_threads(lambda _: threading.current_thread(), range(2), 1)
         == [threading.current_thread()] * 2
     )
+
+
+def test_tasks_are_run_by_the_executor_in_use():
+    class Backwards:
+        def map(self, work, items):
+            yield from [work(item) for item in reversed(items)]
+
+    with use_executor(Backwards()):
+        assert list(run_tasks(str, [1, 2, 3], "x")) == ["3", "2", "1"]
+        assert in_parallel(str, [1, 2, 3], "x") == ["1", "2", "3"]
+        with use_executor(LocalThreads()):
+            assert list(run_tasks(str, [1, 2, 3], "x")) == ["1", "2", "3"]
+    assert list(run_tasks(str, [1, 2, 3], "x")) == ["1", "2", "3"]
