@@ -31,6 +31,7 @@ from posenet.datasets.validation import LabelIssue, RawScene, validate_scene
 from posenet.errors import PoseNetError
 from posenet.io.folders import list_folder
 from posenet.io.image_headers import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES
+from posenet.io.remote import fetch_folder
 
 log = logging.getLogger("posenet")
 
@@ -100,7 +101,7 @@ def read_scene(path: str | Path) -> RawScene:
     """Read the labels in a folder without validating them.
 
     Args:
-        path: the folder.
+        path: the folder, or an address such as s3://bucket/scene, which is copied to the cache.
 
     Returns:
         What the reader of the format returns.
@@ -108,7 +109,7 @@ def read_scene(path: str | Path) -> RawScene:
     Raises:
         PoseNetError: the folder does not exist or is not recognized, or a file is malformed.
     """
-    folder = Path(path)
+    folder = fetch_folder(path)
     if not folder.exists():
         raise PoseNetError(f"scene folder not found: {folder}")
     if not folder.is_dir():
@@ -140,7 +141,7 @@ def resolve_split(path: str | Path, split: str = "auto") -> str:
         return str(Path(split).resolve()) if Path(split).is_file() else split
     if read_scene(path).splits is not None:
         return "own"
-    test_list = Path(path) / TEST_LIST
+    test_list = fetch_folder(path) / TEST_LIST
     return str(test_list.resolve()) if test_list.is_file() else "blocks"
 
 

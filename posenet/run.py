@@ -18,6 +18,7 @@ from posenet.datasets.scene import Scene
 from posenet.datasets.splits import TEST_LIST
 from posenet.environment import import_keras
 from posenet.errors import PoseNetError, count, first_line
+from posenet.io.addresses import address_of, local_path
 from posenet.io.files import (
     atomic_path,
     best_effort_write,
@@ -125,9 +126,11 @@ class Run(RunConfig):
         Raises:
             PoseNetError: the scene cannot be opened.
         """
-        if path is None and not os.path.isdir(self.scene):
+        if path is None and not os.path.isdir(self.scene) and not address_of(self.scene):
             raise PoseNetError(f"scene folder not found: {self.scene}: its images are required")
-        split = relocate_split(Path(path), self.split, self.scene) if path else self.split
+        split = (
+            relocate_split(local_path(Path(path)), self.split, self.scene) if path else self.split
+        )
         scene = open_scene(path or self.scene, strict=strict, split=split)
         scene = apply_corrections(scene, self.corrections)
         if not self.added:

@@ -16,6 +16,7 @@ from posenet.datasets.splits import TEST_LIST
 from posenet.geometry.areas import Areas
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Crop
+from posenet.io.addresses import address_of, local_path
 from posenet.mapping.calibration import Corrections, IntrinsicsCorrection
 
 # Version of config.json. Format 1 has other names for the same values.
@@ -144,7 +145,7 @@ def format_config(run: RunConfig) -> dict[str, Any]:
     """
     values: dict[str, Any] = {
         "format": FORMAT,
-        "scene": str(run.scene),
+        "scene": address_of(run.scene) or str(run.scene),
         "unit": run.unit,
         "precision": run.precision,
         "split": run.split,
@@ -170,7 +171,7 @@ def format_config(run: RunConfig) -> dict[str, Any]:
 def _format_added(folder: Path, added: AddedScene) -> dict[str, Any]:
     values = {
         "name": added.name,
-        "scene": str(added.scene),
+        "scene": address_of(added.scene) or str(added.scene),
         "split": added.split,
         "corrections": {source: list(each) for source, each in added.corrections.items()},
     }
@@ -179,6 +180,8 @@ def _format_added(folder: Path, added: AddedScene) -> dict[str, Any]:
 
 def _relative(folder: Path, scene: Path) -> dict[str, str]:
     """Return where a scene is relative to the run, which finds it if both have moved."""
+    if address_of(scene):
+        return {}
     with suppress(ValueError):  # on another drive
         return {"scene_from_run": os.path.relpath(scene.resolve(), folder.resolve())}
     return {}
@@ -252,7 +255,7 @@ def _locate_scene(
     folder: Path, values: dict[str, Any], test_list: Path | None = None
 ) -> tuple[Path, str]:
     """Return scene folder and split: as saved, or relative to the run if both have moved."""
-    scene = Path(values["scene"])
+    scene = local_path(Path(values["scene"]))
     if not scene.is_absolute():  # that of a packed run is only a name
         scene = folder.absolute() / scene.name
     split = str(values.get("split", "auto"))

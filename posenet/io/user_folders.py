@@ -8,6 +8,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from posenet.errors import PoseNetError
+
 log = logging.getLogger("posenet")
 
 
@@ -30,8 +32,13 @@ def cache_folder() -> Path:
 
     Returns:
         The folder, which need not exist.
+
+    Raises:
+        PoseNetError: POSENET_CACHE is an address.
     """
     if own := os.environ.get("POSENET_CACHE"):
+        if "://" in own:
+            raise PoseNetError("POSENET_CACHE must be a folder on this machine, it is an address")
         return Path(own)
     home = home_folder()
     if parent := os.environ.get("XDG_CACHE_HOME") or (home and home / ".cache"):

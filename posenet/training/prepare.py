@@ -18,6 +18,7 @@ from posenet.errors import PoseNetError
 from posenet.geometry.areas import Areas, find_areas
 from posenet.geometry.cropping import Crop, full_image_crop, square_crop
 from posenet.geometry.poses import Poses
+from posenet.io.addresses import local_path
 from posenet.io.image_cache import ImageArray
 from posenet.io.image_headers import sample_sizes
 from posenet.mapping.calibration import (
@@ -114,7 +115,7 @@ def check_resume_settings(given: TrainConfig, run: Run) -> None:
         wanted = getattr(given, field.name)
         own = getattr(run.config, field.name)
         if field.name == "scene" and wanted is not None:
-            wanted = wanted.resolve()
+            wanted = local_path(wanted).resolve()
             own = run.scene.resolve()
         if field.name == "split" and str(Path(wanted).resolve()) == run.split:
             continue  # the same list, wherever the current folder was then
