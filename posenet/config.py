@@ -75,8 +75,9 @@ class TrainConfig:
     scene: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[SCENE|VIDEO]")] = (
         None
     )
-    """Scene folder, or a video to reconstruct a scene from. Default: the built-in courtyard, which
-    is generated on first use. With --add: the run folder."""
+    """Scene folder, an address such as s3://bucket/scene (requires the extra `remote`), or a video
+    to reconstruct a scene from. Default: the built-in courtyard, which is generated on first use.
+    With --add: the run folder."""
     output: Path | None = None
     """Run folder to write. Default: runs/ plus the name of the scene."""
     add: Annotated[Path | None, tyro.conf.arg(metavar="SCENE")] = None

@@ -47,7 +47,7 @@ class EvaluateConfig:
     run: Annotated[Path, Positional, tyro.conf.arg(metavar="RUN")]
     """Run folder that training wrote, or a packed run: a .zip file or hf://USER/NAME[@REVISION]."""
     scene: Annotated[Path | None, Positional, tyro.conf.arg(metavar="[SCENE]")] = None
-    """Scene folder, if the scene has moved. Default: where it was in training."""
+    """Scene folder or address, if the scene has moved. Default: where it was in training."""
     output: Path | None = None
     """Folder for summary.json, errors.csv, trajectories and figures. Default: RUN/evaluation;
     for a packed run, the name of the scene and _evaluation, in the current folder."""
@@ -185,7 +185,7 @@ class InfoConfig:
     """
 
     scene: Annotated[Path, Positional, tyro.conf.arg(metavar="SCENE")]
-    """Scene folder."""
+    """Scene folder, or an address such as s3://bucket/scene (requires the extra `remote`)."""
     split: str = "auto"
     """Test split: auto (the scene's own or its test.txt, otherwise blocks), blocks, sequence:NAME,
     every:8, random:0.25, or a text file that lists the test images."""
@@ -208,7 +208,7 @@ class ConvertConfig:
     """
 
     scene: Annotated[Path, Positional, tyro.conf.arg(metavar="SCENE")]
-    """Scene folder."""
+    """Scene folder, or an address such as s3://bucket/scene (requires the extra `remote`)."""
     output: Annotated[Path, Positional, tyro.conf.arg(metavar="OUT")]
     """Folder to write."""
     to: Literal["cambridge", "7scenes", "colmap", "transforms", "tum", "kitti", "csv"]
