@@ -10,24 +10,21 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tqdm import tqdm
 
 from posenet.environment import import_extra
-from posenet.errors import PoseNetError, count, first_line
+from posenet.errors import PoseNetError, count
 from posenet.io.addresses import COPIES, address_of, copy_folder, is_address, parse_address
 from posenet.io.files import exclusive_lock, require_free_space, write_text
-from posenet.io.folders import is_system_name
+from posenet.io.remote_listing import RemoteFile, clean_message, list_files, store_errors
 from posenet.io.user_folders import cache_folder
 
 log = logging.getLogger("posenet")
@@ -35,8 +32,6 @@ log = logging.getLogger("posenet")
 # Beside a copy: its files with their versions, and unfinished downloads.
 INDEX = "files.jsonl"
 PARTS = "parts"
-# Keys of a listing that change with the content of a file.
-VERSIONS = ("ETag", "etag", "md5Hash", "generation", "LastModified", "mtime", "updated", "created")
 # Downloads at the same time, tries for each file, and seconds before the second one.
 NUM_THREADS = 16
 TRIES = 4
@@ -45,24 +40,7 @@ FIRST_WAIT = 0.5
 MAX_GB = 100.0
 # Copies that were used in the last seconds are not removed.
 KEPT_SECONDS = 24 * 3600.0
-# What may be secret in messages: parameters of a URL, a user with a password, and named values.
-SECRETS = re.compile(r"\?\S*|\S*@\S*|\S*(?i:secret|token|signature|password|key)\S*[=:]\s*\S+")
-
 _fetched: dict[str, Path] = {}
-
-
-class RemoteFile(NamedTuple):
-    """A file of a listing.
-
-    Attributes:
-        path: its path in the file system of fsspec.
-        size: bytes, None if the server does not state it.
-        version: what changes with the content.
-    """
-
-    path: str
-    size: int | None
-    version: str
 
 
 def fetch_folder(path: str | Path) -> Path:
@@ -97,12 +75,14 @@ def _update(address: str) -> Path:
     fsspec = import_extra("fsspec", "remote", address)
     target = copy_folder(address)
     own = target.parent
-    with _errors(address):
+    with store_errors(address):
         try:
             system, root = fsspec.core.url_to_fs(address)
         except ImportError as error:
-            raise PoseNetError(f"{address} requires another package: {_clean(error)}") from None
-        listed = _list(system, root, address)
+            raise PoseNetError(
+                f"{address} requires another package: {clean_message(error)}"
+            ) from None
+        listed = list_files(system, root, address)
     own.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(own):
         shutil.rmtree(own / PARTS, ignore_errors=True)
@@ -117,50 +97,12 @@ def _update(address: str) -> Path:
             (target / name).unlink(missing_ok=True)
         target.mkdir(exist_ok=True)
         (own / PARTS).mkdir()
-        with _errors(address):
+        with store_errors(address):
             _download_all(system, address, own, target, missing)
         lines = [_index_line(name, file.size, file.version) for name, file in listed.items()]
         write_text(own / INDEX, "".join(lines))
         shutil.rmtree(own / PARTS, ignore_errors=True)
     return target
-
-
-def _list(system: Any, root: str, address: str) -> dict[str, RemoteFile]:
-    """Return the files below a folder by their names.
-
-    A part that cannot be listed is an error; fsspec's own `walk` leaves out subfolders that fail.
-    """
-    system.invalidate_cache()
-    files: dict[str, RemoteFile] = {}
-    prefix = root.rstrip("/") + "/"
-    waiting = [root]
-    while waiting:
-        folder = waiting.pop()
-        for entry in system.ls(folder, detail=True):
-            path = str(entry["name"])
-            if path.rstrip("/") == folder.rstrip("/"):
-                continue  # the marker of the folder itself
-            name = path.removeprefix(prefix).rstrip("/")
-            parts = name.split("/")
-            if not path.startswith(prefix) or ".." in parts or "" in parts or "\\" in name:
-                raise PoseNetError(f"{address} lists a file outside the folder: {path!a}")
-            if is_system_name(parts[-1]):
-                continue
-            if entry["type"] == "directory":
-                waiting.append(path)
-            else:
-                files[name] = _describe(system, entry)
-    if not files:
-        raise FileNotFoundError
-    return files
-
-
-def _describe(system: Any, entry: dict[str, Any]) -> RemoteFile:
-    """Return an entry of a listing; servers without sizes in it are asked for each file."""
-    if entry.get("size") is None:
-        entry = {**entry, **system.info(entry["name"])}
-    version = next((str(entry[key]) for key in VERSIONS if entry.get(key)), "")
-    return RemoteFile(str(entry["name"]), entry.get("size"), version)
 
 
 def _read_index(own: Path) -> dict[str, list[Any]]:
@@ -258,27 +200,3 @@ def _download(system: Any, file: RemoteFile, parts: Path, target: Path) -> int:
                 raise
             time.sleep(FIRST_WAIT * 2**attempt)
     raise AssertionError
-
-
-@contextmanager
-def _errors(address: str) -> Iterator[None]:
-    """Turn the errors of storage libraries into those of this package, without credentials."""
-    try:
-        yield
-    except PoseNetError:
-        raise
-    except FileNotFoundError:
-        raise PoseNetError(
-            f"{address} not found: no such bucket or folder, or it is empty"
-        ) from None
-    except PermissionError as error:
-        raise PoseNetError(f"{address} must not be read: {_clean(error)}") from None
-    except Exception as error:
-        raise PoseNetError(
-            f"{address} cannot be read: {_clean(error)}; the same command resumes"
-        ) from None
-
-
-def _clean(error: BaseException) -> str:
-    """Return the first line of an error without anything that may be secret."""
-    return SECRETS.sub("...", first_line(error))

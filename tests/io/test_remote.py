@@ -226,9 +226,7 @@ def test_errors_of_the_store(store, monkeypatch):
     fail(PermissionError("Access Denied"))
     assert refusal() == f"{ADDRESS} must not be read: Access Denied"
     fail(OSError("GET http://host/x?Signature=hunter2 by me:hunter2@host aws_secret=hunter2"))
-    assert refusal() == (
-        f"{ADDRESS} cannot be read: GET ... by ... ...; the same command resumes"
-    )
+    assert refusal() == (f"{ADDRESS} cannot be read: GET ... by ... ...; the same command resumes")
 
 
 def test_a_part_that_cannot_be_listed_is_an_error(store, monkeypatch):
