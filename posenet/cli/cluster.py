@@ -34,22 +34,20 @@ def predict_on_cluster(config: PredictConfig, run: Run) -> None:
     for option in UNSUPPORTED:
         if getattr(config, option):
             raise PoseNetError(f"--{option.replace('_', '-')} cannot be used with --scheduler")
-    if config.runtime != "tensorflow":
-        raise PoseNetError(
-            f"--runtime must be tensorflow with --scheduler, received {config.runtime}"
-        )
+    if config.runtime == "onnx":
+        raise PoseNetError("--runtime onnx cannot be used with --scheduler")
     assert config.scheduler is not None
     from posenet.mapping.cluster import connect
 
     with connect(config.scheduler) as executor:
         from posenet.cli.predict import print_estimates
-        from posenet.cli.startup import start_tensorflow
+        from posenet.cli.startup import start_keras
         from posenet.io.files import fingerprint_files
         from posenet.localization.localizer import LocalizationOptions, Localizer
         from posenet.localization.query_images import image_files
         from posenet.localization.tasks import localize_in_tasks, prepare
 
-        start_tensorflow()
+        start_keras(config.runtime)
         names = image_files(config.images)
         paths = [path.absolute() for path in names]
         options = LocalizationOptions(tta_views=config.tta_views, refine=config.refine)

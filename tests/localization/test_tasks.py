@@ -83,7 +83,7 @@ def test_a_checkpoint_that_vanishes_is_an_error(ready, monkeypatch):
         ("output_bag", "bag", "--output-bag cannot be used with --scheduler"),
         ("plot", "a.png", "--plot cannot be used with --scheduler"),
         ("topic", "/image", "--topic cannot be used with --scheduler"),
-        ("runtime", "onnx", "--runtime must be tensorflow with --scheduler, received onnx"),
+        ("runtime", "onnx", "--runtime onnx cannot be used with --scheduler"),
     ],
 )
 def test_options_of_all_images_together_are_errors(option, value, line, tmp_path):
