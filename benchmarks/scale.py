@@ -5,7 +5,7 @@
 Makes a city for each number (kept in FOLDER for the next call, as the runs are), then runs each
 step in a process of its own and prints its peak RSS, wall and CPU minutes, and what it wrote:
 
-- epoch: one epoch of training, all preparation included
+- train: one epoch of training, all preparation included; with --minutes a training of that time
 - map: the landmark map
 - gallery: the descriptors of the training images
 - query: single photographs by a localizer that is open, and errors of test images of all courtyards
@@ -28,7 +28,9 @@ from typing import Any
 
 import numpy as np
 
-STEPS = ("epoch", "map", "gallery", "query")
+# Environment variable that hands --minutes to the process of a step.
+MINUTES = "POSENET_SCALE_MINUTES"
+STEPS = ("train", "map", "gallery", "query")
 # Images of the query step: single ones that are timed, and those that errors are computed of.
 TIMED_QUERIES = 40
 TEST_IMAGES = 300
@@ -47,17 +49,25 @@ def run_step(step: str, scene: Path, folder: Path) -> dict[str, Any]:
     Returns:
         What the step measured.
     """
-    work = {"epoch": train_epoch, "map": make_map, "gallery": make_gallery, "query": ask_queries}
+    work = {"train": train_network, "map": make_map, "gallery": make_gallery, "query": ask_queries}
     return work[step](scene, folder)
 
 
-def train_epoch(scene: Path, folder: Path) -> dict[str, Any]:
-    """Train one epoch."""
+def train_network(scene: Path, folder: Path) -> dict[str, Any]:
+    """Train for one epoch, or for the minutes in the environment."""
     from posenet.config import TrainConfig
     from posenet.training.train import train
 
-    run = train(TrainConfig(scene, folder, epochs=1, short_side=128, evaluate=False))
-    return {"images": len(run.training_images), "areas": len(run.areas)}
+    minutes = os.environ.get(MINUTES)
+    epochs = None if minutes else 1
+    config = TrainConfig(
+        scene, folder, epochs=epochs, minutes=float(minutes) if minutes else None, short_side=128
+    )
+    run = train(config)
+    found = {"images": len(run.training_images), "areas": len(run.areas)}
+    if run.plan and run.plan.images_per_second:
+        found["images_per_second"] = round(run.plan.images_per_second)
+    return found
 
 
 def make_map(scene: Path, folder: Path) -> dict[str, Any]:
@@ -161,6 +171,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=[1000, 10_000, 100_000])
     parser.add_argument("--size", default="160x120")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS)
+    parser.add_argument("--minutes", type=float, help="train for this time, not for an epoch")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     parser.add_argument("--scene", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -171,13 +182,15 @@ def main() -> None:
         found["cpu_minutes"] = round((usage.ru_utime + usage.ru_stime) / SECONDS_PER_MINUTE, 2)
         print(json.dumps(found))
         return
+    if options.minutes:
+        os.environ[MINUTES] = str(options.minutes)
     for images in options.images:
         scene = options.folder / f"city{images}"
         run = options.folder / f"run{images}"
         city = ["scene", "city", "--output", str(scene), "--images", str(images)]
         subprocess.run([sys.executable, "-m", "posenet", *city, "--size", options.size], check=True)
         for step in options.steps:
-            if step == "epoch":
+            if step == "train":
                 shutil.rmtree(run, ignore_errors=True)
             found = measure(step, scene, run)
             print(f"{images:7d} {step:8s}", *(f"{k} {v}" for k, v in found.items()), flush=True)

@@ -45,7 +45,18 @@ class DaskExecutor:
     def map(
         self, work: Callable[[Item], Result], items: Sequence[Item]
     ) -> Generator[Result, None, None]:
-        """Call a function for each item, as `Executor.map` states."""
+        """Call a function for each item, as `Executor.map` states.
+
+        Args:
+            work: the function, which can be pickled.
+            items: its arguments.
+
+        Returns:
+            The results in order, as they come.
+
+        Raises:
+            PoseNetError: the scheduler has no worker, or a task lost its workers repeatedly.
+        """
         threads = sum(self.client.nthreads().values())
         if not threads and len(items):
             raise PoseNetError(

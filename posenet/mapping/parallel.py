@@ -52,7 +52,15 @@ class LocalThreads:
     def map(
         self, work: Callable[[Item], Result], items: Sequence[Item]
     ) -> Generator[Result, None, None]:
-        """Call a function for each item, as `Executor.map` states."""
+        """Call a function for each item, as `Executor.map` states.
+
+        Args:
+            work: the function.
+            items: its arguments.
+
+        Returns:
+            The results in order, each once it is ready.
+        """
         if len(items) == 1:
             with one_blas_thread():
                 yield work(items[0])
