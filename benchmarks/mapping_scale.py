@@ -18,14 +18,17 @@ import sys
 import tempfile
 import threading
 import time
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from posenet.datasets.registry import open_scene
 from posenet.datasets.scene import Scene
+from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
-from posenet.mapping import landmarks
+from posenet.mapping import landmarks, triangulation
+from posenet.mapping.keypoints import Keypoints
 
 # Distance of the copies, in sizes of the scene.
 DISTANCE = 3.0
@@ -58,9 +61,17 @@ def peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def measure(folder: Path, num_images: int, keypoints: int) -> dict[str, float]:
+def measure(folder: Path, num_images: int, keypoints: int, *, reuse: bool) -> dict[str, float]:
     """Build the map of a scene and return what it took."""
     landmarks.MAX_KEYPOINTS = keypoints
+    if reuse:
+        detect = triangulation.detect_or_empty
+
+        @cache
+        def detect_once(path: Path, camera: Camera | None, max_keypoints: int) -> Keypoints:
+            return detect(path, camera, max_keypoints)
+
+        triangulation.detect_or_empty = lambda *arguments, cache: detect_once(*arguments)
     scene = repeat_scene(open_scene(folder).split("train"), num_images)
     opened = peak_megabytes()
     largest = [0]
@@ -106,14 +117,22 @@ def main() -> None:
     parser.add_argument("scene", type=Path)
     parser.add_argument("--images", type=int, nargs="+", default=[300, 1000])
     parser.add_argument("--keypoints", type=int, default=landmarks.MAX_KEYPOINTS)
+    parser.add_argument(
+        "--reuse", action="store_true", help="detect each file once: memory without the time"
+    )
     parser.add_argument("--alone", action="store_true", help="measure in this process")
     options = parser.parse_args()
     if options.alone:
-        print(json.dumps(measure(options.scene, options.images[0], options.keypoints)))
+        print(
+            json.dumps(
+                measure(options.scene, options.images[0], options.keypoints, reuse=options.reuse)
+            )
+        )
         return
     for place, number in enumerate(options.images):
         command = [sys.executable, __file__, str(options.scene), "--alone"]
         command += ["--images", str(number), "--keypoints", str(options.keypoints)]
+        command += ["--reuse"] * options.reuse
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         result = json.loads(done.stdout.splitlines()[-1])
         if not place:

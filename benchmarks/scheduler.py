@@ -24,6 +24,8 @@ from posenet.mapping.cluster import DaskExecutor, connect
 from posenet.mapping.landmarks import load_or_build_landmarks
 from posenet.run import open_run
 
+OPTIONS = LocalizationOptions(tta_views=None)
+
 
 def map_images(training: Scene) -> float:
     """Build a map and return the images per second."""
