@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import threading
 import time
 from functools import partial
@@ -17,6 +18,7 @@ from posenet.datasets.registry import open_scene
 from posenet.errors import PoseNetError
 from posenet.io import remote
 from posenet.io.addresses import address_of, copy_folder, is_address, local_path, parse_address
+from posenet.io.files import file_stats
 from posenet.io.remote import fetch_folder
 from posenet.run_config import _locate_scene, _relative
 
@@ -138,6 +140,20 @@ def test_a_folder_is_copied_once(store, cache):
     assert len(store.transferred) == 3
     # Nothing else is left beside the copy and its index.
     assert sorted(os.listdir(folder.parent)) == ["files.jsonl", "scene"]
+
+
+def test_times_depend_on_the_version_alone(store, cache):
+    """Maps and caches are valid for files of the same size and time."""
+    folder = fetch_folder(ADDRESS)
+    before = file_stats([folder / name for name in FILES]).tolist()
+    shutil.rmtree(cache)
+    time.sleep(0.01)
+    store.pipe_file("/bucket/scene/poses.csv", b"TABLE")
+    forget()
+    fetch_folder(ADDRESS)
+    after = file_stats([folder / name for name in FILES]).tolist()
+    assert after[1:] == before[1:]
+    assert after[0] != before[0]
 
 
 def test_only_changes_are_copied(store):
