@@ -74,7 +74,12 @@ def open_scene(
 
 
 def open_scene_with_issues(
-    path: str | Path, *, strict: bool = False, need_images: bool = True, split: str = "auto"
+    path: str | Path,
+    *,
+    strict: bool = False,
+    need_images: bool = True,
+    split: str = "auto",
+    raw: RawScene | None = None,
 ) -> tuple[Scene, list[LabelIssue]]:
     """Open the scene in a folder, as `open_scene`, and return the label issues too.
 
@@ -83,6 +88,7 @@ def open_scene_with_issues(
         strict: refuse any label issue.
         need_images: check that the image files exist and are complete.
         split: "auto" for the scene's own split, or one of `splits.SPLIT_FORMS`.
+        raw: what `read_scene` returned, if the labels were read already.
 
     Returns:
         The scene, and the issues.
@@ -90,7 +96,7 @@ def open_scene_with_issues(
     Raises:
         PoseNetError: the folder does not exist or is not recognized, or a file is malformed.
     """
-    raw = apply_split(number_moments(read_scene(path)), split)
+    raw = apply_split(number_moments(raw or read_scene(path)), split)
     for sentence in describe_shared_moments(raw.splits, raw.moments):
         log.warning("%s: %s", raw.name, sentence)
     scene, issues = validate_scene(raw, strict=strict, need_images=need_images)
@@ -127,19 +133,20 @@ def read_scene(path: str | Path) -> RawScene:
     raise PoseNetError(f"{folder} is not a scene that posenet recognizes; looked for {looked_for}")
 
 
-def resolve_split(path: str | Path, split: str = "auto") -> str:
+def resolve_split(path: str | Path, split: str = "auto", raw: RawScene | None = None) -> str:
     """Return the split that "auto" means for a folder.
 
     Args:
         path: the scene folder.
         split: the value of --split.
+        raw: what `read_scene` returned, if the labels were read already.
 
     Returns:
         "own", the path of its test.txt, or "blocks"; any other split unchanged.
     """
     if split != "auto":
         return str(Path(split).resolve()) if Path(split).is_file() else split
-    if read_scene(path).splits is not None:
+    if (raw or read_scene(path)).splits is not None:
         return "own"
     test_list = fetch_folder(path) / TEST_LIST
     return str(test_list.resolve()) if test_list.is_file() else "blocks"

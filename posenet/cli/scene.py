@@ -50,7 +50,11 @@ def info(config: InfoConfig) -> None:
     try:
         notes = apply_split(number_moments(raw), config.split).notes
         scene, issues = open_scene_with_issues(
-            config.scene, strict=config.strict, need_images=has_images, split=config.split
+            config.scene,
+            strict=config.strict,
+            need_images=has_images,
+            split=config.split,
+            raw=raw,
         )
     finally:
         log.setLevel(level)
@@ -61,7 +65,7 @@ def info(config: InfoConfig) -> None:
         issues,
         notes=notes,
         format_name=raw.format,
-        split=resolve_split(config.scene, config.split),
+        split=resolve_split(config.scene, config.split, raw),
         convention=convention,
         corrections=corrections,
     )

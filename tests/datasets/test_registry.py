@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from posenet.datasets import registry
 from posenet.datasets.formats import cambridge as cambridge_adapter
 from posenet.datasets.formats import kendall_7scenes, seven_scenes, tum
 from posenet.datasets.formats import nerfstudio as transforms
@@ -125,3 +126,12 @@ def test_links_in_a_circle_and_names_that_no_text_holds(cambridge):
     assert "dataset_train.txt:6: the file must be text in UTF-8, received other bytes" in refused(
         cambridge
     )
+
+
+def test_labels_that_were_read_are_not_read_again(cambridge, monkeypatch):
+    raw = registry.read_scene(cambridge)
+    expected, _ = registry.open_scene_with_issues(cambridge)
+    monkeypatch.setattr(registry, "read_scene", None)
+    scene, _ = registry.open_scene_with_issues(cambridge, raw=raw)
+    assert scene.digest() == expected.digest()
+    assert registry.resolve_split(cambridge, raw=raw) == "own"
