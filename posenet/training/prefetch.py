@@ -31,6 +31,9 @@ def prefetched(items: Iterator[Item], ahead: int = PREFETCH) -> Iterator[Iterato
 
     Yields:
         A generator of the same items.
+
+    Raises:
+        BaseException: the error that the iterator raised, at the end of the block.
     """
     ready: queue.Queue[Any] = queue.Queue(ahead)
     stopped = threading.Event()
