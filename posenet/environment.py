@@ -124,11 +124,12 @@ def import_matplotlib() -> None:
         matplotlib.rcParams["backend"] = backend  # as matplotlib does at the end of its import
 
 
-def choose_backend(wanted: str = "auto") -> str:
+def choose_backend(wanted: str = "auto", needed_by: str | None = None) -> str:
     """Choose the backend of Keras.
 
     Args:
         wanted: one of `BACKENDS`, or "auto": that of KERAS_BACKEND, or the first that is installed.
+        needed_by: what requires it, the start of the message. Default: the option or variable.
 
     Returns:
         One of `BACKENDS`.
@@ -151,7 +152,7 @@ def choose_backend(wanted: str = "auto") -> str:
     if wanted not in BACKENDS:
         raise PoseNetError(f"{source} must be tensorflow, jax or torch, received {wanted}")
     if not is_installed(wanted):
-        raise missing_extra(wanted, f"{source} {wanted}")
+        raise missing_extra(wanted, needed_by or f"{source} {wanted}")
     return wanted
 
 
@@ -167,11 +168,12 @@ def is_installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def import_keras(backend: str = "auto") -> None:
+def import_keras(backend: str = "auto", needed_by: str | None = None) -> None:
     """Import Keras with the settings that the networks are written for.
 
     Args:
         backend: as for `choose_backend`.
+        needed_by: as for `choose_backend`.
 
     Raises:
         PoseNetError: the backend cannot be used, Keras runs on another one already, or its
@@ -185,7 +187,7 @@ def import_keras(backend: str = "auto") -> None:
                 f"received {backend}"
             )
         return
-    variables = dict.fromkeys(KERAS_LIMITS) | {"KERAS_BACKEND": choose_backend(backend)}
+    variables = dict.fromkeys(KERAS_LIMITS) | {"KERAS_BACKEND": choose_backend(backend, needed_by)}
     import_matplotlib()  # Keras imports it too
     with _changed_variables(variables), _ignored_warnings():
         try:

@@ -5,11 +5,13 @@ import os
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from posenet import environment
 from posenet.errors import PoseNetError
+from tests.helpers.errors import refusal
 
 pytestmark = pytest.mark.slow
 
@@ -70,14 +72,62 @@ def test_keras_has_the_settings_of_the_networks(tmp_path):
     done = run(
         SETTINGS,
         KERAS_HOME=home,
-        KERAS_BACKEND="torch",
+        KERAS_BACKEND="tensorflow",
         KERAS_MAX_EPOCHS=0,
         MPLBACKEND=INLINE,
         PYTHONWARNINGS="error",
     )
-    expected = "tensorflow channels_last float32 1e-07 None torch 0"
+    expected = "tensorflow channels_last float32 1e-07 None tensorflow 0"
     assert done.stdout.strip() == expected, done.stderr
-    assert "KERAS_BACKEND=torch is ignored: posenet runs Keras on TensorFlow" in done.stderr
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Return a set of the packages that seem to be installed."""
+    names = {"tensorflow", "jax", "torch"}
+    monkeypatch.setattr(environment, "is_installed", names.__contains__)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    return names
+
+
+def test_the_default_backend_is_the_first_that_is_installed(installed):
+    for name in ("tensorflow", "jax", "torch"):
+        assert environment.choose_backend() == name
+        installed.remove(name)
+    assert refusal(environment.choose_backend) == (
+        "posenet requires TensorFlow, JAX or PyTorch: pip install 'camera-posenet[jax]'"
+    )
+
+
+def test_a_backend_is_chosen_by_the_option_before_the_variable(installed, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    assert environment.choose_backend() == "torch"
+    assert environment.choose_backend("jax") == "jax"
+    monkeypatch.setenv("KERAS_BACKEND", "")
+    assert environment.choose_backend() == "tensorflow"
+
+
+def test_a_backend_that_is_unknown_or_missing_is_refused(installed, monkeypatch):
+    installed.remove("jax")
+    extra = "requires the extra `jax`: pip install 'camera-posenet[jax]'"
+    assert refusal(environment.choose_backend, "jax") == f"--backend jax {extra}"
+    assert refusal(environment.choose_backend, "jax", "the page") == f"the page {extra}"
+    for name, message in (
+        ("jax", f"KERAS_BACKEND jax {extra}"),
+        ("numpy", "KERAS_BACKEND must be tensorflow, jax or torch, received numpy"),
+    ):
+        monkeypatch.setenv("KERAS_BACKEND", name)
+        assert refusal(environment.choose_backend) == message
+
+
+def test_keras_keeps_its_backend(monkeypatch):
+    running = SimpleNamespace(config=SimpleNamespace(backend=lambda: "jax"))
+    monkeypatch.setitem(sys.modules, "keras", running)
+    environment.import_keras()
+    environment.import_keras("jax")
+    assert refusal(environment.import_keras, "torch") == (
+        "--backend must be jax, on which Keras runs in this process already, received torch"
+    )
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def export(config: ExportConfig) -> None:
     if is_packed(config.run) and config.output is None:
         raise PoseNetError(f"exporting the packed run {config.run} requires --output FILE")
     run = open_run(config.run)
-    start_keras()
+    start_keras("tensorflow", "posenet export")
     made = export_run(run, config.to, config.output, overwrite=config.overwrite)
     check = made.check
     differences = ", ".join(f"{name} {value:.1e}" for name, value in check.differences.items())

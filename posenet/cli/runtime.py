@@ -46,7 +46,7 @@ def _exported_network(run: Run) -> Network:
     from posenet.export.export import export_run
 
     log.info("exporting the network to ONNX, which takes TensorFlow this one time")
-    start_keras()
+    start_keras("tensorflow", "the export to ONNX")
     made = export_run(run, "onnx", overwrite=True)
     log.info("written: %s", made.path)
     network = load_exported(run)

@@ -46,7 +46,7 @@ def _encode_file_name(error: UnicodeError) -> tuple[bytes, int]:
     return text.encode("utf-8", "surrogateescape"), error.end
 
 
-def start_keras(backend: str = "auto") -> None:
+def start_keras(backend: str = "auto", needed_by: str | None = None) -> None:
     """Import Keras and run one operation without a dozen start-up messages on stderr.
 
     Errors still arrive as exceptions.
@@ -54,18 +54,19 @@ def start_keras(backend: str = "auto") -> None:
     Args:
         backend: "tensorflow", "jax" or "torch"; "auto" for that of KERAS_BACKEND, or the first that
             is installed.
+        needed_by: what requires this backend, the start of the message if it is not installed.
 
     Raises:
         PoseNetError: the backend is unknown or not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with hidden_stderr():
-        import_keras(backend)
+        import_keras(backend, needed_by)
         import keras
 
-        from posenet.training.device import configure_threads
+        from posenet.training.device import configure_backend
 
-        configure_threads()
+        configure_backend()
         keras.ops.convert_to_numpy(keras.ops.zeros(()) + 1.0)
 
 

@@ -69,10 +69,14 @@ def export_run(
     stamp = model_stamp(run)  # before the model is loaded: a training may replace it at any time
     model = run.load_model()
     # They import Keras.
+    import keras
+
     from posenet.export.check import check_images, compare, require_agreement
     from posenet.export.description import describe
     from posenet.export.network import export_network
 
+    if (backend := keras.backend.backend()) != "tensorflow":
+        raise PoseNetError(f"the export requires Keras on TensorFlow, here it runs on {backend}")
     network = export_network(model)
     images = check_images(run)
     with _temporary_folder(target) as folder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from posenet.environment import import_extra
+from posenet.environment import import_extra, is_installed, missing_extra
 from posenet.errors import PoseNetError
 from posenet.export import litert, onnx, openvino, saved_model
 from posenet.models.inference import Network
@@ -71,6 +71,8 @@ def get_format(name: str) -> ExportFormat:
     if name not in FORMATS:
         raise PoseNetError(f"--to must be one of {', '.join(FORMATS)}; received {name!r}")
     chosen = FORMATS[name]
+    if not is_installed("tensorflow"):
+        raise missing_extra("tensorflow", f"posenet export --to {name}")
     for module in chosen.MODULES:
         import_extra(module, chosen.EXTRA, f"posenet export --to {name}")
     return chosen

@@ -1,3 +1,5 @@
+from contextlib import contextmanager
+
 import keras
 import numpy as np
 import pytest
@@ -18,7 +20,12 @@ class Batches:
         rng = np.random.default_rng(0)
         self.images = rng.uniform(0, 255, (count, 8, 4, 4, 2)).astype(np.float32)
 
+    @contextmanager
     def stream(self, epoch):
+        """Yield a generator of the batches."""
+        yield self.generate()
+
+    def generate(self):
         """Yield the batches."""
         truth = {
             "position": np.zeros((8, 3), np.float32),

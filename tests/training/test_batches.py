@@ -66,8 +66,8 @@ def test_epochs_depend_on_seed_and_number_alone(loaded):
     other = [images for images, _ in batches_of(loaded, Augmentation(), seed=1).epoch(4)]
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
-    stream = iter(batches_of(loaded, Augmentation()).stream(first_epoch=4))
-    np.testing.assert_array_equal(next(stream)[0].numpy(), first[0])
+    with batches_of(loaded, Augmentation()).stream(first_epoch=4) as stream:
+        np.testing.assert_array_equal(next(iter(stream))[0], first[0])
 
 
 def test_fewer_images_than_a_batch_make_one(loaded):

@@ -1,20 +1,68 @@
 """How the machine is set up."""
 
+import sys
+from types import SimpleNamespace
+
 import keras
 import pytest
 
-from posenet.errors import PoseNetError
 from posenet.models.build import build_network, inference_network
-from posenet.training.device import configure_device
+from posenet.training.device import accelerator_has_bfloat16, configure_device
 from tests.helpers.errors import refusal
 
 pytestmark = pytest.mark.slow
 
 
 def test_training_on_another_backend_is_refused(monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(PoseNetError, match="KERAS_BACKEND must be tensorflow, received jax"):
-        configure_device("float32")
+    monkeypatch.setattr(keras.backend, "backend", lambda: "openvino")
+    assert refusal(configure_device, "float32") == (
+        "training requires Keras on tensorflow, jax or torch, received openvino"
+    )
+
+
+class Device:
+    """Stands in for a device of JAX."""
+
+    def __init__(self, platform, **attributes):
+        self.platform = platform
+        vars(self).update(attributes)
+
+
+@pytest.mark.parametrize(
+    ("devices", "expected"),
+    [
+        ([Device("cpu")], None),
+        ([Device("tpu")], True),
+        ([Device("gpu", compute_capability="9.0")] * 2, True),
+        ([Device("gpu", compute_capability="8.0"), Device("gpu", compute_capability="7.5")], False),
+        ([Device("gpu", compute_capability="10.3")], True),
+        ([Device("gpu", compute_capability="gfx942")], False),
+        ([Device("gpu")], False),
+    ],
+)
+def test_bfloat16_of_jax_devices(monkeypatch, devices, expected):
+    module = SimpleNamespace(local_devices=lambda: devices)
+    monkeypatch.setitem(sys.modules, "jax", module)
+    assert accelerator_has_bfloat16("jax") is expected
+
+
+@pytest.mark.parametrize(
+    ("has_mps", "capabilities", "expected"),
+    [
+        (False, [], None),
+        (True, [], False),
+        (False, [(8, 0), (9, 0)], True),
+        (False, [(7, 5)], False),
+    ],
+)
+def test_bfloat16_of_torch_devices(monkeypatch, has_mps, capabilities, expected):
+    mps = SimpleNamespace(is_available=lambda: has_mps)
+    cuda = SimpleNamespace(
+        device_count=lambda: len(capabilities), get_device_capability=capabilities.__getitem__
+    )
+    module = SimpleNamespace(backends=SimpleNamespace(mps=mps), cuda=cuda)
+    monkeypatch.setitem(sys.modules, "torch", module)
+    assert accelerator_has_bfloat16("torch") is expected
 
 
 @pytest.mark.parametrize(

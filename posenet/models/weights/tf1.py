@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from posenet.environment import import_extra
 from posenet.errors import PoseNetError, first_line
 from posenet.models.weights import Weights
 
@@ -64,8 +65,7 @@ def read_checkpoint(path: Path) -> Weights:
             f"{path} must be a TensorFlow checkpoint: a V1 file, or a prefix of .index and .data "
             "files"
         )
-    import tensorflow as tf
-
+    tf = import_extra("tensorflow", "tensorflow", f"reading the TensorFlow checkpoint {path}")
     held = sum(file.stat().st_size for file in prefix.parent.glob(f"{glob_safe(prefix.name)}*"))
     try:
         reader = tf.train.load_checkpoint(str(prefix))
