@@ -153,7 +153,11 @@ def train(
     elif folder is None:
         folder = Path("runs") / root.resolve().name
     config = TrainConfig(scene=root, output=folder, **options)
-    import_keras(config.backend)
+    import_keras("jax" if config.hosts else config.backend)
+    if config.hosts:
+        from posenet.training.devices import join_hosts
+
+        join_hosts()
     from posenet.training.train import train as train_run
 
     return Run.open(train_run(config, callbacks).folder)

@@ -141,6 +141,10 @@ class TrainConfig:
     """Library that Keras computes with. auto: that of KERAS_BACKEND, or the first of TensorFlow,
     JAX and PyTorch that is installed; TensorFlow is the fastest on CPUs. A run can be used and
     resumed with any of them."""
+    hosts: bool = False
+    """Train with all processes of a job, each of which runs this command: JAX only, with --epochs
+    and a run folder that all of them reach (docs/cluster.md). All devices of one process are used
+    without this option."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Numeric precision of training. auto: bfloat16 on GPUs and TPUs that compute it natively,
     and with TensorFlow on such CPUs for the backbones that it speeds up; otherwise float32."""
@@ -172,6 +176,10 @@ class TrainConfig:
             raise PoseNetError(
                 f"--short-side must be at least {MIN_SIDE}, received {self.short_side}"
             )
+        if self.hosts and self.backend not in ("auto", "jax"):
+            raise PoseNetError(f"--hosts requires --backend jax, received {self.backend}")
+        if self.hosts and self.epochs is None and not self.resume:
+            raise PoseNetError("--hosts requires --epochs, since the clocks of processes differ")
         if self.resume and self.overwrite:
             raise PoseNetError("--resume and --overwrite exclude each other, received both")
         if self.add is not None and (self.resume or self.output is not None):

@@ -46,7 +46,9 @@ def _encode_file_name(error: UnicodeError) -> tuple[bytes, int]:
     return text.encode("utf-8", "surrogateescape"), error.end
 
 
-def start_keras(backend: str = "auto", needed_by: str | None = None) -> None:
+def start_keras(
+    backend: str = "auto", needed_by: str | None = None, *, join_hosts: bool = False
+) -> None:
     """Import Keras and run one operation without a dozen start-up messages on stderr.
 
     Errors still arrive as exceptions.
@@ -55,18 +57,21 @@ def start_keras(backend: str = "auto", needed_by: str | None = None) -> None:
         backend: "tensorflow", "jax" or "torch"; "auto" for that of KERAS_BACKEND, or the first that
             is installed.
         needed_by: what requires this backend, the start of the message if it is not installed.
+        join_hosts: connect the processes of a job, see docs/cluster.md.
 
     Raises:
-        PoseNetError: the backend is unknown or not installed.
+        PoseNetError: the backend is unknown or not installed, or there is no job.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with hidden_stderr():
         import_keras(backend, needed_by)
         import keras
 
-        from posenet.training.device import configure_backend
+        from posenet.training import device, devices
 
-        configure_backend()
+        device.configure_backend()
+        if join_hosts:
+            devices.join_hosts()
         keras.ops.convert_to_numpy(keras.ops.zeros(()) + 1.0)
 
 

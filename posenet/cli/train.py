@@ -33,10 +33,16 @@ def train(config: TrainConfig) -> None:
         config = replace(config, output=Path("runs") / Path(config.scene).resolve().name)
     from posenet.cli.startup import start_keras
 
-    start_keras(config.backend)
+    start_keras("jax" if config.hosts else config.backend, join_hosts=config.hosts)
     from posenet.training import train as training
+    from posenet.training.devices import leave_hosts, own_share
 
     run = training.train(config)
+    if config.hosts:
+        is_first = own_share().is_first
+        leave_hosts()
+        if not is_first:
+            return
     print(f"trained: {run.folder}")
     if config.evaluate:
         try:

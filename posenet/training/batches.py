@@ -11,9 +11,11 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from posenet.datasets.scene import Scene
+from posenet.errors import PoseNetError
 from posenet.geometry.cropping import Crop
 from posenet.io.image_cache import ImageArray
 from posenet.training.augmentation import Augmentation, Augmenter
+from posenet.training.devices import Share
 from posenet.training.prefetch import for_fit, prefetched
 
 # Pixels of a batch, which keep the peak memory of training at 2 to 3.5 GB, by the backbone.
@@ -70,9 +72,9 @@ def random_batch(crop: Crop, batch_size: int) -> Batch:
 class TrainingBatches:
     """The batches of a scene: shuffled, augmented, endless, and the same for the same seed.
 
-    Each epoch has its own random stream, from (seed, epoch), so that a resumed run sees the same
-    batches. The last, smaller batch of an epoch is left out; fewer images than a batch make one
-    smaller batch.
+    Each view has its own random stream, from (seed, epoch, image), so that a resumed run sees the
+    same batches, and several processes can prepare parts of one batch. The last, smaller batch of
+    an epoch is left out; fewer images than a batch make one smaller batch.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class TrainingBatches:
         seed: int,
         depths: np.ndarray | None = None,
         new: np.ndarray | None = None,
+        share: Share | None = None,
     ) -> None:
         """Prepare the batches.
 
@@ -100,14 +103,25 @@ class TrainingBatches:
             new: a mask (n,) of images that were added to others. An epoch has as many of the
                 others, chosen at random, so that they are neither forgotten nor hide the new ones.
                 Default: an epoch has all images.
+            share: the part of each batch that `stream` prepares. Default: all of it.
+
+        Raises:
+            PoseNetError: there are fewer images than devices.
         """
         self.scene = scene
         self.images = images
         self.crop = crop
         self.seed = seed
         self.new = new
+        self.share = share or Share()
+        devices = self.share.devices
         epoch_size = len(self._order(np.random.default_rng(0)))
-        self.batch_size = min(batch_size, epoch_size)
+        self.batch_size = min(batch_size, epoch_size) // devices * devices
+        if self.batch_size == 0:
+            raise PoseNetError(
+                f"training on {devices} devices requires as many images per batch, "
+                f"received {min(batch_size, epoch_size)}"
+            )
         self.steps = epoch_size // self.batch_size
         self.augmenter = Augmenter(crop, augmentation)
         self.depths: list[np.ndarray | None] = [None] * len(scene)
@@ -123,21 +137,24 @@ class TrainingBatches:
         """Number of images with known depth."""
         return sum(depth is not None for depth in self.depths)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(self, number: int, share: Share | None = None) -> Iterator[Batch]:
         """Yield the batches of an epoch.
 
         Args:
             number: number of the epoch.
+            share: the part of each batch to prepare. Default: all of it.
 
         Yields:
             Images (b, h, w, 3) uint8, and the truth as float32: "position" (b, 3), "quaternion"
             (b, 4), and what the cells of the images show, "camera_coordinates" in camera axes and
             "scene_coordinates" in the world frame, (b, rows, columns, 3), NaN if unknown.
         """
-        rng = np.random.default_rng((self.seed, number))
-        order = self._order(rng)
+        share = share or Share()
+        order = self._order(np.random.default_rng((self.seed, number)))
+        size = self.batch_size // share.count
         for step in range(self.steps):
-            yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size], rng)
+            start = step * self.batch_size + share.index * size
+            yield self._batch(order[start : start + size], number)
             self.images.release()
 
     @contextmanager
@@ -150,7 +167,9 @@ class TrainingBatches:
         Yields:
             Batches as `epoch` yields them, in the form that `fit` takes.
         """
-        batches = (batch for number in count(first_epoch) for batch in self.epoch(number))
+        batches = (
+            batch for number in count(first_epoch) for batch in self.epoch(number, self.share)
+        )
         with prefetched(batches) as prepared:
             yield for_fit(prepared)
 
@@ -162,9 +181,14 @@ class TrainingBatches:
         repeated = rng.choice(old, min(len(new), len(old)), replace=False)
         return rng.permutation(np.concatenate([new, repeated]))
 
-    def _batch(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
+    def _batch(self, rows: np.ndarray, epoch: int) -> Batch:
         views = [
-            self.augmenter.view(self.images[row], self.cameras[row], rng, self.depths[row])
+            self.augmenter.view(
+                self.images[row],
+                self.cameras[row],
+                np.random.default_rng((self.seed, epoch, row)),
+                self.depths[row],
+            )
             for row in rows
         ]
         poses = self.scene.poses[rows]

@@ -33,6 +33,7 @@ from posenet.run import Run
 from posenet.training.augmentation import NO_AUGMENTATION, Augmentation
 from posenet.training.batches import TrainingBatches, default_batch_size
 from posenet.training.depths import load_or_estimate_depths, max_depth_images
+from posenet.training.devices import own_share
 from posenet.training.losses.registry import LOSSES
 from posenet.training.plan import MEASURED_SIDE, SHORT_SIDE_OF_EPOCHS
 from posenet.training.reference_camera import find_reference_camera, is_single_camera
@@ -41,7 +42,16 @@ from posenet.training.validation_split import validation_mask
 log = logging.getLogger("posenet")
 
 # Settings that apply to one call of train and are not part of the run.
-NOT_RESUMED = ("output", "resume", "overwrite", "evaluate", "log", "add", "backend")
+NOT_RESUMED = (
+    "output",
+    "resume",
+    "overwrite",
+    "evaluate",
+    "log",
+    "add",
+    "backend",
+    "hosts",
+)
 # Distance of the scene from its own origin, in multiples of its size, from which positions are
 # relative to the scene's center: float32 would resolve only ten thousandths of the size.
 MAX_ORIGIN_DISTANCE = 1000.0
@@ -255,6 +265,7 @@ def training_batches(
         seed=config.seed,
         depths=depths,
         new=np.array(is_new) if new_names else None,
+        share=own_share(),
     )
 
 

@@ -41,6 +41,7 @@ from posenet.training.callbacks import BestModel, History, MedianErrors, StopOnN
 from posenet.training.checkpoint import TrainingCheckpoint
 from posenet.training.depths import prepare_landmarks
 from posenet.training.device import configure_device
+from posenet.training.devices import distributed, on_one_device, own_share, wait_for_hosts
 from posenet.training.head_warmup import warm_up_heads
 from posenet.training.prepare import (
     check_backbone,
@@ -60,6 +61,8 @@ log = logging.getLogger("posenet")
 ADDED_RATE = 0.5
 # Number of epochs that is never reached when the time counts.
 ENDLESS_EPOCHS = 10**6
+# The point at which the first of several processes has written what the others read.
+PREPARED = "prepared"
 # Smallest scales of the validation errors: of images from one place the baseline's are meaningless.
 MIN_POSITION_SCALE = 0.01
 MIN_ROTATION_SCALE_DEG = 0.1
@@ -108,11 +111,17 @@ def train(config: TrainConfig, callbacks: Sequence[keras.callbacks.Callback] = (
     if output is None:
         raise PoseNetError("training requires an output folder, received none")
     check_callbacks(callbacks, config.log)
+    if config.hosts and not own_share().is_first:
+        wait_for_hosts(PREPARED)
+        return _train(open_run(output).config, started, open_run(output), ())
     if config.resume:
         assert output is not None
         run = open_run(output)
         check_resume_settings(config, run)
-        run = replace(run, config=replace(run.config, log=config.log or run.config.log))
+        if config.hosts and run.config.epochs is None:
+            raise PoseNetError(f"--hosts requires a run with --epochs, {output} has --minutes")
+        log_tool = config.log or run.config.log
+        run = replace(run, config=replace(run.config, log=log_tool, hosts=config.hosts))
         check_callbacks(callbacks, run.config.log)
         with resumed_run_folder(output):
             return _train(run.config, started, run, callbacks)
@@ -148,15 +157,22 @@ def _train(
     with hidden_stderr():  # it imports TensorFlow if that is installed, on other backends too
         keras.utils.set_random_seed(config.seed)
     prepared = _prepare(config, resumed, precision, started)
-    prepared.callbacks = [*tool_callbacks(config.log, prepared.run.folder), *callbacks]
+    share = prepared.batches.share
+    if share.is_first:
+        prepared.callbacks = [*tool_callbacks(config.log, prepared.run.folder), *callbacks]
     checkpoint_path = prepared.run.checkpoint_path
     can_resume = prepared.is_resumed and checkpoint_path.is_file()
     planned_head = prepared.run.head
     if not checkpoint_path.is_file() and not prepared.run.added:
         head = choose_head(config, prepared.batches, prepared.run.plan)
         prepared.run = replace(prepared.run, head=head)
-        prepared.run.save()
+        if share.is_first:
+            prepared.run.save()
     run = prepared.run
+    if share.is_first and share.count > 1:
+        wait_for_hosts(PREPARED)
+    if not share.is_alone:  # the preparation may have drawn other numbers than another process
+        keras.utils.set_random_seed(config.seed)
     budget = TrainingBudget(
         epochs=config.epochs,
         seconds=60 * config.budget,
@@ -166,7 +182,8 @@ def _train(
     trainer = prepared.trainer if run.head == planned_head else None
     trainer = trainer or build_trainer(run)
     best_model = _create_validation(trainer, prepared, budget)
-    if not can_resume and _initialize(trainer, run, prepared.batches) and best_model:
+    is_started = not can_resume and _initialize(trainer, run, prepared.batches)
+    if is_started and best_model and share.is_first:
         best_model.validate(0)  # a short training must not end worse than it began
     checkpoint = TrainingCheckpoint(
         checkpoint_path, budget, best_model, lambda: _save_model(trainer, run)
@@ -176,6 +193,8 @@ def _train(
         _warn_spent(epochs_done)
     if not budget.is_spent or not epochs_done:
         _fit(trainer, prepared, budget, best_model, checkpoint, epochs_done)
+    if not share.is_first:
+        return run
     if best_model is None:
         _save_model(trainer, run)
     else:
@@ -208,7 +227,8 @@ def _prepare(
     scene = scene.subset(images.scene_rows)
     landmarks = prepare_landmarks(run, scene, keypoints)
     is_validation = scene.mask_names(run.validation_images)
-    run.save()
+    if own_share().is_first:
+        run.save()
     height, width = run.crop.size
     log.info(
         "%s: %s, %d for validation; input %d x %d, %s",
@@ -263,8 +283,13 @@ def _create_validation(
     origins = run.areas.origins_at(ground_truth.positions)
     parts = _parts(prepared.scene.subset(rows))
 
+    is_alone = prepared.batches.share.is_alone
+
     def measure() -> MedianErrors:
-        outputs = predict_in_batches(trainer.final_head, images, run.crop)
+        network = trainer.final_head
+        if not is_alone:
+            network = network_spec(run).build_inference(trainer.network)
+        outputs = predict_in_batches(network, images, run.crop)
         if not all(np.isfinite(values).all() for values in outputs.values()):
             return MedianErrors(math.nan, math.nan)
         estimate = Poses.from_quaternions(outputs["position"] + origins, outputs["quaternion"])
@@ -279,7 +304,12 @@ def _create_validation(
         max(float(np.median(position)), MIN_POSITION_SCALE * run.position_scale),
         max(float(np.median(rotation_deg)), MIN_ROTATION_SCALE_DEG),
     )
-    return BestModel(measure, lambda: _save_model(trainer, run), scales, budget)
+
+    def measure_on_one_device() -> MedianErrors:
+        with on_one_device():
+            return measure()
+
+    return BestModel(measure_on_one_device, lambda: _save_model(trainer, run), scales, budget)
 
 
 def _parts(scene: Scene) -> list[np.ndarray]:
@@ -301,27 +331,30 @@ def _fit(
     config = run.config
     peak = config.learning_rate or get_backbone(config.backbone).learning_rate
     peak *= ADDED_RATE if run.added else 1.0
+    batches = prepared.batches
     callbacks: list[Any] = [WarmupCosine(budget, peak), StopOnNaN()]
-    callbacks += [best_model] if best_model else []
-    callbacks += [
-        Progress(budget, prepared.scene.unit, prepared.batches.batch_size),
-        History(run.folder / HISTORY, budget, epochs_done=epochs_done),
-        *prepared.callbacks,
-        checkpoint,  # the last, since others may stop the training
-    ]
+    if batches.share.is_first:
+        callbacks += [best_model] if best_model else []
+        callbacks += [
+            Progress(budget, prepared.scene.unit, batches.batch_size),
+            History(run.folder / HISTORY, budget, epochs_done=epochs_done),
+            *prepared.callbacks,
+            checkpoint,  # the last, since others may stop the training
+        ]
     refreshed = _reserve_refresh(run, budget)
-    with prepared.batches.stream(epochs_done) as stream:
+    with distributed(trainer, batches.share), batches.stream(epochs_done) as stream:
         trainer.fit(
             stream,
             epochs=config.epochs or ENDLESS_EPOCHS,
             initial_epoch=epochs_done,
-            steps_per_epoch=prepared.batches.steps,
+            steps_per_epoch=batches.steps,
             callbacks=callbacks,
             verbose=0,
             shuffle=False,
         )
     if refreshed:
-        refresh_averages(trainer, prepared.batches, refreshed)
+        with distributed(trainer, batches.share):
+            refresh_averages(trainer, batches, refreshed)
         if best_model:
             best_model.validate(best_model.last_epoch)
     gc.collect()  # TensorFlow's own thread of the batches must end before Python does
@@ -350,4 +383,5 @@ def _warn_spent(epochs_done: int) -> None:
 
 def _save_model(trainer: Trainer, run: Run) -> None:
     """Write model.keras: the float32 network of the final head."""
-    run.save_model(network_spec(run).build_inference(trainer.network))
+    with on_one_device():
+        run.save_model(network_spec(run).build_inference(trainer.network))
