@@ -140,7 +140,8 @@ def main() -> None:
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     options = parser.parse_args()
     torch.manual_seed(0)
-    network = GoogLeNet(*options.size).to(memory_format=torch.channels_last)
+    network = GoogLeNet(*options.size)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in torch's stubs
     count = sum(parameter.numel() for parameter in network.parameters())
     threads = torch.get_num_threads()
     print(f"PyTorch {torch.__version__}, {threads} threads", count, sep="\t", flush=True)
