@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 from posenet.errors import PoseNetError
@@ -98,7 +99,11 @@ def locate_run(address: str | Path) -> Path:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     folder = cache_folder() / UNPACKED / digest
     unpack(path, folder, PACKED_FILES)
-    return _checked(folder, str(path))
+    try:
+        return _checked(folder, str(path))
+    except PoseNetError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _checked(folder: Path, address: str) -> Path:

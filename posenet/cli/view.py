@@ -60,8 +60,9 @@ def view(config: ViewConfig) -> None:
         log.info("not opened: the page may run scripts of whoever packed the run")
         return
     if (config.source / CONFIG).is_file():
-        if config.output is not None:
-            raise PoseNetError(f"--output requires a scene, received the run {config.source}")
+        option = "output" if config.output is not None else "split"
+        if config.output is not None or config.split != "auto":
+            raise PoseNetError(f"--{option} requires a scene, received the run {config.source}")
         page = _run_page(open_run(config.source))
     else:
         page = _scene_page(config)

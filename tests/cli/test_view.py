@@ -65,6 +65,8 @@ def test_wrong_use(trained, cambridge, tmp_path, capsys):
     assert (
         f"error: --output requires a scene, received the run {trained}" in capsys.readouterr().err
     )
+    assert main(["view", str(trained), "--split", "every:8"]) == 1
+    assert f"error: --split requires a scene, received the run {trained}" in capsys.readouterr().err
     assert main(["view", str(cambridge), "--output", "page.png"]) == 1
     assert "error: --output must be an .html file, received page.png" in capsys.readouterr().err
     assert main(["view", str(tmp_path / "nothing")]) == 1

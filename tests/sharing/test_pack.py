@@ -1,5 +1,6 @@
 """A packed run localizes as the run folder did, without its scene and on any machine."""
 
+import hashlib
 import io
 import json
 import shutil
@@ -13,6 +14,7 @@ import posenet
 from posenet.cli.main import main
 from posenet.evaluation.report import FIGURES, VIEW
 from posenet.geometry.poses import Poses
+from posenet.io.user_folders import cache_folder
 from posenet.localization.localizer import Localizer
 from posenet.mapping.landmarks import ARRAYS, INFO
 from posenet.run import open_run
@@ -307,6 +309,9 @@ def test_archives_of_strangers(packed, tmp_path):
     assert "contains a file that unpacks to more than 100 times its size" in refusal(
         open_run, target
     )
+    # Nothing of it stays unpacked.
+    digest = hashlib.sha256(target.read_bytes()).hexdigest()
+    assert not (cache_folder() / "runs" / digest).exists()
     target.write_bytes(b"no archive")
     assert refusal(open_run, target) == f"{target} cannot be unpacked (File is not a zip file)"
     assert (
