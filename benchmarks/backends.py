@@ -2,8 +2,8 @@
 
     python benchmarks/backends.py SCENE [--minutes 5] [--backends tensorflow jax torch]
 
-Each training is a process of its own. Prints the errors on the
-validation images, epochs, images/s as measured at the start, and the size of the backend's packages.
+Each training is a process of its own. Prints the errors on the validation images, epochs, images/s
+as measured at the start, and the size of the backend's packages.
 """
 
 from __future__ import annotations
