@@ -28,12 +28,18 @@ EVALUATION_FILES = (
     "matches.png",
     "view.html",
 )
+# Maps of another version have points.npy instead of the distances and what decodes them.
 MAP_FILES = (
     "map.json",
     "starts.npy",
     "points.npy",
     "origin.npy",
     "rays.npy",
+    "distances.npy",
+    "ray_scales.npy",
+    "log_distances.npy",
+    "positions.npy",
+    "quaternions.npy",
     "descriptors.npy",
     "pixels.npy",
     "vlad.npz",

@@ -16,7 +16,7 @@ from posenet.evaluation.report import FIGURES, VIEW
 from posenet.geometry.poses import Poses
 from posenet.io.user_folders import cache_folder
 from posenet.localization.localizer import Localizer
-from posenet.mapping.landmarks import ARRAYS, INFO
+from posenet.mapping.landmarks import ARRAYS, INFO, PACKED_ARRAYS
 from posenet.run import open_run
 from posenet.run_config import AddedScene
 from posenet.run_files import EVALUATION_FILES, MAP_FILES, PACKED_FILES
@@ -159,7 +159,8 @@ def test_content_of_the_archive(packed):
         "config.json",
         "gallery.npz",
         "history.csv",
-        *(f"landmarks/{name}" for name in MAP_FILES if name != "uncertainty.json"),  # assumed
+        # The uncertainty is assumed, and points.npy is of maps that are not packed.
+        *(f"landmarks/{name}" for name in {*MAP_FILES} - {"uncertainty.json", "points.npy"}),
         "model.keras",
         "training_scene.npz",
     }
@@ -333,7 +334,8 @@ def test_code_in_a_model_is_not_executed(packed, tmp_path, monkeypatch):
 
 def test_packed_files_are_those_that_runs_contain():
     assert set(MAP_FILES) == {
-        *(f"{name}.npy" for name in ARRAYS),
+        *(f"{name}.npy" for name in (*ARRAYS, *PACKED_ARRAYS)),
+        "points.npy",
         INFO,
         "vlad.npz",
         "uncertainty.json",
