@@ -178,6 +178,8 @@ class TrainConfig:
             )
         if self.hosts and self.backend not in ("auto", "jax"):
             raise PoseNetError(f"--hosts requires --backend jax, received {self.backend}")
+        if self.hosts and self.add is not None:
+            raise PoseNetError("--hosts and --add exclude each other, received both")
         if self.hosts and self.epochs is None and not self.resume:
             raise PoseNetError("--hosts requires --epochs, since the clocks of processes differ")
         if self.resume and self.overwrite:

@@ -114,6 +114,9 @@ def test_hosts_require_jax_and_epochs(monkeypatch):
     assert refusal(TrainConfig, Path("scene"), hosts=True) == (
         "--hosts requires --epochs, since the clocks of processes differ"
     )
+    assert refusal(TrainConfig, Path("run"), hosts=True, add=Path("scene")) == (
+        "--hosts and --add exclude each other, received both"
+    )
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     assert refusal(join_hosts) == "--hosts requires Keras on jax, here it runs on torch"
 
