@@ -64,4 +64,5 @@ def test_old_run_refines_to_the_same_pose(old_run):
     assert estimate.refined
     # Of the best eight training images, where the old code counted those of ten (428).
     assert abs(estimate.num_inliers - 408) <= 5
-    assert estimate.position_std == pytest.approx(0.0091, rel=0.05)
+    # Calibrated on only eight images. The old version, whose maps were not packed, gave 0.0091.
+    assert estimate.position_std == pytest.approx(0.0079, rel=0.05)
