@@ -159,7 +159,7 @@ def test_content_of_the_archive(packed):
         "config.json",
         "gallery.npz",
         "history.csv",
-        # The uncertainty is assumed, and points.npy is of maps that are not packed.
+        # The uncertainty is assumed, and points.npy is of maps of another version.
         *(f"landmarks/{name}" for name in {*MAP_FILES} - {"uncertainty.json", "points.npy"}),
         "model.keras",
         "training_scene.npz",
