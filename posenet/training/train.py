@@ -283,7 +283,7 @@ def _create_validation(
     origins = run.areas.origins_at(ground_truth.positions)
     parts = _parts(prepared.scene.subset(rows))
 
-    is_alone = prepared.batches.share.is_alone
+    is_alone = own_share().is_alone
 
     def measure() -> MedianErrors:
         network = trainer.final_head
