@@ -172,11 +172,15 @@ def one_blas_thread() -> AbstractContextManager[Any]:
     Returns:
         The context of the block.
     """
-    context: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
+    blas = _blas(len(sys.modules))
+    context: AbstractContextManager[Any] = blas.limit(limits=1, user_api="blas")
     return context
 
 
 @lru_cache(maxsize=1)
-def _blas() -> ThreadpoolController:
-    """Return the thread pools of BLAS. Finding them takes 4 ms."""
+def _blas(num_modules: int) -> ThreadpoolController:
+    """Return the thread pools of BLAS. Finding them takes 4 ms, and is repeated after imports.
+
+    A module that is imported later, such as PyTorch, may bring a BLAS of its own.
+    """
     return ThreadpoolController()

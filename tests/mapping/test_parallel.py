@@ -1,11 +1,21 @@
+import sys
 import threading
 import time
+from types import ModuleType
 
 import cv2
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import ThreadpoolController, threadpool_info
 
-from posenet.mapping.parallel import LocalThreads, in_parallel, in_threads, run_tasks, use_executor
+from posenet.mapping import parallel
+from posenet.mapping.parallel import (
+    LocalThreads,
+    in_parallel,
+    in_threads,
+    one_blas_thread,
+    run_tasks,
+    use_executor,
+)
 
 
 def test_results_are_in_order_and_opencv_threads_are_restored():
@@ -67,6 +77,26 @@ def test_a_single_item_has_the_threads_of_opencv_but_not_those_of_blas():
     _, before, blas = state(0)
     assert in_parallel(state, [0], "x") == [(threading.current_thread(), before, {1})]
     assert state(0)[2] == blas
+
+
+def test_the_blas_of_a_later_import_is_limited_too(monkeypatch):
+    searched = []
+
+    def search():
+        searched.append(True)
+        return ThreadpoolController()
+
+    with one_blas_thread():
+        pass
+    monkeypatch.setattr(parallel, "ThreadpoolController", search)
+    with one_blas_thread():
+        pass
+    assert not searched
+    monkeypatch.setitem(sys.modules, "brings_a_blas", ModuleType("brings_a_blas"))
+    for _ in range(2):
+        with one_blas_thread():
+            pass
+    assert len(searched) == 1
 
 
 def test_threads_work_at_the_same_time_and_give_results_in_order():
