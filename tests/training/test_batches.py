@@ -110,15 +110,18 @@ def test_synthetic_views_move_the_position_and_keep_the_points(tmp_path):
     images = load_images(scene.paths, crop.resized)
     depths = estimate_depths(scene, crop)
     depths[5] = np.nan
+    unmoved = TrainingBatches(scene, images, crop, NO_AUGMENTATION, batch_size=6, seed=0)
     batches = TrainingBatches(
         scene, images, crop, Augmentation(translation=0.1), batch_size=6, seed=0, depths=depths
     )
     assert batches.num_with_depth == 5
     ((_, truth),) = list(batches.epoch(0))
-    away = np.linalg.norm(truth["position"][:, None] - scene.poses.positions[None], axis=2)
+    ((_, original),) = list(unmoved.epoch(0))  # in the same order
+    away = np.linalg.norm(original["position"][:, None] - scene.poses.positions[None], axis=2)
     rows = away.argmin(axis=1)
     assert sorted(rows) == list(range(6))
-    moved = away.min(axis=1)
+    assert away.min(axis=1) == pytest.approx(0, abs=1e-6)
+    moved = np.linalg.norm(truth["position"] - original["position"], axis=1)
     assert moved[rows == 5] == pytest.approx(0, abs=1e-6)  # without depth it stays where it was
     assert ((moved[rows != 5] > 0.001) & (moved[rows != 5] < 0.26)).all()
     points = truth["scene_coordinates"][rows != 5]
