@@ -145,6 +145,10 @@ class TrainConfig:
     """Train with all processes of a job, each of which runs this command: JAX only, with --epochs
     and a run folder that all of them reach (docs/cluster.md). All devices of one process are used
     without this option."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler, such as tcp://10.0.0.1:8786, whose workers build the landmark
+    map (requires the extra `cluster`). Workers must see run and scene under the same paths.
+    Default: this machine alone."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Numeric precision of training. auto: bfloat16 on GPUs and TPUs that compute it natively,
     and with TensorFlow on such CPUs for the backbones that it speeds up; otherwise float32."""
@@ -180,6 +184,8 @@ class TrainConfig:
             raise PoseNetError(f"--hosts requires --backend jax, received {self.backend}")
         if self.hosts and self.add is not None:
             raise PoseNetError("--hosts and --add exclude each other, received both")
+        if self.hosts and self.scheduler is not None:
+            raise PoseNetError("--hosts and --scheduler exclude each other, received both")
         if self.hosts and self.epochs is None and not self.resume:
             raise PoseNetError("--hosts requires --epochs, since the clocks of processes differ")
         if self.resume and self.overwrite:

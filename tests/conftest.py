@@ -22,6 +22,14 @@ def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("POSENET_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
+@pytest.fixture(autouse=True)
+def default_policy():
+    """A training's precision, which is a setting of the process, ends with its test."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].config.set_dtype_policy("float32")
+
+
 @pytest.fixture(autouse=True, scope="module")
 def networks_are_forgotten():
     """What Keras keeps of a module's networks is let go before the next one."""

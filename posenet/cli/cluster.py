@@ -1,10 +1,11 @@
-"""The command `predict` with a scheduler."""
+"""Commands with a scheduler."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import shutil
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from posenet.errors import PoseNetError, count
@@ -19,6 +20,22 @@ log = logging.getLogger("posenet")
 UNFINISHED = "predict.unfinished"
 # Options that concern all images together, or a stream.
 UNSUPPORTED = ("topic", "output_bag", "smooth", "plot")
+
+
+def tasks_on(scheduler: str | None) -> AbstractContextManager[object]:
+    """Return a block whose tasks run on the workers of a scheduler.
+
+    Args:
+        scheduler: its address; None for this machine alone.
+
+    Returns:
+        The context of the block, which raises PoseNetError if the scheduler is not usable.
+    """
+    if scheduler is None:
+        return nullcontext()
+    from posenet.mapping.cluster import connect
+
+    return connect(scheduler)
 
 
 def predict_on_cluster(config: PredictConfig, run: Run) -> None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from posenet.cli.options import Positional
 from posenet.errors import PoseNetError
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger("posenet")
 

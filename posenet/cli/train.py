@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from posenet.cli.cluster import tasks_on
 from posenet.cli.evaluate import evaluate
 from posenet.cli.options import EvaluateConfig
 from posenet.cli.scene import reconstruct_video
@@ -28,9 +29,12 @@ def train(config: TrainConfig) -> None:
         config: the options.
     """
     if config.add is None:
-        config = _with_scene(config)
-    if config.add is None and config.output is None and config.scene is not None:
-        config = replace(config, output=Path("runs") / Path(config.scene).resolve().name)
+        config = _with_output(_with_scene(config))
+    with tasks_on(config.scheduler):
+        _train_and_evaluate(config)
+
+
+def _train_and_evaluate(config: TrainConfig) -> None:
     from posenet.cli.startup import start_keras
 
     start_keras("jax" if config.hosts else config.backend, join_hosts=config.hosts)
@@ -62,6 +66,13 @@ def _with_scene(config: TrainConfig) -> TrainConfig:
     if scene.is_file() or scene.suffix.lower() in VIDEO_SUFFIXES:
         return replace(config, scene=reconstruct_video(scene, must_exist=config.resume))
     return config
+
+
+def _with_output(config: TrainConfig) -> TrainConfig:
+    """Return the options with a run folder, named like the scene."""
+    if config.output is not None or config.scene is None:
+        return config
+    return replace(config, output=Path("runs") / Path(config.scene).resolve().name)
 
 
 def _with_courtyard(config: TrainConfig) -> TrainConfig:

@@ -32,7 +32,7 @@ KMEANS_ITERATIONS = 15
 # for each query. Those of more images are compressed to 256 bytes. On the validation images of
 # RedKitchen and the courtyard, the first 14 images share as many points with the query either way,
 # even with 64 bytes.
-FULL_IMAGES = 10_000
+FULL_IMAGES = 1000
 COMPONENTS = 256
 # Images that the principal components are found with, and images that are described at once.
 SAMPLED_IMAGES = 2048

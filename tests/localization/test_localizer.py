@@ -5,7 +5,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
-import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -29,12 +28,6 @@ from tests.helpers.errors import refusal
 from tests.helpers.scenes import QUICK, scene_of, walk
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def default_policy():
-    yield
-    keras.config.set_dtype_policy("float32")
 
 
 @pytest.fixture

@@ -20,12 +20,6 @@ from tests.helpers.scenes import scene_of, walk
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(autouse=True)
-def default_policy():
-    yield
-    keras.config.set_dtype_policy("float32")
-
-
 @pytest.fixture
 def run(trained):
     return open_run(trained)

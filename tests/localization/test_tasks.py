@@ -1,6 +1,9 @@
 """Localization in tasks gives the poses of a localizer, and resumes."""
 
 import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,9 +11,12 @@ import pytest
 from posenet.cli.cluster import predict_on_cluster
 from posenet.cli.options import PredictConfig
 from posenet.cli.predict import predict
+from posenet.cli.train import train
+from posenet.config import TrainConfig
 from posenet.localization import tasks
 from posenet.localization.localizer import LocalizationOptions, Localizer
 from posenet.localization.tasks import localize_in_tasks, prepare
+from posenet.mapping.parallel import run_tasks, use_executor
 from posenet.run import open_run
 from tests.helpers.errors import refusal
 
@@ -113,3 +119,34 @@ def test_poses_are_printed_as_without_a_scheduler(plane_trained, tmp_path, capsy
         (tmp_path / "photo.png").write_bytes(b"no image")
         line = refusal(predict, PredictConfig(run, (photo,), scheduler=address, **options))
         assert line == "none of 1 image can be read"
+
+
+def test_the_tasks_of_a_training_run_on_the_scheduler(tmp_path, monkeypatch):
+    calls = []
+
+    class Executor:
+        def map(self, work, items):
+            calls.append(list(items))
+            yield from map(work, items)
+
+    @contextmanager
+    def connected(address):
+        calls.append(address)
+        with use_executor(Executor()):
+            yield
+
+    def work(config):
+        calls.append(list(run_tasks(abs, [-1, 2], "numbers")))
+        return SimpleNamespace(folder=config.output)
+
+    monkeypatch.setattr("posenet.mapping.cluster.connect", connected)
+    monkeypatch.setattr("posenet.training.train.train", work)
+    train(TrainConfig(tmp_path, tmp_path / "run", scheduler="tcp://x:1", evaluate=False))
+    assert calls == ["tcp://x:1", [-1, 2], [1, 2]]
+    assert list(run_tasks(abs, [-3], "numbers")) == [3]  # on this machine again
+    assert len(calls) == 3
+
+
+def test_hosts_and_a_scheduler_exclude_each_other():
+    line = refusal(TrainConfig, Path("scene"), hosts=True, epochs=1, scheduler="tcp://x:1")
+    assert line == "--hosts and --scheduler exclude each other, received both"

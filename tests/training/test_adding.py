@@ -25,12 +25,6 @@ from tests.helpers.scenes import write_cambridge
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(autouse=True)
-def default_policy():
-    yield
-    keras.config.set_dtype_policy("float32")
-
-
 @pytest.fixture
 def second(tmp_path):
     """Another walk before the plane of `plane_trained`."""

@@ -85,8 +85,6 @@ def capable(monkeypatch):
     """A processor that computes bfloat16, and no GPU."""
     monkeypatch.setattr("posenet.training.device._cpu_has_bfloat16", lambda: True)
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda *_: [])
-    yield
-    keras.config.set_dtype_policy("float32")
 
 
 def test_bfloat16_where_the_processor_and_the_backbone_benefit(capable, monkeypatch):
@@ -117,7 +115,6 @@ def test_bfloat16_needs_instructions_that_onednn_may_use(monkeypatch, limit, fla
     if limit:
         monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
     assert configure_device("auto") == precision
-    keras.config.set_dtype_policy("float32")
 
 
 def test_the_saved_network_is_float32(capable):

@@ -45,12 +45,6 @@ def rows_of(folder):
         return list(csv.DictReader(file))
 
 
-@pytest.fixture(autouse=True)
-def default_policy():
-    yield
-    keras.config.set_dtype_policy("float32")
-
-
 def test_a_run_writes_its_folder_and_is_repeatable(cambridge, tmp_path):
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder in folders:
