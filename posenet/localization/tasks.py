@@ -15,7 +15,7 @@ from posenet.io.files import atomic_path
 from posenet.io.stored_arrays import DAMAGED
 from posenet.localization.estimates import PoseEstimate
 from posenet.localization.localizer import LocalizationOptions, Localizer
-from posenet.mapping.parallel import Arrays, run_tasks
+from posenet.mapping.parallel import Arrays, require_seen, run_tasks
 from posenet.run import open_run
 
 # Images of a task. The network computes them together.
@@ -58,7 +58,12 @@ class LocalizeFiles:
             The places in `paths` of the m files that can be read, shape (m,); position, quaternion
             and the other fields of `PoseEstimate` in its order, shape (m, 13); names of the most
             similar training images, shape (m,).
+
+        Raises:
+            PoseNetError: this worker does not see a file, or the run cannot localize.
         """
+        for path in paths:
+            require_seen(path)
         localizer = _localizer(self.run_folder, self.options)
         try:
             rows, estimates = localizer.localize_files(paths)

@@ -49,8 +49,11 @@ class KeypointStore:
         self._cached = lru_cache(maxsize=LOADED_IMAGES)(self._read)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle without the keypoints in memory: another process reads the files."""
-        return KeypointStore, (self.folder,)
+        """Pickle without the keypoints in memory: another process reads the files.
+
+        It may have another working folder.
+        """
+        return KeypointStore, (self.folder.absolute(),)
 
     def contains(self, row: int) -> bool:
         """Return whether the keypoints of an image are stored and can be read.

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import cv2
@@ -16,6 +17,7 @@ from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
 from posenet.environment import available_cores
+from posenet.errors import PoseNetError
 
 NUM_CORES = available_cores()
 
@@ -113,6 +115,19 @@ def run_tasks(
     """
     executor = _executor.get() or LocalThreads()
     return _with_progress(executor.map(work, items), len(items), label)
+
+
+def require_seen(path: Path) -> None:
+    """Check, in a task, that its worker sees a file of the machine that submitted it.
+
+    Args:
+        path: the file.
+
+    Raises:
+        PoseNetError: it does not exist here.
+    """
+    if not path.is_file():
+        raise PoseNetError(f"{path} not found: each worker must see the same files")
 
 
 def in_parallel(work: Callable[[Item], Result], items: Sequence[Item], label: str) -> list[Result]:

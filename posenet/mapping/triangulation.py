@@ -24,7 +24,7 @@ from posenet.mapping.keypoint_store import KeypointStore, MatchStore, to_arrays
 from posenet.mapping.keypoints import KeypointCache, Keypoints, detect_or_empty
 from posenet.mapping.matching import match, root_sift
 from posenet.mapping.neighbors import pairs_from_poses
-from posenet.mapping.parallel import Arrays, run_tasks
+from posenet.mapping.parallel import Arrays, require_seen, run_tasks
 from posenet.mapping.rays import triangulate_rays, world_rays
 from posenet.mapping.sweep import BLOCK_IMAGES, Sweep, plan_sweep
 
@@ -88,13 +88,16 @@ class _Detect:
 
     max_keypoints: int
     cache: KeypointCache | None = None
+    on_worker: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle without the cache, which is larger than the images."""
-        return _Detect, (self.max_keypoints,)
+        return _Detect, (self.max_keypoints, None, True)
 
     def __call__(self, item: tuple[Path, Camera | None]) -> Arrays:
         path, camera = item
+        if self.on_worker:  # an image that is not there has no keypoints, which is not an error
+            require_seen(path)
         detected = detect_or_empty(path, camera, self.max_keypoints, cache=self.cache)
         return to_arrays(detected)
 
@@ -259,7 +262,10 @@ class _Work:
             if row < len(self.mapped):
                 self.keypoints.save(row, to_arrays(self.mapped[row]))
         missing = [row for row in missing if row >= len(self.mapped)]
-        items = [(self.scene.paths[row], _known(self.scene.cameras[row])) for row in missing]
+        # A worker may have another working folder.
+        files = [self.scene.paths[row].absolute() for row in missing]
+        cameras = [_known(self.scene.cameras[row]) for row in missing]
+        items = list(zip(files, cameras, strict=True))
         results = run_tasks(self.detect, items, self._label("keypoints"))
         for row, arrays in zip(missing, results, strict=True):
             self.keypoints.save(row, arrays)

@@ -75,6 +75,14 @@ def test_a_chunk_without_readable_images_has_no_poses(ready):
     assert list(localize_in_tasks(run, OPTIONS, [paths[3]], work)) == []
 
 
+def test_an_image_that_a_worker_does_not_see_is_an_error(ready):
+    run, paths, _ = ready
+    missing = paths[0].with_name("missing.png")
+    assert refusal(tasks.LocalizeFiles(run, OPTIONS), (paths[0], missing)) == (
+        f"{missing} not found: each worker must see the same files"
+    )
+
+
 def test_a_checkpoint_that_vanishes_is_an_error(ready, monkeypatch):
     run, paths, work = ready
     monkeypatch.setattr(tasks, "_load", lambda file: None)

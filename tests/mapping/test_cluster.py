@@ -1,9 +1,11 @@
 """Tasks on the workers of a Dask scheduler."""
 
 import os
+import pickle
 import signal
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from posenet.mapping.cluster import DaskExecutor, connect, run_batch
 from posenet.mapping.keypoint_store import KeypointStore
 from posenet.mapping.landmarks import load_or_build_landmarks
 from posenet.mapping.parallel import run_tasks
+from posenet.mapping.triangulation import _Detect
 from tests.helpers.errors import refusal
 from tests.helpers.planes import plane_scene
 
@@ -124,11 +127,22 @@ def test_errors_of_tasks_are_those_of_the_command(workers):
             list(run_tasks(fail, [1], "x"))
 
 
+def test_an_image_that_a_worker_does_not_see_is_an_error(tmp_path):
+    path = tmp_path / "a.png"
+    detect = _Detect(300)
+    assert len(detect((path, None))[0]) == 0  # deleted meanwhile, which costs only this image
+    on_worker = pickle.loads(pickle.dumps(detect))
+    assert refusal(on_worker, (path, None)) == (
+        f"{path} not found: each worker must see the same files"
+    )
+
+
 @pytest.mark.slow
 def test_the_map_is_the_same_if_a_worker_is_killed_in_the_middle(workers, tmp_path, monkeypatch):
     monkeypatch.setattr(landmarks, "MAX_KEYPOINTS", 300)
-    scene = plane_scene(tmp_path / "plane", 24)
-    expected = load_or_build_landmarks(tmp_path / "alone", scene)
+    monkeypatch.chdir(tmp_path)  # the workers have another working folder
+    scene = plane_scene(Path("plane"), 24)
+    expected = load_or_build_landmarks(Path("alone"), scene)
     killed = []
     save = KeypointStore.save
 
@@ -141,7 +155,7 @@ def test_the_map_is_the_same_if_a_worker_is_killed_in_the_middle(workers, tmp_pa
     monkeypatch.setattr(KeypointStore, "save", save_and_kill)
     with connect(workers.scheduler_address) as executor:
         executor.batch = 1
-        found = load_or_build_landmarks(tmp_path / "shared", scene)
+        found = load_or_build_landmarks(Path("shared"), scene)
     assert len(killed) == 1
     for name in ("starts", "points", "rays", "descriptors"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
