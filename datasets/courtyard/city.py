@@ -33,6 +33,7 @@ from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError, count
 from posenet.geometry.poses import Poses, concatenate
 from posenet.io.files import atomic_directory, exclusive_lock, require_free_space, write_text
+from posenet.io.json_files import read_json
 
 log = logging.getLogger("posenet")
 
@@ -117,7 +118,7 @@ def _prepare(folder: Path, city: City) -> None:
     state = folder / STATE_FILE
     if state.is_file():
         try:
-            found = json.loads(state.read_text(encoding="utf-8"))
+            found = read_json(state)
         except ValueError:
             found = None
         if found != asdict(city):

@@ -29,6 +29,7 @@ from posenet.datasets.scene import Scene, ScenePoints
 from posenet.datasets.splits import write_test_list
 from posenet.datasets.validation import RawScene
 from posenet.io.files import write_text
+from posenet.io.json_files import read_json
 
 log = logging.getLogger("posenet")
 
@@ -174,7 +175,7 @@ def _read_properties(folder: Path) -> dict[str, Any]:
     """Return the unit, and whether the poses are those of the upright images, if files state it."""
     for name, defaults in ((CAPTURE_FILE, {"upright": True}), (SCENE_FILE, {})):
         try:
-            properties = json.loads((folder / name).read_text(encoding="utf-8"))
+            properties = read_json(folder / name)
             return {**defaults, **properties}
         except (OSError, ValueError, TypeError):
             continue

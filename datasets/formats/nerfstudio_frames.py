@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from posenet.datasets.formats.nerfstudio_keys import ignored_keys, merge, usual_
 from posenet.datasets.formats.parsing import is_number, read_text, shorten
 from posenet.datasets.formats.pose_conversion import OPENCV_FROM_OPENGL
 from posenet.errors import PoseNetError
+from posenet.io.json_files import parse_json
 
 # Larger numbers are refused; their products would not be finite.
 MAX_NUMBER = 1e12
@@ -159,8 +159,8 @@ def read_frames(path: Path, split: str) -> FrameFile:
         PoseNetError: the file is malformed.
     """
     try:
-        top = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
+        top = parse_json(read_text(path))
+    except ValueError as error:
         line = getattr(error, "lineno", 1)
         raise PoseNetError(
             f"{path}:{line}: the file must be JSON, {error}".split("\n")[0]

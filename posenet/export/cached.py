@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from posenet.errors import PoseNetError, first_line
 from posenet.export import onnx
 from posenet.io.files import fingerprint_content
+from posenet.io.json_files import read_json
 from posenet.models.inference import Network
 from posenet.run import MODEL, Run
 
@@ -53,7 +53,7 @@ def load_exported(run: Run) -> Network | None:
     """
     path = run.folder / onnx.FILE
     try:
-        description = json.loads(description_path(path).read_text(encoding="utf-8"))
+        description = read_json(description_path(path))
         is_current = path.is_file() and description[STAMP] == model_stamp(run)
     except (OSError, ValueError, KeyError, TypeError):
         is_current = False

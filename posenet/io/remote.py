@@ -25,6 +25,7 @@ from posenet.environment import import_extra
 from posenet.errors import PoseNetError, count
 from posenet.io.addresses import COPIES, address_of, copy_folder, is_address, parse_address
 from posenet.io.files import exclusive_lock, require_free_space, write_text
+from posenet.io.json_files import parse_json
 from posenet.io.remote_listing import RemoteFile, clean_message, list_files, store_errors
 from posenet.io.user_folders import cache_folder
 
@@ -115,7 +116,7 @@ def _read_index(own: Path) -> dict[str, list[Any]]:
         return known
     for line in lines:
         try:
-            name, size, version = json.loads(line)
+            name, size, version = parse_json(line)
         except ValueError:
             continue
         known[name] = [size, version]

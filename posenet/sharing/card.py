@@ -10,6 +10,7 @@ from typing import Any
 
 from posenet.errors import count
 from posenet.io.hub import is_hub_address
+from posenet.io.json_files import parse_json
 from posenet.run import Run
 
 # Identifiers of licenses on the Hugging Face Hub that images are often under. Others are named in
@@ -83,7 +84,7 @@ def _read_summary(file: bytes | Path | None) -> dict[str, Any] | None:
         return None
     text = file if isinstance(file, bytes) else file.read_bytes()
     try:
-        summary = json.loads(text)
+        summary = parse_json(text)
     except ValueError:
         return None
     return summary if isinstance(summary, dict) and "method" in summary else None

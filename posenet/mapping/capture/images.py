@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from posenet.io.image_headers import (
     VIDEO_SUFFIXES,
     find_image_issue,
 )
+from posenet.io.json_files import read_json
 from posenet.mapping.capture.frames import extract_frames
 
 log = logging.getLogger("posenet")
@@ -132,8 +134,10 @@ def sync_folder(folder: Path, names: Sequence[str], work: Path, *, outdated: Pat
 def _recorded_times(work: Path) -> dict[str, int]:
     """Return the modification times of the previous run; without a record, one that never fits."""
     for name in (RECORD, OLD_RECORD):
-        if (work / name).is_file():
-            return json.loads((work / name).read_text(encoding="utf-8"))
+        with suppress(OSError, ValueError):
+            times = read_json(work / name)
+            if isinstance(times, dict):
+                return times
     return {"": 0}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from posenet.errors import PoseNetError
 from posenet.io.files import fingerprint_files, write_text
 from posenet.io.folders import list_folder
+from posenet.io.json_files import read_json
 from posenet.mapping.capture.images import is_video
 
 STATE = "capture.json"
@@ -106,7 +107,7 @@ def _read_state(path: Path) -> dict | None:
     if not path.is_file():
         return None
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
+        state = read_json(path)
         return {"inputs": state["inputs"]} | state
     except (ValueError, KeyError, TypeError):
         raise PoseNetError(

@@ -20,6 +20,7 @@ from typing import Literal
 import numpy as np
 
 from posenet.errors import PoseNetError, first_line
+from posenet.io.json_files import parse_json
 from posenet.models.weights import Weights
 
 KernelOrder = Literal["auto", "tensorflow", "theano"]
@@ -124,8 +125,8 @@ def _config(file) -> str:
     """Return the model's configuration as text, which is searched but never loaded."""
     text = _text(file.attrs.get("model_config", b""))
     try:
-        return json.dumps(json.loads(text)) if text else ""
-    except (ValueError, RecursionError):
+        return json.dumps(parse_json(text)) if text else ""
+    except ValueError:
         return ""
 
 

@@ -248,11 +248,11 @@ def test_missing_images_and_broken_matrices_are_reported(tmp_path):
         ),
         (
             [{"file_path": "a", "transform_matrix": OPENGL, "fl_x": 10**400}],
-            "frame 0: fl_x must be a number",
+            "transforms.json:1: the file must be JSON, a number of 401 digits is too large",
         ),
         (
             [{"file_path": "a", "transform_matrix": [[10**400] * 4] * 4}],
-            "must contain a transform_matrix of 4 x 4",
+            "transforms.json:1: the file must be JSON, a number of 401 digits is too large",
         ),
         (
             [{"file_path": "../../etc/x", "transform_matrix": OPENGL}],
