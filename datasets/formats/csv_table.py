@@ -35,7 +35,7 @@ LOOKS_FOR = "poses.csv with the columns image,x,y,z,qw,qx,qy,qz"
 POSE_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz")
 INTRINSICS_COLUMNS = ("fx", "fy", "cx", "cy")
 COLUMNS = ("image", *POSE_COLUMNS, "split", "sequence", *INTRINSICS_COLUMNS)
-_UNIT = re.compile(r"^#\s*unit:\s*(\S.*?)\s*$", re.MULTILINE)
+_UNIT = re.compile(r"^#[ \t]*unit:[ \t]*(\S.*)$", re.MULTILINE)
 
 
 class _Row(NamedTuple):
@@ -97,7 +97,7 @@ def read(folder: Path) -> RawScene:
         ],
         sources=sources,
         cameras=[_parse_camera(row, folder / name) for row, name in zip(rows, names, strict=True)],
-        unit=unit[1] if unit else "m",
+        unit=unit[1].strip() if unit else "m",
         notes=notes,
     )
 

@@ -31,6 +31,10 @@ READ_KEYS = frozenset(
         *("T_cam_imu", "distortion_coeffs", "cam_overlaps"),
     }
 )
+# Most characters between a key and its numbers, and of numbers in brackets. Without limits, the
+# time of a search grows with the square of a file's length.
+MAX_GAP = 500
+MAX_NUMBERS = 2000
 # Camera models by names of distortion models: those of EuRoC, and Kalibr's and ROS' for the first.
 DISTORTION_MODELS = {
     "radial-tangential": "OPENCV",
@@ -76,7 +80,7 @@ def _read_sensor(path: Path, notes: list[str]) -> SensorCalibration:
     """Read a sensor.yaml."""
     text = read_text(path)
     model = _read_model(text, path, notes)
-    numbers = _find_numbers(text, r"T_BS:[^\[]*?data:\s*", 16, path)
+    numbers = _find_numbers(text, rf"T_BS:[^\[]{{0,{MAX_GAP}}}?data:", 16, path)
     matrix = _rigid_matrix(numbers, "T_BS", path)
     return SensorCalibration(matrix, _read_camera(text, "distortion_coefficients", model, path))
 
@@ -89,7 +93,9 @@ def _read_camchain(path: Path, notes: list[str]) -> SensorCalibration:
     text = match[1]
     model = _read_model(text, path, notes)
     wanted = "T_cam_imu must be followed by 4 rows of 4 numbers in brackets"
-    rows = re.search(r"T_cam_imu:\s*\[?((?:[\s,-]*\[[^\[\]]*\]){4})", text)
+    gap = rf"[\s,-]{{0,{MAX_GAP}}}"
+    row = rf"{gap}\[[^\[\]]{{0,{MAX_NUMBERS}}}\]"
+    rows = re.search(rf"T_cam_imu:(?:{gap}\[)??((?:{row}){{4}})", text)
     if not rows:
         raise PoseNetError(f"{path}: {wanted}")
     brackets = re.findall(r"\[([^\[\]]*)\]", rows[1])
@@ -107,8 +113,9 @@ def _read_model(text: str, path: Path, notes: list[str]) -> str:
 
     A key is at the start of a line, or indented as the first line is.
     """
-    indent = re.match(r"\s*?([ \t]*)(?=\S)", text)
-    pattern = rf"^{indent[1] if indent else ''}(\w+):[ \t]*([^\n#]*)"
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    indent = first[: len(first) - len(first.lstrip(" \t"))]
+    pattern = rf"^{indent}(\w+):[ \t]*([^\n#]*)"
     values = {
         key: value.strip(" \t\r\"'") for key, value in re.findall(pattern, text, re.MULTILINE)
     }
@@ -145,24 +152,25 @@ def _rigid_matrix(numbers: tuple[float, ...], name: str, path: Path) -> np.ndarr
 
 def _read_camera(text: str, distortion_key: str, model: str, path: Path) -> Camera:
     """Return the camera of a YAML text."""
-    fx, fy, cx, cy = _find_numbers(text, r"^\s*intrinsics:\s*", 4, path)
-    resolution = _find_numbers(text, r"^\s*resolution:\s*", 2, path)
+    fx, fy, cx, cy = _find_numbers(text, r"^[ \t]*intrinsics:", 4, path)
+    resolution = _find_numbers(text, r"^[ \t]*resolution:", 2, path)
     width, height = (int(value) for value in resolution)
     if not (min(fx, fy) > 0 and min(width, height) > 0):
         raise PoseNetError(
             f"{path}: resolution and focal lengths must be above 0, "
             f"received {width} x {height}, {fx} and {fy}"
         )
-    distortion = _find_numbers(text, rf"^\s*{distortion_key}:\s*", 4, path)
+    distortion = _find_numbers(text, rf"^[ \t]*{distortion_key}:", 4, path)
     center = (cx + PIXEL_OFFSET, cy + PIXEL_OFFSET)
     return Camera(width, height, fx, fy, *center, model, distortion)
 
 
 def _find_numbers(text: str, key: str, number: int, path: Path) -> tuple[float, ...]:
     """Return the numbers in brackets after a key (a regular expression) of a YAML file."""
-    name = key.removeprefix(r"^\s*").split(":")[0]
+    name = key.removeprefix(r"^[ \t]*").split(":")[0]
     wanted = f"{name} must be followed by {number} numbers in brackets"
-    match = re.search(key + r"\[([^\]]*)\]", text, re.MULTILINE)
+    bracket = rf"\s{{0,{MAX_GAP}}}\[([^\]]{{0,{MAX_NUMBERS}}})\]"
+    match = re.search(key + bracket, text, re.MULTILINE)
     if not match:
         raise PoseNetError(f"{path}: {wanted}")
     numbers = parse_floats(match[1].replace(",", " ").split(), str(path), wanted)

@@ -17,7 +17,7 @@ POSE_NAMES = ("x", "y", "z", "qw", "qx", "qy", "qz")
 # How files call them: x, tx, p_x, and EuRoC's p_RS_R_x; qw, q_w, and EuRoC's q_RS_w.
 _POSITION = re.compile(r"(t|p|pos|position)?(?:_rs_r)?_?([xyz])")
 _QUATERNION = re.compile(r"q(?:uat|uaternion)?(?:_rs)?_?([wxyz])")
-_UNIT = re.compile(r"\[[^\]]*\]|\([^)]*\)")
+_UNIT = re.compile(r"\[[^\]]{0,40}\]|\([^)]{0,40}\)")
 # Largest error of the length of a quaternion that is written with a few digits.
 LENGTH_TOLERANCE = 1e-2
 # The quaternion is at one place if nine in ten lines have unit length there, since a file may

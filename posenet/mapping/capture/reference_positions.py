@@ -48,7 +48,7 @@ LATITUDE_REF, LATITUDE = 1, 2
 LONGITUDE_REF, LONGITUDE = 3, 4
 ALTITUDE_REF, ALTITUDE = 5, 6
 BELOW_SEA = b"\x01"
-_UNIT = re.compile(r"\[[^\]]*\]|\([^)]*\)")
+_UNIT = re.compile(r"\[[^\]]{0,40}\]|\([^)]{0,40}\)")
 
 
 class _Columns(NamedTuple):

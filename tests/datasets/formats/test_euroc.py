@@ -125,6 +125,22 @@ def test_malformed(tmp_path, change, message):
     assert message in refused(write(tmp_path / "MH_01", **change))
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("T_BS:", "T_BS:" * 100_000 + "T_XX:" + " " * 1000),
+        ("T_BS:", "\n" * 1_000_000),
+        ("intrinsics:", "intrinsics: [\n" * 100_000),
+        ("resolution:", "resolution:" + " " * 1_000_000),
+    ],
+)
+def test_long_malformed_files_are_refused_soon(tmp_path, old, new):
+    # Searches whose time grew with the square of the length would take hours.
+    assert "must be followed by" in refused(
+        write(tmp_path / "MH_01", sensor=SENSOR.replace(old, new))
+    )
+
+
 def test_keys_of_the_sensor_with_a_meaning_are_named(tmp_path, caplog):
     sensor = SENSOR + "timeshift_cam_imu: 0.012\nline_delay_nanoseconds: 0\nrostopic: /cam0\n"
     folder = write(tmp_path / "MH_01", sensor=sensor)
@@ -259,6 +275,11 @@ def test_tum_vi(tmp_path, below):
 def test_malformed_camchain(tmp_path, old, new, says):
     folder = write_tum_vi(tmp_path / "room1", CAMCHAIN.replace(old, new, 1))
     assert refused(folder) == f"{folder}/mav0/../dso/camchain.yaml: {says}"
+
+
+def test_a_long_gap_in_a_camchain_is_refused_soon(tmp_path):
+    text = CAMCHAIN.replace("T_cam_imu:", "T_cam_imu:" + " " * 1_000_000)
+    assert "T_cam_imu must be followed by" in refused(write_tum_vi(tmp_path / "room1", text))
 
 
 def test_keys_of_the_camchain_with_a_meaning_are_named(tmp_path, caplog):

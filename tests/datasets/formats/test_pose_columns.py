@@ -32,6 +32,11 @@ def test_names_of_columns(header, indices, key):
     assert not columns.is_translation
 
 
+def test_a_long_header_of_open_brackets_has_no_columns():
+    # A search whose time grew with the square of the length would take minutes.
+    assert find_pose_columns("x y z " + "([" * 200_000) is None
+
+
 def test_translation_follows_the_quaternion():
     columns = find_pose_columns("# name qw qx qy qz tx ty tz")
     assert columns.is_translation
