@@ -98,15 +98,31 @@ def _names_show_moments(scene: Scene, names: Sequence[str]) -> bool:
     return len(pairs) == len(set(moments)) == len(set(scene.dense_moments.tolist()))
 
 
+def _outside(scene: Scene) -> set[Path]:
+    """Return the images that links lead to outside of the scene: a hard link would share them."""
+    if scene.files:  # joined scenes have several folders
+        return set()
+    root = scene.root.resolve()
+    return {path for path in scene.paths if not path.resolve().is_relative_to(root)}
+
+
 def _place_images(scene: Scene, folder: Path, names: Sequence[str], copy: bool) -> None:
     if len(set(names)) != len(names):
         duplicate = next(name for name in names if names.count(name) > 1)
         raise PoseNetError(f"two images of the scene would get the same name, {duplicate}")
+    outside = _outside(scene)
+    if outside:
+        log.warning(
+            "%s: %s outside of the scene and copied, such as %s",
+            scene.root,
+            "1 image is" if len(outside) == 1 else f"{len(outside)} images are",
+            min(outside),
+        )
     for source, name in zip(scene.paths, names, strict=True):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            copy_upright(source, target, link=not copy)
+            copy_upright(source, target, link=not copy and source not in outside)
         except (OSError, SyntaxError, ValueError) as error:  # Pillow, for a damaged image
             reason = getattr(error, "strerror", None) or error
             raise PoseNetError(f"{source} cannot be copied to {target}: {reason}") from None

@@ -246,6 +246,22 @@ def test_images_are_linked_or_copied(tmp_path):
     assert (tmp_path / "copied" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
 
 
+def test_images_outside_of_the_scene_are_named_and_copied(tmp_path, caplog):
+    scene = make_scene(tmp_path / "in")
+    private = tmp_path / f"private{scene.paths[0].suffix}"
+    scene.paths[0].rename(private)
+    scene.paths[0].symlink_to(private)
+    convert(scene, tmp_path / "out", "csv")
+    written = tmp_path / "out" / scene.names[0]
+    assert written.read_bytes() == private.read_bytes()
+    assert not os.path.samefile(written, private)
+    assert os.path.samefile(tmp_path / "out" / scene.names[1], scene.paths[1])
+    assert (
+        f"{scene.root}: 1 image is outside of the scene and copied, such as {scene.paths[0]}"
+        in caplog.messages
+    )
+
+
 def test_images_that_their_exif_turns_are_written_upright(tmp_path):
     scene = make_scene(tmp_path / "in")
     exif = Image.Exif()
