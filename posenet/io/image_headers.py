@@ -44,6 +44,9 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp
 PILLOW_ERRORS = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 # Pillow refuses images of twice as many pixels. OpenCV has the same limit.
 Image.MAX_IMAGE_PIXELS = 2**29
+# Largest image that is decoded: 16384 x 16384 pixels, more than any camera's. A file of 1 MB can
+# have a thousand times as many bytes of pixels.
+MAX_PIXELS = 2**28
 
 # EXIF 2.3, tag Orientation; the values that swap width and height; and the number of
 # counter-clockwise quarter turns with which a viewer shows the stored pixels (others are mirrored).
@@ -64,6 +67,10 @@ JPEG_TAIL = 65536
 BITS_PER_BLOCK = 2
 # Bytes of the tables of a JPEG that may be zero.
 TABLE_BYTES = 256
+
+
+class ImageTooLargeError(PoseNetError):
+    """An image with more pixels than are decoded."""
 
 
 class StoredSize(NamedTuple):
@@ -88,7 +95,8 @@ def image_size(path: Path) -> tuple[int, int]:
         (width, height) in pixels, EXIF orientation applied.
 
     Raises:
-        PoseNetError: the file is not an image, or requires an extra that is not installed.
+        PoseNetError: the file is not an image, has too many pixels (`ImageTooLargeError`), or
+            requires an extra that is not installed.
     """
     try:
         (width, height), orientation = _read_header(path)
@@ -149,7 +157,7 @@ def stored_size(path: Path) -> StoredSize:
     """
     try:
         size, orientation = _read_header(path)
-    except (*PILLOW_ERRORS, MissingExtraError):
+    except (*PILLOW_ERRORS, MissingExtraError, ImageTooLargeError):
         return StoredSize((0, 0), 0)
     return StoredSize(size, QUARTER_TURNS.get(orientation, 0))
 
@@ -190,6 +198,8 @@ def find_image_issue(path: Path) -> str | None:
         image_size(path)
     except MissingExtraError as error:
         return str(error).removeprefix(f"{path}: ")
+    except ImageTooLargeError:
+        return f"image of more than {MAX_PIXELS} pixels"
     except PoseNetError:
         return "file that is not an image"
     with open(path, "rb") as file:
@@ -275,6 +285,11 @@ def _read_header(path: Path) -> tuple[tuple[int, int], int]:
         size = image.size
         if isinstance(image, TiffImageFile):  # Pillow applies the orientation to its size
             size = image.tag_v2[TIFF_WIDTH], image.tag_v2[TIFF_HEIGHT]
+        if size[0] * size[1] > MAX_PIXELS:
+            raise ImageTooLargeError(
+                f"{path}: an image must have at most {MAX_PIXELS} pixels, "
+                f"received {size[0]} x {size[1]}"
+            )
         return size, read_exif(image).get(EXIF_ORIENTATION, 1)
 
 

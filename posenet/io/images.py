@@ -14,6 +14,7 @@ from posenet.geometry.cropping import cover_transform
 from posenet.io.heif import DECODER_ERRORS, HEAD_BYTES, is_heif, register_decoder
 from posenet.io.image_headers import (
     PILLOW_ERRORS,
+    ImageTooLargeError,
     has_zeros_in_scan,
     image_size,
     is_complete,
@@ -178,9 +179,21 @@ def _encode_srgb(radiance: np.ndarray) -> np.ndarray:
 
 
 def _decoder_flag(path: Path, at_least: tuple[int, int] | None) -> int:
-    """Return OpenCV's flag for the smallest scale of a JPEG that covers a size."""
-    if at_least and path.suffix.lower() in (".jpg", ".jpeg"):
+    """Return OpenCV's flag for the smallest scale of a JPEG that covers a size.
+
+    Raises:
+        PoseNetError: the image has too many pixels, or is not the JPEG that its name states.
+    """
+    is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+    try:
         width, height = image_size(path)
+    except ImageTooLargeError:
+        raise
+    except PoseNetError:
+        if is_jpeg and at_least:
+            raise
+        return cv2.IMREAD_COLOR  # OpenCV may read it
+    if at_least and is_jpeg:
         spare = min(height / at_least[0], width / at_least[1])
         for factor, flag in REDUCED_DECODERS.items():
             if spare >= factor:

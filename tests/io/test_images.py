@@ -1,5 +1,7 @@
 """Decode and resize images."""
 
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -162,6 +164,20 @@ def test_truncated_image_is_not_filled_with_gray(tmp_path, name):
 def test_image_of_200_megapixels_is_valid(tmp_path):
     Image.new("L", (16320, 12240)).save(tmp_path / "a.png", compress_level=1)
     assert image_size(tmp_path / "a.png") == (16320, 12240)
+
+
+def test_images_with_too_many_pixels_are_not_decoded(tmp_path, colors):
+    path = tmp_path / "a.png"
+    Image.fromarray(colors).save(path)
+    data = bytearray(path.read_bytes())
+    data[16:24] = (20000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    path.write_bytes(data)
+    line = f"{path}: an image must have at most 268435456 pixels, received 20000 x 20000"
+    assert refusal(read_image, path) == line
+    assert refusal(image_size, path) == line
+    assert find_image_issue(path) == "image of more than 268435456 pixels"
+    assert stored_size(path).size == (0, 0)
 
 
 def test_size_of_a_png_is_read_without_decoding_it(tmp_path, colors):
