@@ -67,7 +67,7 @@ def predict_bag(config: PredictConfig, run: Run) -> None:
         for some, estimates in _localize(bag.images(topic), camera, localizer, size):
             retrieved = localizer.retrieve(estimates) if config.show_retrieved else None
             names = list(map(format_stamp, some.tolist()))
-            print_estimates(names, estimates, retrieved, header=not found)
+            print_estimates(names, estimates, retrieved, header=not found, as_json=config.json)
             stamps.append(some)
             found.append(estimates)
     if not found:

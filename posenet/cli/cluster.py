@@ -81,5 +81,6 @@ def predict_on_cluster(config: PredictConfig, run: Run) -> None:
             [names[image.row] for image in found],
             [image.estimate for image in found],
             [image.retrieved for image in found] if config.show_retrieved else None,
+            as_json=config.json,
         )
         shutil.rmtree(run.folder / UNFINISHED, ignore_errors=True)

@@ -15,6 +15,7 @@ from posenet.cli.city import CityConfig
 from posenet.cli.commands import COMMANDS, AnyCommand, SceneCommand, WeightsCommand
 from posenet.cli.options import ReconstructConfig
 from posenet.cli.startup import start_process
+from posenet.cli.terminal import escape, escaped_stdout
 from posenet.config import TrainConfig
 from posenet.errors import PoseNetError
 
@@ -41,6 +42,12 @@ def main(
         SystemExit: with code 2 for wrong use, with code 0 after the help.
     """
     start_process()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if list(arguments) == ["--version"]:
+        from posenet import __version__
+
+        print(f"{program} {__version__}")
+        return DONE
     with suppress(ValueError):  # not in the main thread
         # Ending a process is as safe as Ctrl-C: unfinished files are removed.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -51,18 +58,19 @@ def main(
         )
         if isinstance(config, SceneCommand | WeightsCommand):
             config = config.command
-        COMMANDS[type(config)](config)
+        with escaped_stdout():
+            COMMANDS[type(config)](config)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of stdout has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except PoseNetError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {escape(str(error))}", file=sys.stderr)
         return FAILED
     except OSError as error:
         if error.filename is None:  # not about a file of the user
             raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"error: {escape(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
         return FAILED
     except UnicodeEncodeError as error:  # in a locale without UTF-8
         print(

@@ -140,9 +140,11 @@ class PredictConfig:
     is not possible, --no-refine prints the poses of the network."""
     show_retrieved: bool = False
     """Also print the name of the most similar training image."""
+    json: bool = False
+    """Print a JSON object per image instead of columns; what has no value is null."""
     runtime: Literal["auto", "onnx", "tensorflow", "jax", "torch"] = "auto"
     """What runs the network. auto: Keras, on the backend of KERAS_BACKEND, or on the first of
-    TensorFlow, JAX and PyTorch that is installed. onnx starts in a third of the time: it uses
+    TensorFlow, PyTorch and JAX that is installed. onnx starts in a third of the time: it uses
     RUN/model.onnx, which is exported once, and does not import Keras after that. It requires the
     extra `onnx`, and `export` for the first time."""
     scheduler: str | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +43,8 @@ def predict(config: PredictConfig) -> None:
 
         if config.topic or config.output_bag:
             raise PoseNetError("--topic and --output-bag cannot be used with a stream")
+        if config.json:
+            raise PoseNetError("--json cannot be used with a stream")
         predict_stream(config, run, stream)
         return
     for option in ("output", "overwrite", "show", "realtime"):
@@ -82,7 +86,8 @@ def predict(config: PredictConfig) -> None:
     )
     rows, estimates = localizer.localize_files(paths)
     retrieved = localizer.retrieve(estimates) if config.show_retrieved else None
-    print_estimates([paths[row] for row in rows], estimates, retrieved)
+    names = [paths[row] for row in rows]
+    print_estimates(names, estimates, retrieved, as_json=config.json)
     if config.output_bag:
         from posenet.cli.bags import write_estimates
         from posenet.interop.bag_writer import to_nanoseconds
@@ -99,6 +104,7 @@ def print_estimates(
     retrieved: list[str] | None,
     *,
     header: bool = True,
+    as_json: bool = False,
 ) -> None:
     """Print one line for each image with a pose.
 
@@ -107,18 +113,23 @@ def print_estimates(
         estimates: their estimates.
         retrieved: names of the most similar training images; None to leave them out.
         header: print the names of the columns first.
+        as_json: print JSON objects, without a header.
     """
     from posenet.evaluation.pose_files import PREDICTION_HEADER
 
-    if header:
+    if header and not as_json:
         columns = _columns(estimates[0], None if retrieved is None else "")
         print(f"{PREDICTION_HEADER}; then {', '.join(columns)}")
     for row, name in enumerate(names):
         estimate = estimates[row]
         if not estimate.valid:
             continue
+        name_of_retrieved = None if retrieved is None else retrieved[row]
+        if as_json:
+            print(_json_line(name, estimate, name_of_retrieved))
+            continue
         pose = [*estimate.position, *estimate.quaternion_wxyz]
-        values = _columns(estimate, None if retrieved is None else retrieved[row])
+        values = _columns(estimate, name_of_retrieved)
         print(name, *(f"{value:.6f}" for value in pose), *values.values())
 
 
@@ -161,6 +172,25 @@ def _stream(arguments: tuple[str, ...]) -> StreamSource | None:
             f"{found[0]} is a stream, which must be the only input, received {len(arguments)}"
         )
     return found[0] if found else None
+
+
+def _json_line(name: object, estimate: PoseEstimate, retrieved: str | None) -> str:
+    """Return an estimate as a JSON object in one line."""
+    values = {
+        "image": str(name),
+        "position": estimate.position.tolist(),
+        "quaternion_wxyz": estimate.quaternion_wxyz.tolist(),
+        "rotation_spread_deg": estimate.rotation_spread_deg,
+        "position_std": estimate.position_std,
+        "rotation_std_deg": estimate.rotation_std_deg,
+        "num_inliers": int(estimate.num_inliers),
+        "refined": bool(estimate.refined),
+    }
+    values = {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in values.items()
+    }
+    return json.dumps(values if retrieved is None else values | {"retrieved_image": retrieved})
 
 
 def _columns(estimate: PoseEstimate, retrieved: str | None) -> dict[str, str]:

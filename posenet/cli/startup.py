@@ -9,6 +9,7 @@ import os
 import sys
 import warnings
 
+from posenet.cli.terminal import EscapingFormatter
 from posenet.environment import hidden_stderr, import_keras
 
 # Level of FFmpeg's log without any message.
@@ -19,7 +20,9 @@ MAX_REMEMBERED = 1000
 
 def start_process() -> None:
     """Set up messages, output and warnings, whatever the user's environment asks of Python."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(EscapingFormatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     # Without a home folder, matplotlib logs where it caches its fonts.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     # Embedding a font in a PDF logs each of its tables.
