@@ -16,8 +16,9 @@ import sys
 import time
 from itertools import repeat
 
-SIZE = (96, 128)
-BATCH = 16
+# The default input and batch of a training.
+SIZE = (192, 256)
+BATCH = 32
 
 
 def work(backbone: str, steps: int) -> None:

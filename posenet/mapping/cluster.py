@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import cv2
 
 from posenet.environment import import_extra
 from posenet.errors import PoseNetError, count, first_line
-from posenet.mapping.parallel import Item, Result, one_blas_thread, use_executor
+from posenet.mapping.parallel import Item, Result, one_blas_thread, use_executor, use_threads
 
 log = logging.getLogger("posenet")
 
@@ -21,6 +22,13 @@ log = logging.getLogger("posenet")
 BATCH = 8
 # Tasks that are submitted per thread of the workers. Results that wait are lost with their worker.
 WAITING_TASKS = 3
+# Environment variables that give TensorFlow, OpenMP (PyTorch) and XLA (JAX) one thread.
+ONE_THREAD = {
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+}
 # Seconds until a scheduler must reply.
 TIMEOUT = 10
 
@@ -96,6 +104,8 @@ class DaskExecutor:
 def run_batch(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """Call a function for each item in one thread, on a worker.
 
+    Libraries that the worker imports later have one thread too: a machine has a worker per core.
+
     Args:
         work: the function.
         items: its arguments.
@@ -104,7 +114,9 @@ def run_batch(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Res
         The results in order.
     """
     cv2.setNumThreads(1)
-    with one_blas_thread():
+    for name, value in ONE_THREAD.items():
+        os.environ.setdefault(name, value)
+    with one_blas_thread(), use_threads(1):
         return [work(item) for item in items]
 
 

@@ -45,7 +45,7 @@ class Executor(Protocol):
 
 
 class LocalThreads:
-    """Calls functions in one thread per core of this machine.
+    """Calls functions in one thread per core of this machine, or as many as `use_threads` states.
 
     OpenCV's and BLAS's own threads are off meanwhile, since they would compete. A single item has
     OpenCV's threads, and may use more by `in_threads`.
@@ -69,13 +69,34 @@ class LocalThreads:
             return
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)
-        pool = ThreadPoolExecutor(NUM_CORES)
+        pool = ThreadPoolExecutor(_num_threads.get())
         try:
             with one_blas_thread():
                 yield from pool.map(work, items)
         finally:
             pool.shutdown(cancel_futures=True)  # interrupted work ends soon
             cv2.setNumThreads(threads)
+
+
+# Threads of `LocalThreads`.
+_num_threads: ContextVar[int] = ContextVar("num_threads", default=NUM_CORES)
+
+
+@contextmanager
+def use_threads(number: int) -> Iterator[None]:
+    """Limit the threads of `LocalThreads` in a block, as on a worker that has one core.
+
+    Args:
+        number: number of threads.
+
+    Yields:
+        Nothing.
+    """
+    token = _num_threads.set(number)
+    try:
+        yield
+    finally:
+        _num_threads.reset(token)
 
 
 # The executor in use; None for `LocalThreads`.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,30 @@ def join_hosts() -> None:
             f"--hosts requires {', '.join(VARIABLES)}, or a job of SLURM or Open MPI "
             f"({first_line(error)})"
         ) from None
+    with _patient_threads():
+        jax.devices()  # connects the processes and starts the threads that exchange sums
+
+
+@contextmanager
+def _patient_threads() -> Iterator[None]:
+    """Let threads that are started in a block wait for their turn on a core, on Linux.
+
+    The thread that receives sums from other processes (of Gloo) polls for a lock. Woken in place of
+    the thread that holds the lock, on the same core, it would poll for its whole turn: 4 ms for
+    each of the hundreds of sums of a step, instead of 0.1 ms.
+    """
+    policy = getattr(os, "SCHED_BATCH", None)
+    if policy is None:
+        yield
+        return
+    before = os.sched_getscheduler(0)
+    with suppress(OSError):
+        os.sched_setscheduler(0, policy, os.sched_param(0))
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.sched_setscheduler(0, before, os.sched_param(0))
 
 
 def leave_hosts() -> None:

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import keras
@@ -12,6 +13,7 @@ import pytest
 
 from posenet.config import TrainConfig
 from posenet.environment import is_installed
+from posenet.training import devices
 from posenet.training.callbacks import read_history
 from posenet.training.devices import Share, distributed, join_hosts, on_one_device, own_share
 from tests.helpers.errors import refusal
@@ -119,6 +121,18 @@ def test_hosts_require_jax_and_epochs(monkeypatch):
     )
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     assert refusal(join_hosts) == "--hosts requires Keras on jax, here it runs on torch"
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux only")
+def test_threads_that_connect_processes_wait_for_their_turn():
+    before = os.sched_getscheduler(0)
+    policies = []
+    thread = threading.Thread(target=lambda: policies.append(os.sched_getscheduler(0)))
+    with devices._patient_threads():
+        thread.start()
+    thread.join()
+    assert policies == [os.SCHED_BATCH]
+    assert os.sched_getscheduler(0) == before
 
 
 @needs_jax

@@ -26,6 +26,12 @@ def enter(address):
         pass
 
 
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch):
+    """Workers change their environment; here they are this process."""
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+
+
 class FakeFuture:
     def __init__(self, result):
         self.result = result
@@ -75,7 +81,12 @@ def test_tasks_that_wait_are_cancelled_when_work_is_interrupted():
 
 
 def test_a_worker_runs_a_batch_in_order():
+    os.environ.pop("TF_NUM_INTRAOP_THREADS", None)
+    os.environ["OMP_NUM_THREADS"] = "2"
     assert run_batch(str, [3, 1, 2]) == ["3", "1", "2"]
+    # A machine has a worker per core. What the user has set stays.
+    assert os.environ["TF_NUM_INTRAOP_THREADS"] == "1"
+    assert os.environ["OMP_NUM_THREADS"] == "2"
 
 
 def test_a_scheduler_without_workers_is_an_error():

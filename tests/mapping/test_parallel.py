@@ -15,6 +15,7 @@ from posenet.mapping.parallel import (
     one_blas_thread,
     run_tasks,
     use_executor,
+    use_threads,
 )
 
 
@@ -53,6 +54,15 @@ def test_every_worker_has_one_blas_thread():
     assert before
     assert all(set(each) == {1} for each in in_parallel(threads, range(4), "x"))
     assert threads(0) == before
+
+
+def test_a_block_may_have_one_thread():
+    def thread(_):
+        time.sleep(0.01)
+        return threading.get_ident()
+
+    with use_threads(1):
+        assert len(set(in_parallel(thread, range(8), "x"))) == 1
 
 
 def test_interrupted_work_ends_soon():
