@@ -147,6 +147,35 @@ def estimate_absolute_pose(
     return None
 
 
+def fit_again(
+    matcher: QueryMatcher,
+    pose: AbsolutePose,
+    images: Sequence[int],
+    *,
+    has_known_focal_length: bool = True,
+) -> AbsolutePose:
+    """Fit a pose to the matches with other training images, which see more of what the query shows.
+
+    Args:
+        matcher: matches of the query image.
+        pose: the estimated pose.
+        images: indices of the training images to match.
+        has_known_focal_length: whether the focal length was known.
+
+    Returns:
+        The new pose with the rival of the old one; the old one if fewer keypoints agree with the
+        new one.
+    """
+    if pose.focal_factor != 1.0:
+        matcher = matcher.zoomed(pose.focal_factor)
+    matcher.prepare(images)
+    hypothesis = Hypothesis(pose.pose, tuple(images), pose.num_inliers)
+    fitted = _fit_hypothesis(matcher, hypothesis, has_known_focal_length)
+    if fitted is None or fitted.num_inliers < pose.num_inliers:
+        return pose
+    return replace(fitted, focal_factor=pose.focal_factor, rival=pose.rival)
+
+
 def _fit_hypothesis(
     matcher: QueryMatcher, hypothesis: Hypothesis, has_known_focal_length: bool
 ) -> AbsolutePose | None:

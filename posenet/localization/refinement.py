@@ -20,7 +20,7 @@ from posenet.errors import PoseNetError, count
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from posenet.io.images import read_image
-from posenet.localization.absolute_pose import AbsolutePose, estimate_absolute_pose
+from posenet.localization.absolute_pose import AbsolutePose, estimate_absolute_pose, fit_again
 from posenet.localization.acceptance import choose_pose, is_determined, log_odds
 from posenet.localization.covisibility import Covisibility
 from posenet.localization.nearest_views import ViewIndex
@@ -41,6 +41,9 @@ MAX_NEIGHBORS = 14
 # Training images that are matched if it is known about where an image was taken. 2 to 12 were tried
 # on three sequences held out of RedKitchen's training split: six had the least mean error.
 NEAR_NEIGHBORS = 6
+# Of these, those that no criterion found: from so many on, the pose is fitted again to all of them.
+# In large places, similar images of other places take the turns of the right ones.
+MISSED_NEIGHBORS = 3
 # Scales at which images are searched for more keypoints if those at first do not determine a pose,
 # and the largest number of them. A third of the blurred and nearly all of the small images that
 # fail at first are localized so.
@@ -205,9 +208,10 @@ class PnPRefiner:
             rankings = [similar[row], nearest]
             best: AbsolutePose | None = None
             for keypoints in _detections(paths[row], camera):
-                pose = self._estimate_one(
-                    keypoints, rankings, usable, camera.has_known_focal_length, threads
-                )
+                matcher = QueryMatcher(keypoints, self.cached_landmarks, threads=threads)
+                by_keypoints = self.vlad.rank(matcher.descriptors, MAX_NEIGHBORS, usable=usable)
+                candidates = _in_turns([by_keypoints, *rankings])
+                pose = self._estimate_one(matcher, candidates, views, camera.has_known_focal_length)
                 if pose is not None and (best is None or log_odds(pose) > log_odds(best)):
                     best = pose
                 if best is not None and is_determined(best):
@@ -257,16 +261,12 @@ class PnPRefiner:
 
     def _estimate_one(
         self,
-        keypoints: Keypoints,
-        rankings: Sequence[np.ndarray],
-        usable: np.ndarray | None,
+        matcher: QueryMatcher,
+        candidates: list[int],
+        views: ViewIndex,
         has_known_focal_length: bool,
-        threads: int,
     ) -> AbsolutePose | None:
         """Match with the first candidates, then with all unless the pose is certain."""
-        matcher = QueryMatcher(keypoints, self.cached_landmarks, threads=threads)
-        by_keypoints = self.vlad.rank(matcher.descriptors, MAX_NEIGHBORS, usable=usable)
-        candidates = _in_turns([by_keypoints, *rankings])
         rounds = [candidates[:FIRST_NEIGHBORS]]
         if len(candidates) > FIRST_NEIGHBORS:
             rounds.append(candidates)
@@ -283,7 +283,28 @@ class PnPRefiner:
                 best = pose
             if best is not None and best.num_inliers >= ENOUGH_INLIERS and best.rival is None:
                 break
-        return best
+        if best is None:
+            return None
+        return self._with_missed(best, matcher, images, views, has_known_focal_length)
+
+    def _with_missed(
+        self,
+        pose: AbsolutePose,
+        matcher: QueryMatcher,
+        matched: list[int],
+        views: ViewIndex,
+        has_known_focal_length: bool,
+    ) -> AbsolutePose:
+        """Fit a pose again with the training images near it, if several were not matched."""
+        forward = pose.rotation.apply([0.0, 0, 1])
+        near = views.nearest(pose.position, forward, NEAR_NEIGHBORS).tolist()
+        if len(set(near) - set(matched)) < MISSED_NEIGHBORS:
+            return pose
+        others = np.array([image for image in matched if image not in near], int)
+        if len(others):
+            overlaps = self.covisibility.overlaps(near[0], others)
+            near += others[overlaps > 0].tolist()
+        return fit_again(matcher, pose, near, has_known_focal_length=has_known_focal_length)
 
 
 def _detections(path: Path, camera: Camera) -> Iterator[Keypoints]:

@@ -18,9 +18,10 @@ from posenet.geometry.poses import Poses
 from posenet.io.files import best_effort_write
 from posenet.io.image_cache import ImageArray, load_images
 from posenet.io.images import DECODER_VERSION
-from posenet.io.stored_arrays import DAMAGED, BlockArray, map_array, save_arrays
+from posenet.io.stored_arrays import DAMAGED, BlockArray, map_array, open_arrays, save_arrays
 from posenet.mapping.descriptor_index import DescriptorIndex, open_index
 from posenet.mapping.global_descriptors import nearest_neighbors
+from posenet.mapping.parallel import NUM_CORES
 from posenet.models.inference import BATCH, Network, predict_in_batches
 from posenet.run import Run
 
@@ -78,7 +79,8 @@ class Gallery:
     def _search(self, queries: np.ndarray, count: int) -> np.ndarray:
         if self.index is not None:
             return self.index.nearest(queries, count)
-        return nearest_neighbors(self.descriptors, queries, count)
+        threads = NUM_CORES if len(queries) == 1 else 1
+        return nearest_neighbors(self.descriptors, queries, count, threads=threads)
 
     def nearest_poses(self, queries: np.ndarray, *, usable: np.ndarray | None = None) -> Poses:
         """Return the pose of the training image most similar to each query.
@@ -182,7 +184,7 @@ def load_or_build_gallery(
     run.save_training_scene(training)
     stamp = gallery_stamp(fingerprint, training)
     path = run.folder / GALLERY
-    saved = _open_gallery(path, stamp)
+    saved = _open_gallery(path, stamp, len(training))
     if saved is None:
         training.require_images(f"making {path}")
         start = _open_start(path, fingerprint, training)
@@ -206,27 +208,32 @@ class _Start(NamedTuple):
 def _open_start(path: Path, fingerprint: str, training: Scene) -> _Start | None:
     """Return a saved gallery of the same network and the first training images, None if none is."""
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        with open_arrays(path) as saved:
             images = int(saved["rows"][-1]) + 1
     except DAMAGED:
         return None
     if images >= len(training):
         return None
-    opened = _open_gallery(path, gallery_stamp(fingerprint, training.subset(np.arange(images))))
+    start = training.subset(np.arange(images))
+    opened = _open_gallery(path, gallery_stamp(fingerprint, start), images)
     return _Start(images, *opened) if opened else None
 
 
-def _open_gallery(path: Path, stamp: str) -> tuple[np.ndarray, np.ndarray] | None:
+def _open_gallery(path: Path, stamp: str, num_images: int) -> tuple[np.ndarray, np.ndarray] | None:
     """Return rows and descriptors of a saved gallery; None if it is missing, old or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        with open_arrays(path) as saved:
             if str(saved["stamp"]) != stamp:
                 return None
             rows = saved["rows"]
         descriptors = map_array(path, "descriptors")
     except DAMAGED:
         return None
-    return (rows, descriptors) if len(rows) == len(descriptors) else None
+    is_list = rows.ndim == 1 and rows.dtype.kind in "iu" and 0 < len(rows) == len(descriptors)
+    if not is_list or descriptors.ndim != 2 or descriptors.dtype != np.float16:
+        return None
+    is_ordered = rows[0] >= 0 and (np.diff(rows) > 0).all() and rows[-1] < num_images
+    return (rows, descriptors) if is_ordered else None
 
 
 def _build_gallery(
@@ -247,7 +254,7 @@ def _build_gallery(
     array = BlockArray((len(rows), first.shape[1]), np.float16, chain([first], blocks))
     with best_effort_write(path) as temporary, open(temporary, "wb") as file:
         save_arrays(file, {"stamp": np.array(stamp), "rows": rows, "descriptors": array})
-    saved = _open_gallery(path, stamp)
+    saved = _open_gallery(path, stamp, int(rows[-1]) + 1)
     if saved is not None:
         return saved
     # It cannot be written: the descriptors stay in memory.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 
 from posenet.io.image_cache import ImageArray
-from posenet.mapping.parallel import one_blas_thread
+from posenet.mapping.parallel import in_threads, one_blas_thread
 
 # Size in pixels (height, width) that images are described at, side of a cell, and number of bins.
 SIZE = (96, 128)
@@ -18,6 +20,8 @@ REGULARIZATION = 200.0
 # processor's cache.
 CHUNK = 512
 BLOCK_VALUES = 2**18
+# Values of training descriptors from which they are compared in several threads: 5 ms.
+THREADED_VALUES = 2**23
 # All float16 numbers as float32, by their bits.
 _HALF_VALUES = np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)
 _INDEX_MASK = 2**32 - 1
@@ -40,7 +44,12 @@ def hog_descriptors(images: ImageArray | np.ndarray) -> np.ndarray:
 
 
 def nearest_neighbors(
-    training: np.ndarray, queries: np.ndarray, count: int = 1, *, usable: np.ndarray | None = None
+    training: np.ndarray,
+    queries: np.ndarray,
+    count: int = 1,
+    *,
+    usable: np.ndarray | None = None,
+    threads: int = 1,
 ) -> np.ndarray:
     """Return the most similar training descriptors of each query, by comparison with all.
 
@@ -51,17 +60,28 @@ def nearest_neighbors(
         queries: unit descriptors, shape (q, d).
         count: number of neighbors; all if there are fewer.
         usable: mask of the training descriptors that are compared, shape (n,). Default: all.
+        threads: number of threads, if the training descriptors are many.
 
     Returns:
         Indices of training descriptors, most similar first, shape (q, count). Among equally
         similar ones the first comes first.
     """
+    if training.size < THREADED_VALUES:
+        threads = 1
+    parts = np.linspace(0, len(training), threads + 1).astype(int)
     total = len(training) if usable is None else int(usable.sum())
     count = min(count, total)
     rows = [np.zeros((0, count), int)]
     for start in range(0, len(queries), CHUNK):
-        keys = _largest_keys(training, queries[start : start + CHUNK], count, usable)
-        rows.append(_INDEX_MASK - (keys & _INDEX_MASK))
+        some = np.asarray(queries[start : start + CHUNK], np.float32)
+
+        def search(part: range, some: np.ndarray = some) -> np.ndarray:
+            return _largest_keys(training, some, count, usable, part)
+
+        with one_blas_thread():  # the products are small
+            found = in_threads(search, [range(*ends) for ends in pairwise(parts)], threads)
+        keys = _largest(np.concatenate(found, axis=1), count)
+        rows.append(_INDEX_MASK - (np.sort(keys, axis=1)[:, ::-1] & _INDEX_MASK))
     return np.concatenate(rows)
 
 
@@ -80,24 +100,31 @@ def to_float32(values: np.ndarray) -> np.ndarray:
 
 
 def _largest_keys(
-    training: np.ndarray, queries: np.ndarray, count: int, usable: np.ndarray | None
+    training: np.ndarray,
+    queries: np.ndarray,
+    count: int,
+    usable: np.ndarray | None,
+    part: range,
 ) -> np.ndarray:
-    """Return a key for each of the most similar descriptors, largest first, shape (q, count)."""
+    """Return keys of the most similar descriptors of a part, shape (q, at most count)."""
     best = np.zeros((len(queries), 0), np.int64)
     step = max(1, BLOCK_VALUES // max(1, training.shape[1]))
-    queries = np.asarray(queries, np.float32)
-    with one_blas_thread():  # the products are small
-        for start in range(0, len(training), step):
-            block = training[start : start + step]
-            rows = np.arange(start, start + len(block))
-            if usable is not None:
-                chosen = usable[rows]
-                block, rows = block[chosen], rows[chosen]
-            keys = _sortable_keys(queries @ to_float32(block).T, rows)
-            best = np.concatenate([best, keys], axis=1)
-            if best.shape[1] > count:
-                best = np.partition(best, -count, axis=1)[:, -count:] if count else best[:, :0]
-    return np.sort(best, axis=1)[:, ::-1]
+    for start in range(part.start, part.stop, step):
+        block = training[start : min(start + step, part.stop)]
+        rows = np.arange(start, start + len(block))
+        if usable is not None:
+            chosen = usable[rows]
+            block, rows = block[chosen], rows[chosen]
+        keys = _sortable_keys(queries @ to_float32(block).T, rows)
+        best = _largest(np.concatenate([best, keys], axis=1), count)
+    return best
+
+
+def _largest(keys: np.ndarray, count: int) -> np.ndarray:
+    """Return the largest keys of each row, in any order."""
+    if keys.shape[1] <= count:
+        return keys
+    return np.partition(keys, -count, axis=1)[:, -count:] if count else keys[:, :0]
 
 
 def _sortable_keys(similarity: np.ndarray, rows: np.ndarray) -> np.ndarray:

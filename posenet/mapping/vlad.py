@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ import cv2
 import numpy as np
 
 from posenet.io.files import best_effort_write
-from posenet.io.stored_arrays import DAMAGED, BlockArray, map_array, save_arrays
+from posenet.io.stored_arrays import DAMAGED, BlockArray, map_array, open_arrays, save_arrays
 from posenet.mapping.descriptor_index import DescriptorIndex, open_index
 from posenet.mapping.global_descriptors import nearest_neighbors, to_float32
 from posenet.mapping.landmarks import Landmarks
@@ -57,6 +58,12 @@ class VladIndex:
     projection: np.ndarray | None = None
     index: DescriptorIndex | None = None
 
+    @cached_property
+    def _projection(self) -> np.ndarray:
+        """The projection as float32, 8 MB."""
+        assert self.projection is not None
+        return to_float32(self.projection)
+
     def rank(
         self, local_descriptors: np.ndarray, count: int, *, usable: np.ndarray | None = None
     ) -> np.ndarray:
@@ -72,7 +79,7 @@ class VladIndex:
         """
         query = aggregate(local_descriptors, self.words)[None]
         if self.projection is not None:
-            query = query @ to_float32(self.projection).T
+            query = query @ self._projection.T
         if self.index is not None and usable is None:
             return self.index.nearest(query, count)[0]
         return nearest_neighbors(self.descriptors, query, count, usable=usable)[0]
@@ -121,7 +128,7 @@ def _open(path: Path, num_images: int) -> VladIndex | None:
     """Return a saved index; None if it is missing, damaged or of another number of images."""
     is_compressed = num_images > FULL_IMAGES
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        with open_arrays(path) as saved:
             words = saved["words"]
             projection = saved["projection"] if is_compressed else None
         descriptors = map_array(path, "descriptors")
@@ -129,6 +136,8 @@ def _open(path: Path, num_images: int) -> VladIndex | None:
         return None
     length = COMPONENTS if is_compressed else words.size
     if words.shape[1:] != (128,) or descriptors.shape != (num_images, length):
+        return None
+    if words.dtype != np.float32 or descriptors.dtype != (np.int8 if is_compressed else np.float16):
         return None
     if projection is not None and projection.shape != (COMPONENTS, words.size):
         return None

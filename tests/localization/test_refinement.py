@@ -180,9 +180,9 @@ def test_images_without_a_pose_are_searched_for_fainter_keypoints(refiner, tmp_p
     counts = []
     estimate_one = PnPRefiner._estimate_one
 
-    def count(self, keypoints, *args):
-        counts.append(len(keypoints))
-        return estimate_one(self, keypoints, *args) if len(counts) > 1 else None
+    def count(self, matcher, *args):
+        counts.append(len(matcher.keypoints))
+        return estimate_one(self, matcher, *args) if len(counts) > 1 else None
 
     monkeypatch.setattr(PnPRefiner, "_estimate_one", count)
     found = refiner.estimate(paths, [CAMERA], truth, np.full((1, 14), 0.1, np.float32))
