@@ -7,7 +7,6 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from posenet.evaluation.error_file import POSE_COLUMNS
 from posenet.evaluation.error_table import format_pair, format_table
 from posenet.evaluation.evaluate import Evaluation
 from posenet.evaluation.pose_files import write_tum
-from posenet.io.files import write_text
+from posenet.io.files import staged_files, write_text
 
 FIGURES = ("trajectory", "trajectory_3d", "errors", "sparsification", "worst_images", "matches")
 # The 3-D page.
@@ -107,25 +106,28 @@ def write_evaluation(
         PoseNetError: the folder cannot be written.
     """
     make_report_folder(folder)
+    figures = [f"{name}.{kind}" for name in (*FIGURES, *OLD_FIGURES) for kind in FIGURE_FORMATS]
+    with staged_files(folder) as staged:
+        _write_files(evaluation, staged, formats if plot else ())
+        written = {path.name for path in staged.iterdir()}
+        for name in {VIEW, *figures} - written:
+            (folder / name).unlink(missing_ok=True)
+
+
+def _write_files(evaluation: Evaluation, folder: Path, formats: Sequence[str]) -> None:
+    """Write the files of an evaluation into an empty folder; no figures without formats."""
     write_text(folder / "summary.json", json.dumps(evaluation.summary(), indent=2) + "\n")
     write_text(folder / "errors.csv", _format_errors(evaluation))
     timestamps = evaluation.scene.timestamps
     valid = evaluation.valid
     write_tum(folder / "groundtruth.tum", evaluation.scene.poses, timestamps)
     write_tum(folder / "estimate.tum", evaluation.estimate[valid], timestamps[valid])
-    written: list[Path] = []
-    if plot:
+    if formats:
         from posenet.evaluation.figures import write_figures
         from posenet.evaluation.view import write_view
 
-        written = write_figures(folder, evaluation, formats)
+        write_figures(folder, evaluation, formats)
         write_view(folder, evaluation)
-    else:
-        (folder / VIEW).unlink(missing_ok=True)
-    for name, suffix in product((*FIGURES, *OLD_FIGURES), FIGURE_FORMATS):
-        path = folder / f"{name}.{suffix}"
-        if path not in written:
-            path.unlink(missing_ok=True)
 
 
 def _format_recall(recall: dict[str, float]) -> str:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
@@ -17,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from posenet.errors import PoseNetError
+from posenet.io.json_files import read_json
+from posenet.io.temporary_names import temporary_path
 
 log = logging.getLogger("posenet")
 
-# Bytes of the random part of temporary names. Process numbers are not unique: containers share
-# them.
-TOKEN_BYTES = 6
+# Bytes of zeros that are written at once.
+RESERVED_BLOCK = 2**20
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     Raises:
         PoseNetError: the disk is full or the file must not be written.
     """
-    temporary = target.with_name(f".{secrets.token_hex(TOKEN_BYTES)}-{target.name}")
+    temporary = temporary_path(target)
     try:
         yield temporary
         os.replace(temporary, target)
@@ -117,7 +117,7 @@ def atomic_directory(target: Path) -> Iterator[Path]:
     """
     if os.path.lexists(target):
         raise PoseNetError(f"output folder already exists: {target}")
-    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(TOKEN_BYTES)}.unfinished")
+    unfinished = temporary_path(target, ".unfinished")
     try:
         unfinished.mkdir(parents=True)
         yield unfinished
@@ -128,6 +128,34 @@ def atomic_directory(target: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
+
+
+@contextmanager
+def staged_files(folder: Path) -> Iterator[Path]:
+    """Write a set of files under a temporary name and move all of them at the end of a block.
+
+    Whoever stops the process, the folder has the old files or, but for the moment in which files
+    are renamed, the new ones.
+
+    Args:
+        folder: the folder, which exists and may contain other files.
+
+    Yields:
+        A temporary folder beside it for the new files.
+
+    Raises:
+        PoseNetError: a file cannot be written.
+    """
+    staged = temporary_path(folder, ".unfinished")
+    try:
+        staged.mkdir()
+        yield staged
+        for file in sorted(staged.iterdir()):
+            os.replace(file, folder / file.name)
+    except OSError as error:
+        raise PoseNetError(f"{folder} cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
 
 
 def write_text(target: Path, text: str) -> None:
@@ -167,7 +195,7 @@ def load_stamped(path: Path, stamp: str) -> dict[str, Any] | None:
         The values. None if the file is missing, damaged, or has another stamp.
     """
     try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
+        saved = read_json(path)
         return saved if saved.pop("stamp") == stamp else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
@@ -269,3 +297,26 @@ def require_free_space(folder: Path, size: int) -> None:
         raise PoseNetError(
             f"{folder} needs {size / 1e9:.2f} GB of free space, its disk has {free / 1e9:.2f} GB"
         )
+
+
+def reserve_space(path: Path) -> None:
+    """Take the disk space of a file that was made with a size but without content.
+
+    Writing to its memory map would kill the process if another one filled the disk meanwhile.
+
+    Args:
+        path: the file, which contains zeros after its header.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    with open(path, "r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+            return
+        first = file.read(RESERVED_BLOCK)  # with the header of an array
+        file.seek(0)
+        file.write(first)
+        for start in range(len(first), size, RESERVED_BLOCK):
+            file.write(bytes(min(RESERVED_BLOCK, size - start)))

@@ -19,8 +19,16 @@ import numpy as np
 from tqdm import tqdm
 
 from posenet.errors import PoseNetError, count, name_first
-from posenet.io.files import atomic_path, fingerprint_file, require_free_space
+from posenet.io.files import (
+    atomic_path,
+    fingerprint_file,
+    require_free_space,
+    reserve_space,
+    write_text,
+)
 from posenet.io.images import DECODER_VERSION, load_image
+from posenet.io.json_files import read_json
+from posenet.io.stored_arrays import DAMAGED
 from posenet.io.user_folders import cache_folder
 
 log = logging.getLogger("posenet")
@@ -130,17 +138,19 @@ def load_images(
         try:
             log.info("%s: read from the cache %s", label, target)
             return _open_cached(target, shape)
-        except (ValueError, OSError, EOFError):  # errors of json are ValueErrors
+        except DAMAGED:
             log.warning("%s: the cache %s is damaged and made again", label, target)
     log.info("%s: %.1f GB decoded, cached in %s", label, total / 1e9, target)
     _prepare_folder(target.parent, total)
     with atomic_path(target) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+        reserve_space(temporary)
         issues = _decode_all(paths, array, quarter_turns, label)
         array.flush()
         del array
+        # Before the images have their name: another process may read both from then on.
         text = json.dumps({str(row): issue for row, issue in issues.items()})
-        target.with_suffix(".json").write_text(text)
+        write_text(target.with_suffix(".json"), text)
     return _open_cached(target, shape)
 
 
@@ -168,10 +178,10 @@ def _remove_unused(folder: Path) -> None:
 
 
 def _open_cached(target: Path, shape: tuple[int, ...]) -> ImageArray:
-    array = np.load(target, mmap_mode="r")
+    array = np.load(target, mmap_mode="r", allow_pickle=False)
     if array.shape != shape or array.dtype != np.uint8:
         raise ValueError(f"{target} has shape {array.shape} and type {array.dtype}")
-    issues = json.loads(target.with_suffix(".json").read_text())
+    issues = read_json(target.with_suffix(".json"))
     with suppress(OSError):
         os.utime(target)  # see _remove_unused
     return _drop_undecoded(array, {int(row): issue for row, issue in issues.items()})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import math
-import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import cv2
 import numpy as np
 
 from posenet.errors import PoseNetError
-from posenet.io.files import TOKEN_BYTES
+from posenet.io.temporary_names import temporary_path
 
 log = logging.getLogger("posenet")
 
@@ -65,7 +64,7 @@ class VideoFile:
         self.path = path
         self.fps = fps
         self.num_frames = 0
-        self._temporary = path.with_name(f".{secrets.token_hex(TOKEN_BYTES)}-{path.name}")
+        self._temporary = temporary_path(path)
         try:
             self._temporary.touch()
         except OSError as error:

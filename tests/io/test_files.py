@@ -14,6 +14,7 @@ from posenet.io.files import (
     fingerprint_stats,
     load_stamped,
     save_stamped,
+    staged_files,
     write_text,
 )
 from tests.helpers.errors import refusal
@@ -130,3 +131,37 @@ def test_damaged_stamped_files_are_as_none(tmp_path, content):
     path = tmp_path / "a.json"
     path.write_bytes(content)
     assert load_stamped(path, "1") is None
+
+
+def test_a_set_of_files_is_old_or_new(tmp_path):
+    folder = tmp_path / "evaluation"
+    folder.mkdir()
+    for name in ("a", "b", "other"):
+        (folder / name).write_text("old")
+
+    def interrupt():
+        with staged_files(folder) as staged:
+            (staged / "a").write_text("new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
+    assert {path.read_text() for path in folder.iterdir()} == {"old"}
+    with staged_files(folder) as staged:
+        for name in ("a", "b"):
+            (staged / name).write_text("new")
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {
+        "a": "new",
+        "b": "new",
+        "other": "old",
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluation"]
+
+
+def test_a_set_of_files_that_cannot_be_written_is_an_error(tmp_path):
+    def write():
+        with staged_files(tmp_path / "evaluation"):
+            raise OSError(28, "No space left on device")
+
+    line = refusal(write)
+    assert line == f"{tmp_path / 'evaluation'} cannot be written: No space left on device"

@@ -148,3 +148,41 @@ def test_cache_that_cannot_be_made_raises_error(paths, tmp_path, monkeypatch):
     line = refusal(load_images, paths, (24, 32), in_memory_bytes=0)
     folder = tmp_path / "file" / "cache"
     assert line == f"{folder} cannot be made (Not a directory): set POSENET_CACHE to a folder"
+
+
+@pytest.mark.parametrize("has_fallocate", [True, False])
+def test_disk_space_is_taken_before_images_are_written(paths, monkeypatch, has_fallocate):
+    if not has_fallocate:
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    decode_all, taken = cache._decode_all, []
+
+    def check(paths, array, *rest):
+        taken.append(os.stat(array.filename).st_blocks * 512)
+        return decode_all(paths, array, *rest)
+
+    monkeypatch.setattr(cache, "_decode_all", check)
+    images = load_images(paths, (600, 400), in_memory_bytes=0)  # 3.6 MB
+    assert taken[0] >= images.array.nbytes
+    for row, path in enumerate(paths):
+        np.testing.assert_array_equal(images[row], load_image(path, 600, 400))
+
+
+def test_images_get_their_name_after_their_issues(paths, monkeypatch):
+    replaced = []
+    replace = os.replace
+
+    def note(source, target):
+        replaced.append(target.suffix)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", note)
+    load_images(paths, (24, 32), in_memory_bytes=0)
+    assert replaced == [".json", ".npy"]  # whoever finds the images finds their issues too
+
+
+def test_issues_that_cannot_be_parsed_are_made_again(paths):
+    load_images(paths, (24, 32), in_memory_bytes=0)
+    (issues,) = cache_folder().glob("*.json")
+    issues.write_text("[" * 100_000)
+    assert len(load_images(paths, (24, 32), in_memory_bytes=0)) == 5
+    assert issues.read_text() == "{}"
