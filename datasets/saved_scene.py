@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,26 @@ from posenet.datasets.scene import Scene
 from posenet.geometry.camera import Camera
 from posenet.geometry.poses import Poses
 from posenet.io.files import atomic_path, file_stats
+from posenet.io.json_files import parse_json
+from posenet.io.stored_arrays import DAMAGED, open_arrays
 
 # Version of the file.
 FORMAT = 1
 OPTIONAL_ARRAYS = ("numbers", "times", "moments")
+REQUIRED_FINITE = ("positions", "quaternions_xyzw")
+# Kinds of values, as in `np.dtype.kind`, and columns of the arrays, which have a row per image.
+ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "names": ("U", ()),
+    "positions": ("f", (3,)),
+    "quaternions_xyzw": ("f", (4,)),
+    "camera_rows": ("iu", ()),
+    "splits": ("U", ()),
+    "sequences": ("U", ()),
+    "file_stats": ("i", (2,)),
+    "numbers": ("iuf", ()),
+    "times": ("iuf", ()),
+    "moments": ("iu", ()),
+}
 TEXTS = ("name", "unit", "quaternion_convention", "camera_axes", "split_rule")
 # Lengths that are tried for each quaternion, see `_exact`. Four in ten give the exact rotation.
 LENGTHS = np.linspace(1, 2, 201)
@@ -66,11 +82,12 @@ def load_scene(path: Path, root: Path) -> Scene | None:
         The scene. None if the file is missing, damaged or of another version.
     """
     try:
-        with np.load(path, allow_pickle=False) as saved:
-            values = json.loads(str(saved["json"]))
+        with open_arrays(path) as saved:
+            values = parse_json(str(saved["json"]))
             if values["format"] != FORMAT:
                 return None
             cameras = [_parse_camera(camera) for camera in values["cameras"]]
+            _check_arrays(saved)
             scene = Scene(
                 **{name: str(values[name]) for name in TEXTS},
                 **{name: saved[name] for name in OPTIONAL_ARRAYS if name in saved},
@@ -83,7 +100,7 @@ def load_scene(path: Path, root: Path) -> Scene | None:
                 file_stats=saved["file_stats"],
             )
             return scene if scene.digest() == values["digest"] else None
-    except (OSError, ValueError, TypeError, LookupError, EOFError, zipfile.BadZipFile):
+    except DAMAGED:
         return None
 
 
@@ -97,9 +114,9 @@ def saved_digest(path: Path) -> str | None:
         The digest; None if the file is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as saved:
-            return str(json.loads(str(saved["json"]))["digest"])
-    except (OSError, ValueError, TypeError, LookupError, EOFError, zipfile.BadZipFile):
+        with open_arrays(path) as saved:
+            return str(parse_json(str(saved["json"]))["digest"])
+    except DAMAGED:
         return None
 
 
@@ -126,6 +143,21 @@ def with_saved_stats(scene: Scene, saved: Scene) -> Scene:
 
 def _parse_camera(values: dict[str, Any] | None) -> Camera | None:
     return Camera(**values) if values else None
+
+
+def _check_arrays(saved: Mapping[str, np.ndarray]) -> None:
+    """Check kinds and shapes. Raises ValueError."""
+    names = saved["names"]
+    for name, (kinds, columns) in ARRAYS.items():
+        if name not in saved and name in OPTIONAL_ARRAYS:
+            continue
+        array = saved[name]
+        if array.dtype.kind not in kinds or array.shape != (len(names), *columns):
+            raise ValueError(f"{name} has type {array.dtype} and shape {array.shape}")
+        if name in REQUIRED_FINITE and not np.isfinite(array).all():
+            raise ValueError(f"{name} must be finite")
+    if (saved["camera_rows"] < 0).any() or not set(saved["splits"].tolist()) <= {"train", "test"}:
+        raise ValueError("camera_rows or splits are out of range")
 
 
 def _exact(rotations: Rotation) -> np.ndarray:

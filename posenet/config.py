@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 import tyro
 
 from posenet.errors import PoseNetError
+from posenet.typed_values import check_types
 
 Head = Literal["pose", "scene-coordinates"]
 Rotation = Literal["quaternion", "log", "6d"]
@@ -139,7 +140,7 @@ class TrainConfig:
     the best model. 0 disables validation."""
     backend: Literal["auto", "tensorflow", "jax", "torch"] = "auto"
     """Library that Keras computes with. auto: that of KERAS_BACKEND, or the first of TensorFlow,
-    JAX and PyTorch that is installed; TensorFlow is the fastest on CPUs. A run can be used and
+    PyTorch and JAX that is installed, the fastest on CPUs. A run can be used and
     resumed with any of them."""
     hosts: bool = False
     """Train with all processes of a job, each of which runs this command: JAX only, with --epochs
@@ -244,6 +245,7 @@ class TrainConfig:
         fields = {field.name for field in dataclasses.fields(cls)}
         if unknown := set(values) - fields:
             raise ValueError(f"unknown setting {sorted(unknown)[0]!r}")
+        check_types(cls, values)
         for name in ("scene", "output", "add"):
             if values.get(name) is not None:
                 values[name] = Path(values[name])

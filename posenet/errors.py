@@ -35,6 +35,19 @@ def first_line(error: BaseException) -> str:
     return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 3] + "..."
 
 
+def quote(value: object) -> str:
+    """Return a value of a file as Python writes it, for use in a message.
+
+    Args:
+        value: the value. Control characters in texts are escaped.
+
+    Returns:
+        At most 80 characters.
+    """
+    text = repr(value)
+    return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 3] + "..."
+
+
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun in the right form: "1 image", "2 images".
 

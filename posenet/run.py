@@ -28,6 +28,7 @@ from posenet.io.files import (
     write_text,
 )
 from posenet.io.folder_state import folder_state
+from posenet.io.json_files import read_json
 from posenet.mapping.calibration import apply_corrections
 from posenet.run_config import (
     AddedScene,
@@ -94,7 +95,7 @@ class Run(RunConfig):
         if not path.is_file():
             raise PoseNetError(f"{folder} is not a run folder: it must contain {CONFIG}")
         try:
-            return cls(folder=folder, **parse_config(folder, json.loads(path.read_text("utf-8"))))
+            return cls(folder=folder, **parse_config(folder, read_json(path)))
         except (ValueError, KeyError, TypeError, AttributeError, PoseNetError) as error:
             raise PoseNetError(
                 f"{path} must be the configuration written by training, cannot read it ({error})"

@@ -11,13 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from posenet.config import FORMAT_1_HEADS, Head, TrainConfig, TrainingPlan
+from posenet.config import Head, TrainConfig, TrainingPlan
 from posenet.datasets.splits import TEST_LIST
 from posenet.geometry.areas import Areas
 from posenet.geometry.camera import Camera
 from posenet.geometry.cropping import Crop
 from posenet.io.addresses import address_of, local_path
-from posenet.mapping.calibration import Corrections, IntrinsicsCorrection
+from posenet.mapping.calibration import Corrections
+from posenet.run_values import (
+    parse_camera,
+    parse_corrections,
+    parse_crop,
+    parse_head,
+    parse_names,
+    parse_number,
+    parse_plan,
+    parse_point,
+)
 
 # Version of config.json. Format 1 has other names for the same values.
 FORMAT = 2
@@ -204,51 +214,36 @@ def parse_config(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
     if values["format"] not in (1, FORMAT):
         raise ValueError(f"format {values['format']}, this version reads formats 1 and {FORMAT}")
     values = {FORMAT_1_KEYS.get(name, name): value for name, value in values.items()}
-    head = values.get("head", "pose")
     scene, split = _locate_scene(folder, values, folder / TEST_LIST)
     return {
         "config": TrainConfig.from_dict(values["settings"]),
         "scene": scene,
         "split": split,
         "unit": str(values["unit"]),
-        "crop": Crop(tuple(values["resized_hw"]), tuple(values["crop_hw"])),
-        "position_mean": _parse_point(values["position_mean"]),
-        "position_scale": float(values["position_scale"]),
-        "validation_images": tuple(values["validation_images"]),
-        "training_images": tuple(values.get("training_images", ())),
-        "precision": values["precision"],
-        "head": FORMAT_1_HEADS.get(head, head),
+        "crop": parse_crop(values["resized_hw"], values["crop_hw"]),
+        "position_mean": parse_point(values["position_mean"], "position_mean"),
+        "position_scale": parse_number(values["position_scale"], "position_scale", positive=True),
+        "validation_images": parse_names(values["validation_images"], "validation_images"),
+        "training_images": parse_names(values.get("training_images", ()), "training_images"),
+        "precision": str(values["precision"]),
+        "head": parse_head(values.get("head", "pose")),
         "single_camera": bool(values.get("single_camera", False)),
-        "origin": _parse_point(values.get("origin", (0, 0, 0))),
-        "area_offsets": tuple(map(_parse_point, values.get("area_offsets", ()))),
-        "corrections": _parse_corrections(values),
+        "origin": parse_point(values.get("origin", (0, 0, 0)), "origin"),
+        "area_offsets": tuple(
+            parse_point(offset, "area_offsets") for offset in values.get("area_offsets", ())
+        ),
+        "corrections": parse_corrections(values.get("corrections", {})),
         "added": tuple(_parse_added(folder, added) for added in values.get("added", ())),
-        "camera": _parse_camera(values.get("camera")),
-        "plan": TrainingPlan(**values["plan"]) if values.get("plan") else None,
-    }
-
-
-def _parse_corrections(values: dict[str, Any]) -> dict[str, IntrinsicsCorrection]:
-    return {
-        source: IntrinsicsCorrection(*map(float, numbers))
-        for source, numbers in values.get("corrections", {}).items()
+        "camera": parse_camera(values.get("camera")),
+        "plan": parse_plan(values.get("plan")),
     }
 
 
 def _parse_added(folder: Path, values: dict[str, Any]) -> AddedScene:
     scene, split = _locate_scene(folder, values)
-    return AddedScene(str(values["name"]), scene, split, _parse_corrections(values))
-
-
-def _parse_point(values: list[float]) -> tuple[float, ...]:
-    return tuple(float(value) for value in values[:3])
-
-
-def _parse_camera(values: dict[str, Any] | None) -> Camera | None:
-    """Return a camera; config.json of format 1 calls the camera model "lens"."""
-    if not values:
-        return None
-    return Camera(**{"model" if name == "lens" else name: v for name, v in values.items()})
+    return AddedScene(
+        str(values["name"]), scene, split, parse_corrections(values.get("corrections", {}))
+    )
 
 
 def _locate_scene(

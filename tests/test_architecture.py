@@ -12,11 +12,13 @@ ROOT = Path(__file__).resolve().parents[1]
 # not import each other.
 FLOORS = (
     ("errors",),
+    ("typed_values",),
     ("config", "environment", "geometry"),
     ("io",),
     ("models", "datasets"),
     ("viz", "mapping"),
     ("viewer", "interop"),
+    ("run_values",),
     ("run_config", "run_files"),
     ("run",),
     ("training", "localization"),

@@ -5,8 +5,12 @@ The files are those of `np.savez`, which reads them too.
 
 from __future__ import annotations
 
+import struct
+import tokenize
 import zipfile
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
 
@@ -15,17 +19,26 @@ import numpy as np
 # Bytes up to which an array is loaded, which compares its checksum. A file with larger ones must
 # not be written to while it is mapped, only replaced.
 LOADED_BYTES = 2**24
-# Errors of files that are missing, damaged or of another kind.
+# Errors of files that are missing, damaged or of another kind. NumPy parses headers as Python.
 DAMAGED = (
     OSError,
     ValueError,
     TypeError,
     LookupError,
+    ArithmeticError,
+    MemoryError,
     EOFError,
     RuntimeError,
     NotImplementedError,
+    SyntaxError,
+    tokenize.TokenError,
+    struct.error,
     zipfile.BadZipFile,
+    zlib.error,
 )
+# Bytes that the arrays of a compressed file may have: these, and this many times its own.
+EXPANDED_BYTES = 2**26
+EXPANSION = 50
 # Bytes of a zip entry before its name, and where the lengths of name and extra field are in them.
 ENTRY_BYTES = 30
 LENGTHS = slice(26, 30)
@@ -62,6 +75,27 @@ def save_arrays(file: IO[bytes], arrays: dict[str, np.ndarray | BlockArray]) -> 
                     np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
 
 
+@contextmanager
+def open_arrays(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """Open an .npz file whose arrays do not take much more memory than the file has bytes.
+
+    Args:
+        path: the file.
+
+    Yields:
+        The arrays by name, each of which is loaded when it is asked for.
+
+    Raises:
+        ValueError: they would. Damages raise one of `DAMAGED`, here or when an array is loaded.
+    """
+    with zipfile.ZipFile(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > EXPANDED_BYTES + EXPANSION * path.stat().st_size:
+        raise ValueError(f"the arrays of {path} would take {size / 1e6:.0f} MB")
+    with np.load(path, allow_pickle=False) as saved:
+        yield saved
+
+
 def map_array(path: Path, name: str) -> np.ndarray:
     """Memory-map an array of an uncompressed .npz file; load it if it is small or compressed.
 
@@ -79,7 +113,7 @@ def map_array(path: Path, name: str) -> np.ndarray:
         entry = archive.getinfo(f"{name}.npy")
         is_plain = entry.compress_type == zipfile.ZIP_STORED and not entry.flag_bits & ENCRYPTED
     if entry.file_size <= LOADED_BYTES or not is_plain:
-        with np.load(path, allow_pickle=False) as saved:
+        with open_arrays(path) as saved:
             return np.asarray(saved[name])
     with open(path, "rb") as file:
         file.seek(entry.header_offset)

@@ -59,6 +59,12 @@ class BlendingWeights:
     max_distance: float
     max_angle_deg: float
 
+    @property
+    def are_valid(self) -> bool:
+        """Whether the values are in their ranges, which NaN is not."""
+        shares = 0 <= self.position <= 1 and 0 <= self.rotation <= 1
+        return shares and self.max_distance >= 0 and self.max_angle_deg >= 0
+
     def blend(self, regressed: Poses, retrieved: Poses) -> Poses:
         """Return the weighted means of poses.
 
@@ -154,9 +160,10 @@ def load_blending(folder: Path, fingerprint: str) -> BlendingWeights | None:
     if saved is None:
         return None
     try:
-        return BlendingWeights(**{name: float(value) for name, value in saved.items()})
+        weights = BlendingWeights(**{name: float(value) for name, value in saved.items()})
     except (ValueError, TypeError):
         return None  # damaged
+    return weights if weights.are_valid else None
 
 
 def save_blending(folder: Path, fingerprint: str, weights: BlendingWeights) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from posenet.errors import PoseNetError
 from posenet.io.files import atomic_path
-from posenet.io.stored_arrays import DAMAGED
+from posenet.io.stored_arrays import DAMAGED, open_arrays
 from posenet.localization.estimates import PoseEstimate
 from posenet.localization.localizer import LocalizationOptions, Localizer
 from posenet.mapping.parallel import Arrays, require_seen, run_tasks
@@ -142,7 +142,7 @@ def _to_estimate(values: np.ndarray) -> PoseEstimate:
 def _load(file: Path) -> Arrays | None:
     """Return the results of a task; None if they are missing or damaged."""
     try:
-        with np.load(file, allow_pickle=False) as saved:
+        with open_arrays(file) as saved:
             return saved["rows"], saved["values"], saved["retrieved"]
     except DAMAGED:
         return None

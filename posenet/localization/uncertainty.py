@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -128,9 +129,11 @@ def load_uncertainty(folder: Path, fingerprint: str) -> UncertaintyModel | None:
         saved = {OLD_KEYS.get(key, key): value for key, value in saved.items()}
         try:
             names = ("position_std", "rotation_std_deg", "inflation")
-            return UncertaintyModel(*(float(saved[key]) for key in names))
+            values = [float(saved[key]) for key in names]
         except (ValueError, TypeError, KeyError):
             continue  # damaged
+        if all(0 <= value < math.inf for value in values):
+            return UncertaintyModel(*values)
     return None
 
 

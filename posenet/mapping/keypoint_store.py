@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -13,6 +12,7 @@ import numpy as np
 
 from posenet.errors import PoseNetError
 from posenet.io.files import atomic_path
+from posenet.io.stored_arrays import DAMAGED, open_arrays
 from posenet.mapping.keypoints import Keypoints
 from posenet.mapping.parallel import Arrays
 
@@ -20,8 +20,6 @@ from posenet.mapping.parallel import Arrays
 LOADED_IMAGES = 800
 # Number of pairs of images in a file of matches.
 CHUNK = 200
-# Errors of files that are missing or damaged.
-DAMAGED = (OSError, ValueError, EOFError, LookupError, zipfile.BadZipFile)
 
 
 def to_arrays(keypoints: Keypoints) -> Arrays:
@@ -108,7 +106,7 @@ class KeypointStore:
             self._path(row).unlink(missing_ok=True)
 
     def _read(self, row: int) -> Keypoints:
-        with np.load(self._path(row), allow_pickle=False) as saved:
+        with open_arrays(self._path(row)) as saved:
             return Keypoints(saved["rays"], saved["descriptors"], float(saved["pixel"]))
 
     def _path(self, row: int) -> Path:
@@ -139,7 +137,7 @@ class MatchStore:
         found: dict[int, Arrays] = {}
         for file in self._files(block):
             try:
-                with np.load(file, allow_pickle=False) as saved:
+                with open_arrays(file) as saved:
                     ends = np.cumsum(saved["counts"])[:-1]
                     first, second = (np.split(saved[name], ends) for name in ("first", "second"))
                     numbers = saved["pairs"].tolist()

@@ -11,7 +11,7 @@ import numpy as np
 
 from posenet.geometry.poses import Poses
 from posenet.io.files import atomic_path
-from posenet.mapping.keypoint_store import DAMAGED
+from posenet.io.stored_arrays import DAMAGED, open_arrays
 from posenet.mapping.landmark_arrays import encode_descriptors, encode_distances, encode_rays
 from posenet.mapping.sweep import BLOCK_IMAGES
 from posenet.mapping.triangulation import Observations, ObservedBlock
@@ -90,7 +90,7 @@ def is_saved(folder: Path, block: int) -> bool:
         False if the file is missing or damaged.
     """
     try:
-        with np.load(_file(folder, block), allow_pickle=False) as saved:
+        with open_arrays(_file(folder, block)) as saved:
             return len(saved["counts"]) == len(saved["rows"])
     except DAMAGED:
         return False
@@ -108,7 +108,7 @@ def count_points(folder: Path, num_images: int) -> np.ndarray:
     """
     counts = np.zeros(num_images, int)
     for file in _files(folder):
-        with np.load(file, allow_pickle=False) as saved:
+        with open_arrays(file) as saved:
             counts[saved["rows"]] = saved["counts"]
     return counts
 
@@ -162,7 +162,7 @@ def _create(file: IO[bytes], rows: int, name: str) -> _OpenArray:
 
 def _blocks(folder: Path) -> Iterator[dict[str, np.ndarray]]:
     for file in _files(folder):
-        with np.load(file, allow_pickle=False) as saved:
+        with open_arrays(file) as saved:
             yield {name: saved[name] for name in saved.files}
 
 

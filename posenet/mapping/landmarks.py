@@ -18,6 +18,8 @@ from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError, count
 from posenet.io.files import atomic_directory, write_text
 from posenet.io.images import DECODER_VERSION
+from posenet.io.json_files import read_json
+from posenet.io.stored_arrays import DAMAGED
 from posenet.mapping.keypoints import KeypointCache, Keypoints, detect_or_empty
 from posenet.mapping.landmark_arrays import (
     Cameras,
@@ -32,6 +34,7 @@ from posenet.mapping.landmark_writer import (
     save_mapped,
     write_arrays,
 )
+from posenet.mapping.map_check import check_map
 from posenet.mapping.matching import match, root_sift
 from posenet.mapping.parallel import in_parallel
 from posenet.mapping.triangulation import Observations, triangulate_blocks
@@ -366,7 +369,7 @@ def _open_checkpoint(folder: Path, stamp: str) -> Path:
 def _load_map(folder: Path, stamps: Sequence[str] | None) -> Landmarks | None:
     """Return the map in a folder; None if there is none, it has another stamp, or is damaged."""
     try:
-        stamp = json.loads((folder / INFO).read_text(encoding="utf-8"))["stamp"]
+        stamp = read_json(folder / INFO)["stamp"]
         if stamps is not None and stamp not in stamps:
             return None
         is_packed = (folder / "distances.npy").is_file()
@@ -375,17 +378,10 @@ def _load_map(folder: Path, stamps: Sequence[str] | None) -> Landmarks | None:
             name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
             for name in names
         }
-        landmarks = _unpack(arrays) if is_packed else Landmarks(**arrays)
-        rows = len(landmarks.points)
-        is_complete = (
-            len(landmarks.rays) == rows
-            and len(landmarks.descriptors) == rows
-            and len(landmarks.starts) == len(landmarks.pixels) + 1
-            and landmarks.starts[-1] == rows
-        )
-    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError):
+        check_map(arrays)
+    except DAMAGED:
         return None
-    return landmarks if is_complete else None
+    return _unpack(arrays) if is_packed else Landmarks(**arrays)
 
 
 def _unpack(arrays: dict[str, np.ndarray]) -> Landmarks:

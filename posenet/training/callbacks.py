@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -13,9 +14,11 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from posenet.errors import PoseNetError
+from posenet.errors import PoseNetError, first_line
 from posenet.io.files import write_text
 from posenet.training.budget import TrainingBudget
+
+log = logging.getLogger("posenet")
 
 # A later model whose score is within this factor of the best one replaces it: with few validation
 # images a smaller difference is chance, and the schedule has let the later model settle.
@@ -25,6 +28,16 @@ VALIDATION_SHARE = 0.06
 # Largest fraction of the time budget that is reserved for the last validation, and extra seconds.
 MAX_RESERVE = 0.05
 EXTRA_RESERVE = 1.0
+HISTORY_COLUMNS = (
+    "epoch",
+    "minutes",
+    "learning_rate",
+    "loss",
+    "position_error",
+    "rotation_error_deg",
+    "val_position_error",
+    "val_rotation_error_deg",
+)
 # Columns of history.csv of versions before 0.1.0.
 OLD_COLUMNS = {
     "position": "position_error",
@@ -171,17 +184,6 @@ class BestModel(keras.callbacks.Callback):
 class History(keras.callbacks.Callback):
     """Writes history.csv: one row per epoch; the file is complete at any time."""
 
-    COLUMNS = (
-        "epoch",
-        "minutes",
-        "learning_rate",
-        "loss",
-        "position_error",
-        "rotation_error_deg",
-        "val_position_error",
-        "val_rotation_error_deg",
-    )
-
     def __init__(self, path: Path, budget: TrainingBudget, *, epochs_done: int = 0) -> None:
         """Prepare the history.
 
@@ -203,9 +205,9 @@ class History(keras.callbacks.Callback):
             "learning_rate": float(self.model.optimizer.learning_rate),
         }
         values |= logs or {}
-        self.rows.append({name: _format(values.get(name, "")) for name in self.COLUMNS})
+        self.rows.append({name: _format(values.get(name, "")) for name in HISTORY_COLUMNS})
         text = io.StringIO()
-        writer = csv.DictWriter(text, self.COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(self.path, text.getvalue())
@@ -218,11 +220,18 @@ def read_history(path: Path) -> list[dict[str, str]]:
         path: the file.
 
     Returns:
-        One row per epoch; the validation columns are empty if nothing was measured.
+        One row per epoch, with all columns; the validation columns are empty if
+        nothing was measured. No rows, and a warning, if the file is missing or damaged: a training
+        does not depend on it.
     """
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [{OLD_COLUMNS.get(name, name): value for name, value in row.items()} for row in rows]
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error) as error:
+        log.warning("%s cannot be read and is replaced (%s)", path, first_line(error))
+        return []
+    named = [{OLD_COLUMNS.get(str(key), str(key)): row[key] for key in row} for row in rows]
+    return [{name: row.get(name) or "" for name in HISTORY_COLUMNS} for row in named]
 
 
 def _format(value: Any) -> Any:

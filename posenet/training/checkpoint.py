@@ -13,6 +13,7 @@ import numpy as np
 
 from posenet.errors import PoseNetError, first_line
 from posenet.io.files import atomic_path
+from posenet.io.stored_arrays import open_arrays
 from posenet.training.budget import TrainingBudget
 from posenet.training.callbacks import BestModel, diverged_error
 
@@ -98,7 +99,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             PoseNetError: the file is not a checkpoint of this run.
         """
         try:
-            with np.load(self.path, allow_pickle=False) as saved:
+            with open_arrays(self.path) as saved:
                 for i, variable in enumerate(_state(model)):
                     variable.assign(saved[f"v{i}"])
                 self.budget.resume(

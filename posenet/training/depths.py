@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +12,7 @@ from posenet.datasets.scene import Scene
 from posenet.errors import PoseNetError
 from posenet.io.files import atomic_path
 from posenet.io.images import DECODER_VERSION
+from posenet.io.stored_arrays import DAMAGED, open_arrays
 from posenet.mapping.depth import MAX_IMAGES, estimate_depths
 from posenet.mapping.keypoints import KeypointCache
 from posenet.mapping.landmarks import Landmarks, load_or_build_landmarks
@@ -76,10 +76,10 @@ def load_or_estimate_depths(
     path = run.folder / DEPTHS
     stamp = f"{DECODER_VERSION} {scene.digest()}"
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        with open_arrays(path) as saved:
             if str(saved["stamp"]) == stamp:
                 return np.asarray(saved["depths"])
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+    except DAMAGED:
         pass  # there are none, or they are damaged
     depths = estimate_depths(
         scene,
