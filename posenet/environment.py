@@ -22,8 +22,8 @@ from typing import Any
 from posenet.errors import MissingExtraError, PoseNetError, first_line
 
 # Backends of Keras, which are also names of packages and of extras that install them. The first
-# that is installed is the default: TensorFlow is the fastest on CPUs (docs/backends.md).
-BACKENDS = ("tensorflow", "jax", "torch")
+# that is installed is the default: they are in the order of their speed on CPUs (docs/backends.md).
+BACKENDS = ("tensorflow", "torch", "jax")
 # The settings of Keras that the networks are written for.
 IMAGE_DATA_FORMAT = "channels_last"
 FLOATX = "float32"
@@ -147,10 +147,10 @@ def choose_backend(wanted: str = "auto", needed_by: str | None = None) -> str:
             if is_installed(name):
                 return name
         raise MissingExtraError(
-            "posenet requires TensorFlow, JAX or PyTorch: pip install 'camera-posenet[jax]'"
+            "posenet requires TensorFlow, PyTorch or JAX: pip install 'camera-posenet[torch]'"
         )
     if wanted not in BACKENDS:
-        raise PoseNetError(f"{source} must be tensorflow, jax or torch, received {wanted}")
+        raise PoseNetError(f"{source} must be tensorflow, torch or jax, received {wanted}")
     if not is_installed(wanted):
         raise missing_extra(wanted, needed_by or f"{source} {wanted}")
     return wanted

@@ -91,11 +91,11 @@ def installed(monkeypatch):
 
 
 def test_the_default_backend_is_the_first_that_is_installed(installed):
-    for name in ("tensorflow", "jax", "torch"):
+    for name in ("tensorflow", "torch", "jax"):
         assert environment.choose_backend() == name
         installed.remove(name)
     assert refusal(environment.choose_backend) == (
-        "posenet requires TensorFlow, JAX or PyTorch: pip install 'camera-posenet[jax]'"
+        "posenet requires TensorFlow, PyTorch or JAX: pip install 'camera-posenet[torch]'"
     )
 
 
@@ -114,7 +114,7 @@ def test_a_backend_that_is_unknown_or_missing_is_refused(installed, monkeypatch)
     assert refusal(environment.choose_backend, "jax", "the page") == f"the page {extra}"
     for name, message in (
         ("jax", f"KERAS_BACKEND jax {extra}"),
-        ("numpy", "KERAS_BACKEND must be tensorflow, jax or torch, received numpy"),
+        ("numpy", "KERAS_BACKEND must be tensorflow, torch or jax, received numpy"),
     ):
         monkeypatch.setenv("KERAS_BACKEND", name)
         assert refusal(environment.choose_backend) == message

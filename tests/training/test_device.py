@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 def test_training_on_another_backend_is_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "openvino")
     assert refusal(configure_device, "float32") == (
-        "training requires Keras on tensorflow, jax or torch, received openvino"
+        "training requires Keras on tensorflow, torch or jax, received openvino"
     )
 
 
