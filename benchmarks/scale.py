@@ -9,6 +9,7 @@ step in a process of its own and prints its peak RSS, wall and CPU minutes, and 
 - map: the landmark map
 - gallery: the descriptors of the training images
 - query: single photographs by a localizer that is open, and errors of test images of all courtyards
+- alone: test images of three courtyards by this run, and by a run of each courtyard alone
 
 10^5 images of 160 x 120 pixels take 5 GB of disk.
 """
@@ -24,33 +25,24 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from city_parts import courtyard_names, courtyard_scene
+
+if TYPE_CHECKING:
+    from posenet.datasets.scene import Scene
+    from posenet.localization.localizer import Localizer
 
 # Environment variable that hands --minutes to the process of a step.
 MINUTES = "POSENET_SCALE_MINUTES"
-STEPS = ("train", "map", "gallery", "query")
 # Images of the query step: single ones that are timed, and those that errors are computed of.
 TIMED_QUERIES = 40
 TEST_IMAGES = 300
+# Courtyards of the step alone.
+COMPARED_COURTYARDS = 3
 KILOBYTES_PER_GIGABYTE = 1e6
 SECONDS_PER_MINUTE = 60.0
-
-
-def run_step(step: str, scene: Path, folder: Path) -> dict[str, Any]:
-    """Run one step in this process.
-
-    Args:
-        step: one of `STEPS`.
-        scene: the city.
-        folder: the run folder.
-
-    Returns:
-        What the step measured.
-    """
-    work = {"train": train_network, "map": make_map, "gallery": make_gallery, "query": ask_queries}
-    return work[step](scene, folder)
 
 
 def train_network(scene: Path, folder: Path) -> dict[str, Any]:
@@ -111,9 +103,11 @@ def ask_queries(scene: Path, folder: Path) -> dict[str, Any]:
     test = run.open_scene().split("test")
     opened = time.perf_counter()
     test = test.subset(np.unique(np.linspace(0, len(test) - 1, TEST_IMAGES).round().astype(int)))
+    Localizer(run, refine=True).localize(test.paths[0])
+    calibrated = time.perf_counter()
     localizer = Localizer(run, refine=True)
     localizer.localize(test.paths[0])
-    first = time.perf_counter()
+    answered = time.perf_counter()
     seconds = []
     for path in test.paths[1 : 1 + TIMED_QUERIES]:
         begun = time.perf_counter()
@@ -127,7 +121,8 @@ def ask_queries(scene: Path, folder: Path) -> dict[str, Any]:
     regressed = position_errors(found.regressed, truth)
     return {
         "open_scene_s": round(opened - started, 1),
-        "first_query_s": round(first - opened, 1),
+        "calibrate_s": round(calibrated - opened, 1),
+        "first_query_s": round(answered - calibrated, 1),
         "query_ms": round(1e3 * float(np.median(seconds)), 1),
         "refined": round(float(refined.mean()), 4),
         "median_m": round(float(np.median(errors[refined])), 5),
@@ -136,6 +131,53 @@ def ask_queries(scene: Path, folder: Path) -> dict[str, Any]:
         "network_m": round(float(np.median(regressed)), 3),
         "right_area": round(float(np.mean(regressed < 20.0)), 4),
     }
+
+
+def compare_alone(scene: Path, folder: Path) -> dict[str, Any]:
+    """Localize the test images of some courtyards with this run, and with a run of each alone."""
+    from posenet.config import TrainConfig
+    from posenet.localization.localizer import Localizer
+    from posenet.run import open_run
+    from posenet.training.train import train
+
+    whole = Localizer(open_run(folder), refine=True)
+    names = courtyard_names(scene)
+    rows = np.unique(np.linspace(0, len(names) - 1, COMPARED_COURTYARDS).round().astype(int))
+    together, alone = [], []
+    for name in (names[row] for row in rows):
+        own = courtyard_scene(scene, name, folder.with_name(f"{folder.name}-alone"))
+        run_folder = own.with_name(f"run-{name}")
+        config = TrainConfig(own, run_folder, epochs=1, short_side=128, overwrite=True)
+        single = Localizer(train(config), refine=True)
+        test = single.run.open_scene().split("test")
+        together.append(refined_errors(whole, test))
+        alone.append(refined_errors(single, test))
+    return {
+        "images": sum(map(len, alone)),
+        "refined": round(float(np.mean(np.isfinite(np.concatenate(together)))), 4),
+        "refined_alone": round(float(np.mean(np.isfinite(np.concatenate(alone)))), 4),
+        "median_m": round(float(np.nanmedian(np.concatenate(together))), 5),
+        "median_m_alone": round(float(np.nanmedian(np.concatenate(alone))), 5),
+    }
+
+
+def refined_errors(localizer: Localizer, test: Scene) -> np.ndarray:
+    """Return the position errors of refined images; NaN for the others."""
+    from posenet.geometry.metrics import position_errors
+
+    rows, found = localizer.localize_files(test.paths, cameras=test.cameras)
+    errors = position_errors(found.poses, test.poses[rows])
+    assert found.refinement is not None
+    return np.where(found.refinement.refined, errors, np.nan)
+
+
+STEPS = {
+    "train": train_network,
+    "map": make_map,
+    "gallery": make_gallery,
+    "query": ask_queries,
+    "alone": compare_alone,
+}
 
 
 def folder_size(folder: Path) -> int:
@@ -170,13 +212,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="folder for cities and runs")
     parser.add_argument("--images", type=int, nargs="+", default=[1000, 10_000, 100_000])
     parser.add_argument("--size", default="160x120")
-    parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS)
+    parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS))
     parser.add_argument("--minutes", type=float, help="train for this time, not for an epoch")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     parser.add_argument("--scene", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
-        found = run_step(options.step, options.scene, options.folder)
+        found = STEPS[options.step](options.scene, options.folder)
         usage = resource.getrusage(resource.RUSAGE_SELF)
         found["peak_GB"] = round(usage.ru_maxrss / KILOBYTES_PER_GIGABYTE, 2)
         found["cpu_minutes"] = round((usage.ru_utime + usage.ru_stime) / SECONDS_PER_MINUTE, 2)
