@@ -1,6 +1,6 @@
 # Common tasks, one word each.
 PYTHON ?= python
-.PHONY: install test test-all lint format bench
+.PHONY: install test test-all lint docs format bench
 
 install:  ## everything needed to develop
 	$(PYTHON) -m pip install -e ".[test]"
@@ -15,6 +15,9 @@ lint:  ## what CI checks besides the tests
 	ruff check .
 	ruff format --check .
 	mypy
+
+docs:  ## the pages of docs/ as a site in docs/build
+	$(PYTHON) -m sphinx -W -q -b html docs docs/build
 
 format:
 	ruff check --fix .

@@ -129,8 +129,8 @@ def train(
         output: run folder to write. Default: runs/ plus the name of the scene's folder.
         callbacks: Keras callbacks. They run after those of the training, whose `logs` of an epoch
             are loss, position_error (scene units) and rotation_error_deg, and the same errors with
-            val_ in epochs that were validated (each one if `epochs` is given). `self.model.network`
-            is the network. If one stops the training, the run can be resumed.
+            `val_` in epochs that were validated (each one if `epochs` is given).
+            `self.model.network` is the network. If one stops the training, the run can be resumed.
         **options: the fields of `posenet.config.TrainConfig`, which are the options of the
             command: minutes, epochs, backbone, split, seed, resume, overwrite and so on.
 

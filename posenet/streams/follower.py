@@ -56,11 +56,11 @@ def follow(
 ) -> Iterator[FollowedFrame]:
     """Follow the camera of a video, webcam or network stream with a run.
 
-    ```python
-    run = posenet.load("runs/courtyard")
-    for frame in posenet.follow(run, "walk.mp4"):
-        print(frame.seconds, frame.estimate)
-    ```
+    ::
+
+        run = posenet.load("runs/courtyard")
+        for frame in posenet.follow(run, "walk.mp4"):
+            print(frame.seconds, frame.estimate)
 
     Args:
         run: the run.
