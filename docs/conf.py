@@ -17,6 +17,7 @@ html_theme = "furo"
 html_title = f"posenet {release}"
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
+smartquotes = False  # "--option" stays as it is
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 exclude_patterns = ["build"]
