@@ -13,6 +13,7 @@ from posenet.localization.covisibility import CACHED_VIEWS, Covisibility
 from posenet.localization.refinement import PnPRefiner
 from posenet.localization.retrieval import Gallery, _open_gallery
 from posenet.mapping.landmarks import Landmarks
+from posenet.mapping.parallel import NUM_CORES
 from tests.helpers.scenes import scene_of
 
 IMAGES = 20_000
@@ -51,10 +52,11 @@ def landmarks(poses, tmp_path_factory):
 def traced_peak(work):
     """Return what a function returns, and the peak of the memory that it takes in MB."""
     tracemalloc.start()
-    found = work()
-    peak = tracemalloc.get_traced_memory()[1] / 1e6
-    tracemalloc.stop()
-    return found, peak
+    try:
+        found = work()
+        return found, tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_gallery_of_many_images_is_not_in_memory(tmp_path):
@@ -73,12 +75,13 @@ def test_a_gallery_of_many_images_is_not_in_memory(tmp_path):
 
     # A block as float64 has 8 MB. All descriptors as float16 have 41 MB, as float32 82 MB.
     assert traced_peak(write)[1] < 20
-    (_, descriptors), opening = traced_peak(lambda: _open_gallery(path, "s"))
+    (_, descriptors), opening = traced_peak(lambda: _open_gallery(path, "s", IMAGES))
     gallery = Gallery(None, descriptors)
     query = descriptors[12345].astype(np.float32)[None] / 20
     found, searching = traced_peak(lambda: gallery._search(query, 3))
     assert found[0, 0] == 12345
-    assert (opening < 2, searching < 6) == (True, True)
+    assert opening < 2
+    assert searching < 3 * (1 + NUM_CORES)  # each thread has some blocks of 1 MB
 
 
 def test_refining_many_images_starts_with_little_memory(poses, landmarks):
