@@ -27,7 +27,7 @@ from tests.helpers.planes import plane_scene
 
 pytestmark = pytest.mark.slow
 
-CASES = int(os.environ.get("POSENET_FUZZ_CASES", "600"))
+CASES = int(os.environ.get("POSENET_FUZZ_CASES", "400"))
 
 
 class TinyNetwork:
