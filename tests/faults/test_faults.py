@@ -90,7 +90,7 @@ def test_a_replaced_file_is_old_or_new(kind, tmp_path):
         assert load_scene(path, folder).digest() == new.digest()
 
 
-@pytest.mark.parametrize("kind", (KILL, "ENOSPC"))
+@pytest.mark.parametrize("kind", [KILL, "ENOSPC"])
 def test_a_set_of_files_is_written_again_without_litter(kind, tmp_path):
     folder = tmp_path / "evaluation"
 
