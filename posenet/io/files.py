@@ -141,12 +141,13 @@ def staged_files(folder: Path) -> Iterator[Path]:
         folder: the folder, which exists and may contain other files.
 
     Yields:
-        A temporary folder beside it for the new files.
+        A temporary folder in it for the new files.
 
     Raises:
         PoseNetError: a file cannot be written.
     """
-    staged = temporary_path(folder, ".unfinished")
+    # Inside, since the folder above it may be on another disk or must not be written to.
+    staged = temporary_path(folder / "files", ".unfinished")
     try:
         staged.mkdir()
         yield staged

@@ -93,19 +93,20 @@ def test_a_replaced_file_is_old_or_new(kind, tmp_path):
 @pytest.mark.parametrize("kind", [KILL, "ENOSPC"])
 def test_a_set_of_files_is_written_again_without_litter(kind, tmp_path):
     folder = tmp_path / "evaluation"
+    names = ("summary.json", "errors.csv", "view.html")
 
     def work():
         folder.mkdir(exist_ok=True)
         with staged_files(folder) as staged:
-            for name in ("summary.json", "errors.csv", "view.html"):
+            for name in names:
                 write_text(staged / name, "new")
 
     total = run_with_fault(work, tmp_path)[1]
     for at in range(1, total + 1):
-        for name in ("summary.json", "errors.csv", "view.html"):
+        for name in names:
             write_text(folder / name, "old")
         check_end(run_with_fault(work, tmp_path, at, kind)[0], kind)
         assert set(content(folder).values()) <= {b"old", b"new"}
         assert run_with_fault(work, tmp_path)[0] == DONE
         assert set(content(folder).values()) == {b"new"}
-        assert [path.name for path in tmp_path.iterdir()] == ["evaluation"]
+        assert sorted(path.name for path in folder.iterdir()) == sorted(names)

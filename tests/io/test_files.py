@@ -158,10 +158,16 @@ def test_a_set_of_files_is_old_or_new(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["evaluation"]
 
 
+def test_a_set_of_files_of_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with staged_files(Path(".")) as staged:
+        (staged / "a").write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
 def test_a_set_of_files_that_cannot_be_written_is_an_error(tmp_path):
     def write():
-        with staged_files(tmp_path / "evaluation"):
+        with staged_files(tmp_path):
             raise OSError(28, "No space left on device")
 
-    line = refusal(write)
-    assert line == f"{tmp_path / 'evaluation'} cannot be written: No space left on device"
+    assert refusal(write) == f"{tmp_path} cannot be written: No space left on device"
