@@ -229,8 +229,9 @@ def _open_gallery(path: Path, stamp: str, num_images: int) -> tuple[np.ndarray, 
         descriptors = map_array(path, "descriptors")
     except DAMAGED:
         return None
-    is_list = rows.ndim == 1 and rows.dtype.kind in "iu" and 0 < len(rows) == len(descriptors)
-    if not is_list or descriptors.ndim != 2 or descriptors.dtype != np.float16:
+    if rows.ndim != 1 or rows.dtype.kind not in "iu" or len(rows) == 0:
+        return None
+    if descriptors.ndim != 2 or len(descriptors) != len(rows) or descriptors.dtype != np.float16:
         return None
     is_ordered = rows[0] >= 0 and (np.diff(rows) > 0).all() and rows[-1] < num_images
     return (rows, descriptors) if is_ordered else None
