@@ -17,6 +17,8 @@ REFUSED = 3
 CRASHED = 4
 KILL = "kill"
 ERRORS = {name: getattr(errno, name) for name in ("ENOSPC", "EIO", "EACCES", "EMFILE")}
+# Seconds after which a child is ended.
+TIMEOUT = 120
 WRITING = ("w", "a", "x", "+")
 
 
@@ -81,6 +83,7 @@ def run_with_fault(action, folder: Path, at: int = 0, kind: str = KILL) -> tuple
     child = os.fork()
     if child == 0:
         os.close(receiving)
+        signal.alarm(TIMEOUT)  # a lock that a thread of the parent held stays locked
         faults = _Faults(folder, at, kind)
         code = CRASHED
         try:
