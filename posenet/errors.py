@@ -31,8 +31,7 @@ def first_line(error: BaseException) -> str:
     Returns:
         The first line, at most 80 characters; the name of the exception if it has no message.
     """
-    text = str(error).strip().split("\n")[0] or type(error).__name__
-    return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 3] + "..."
+    return _truncate(str(error).strip().split("\n")[0] or type(error).__name__)
 
 
 def quote(value: object) -> str:
@@ -44,8 +43,7 @@ def quote(value: object) -> str:
     Returns:
         At most 80 characters.
     """
-    text = repr(value)
-    return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 3] + "..."
+    return _truncate(repr(value))
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
@@ -75,3 +73,7 @@ def name_first(items: Sequence[str]) -> str:
     if len(items) > len(named):
         named.append(f"and {len(items) - len(named)} more")
     return "; ".join(named)
+
+
+def _truncate(text: str) -> str:
+    return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 3] + "..."

@@ -66,22 +66,12 @@ def nearest_neighbors(
         Indices of training descriptors, most similar first, shape (q, count). Among equally
         similar ones the first comes first.
     """
-    if training.size < THREADED_VALUES:
-        threads = 1
-    parts = np.linspace(0, len(training), threads + 1).astype(int)
     total = len(training) if usable is None else int(usable.sum())
     count = min(count, total)
     rows = [np.zeros((0, count), int)]
     for start in range(0, len(queries), CHUNK):
-        some = np.asarray(queries[start : start + CHUNK], np.float32)
-
-        def search(part: range, some: np.ndarray = some) -> np.ndarray:
-            return _largest_keys(training, some, count, usable, part)
-
-        with one_blas_thread():  # the products are small
-            found = in_threads(search, [range(*ends) for ends in pairwise(parts)], threads)
-        keys = _largest(np.concatenate(found, axis=1), count)
-        rows.append(_INDEX_MASK - (np.sort(keys, axis=1)[:, ::-1] & _INDEX_MASK))
+        keys = _largest_keys(training, queries[start : start + CHUNK], count, usable, threads)
+        rows.append(_INDEX_MASK - (keys & _INDEX_MASK))
     return np.concatenate(rows)
 
 
@@ -100,6 +90,27 @@ def to_float32(values: np.ndarray) -> np.ndarray:
 
 
 def _largest_keys(
+    training: np.ndarray,
+    queries: np.ndarray,
+    count: int,
+    usable: np.ndarray | None,
+    threads: int,
+) -> np.ndarray:
+    """Return a key for each of the most similar descriptors, largest first, shape (q, count)."""
+    if training.size < THREADED_VALUES:
+        threads = 1
+    parts = np.linspace(0, len(training), threads + 1).astype(int)
+    queries = np.asarray(queries, np.float32)
+
+    def search(part: range) -> np.ndarray:
+        return _largest_of_part(training, queries, count, usable, part)
+
+    with one_blas_thread():  # the products are small
+        found = in_threads(search, [range(*ends) for ends in pairwise(parts)], threads)
+    return np.sort(_largest(np.concatenate(found, axis=1), count), axis=1)[:, ::-1]
+
+
+def _largest_of_part(
     training: np.ndarray,
     queries: np.ndarray,
     count: int,

@@ -2,6 +2,7 @@
 
 import builtins
 import errno
+import io
 import os
 import signal
 import sys
@@ -43,8 +44,6 @@ class _Faults:
             return opened(file, mode, *rest, **options)
 
         builtins.open = open_file
-        import io
-
         io.open = open_file  # pathlib's
 
     def _wrap(self, function):
