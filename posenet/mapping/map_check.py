@@ -16,7 +16,7 @@ class _Form(NamedTuple):
     Attributes:
         kinds: its kinds of numbers, as in `np.dtype.kind`.
         item_bytes: the largest size of a number in bytes.
-        rows: what its rows are: "points", "images", or "" for the whole map.
+        rows: what its rows are: "points", "images", "starts", or "" for one row.
         columns: shape of a row.
     """
 
@@ -27,8 +27,8 @@ class _Form(NamedTuple):
 
 
 FORMS = {
-    "starts": _Form("iu", 8, "", ()),
-    "origin": _Form("f", 8, "", ()),
+    "starts": _Form("iu", 8, "starts", ()),
+    "origin": _Form("f", 8, "", (3,)),
     "pixels": _Form("f", 8, "images", ()),
     "ray_scales": _Form("f", 8, "images", ()),
     "log_distances": _Form("f", 8, "images", (2,)),
@@ -65,17 +65,15 @@ def check_map(arrays: dict[str, np.ndarray]) -> None:
         raise ValueError("starts must be whole numbers, two or more")
     if starts[0] != 0 or (np.diff(starts.astype(np.int64)) < 0).any():
         raise ValueError("starts must begin with 0 and not decrease")
-    sizes = {"points": int(starts[-1]), "images": len(starts) - 1}
+    rows = {"points": (int(starts[-1]),), "images": (len(starts) - 1,), "starts": starts.shape}
     for name, array in arrays.items():
         form = forms[name]
         if array.dtype.kind not in form.kinds or array.dtype.itemsize > form.item_bytes:
             raise ValueError(f"{name} has the type {array.dtype}")
-        if form.rows and array.shape != (sizes[form.rows], *form.columns):
+        if array.shape != (*rows.get(form.rows, ()), *form.columns):
             raise ValueError(f"{name} has the shape {array.shape}")
         if form.kinds == "f":
             _check_finite(name, array)
-    if arrays["origin"].shape != (3,):
-        raise ValueError(f"origin has the shape {arrays['origin'].shape}")
     if "points" not in arrays:
         _check_cameras(arrays["quaternions"], arrays["log_distances"])
 
